@@ -1,0 +1,1 @@
+"""The connectors: procrastinate's classes, configured for their drivers."""

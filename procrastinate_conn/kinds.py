@@ -1,0 +1,82 @@
+"""The five kinds of connector, and what is known of each without importing its driver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ConnectorKind(StrEnum):
+    """The kinds of connector; procrastinate's class names are accepted too, in any case.
+
+    Examples
+    --------
+    >>> ConnectorKind("AiopgConnector")
+    <ConnectorKind.AIOPG: 'aiopg'>
+    """
+
+    PSYCOPG = "psycopg"
+    AIOPG = "aiopg"
+    SYNC_PSYCOPG = "sync-psycopg"
+    PSYCOPG2 = "psycopg2"
+    SQLALCHEMY_PSYCOPG2 = "sqlalchemy-psycopg2"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ConnectorKind | None:
+        if not isinstance(value, str):
+            return None
+        wanted = value.strip().lower().replace("_", "-")
+        for kind, facts in FACTS.items():
+            if wanted in (kind.value, facts.class_name.lower()):
+                return kind
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class KindFacts:
+    """What is known of a kind of connector before its driver is imported.
+
+    Parameters
+    ----------
+    class_module, class_name
+        Where procrastinate defines the class.
+    drivers
+        The modules that have to be installed.
+    extra
+        The extra of procrastinate-conn that installs them.
+    asynchronous
+        Whether it defers asynchronously and runs a worker; every kind defers synchronously.
+    """
+
+    class_module: str
+    class_name: str
+    drivers: tuple[str, ...]
+    extra: str
+    asynchronous: bool
+
+
+FACTS: dict[ConnectorKind, KindFacts] = {
+    ConnectorKind.PSYCOPG: KindFacts(
+        "procrastinate.psycopg_connector", "PsycopgConnector", ("psycopg",), "binary", asynchronous=True
+    ),
+    ConnectorKind.AIOPG: KindFacts(
+        "procrastinate.contrib.aiopg", "AiopgConnector", ("aiopg", "psycopg2"), "aiopg", asynchronous=True
+    ),
+    ConnectorKind.SYNC_PSYCOPG: KindFacts(
+        "procrastinate.sync_psycopg_connector",
+        "SyncPsycopgConnector",
+        ("psycopg",),
+        "binary",
+        asynchronous=False,
+    ),
+    ConnectorKind.PSYCOPG2: KindFacts(
+        "procrastinate.contrib.psycopg2", "Psycopg2Connector", ("psycopg2",), "psycopg2", asynchronous=False
+    ),
+    ConnectorKind.SQLALCHEMY_PSYCOPG2: KindFacts(
+        "procrastinate.contrib.sqlalchemy",
+        "SQLAlchemyPsycopg2Connector",
+        ("sqlalchemy", "psycopg2"),
+        "sqlalchemy",
+        asynchronous=False,
+    ),
+}

@@ -1,0 +1,46 @@
+"""Where a value is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Source = Literal[
+    "call",
+    "environment",
+    "dotenv",
+    "secrets",
+    "dsn",
+    "service-file",
+    "passfile",
+    "resilient-default",
+    "libpq-default",
+]
+"""The kinds of place a value can come from, nearest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The place where one value is written.
+
+    Parameters
+    ----------
+    source
+        The kind of place.
+    name
+        What the place calls the value: a variable, an argument, a service section, a file's name.
+    file
+        The file it stands in, as the user named it; None where there is none.
+    line
+        The line in `file`, counted from 1.
+    """
+
+    source: Source
+    name: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        """Read like ``.env:3 PROCRASTINATE_CONN_DSN``."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return " ".join(part for part in (place, self.name) if part) or self.source.replace("-", " ")

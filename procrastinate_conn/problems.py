@@ -1,0 +1,70 @@
+"""What can be wrong with a configuration, and how all of it is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from procrastinate_conn.origins import Origin
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding.
+
+    Parameters
+    ----------
+    code
+        The rule that was broken, such as ``PC301``; stable across versions.
+    severity
+        An error keeps the connector from being built, a warning does not.
+    setting
+        The dotted path of the setting: ``dsn``, ``connection.port``, ``pool.min_size``.
+    message
+        What is wrong, in one sentence, without any secret.
+    hint
+        What to do about it; empty where the message says it all.
+    origin
+        Where the value is written; None where there is no value.
+    """
+
+    code: str
+    severity: Severity
+    setting: str
+    message: str
+    hint: str = ""
+    origin: Origin | None = None
+
+    def __str__(self) -> str:
+        """Read like ``.env:7 PROCRASTINATE_CONN_POOL__MIN_SZIE: PC301 ... (did you mean min_size?)``."""
+        place = f"{self.origin}: " if self.origin else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{place}{self.code} {self.message}{hint}"
+
+
+class ConfigurationError(ValueError):
+    """The configuration cannot be used.
+
+    Parameters
+    ----------
+    problems
+        Every problem found, warnings too.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        The same, in the order in which they were found.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        """List the problems, a line each."""
+        count = len(self.problems)
+        heading = "1 problem" if count == 1 else f"{count} problems"
+        return "\n".join([f"{heading} in the connection settings:", *(f"  {p}" for p in self.problems)])
