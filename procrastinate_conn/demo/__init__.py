@@ -1,0 +1,1 @@
+"""The demo, and the PostgreSQL server that it and the tests run on."""

