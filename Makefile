@@ -1,0 +1,61 @@
+# A newcomer's two commands are `make demo` and `make test`; `make help` lists the others.
+
+PYTHON ?= python3
+# The interpreter in PATH gets .venv, any other that is asked for gets an environment of its own:
+# `make test PYTHON=python3.13` leaves .venv as it is.
+ifeq ($(origin PYTHON),file)
+VENV ?= .venv
+else
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null)
+endif
+VENV := $(VENV)
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Arguments for pytest or the demo: make test ARGS="-k demo", make demo ARGS="--jobs 50"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types build check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(INSTALLED) ## run all five connectors against an embedded PostgreSQL
+	@$(BIN)/procrastinate-conn demo $(ARGS)
+
+test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself
+	$(BIN)/pytest -n auto $(ARGS)
+
+lint: $(INSTALLED) ## look for faults and for formatting that differs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED) ## mend what can be mended by itself
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+types: $(INSTALLED) ## check the types of the package
+	$(BIN)/mypy
+
+build: $(INSTALLED) ## build the wheel and the sdist into dist/
+	rm -rf dist
+	$(BIN)/python -m build
+
+check: test lint types build ## everything that has to pass before a commit is shared
+
+clean: ## remove everything that make has made
+	rm -rf .venv .venv-3.* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "There is no $(PYTHON) here. Name a Python >= 3.11: make $(or $(MAKECMDGOALS),test) PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("procrastinate-conn needs Python >= 3.11, and \
+	$(PYTHON) is %d.%d. Name a newer one: make $(or $(MAKECMDGOALS),test) PYTHON=python3.13" % sys.version_info[:2])'
+	@echo "Installing procrastinate-conn and its tools into $(VENV) (once, and when pyproject.toml changes)"
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@# The pip of Python 3.11 does not know dependency groups yet.
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@
