@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Source = Literal[
@@ -44,3 +44,19 @@ class Origin:
         """Read like ``.env:3 PROCRASTINATE_CONN_DSN``."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         return " ".join(part for part in (place, self.name) if part) or self.source.replace("-", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A value and the place where it is written.
+
+    Parameters
+    ----------
+    value
+        Text from a source, anything from a call; kept out of the `repr`, since it may be a secret.
+    origin
+        The place.
+    """
+
+    value: object = field(repr=False)
+    origin: Origin
