@@ -1,0 +1,12 @@
+"""What the worker and the deferrer share: the app and its tasks."""
+
+import procrastinate
+
+from procrastinate_conn import make_connector
+
+app = procrastinate.App(connector=make_connector())
+
+
+@app.task
+def multiply(a: int, b: int) -> None:
+    print(f"{a} x {b} = {a * b}", flush=True)

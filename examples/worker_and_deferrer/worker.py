@@ -1,0 +1,5 @@
+"""Work jobs as they come, until Ctrl-C: python worker.py."""
+
+from tasks import app
+
+app.run_worker()
