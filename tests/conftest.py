@@ -1,0 +1,67 @@
+"""Real PostgreSQL servers for the tests, and an environment that says nothing about any other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from procrastinate.schema import SchemaManager
+
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+
+CONNECTION_VARIABLES = ("PG", "PROCRASTINATE_CONN_", "DATABASE_URL")
+
+
+def connection_variables() -> list[str]:
+    """Return the variables in the environment that say where a database is."""
+    return [name for name in os.environ if name.upper().startswith(CONNECTION_VARIABLES)]
+
+
+def pytest_configure() -> None:
+    """Forget the developer's databases before any server is started."""
+    for name in connection_variables():
+        del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test see what another one left behind: a test sets what it is about."""
+    for name in connection_variables():
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedPostgres]:
+    """One server for the whole run of a worker process; do not stop it: see `own_server`."""
+    with EmbeddedPostgres(settings={"max_connections": "300"}) as server:
+        yield server
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedPostgres]:
+    """A server for one test, which may stop and restart it; its database ``jobs`` has the schema."""
+    with EmbeddedPostgres() as server:
+        apply_schema(server, server.create_database("jobs"))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedPostgres) -> str:
+    """The name of a database with procrastinate's schema, to copy."""
+    return apply_schema(server, server.create_database("template"))
+
+
+@pytest.fixture
+def database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The name of a fresh database with procrastinate's schema."""
+    name = server.create_database(template=template)
+    yield name
+    server.drop_database(name)
+
+
+def apply_schema(server: EmbeddedPostgres, name: str) -> str:
+    """Apply procrastinate's schema to a database, and return its name."""
+    with server.connect(name) as connection:
+        connection.execute(SchemaManager.get_schema())
+    return name

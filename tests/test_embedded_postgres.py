@@ -1,0 +1,47 @@
+"""The embedded server: it runs, it restarts in place, and nothing of it stays behind."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+
+
+@pytest.mark.parametrize("version", [16, 18])
+def test_it_serves_tcp_and_unix_sockets_and_leaves_nothing(version):
+    with EmbeddedPostgres(version=version) as server:
+        jobs = server.create_database("jobs")
+        for unix_socket in (False, True):
+            with psycopg.connect(server.dsn(jobs, unix_socket=unix_socket)) as connection:
+                assert connection.info.server_version // 10_000 == version
+                assert connection.info.dbname == "jobs"
+    assert not server.directory.exists()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(server.dsn())
+
+
+def test_scram_wants_the_password():
+    with EmbeddedPostgres(auth="scram-sha-256") as server:
+        server.connect().close()
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(server.dsn(), password="wrong")
+
+
+def test_a_crash_and_a_restart_keep_port_and_data():
+    with EmbeddedPostgres() as server:
+        jobs = server.create_database("jobs")
+        server.restart("immediate")
+        server.connect(jobs).close()
+
+
+def test_a_server_that_cannot_start_says_why_and_leaves_nothing():
+    server = EmbeddedPostgres(settings={"shared_buffers": "many"})
+    with pytest.raises(RuntimeError, match="shared_buffers"), server:
+        pass
+    assert not server.directory.exists()
+
+
+def test_databases_are_copies_of_the_template(server, database):
+    with server.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
