@@ -1,55 +1,98 @@
-"""The validated pool options."""
+"""The pool options, as the connectors read them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.pool.callables import pick
+from procrastinate_conn.pool.names import CHECK_AFTER
+from procrastinate_conn.pool.signature import parameters
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, init=False)
 class PoolOptions:
     """Pool options in psycopg_pool's names.
+
+    They are judged when a connector is built from them, together with everything else.
 
     Parameters
     ----------
     stated
-        The options that were stated, by psycopg_pool's names, already converted and checked.
+        The options that were stated, by psycopg_pool's names.
     null
         Whether every call opens a connection of its own (psycopg_pool's null pools).
     check_after
-        Seconds of idleness after which a connection is asked for real before it is handed out.
+        Seconds of idleness after which a connection is asked for real before it is handed out;
+        0 asks every time.
+    **options
+        More of `stated`.
+
+    Examples
+    --------
+    >>> PoolOptions(min_size=2, max_size=4).max_size
+    4
     """
 
-    stated: dict[str, Any] = field(default_factory=dict)
-    null: bool = False
-    check_after: float = 60.0
+    stated: dict[str, Any]
+    null: bool
+    check_after: float
+
+    def __init__(
+        self,
+        stated: Mapping[str, Any] | None = None,
+        *,
+        null: bool = False,
+        check_after: float = 60.0,
+        **options: Any,
+    ) -> None:
+        stated = {**(stated or {}), **options}
+        object.__setattr__(self, "check_after", stated.pop(CHECK_AFTER.name, check_after))
+        object.__setattr__(self, "stated", stated)
+        object.__setattr__(self, "null", null)
 
     @property
     def min_size(self) -> int:
         """Connections kept."""
-        return int(self.stated.get("min_size", 0 if self.null else 4))
+        return int(self._effective("min_size"))
 
     @property
     def max_size(self) -> int:
         """Connections at most; for null pools 0 means no limit."""
-        stated = self.stated.get("max_size")
+        stated = self._effective("max_size")
         return self.min_size if stated is None else int(stated)
 
     @property
     def timeout(self) -> float:
         """Seconds that a caller waits for a connection."""
-        return float(self.stated.get("timeout", 30.0))
+        return float(self._effective("timeout"))
+
+    def _effective(self, name: str) -> Any:
+        """Return what was stated, or else the pool's own default."""
+        return self.stated.get(name, parameters(null=self.null)[name].default)
 
     def callback(self, name: str, *, asynchronous: bool) -> Callable[..., Any] | None:
-        """Return the callback `name` of the colour that is asked for, if one was stated.
+        """Return the callback `name`, or the `connection_class`, of the colour that is asked for.
 
-        A callback may be stated as a pair ``(async_function, sync_function)``.
+        Parameters
+        ----------
+        name
+            The option.
+        asynchronous
+            Whether it is for an asynchronous pool.
+
+        Returns
+        -------
+        callable or None
+            Of what was stated, alone or in a pair ``(async_function, plain_function)``, the one that
+            fits a pool of that colour; None if none does. So an `async` function never gets to a
+            pool that would not await it.
         """
-        stated = self.stated.get(name)
-        if isinstance(stated, tuple):
-            return stated[0] if asynchronous else stated[1]
-        return stated
+        parameter = parameters(asynchronous=asynchronous, null=self.null)[name]
+        found: Callable[..., Any] | None = pick(parameter, self.stated.get(name))
+        return found
 
     def arguments(self, *, asynchronous: bool) -> dict[str, Any]:
         """Return what to pass to a pool class of psycopg_pool of that colour.
@@ -57,9 +100,20 @@ class PoolOptions:
         Everything that was stated, save what the connector settles itself (`check`,
         `connection_class`), with each callback in the right colour.
         """
-        callbacks = ("configure", "reset", "reconnect_failed")
-        arguments = {k: v for k, v in self.stated.items() if k not in ("check", "connection_class", *callbacks)}
-        for name in callbacks:
-            if (callback := self.callback(name, asynchronous=asynchronous)) is not None:
-                arguments[name] = callback
+        known = parameters(asynchronous=asynchronous, null=self.null)
+        arguments = {}
+        for name, value in self.stated.items():
+            if name in ("check", "connection_class"):
+                continue
+            is_callback = name in known and known[name].is_callback
+            fitting = self.callback(name, asynchronous=asynchronous) if is_callback else value
+            if fitting is not None or not is_callback:
+                arguments[name] = fitting
         return arguments
+
+    def located(self, origin: Origin) -> dict[str, Located]:
+        """Return the options as entries that all stand in one place, for judging them."""
+        options = dict(self.stated)
+        if self.check_after != CHECK_AFTER.default:
+            options[CHECK_AFTER.name] = self.check_after
+        return {name: Located(value, origin) for name, value in options.items()}

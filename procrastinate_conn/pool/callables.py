@@ -1,0 +1,132 @@
+"""Callbacks and classes: how they are found by name, and which colour they are."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.signature import Parameter
+from procrastinate_conn.rules import pool as rules
+
+IMPORTABLE = r"[\w.]+:[\w.]+"
+
+
+def candidates(name: str, value: object) -> tuple[Callable[..., Any], ...]:
+    """Return the function, or the pair of them, that `value` gives.
+
+    Parameters
+    ----------
+    name
+        The option.
+    value
+        A callable, ``package.module:function``, two of them in text with a comma between, or two in
+        a tuple or list.
+
+    Raises
+    ------
+    Refused
+        There are more than two, one cannot be imported, or one is not callable.
+    """
+    members = (
+        value.split(",") if isinstance(value, str) else value if isinstance(value, tuple | list) else [value]
+    )
+    if len(members) not in (1, 2):
+        raise Refused(
+            rules.CALLBACK_UNFIT,
+            f"{name} gives {len(members)} callables, which is neither one nor a pair",
+            f"write {name}=(async_function, plain_function)",
+        )
+    return tuple(_one(name, member) for member in members)
+
+
+def _one(name: str, member: object) -> Callable[..., Any]:
+    found = imported(name, member.strip()) if isinstance(member, str) else member
+    if not callable(found):
+        what = f"{member.strip()}, which" if isinstance(member, str) else f"a {type(found).__name__}, which"
+        raise Refused(
+            rules.CALLBACK_UNFIT,
+            f"{name} is {what} is not callable",
+            "give a function, or package.module:function",
+        )
+    return found
+
+
+def imported(name: str, path: str) -> object:
+    """Return what ``package.module:attribute`` names.
+
+    Raises
+    ------
+    Refused
+        The text is of another form, the module cannot be imported, or it has no such attribute.
+    """
+    if not re.fullmatch(IMPORTABLE, path):
+        raise Refused(
+            rules.CALLBACK_NOT_FOUND,
+            f"{name} is not written as package.module:function",
+            "for example myapp.database:configure",
+        )
+    module = path.partition(":")[0]
+    try:
+        return pkgutil.resolve_name(path)
+    except ModuleNotFoundError as error:
+        raise Refused(
+            rules.CALLBACK_NOT_FOUND,
+            f"{name} is {path}, and there is no module {error.name}",
+            "is it installed, and is its directory on the import path (PYTHONPATH)?",
+        ) from None
+    except AttributeError:
+        raise Refused(
+            rules.CALLBACK_NOT_FOUND,
+            f"{name} is {path}, and {module} has no such attribute",
+            "check the name",
+        ) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module does, even exit
+        # Only the type is told: the text may hold anything, the DSN of another service for example.
+        raise Refused(
+            rules.CALLBACK_NOT_FOUND,
+            f"{name} is {path}, and importing {module} ended with {type(error).__name__}",
+            f"import {module} in a Python shell to see where",
+        ) from None
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether calling `function` gives something to await: ``async def``, partial or object."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - not whether it is callable, but how
+    )
+
+
+def fits(parameter: Parameter, candidate: object) -> bool:
+    """Return whether `candidate` has the colour that a pool's parameter asks for.
+
+    A function has to be `async` where the pool awaits it and plain where the pool calls it; a
+    connection class has to be a subclass of the pool's own.
+    """
+    if parameter.is_class:
+        return (
+            isinstance(candidate, type)
+            and isinstance(parameter.default, type)
+            and issubclass(candidate, parameter.default)
+        )
+    return callable(candidate) and is_async(candidate) in parameter.awaited
+
+
+def pick(parameter: Parameter, stated: object) -> Any:
+    """Return the member of `stated`, a callable or several, that fits the parameter; None if none does."""
+    members: Sequence[object] = stated if isinstance(stated, tuple) else (stated,)
+    return next((member for member in members if fits(parameter, member)), None)
+
+
+def takes_one_argument(function: Callable[..., Any]) -> bool:
+    """Return whether `function` can be called with the one argument that psycopg_pool passes."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a function in C that does not tell its signature
+        return True
+    return True

@@ -1,0 +1,108 @@
+"""Which callbacks and classes a kind of connector can take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.pool.callables import candidates, fits, pick, takes_one_argument
+from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.shown import written
+from procrastinate_conn.pool.signature import Parameter
+from procrastinate_conn.rules import pool as rules
+
+Sides = Mapping[bool, Parameter]
+"""An option as the asynchronous pool (True) and the synchronous one (False) declare it."""
+
+
+def fitted(sides: Sides, value: object, kind: ConnectorKind) -> object:
+    """Return what a callback option states, in the form that PoolOptions keeps.
+
+    Parameters
+    ----------
+    sides
+        The option.
+    value
+        As it is written: one callable or a pair, in either order, themselves or by name.
+    kind
+        What it is for.
+
+    Returns
+    -------
+    object
+        None, one callable, or a pair with the asynchronous one first.
+
+    Raises
+    ------
+    Refused
+        One cannot be imported or called, or the colours are not those that the kind needs.
+    """
+    asynchronous = FACTS[kind].asynchronous
+    parameter = sides[asynchronous]
+    if parameter.nullable and (
+        value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null"))
+    ):
+        return None
+    found = candidates(parameter.name, value)
+    if parameter.is_class:
+        _require_classes(sides, found)
+    else:
+        _require_one_argument(parameter.name, found)
+    _require_colours(sides, found, kind)
+    if len(found) == 1:
+        return found[0]
+    return pick(sides[True], found), pick(sides[False], found)
+
+
+def lacks_synchronous(side: Parameter, fitted: object) -> bool:
+    """Return whether the synchronous pool of an asynchronous kind goes without what was given."""
+    return fitted is not None and pick(side, fitted) is None
+
+
+def _require_one_argument(name: str, found: tuple[Callable[..., Any], ...]) -> None:
+    for function in found:
+        if not takes_one_argument(function):
+            raise Refused(
+                rules.CALLBACK_UNFIT,
+                f"{name} is {written(function)}, which cannot be called with one argument",
+                "psycopg_pool calls it with the connection, and reconnect_failed with the pool",
+            )
+
+
+def _require_classes(sides: Sides, found: tuple[Callable[..., Any], ...]) -> None:
+    for cls in found:
+        if not any(fits(side, cls) for side in sides.values()):
+            classes = " or ".join(written(side.default) for side in sides.values())
+            raise Refused(
+                rules.CALLBACK_UNFIT,
+                f"{sides[True].name} is {written(cls)}, which is not a subclass of {classes}",
+                "derive it from psycopg's class",
+            )
+
+
+def _require_colours(sides: Sides, found: tuple[Callable[..., Any], ...], kind: ConnectorKind) -> None:
+    name, asynchronous = sides[True].name, FACTS[kind].asynchronous
+    if pick(sides[asynchronous], found) is None:
+        raise Refused(rules.CALLBACK_COLOUR, *_wrong_colour(name, found[0], kind))
+    if len(found) == len(sides) and not any(
+        fits(sides[True], first) and fits(sides[False], second) for first, second in (found, found[::-1])
+    ):
+        raise Refused(
+            rules.CALLBACK_COLOUR,
+            f"{name} gives two of the same colour",
+            "a pair is one for asynchronous use and one for synchronous use",
+        )
+
+
+def _wrong_colour(name: str, found: Callable[..., Any], kind: ConnectorKind) -> tuple[str, str]:
+    """Return message and hint."""
+    if FACTS[kind].asynchronous:
+        return (
+            f"{name} is {written(found)}, which is synchronous, and the {kind} connector is asynchronous",
+            f"write `async def`, or give a pair: {name}=(async_function, plain_function)",
+        )
+    return (
+        f"{name} is {written(found)}, which is asynchronous, and the {kind} connector is synchronous",
+        f"write a plain `def`, or give a pair: {name}=(async_function, plain_function)",
+    )

@@ -1,0 +1,120 @@
+"""The names of the options: which exist, which are the connector's own, and what was meant by the others."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from procrastinate_conn import libpq
+from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.signature import INTRODUCED, Parameter, installed_version, parameters
+from procrastinate_conn.rules import pool as rules
+
+CHECK_AFTER = Parameter("check_after", float, 60.0)
+"""Our own option: seconds of idleness after which a connection is asked for real before hand-out."""
+
+RESERVED = {
+    "conninfo": (
+        "the connector makes it from the connection settings",
+        "write it as dsn, or its keywords in connection",
+    ),
+    "kwargs": (
+        "the connector makes them from the connection settings",
+        "write connection.<keyword> for each of libpq's keywords",
+    ),
+    "open": ("procrastinate opens the pool when the application opens", "use app.open() or app.open_async()"),
+}
+"""The parameters that the connector passes itself: why, and what to do instead."""
+
+TRANSLATIONS = {
+    # aiopg, asyncpg, psycopg2
+    "minsize": "min_size",
+    "minconn": "min_size",
+    "maxsize": "max_size",
+    "maxconn": "max_size",
+    "max_inactive_connection_lifetime": "max_idle",
+    "on_connect": "configure",
+    "init": "configure",
+    "setup": "check",
+    # SQLAlchemy
+    "pool_size": "min_size",
+    "max_overflow": "max_size",
+    "pool_timeout": "timeout",
+    "pool_recycle": "max_lifetime",
+    "pool_pre_ping": "check_after",
+    "pool_reset_on_return": "reset",
+    "pool_logging_name": "name",
+    # HikariCP
+    "minimum_idle": "min_size",
+    "maximum_pool_size": "max_size",
+    "connection_timeout": "timeout",
+    "idle_timeout": "max_idle",
+    "pool_name": "name",
+    # PgBouncer
+    "min_pool_size": "min_size",
+    "default_pool_size": "max_size",
+    "max_db_connections": "max_size",
+    "query_wait_timeout": "timeout",
+    "server_idle_timeout": "max_idle",
+    "server_lifetime": "max_lifetime",
+    "server_check_delay": "check_after",
+}
+"""What other pools call the same thing, or the nearest to it."""
+
+_NOTES = {
+    "max_overflow": "max_size counts all the connections, not those beyond min_size",
+    "pool_pre_ping": "0 asks before every hand-out",
+}
+
+
+def vocabulary(kind: ConnectorKind, *, null: bool) -> Mapping[str, Parameter]:
+    """Return the options that can be stated for a connector, by name."""
+    known = parameters(asynchronous=FACTS[kind].asynchronous, null=null)
+    return {n: p for n, p in known.items() if n not in RESERVED} | {CHECK_AFTER.name: CHECK_AFTER}
+
+
+def require_known(name: str, known: Mapping[str, Parameter]) -> None:
+    """Judge a name.
+
+    Parameters
+    ----------
+    name
+        As it is written.
+    known
+        The vocabulary.
+
+    Raises
+    ------
+    Refused
+        The option is the connector's own, too new for the installed psycopg_pool, or unknown.
+    """
+    if name in RESERVED:
+        why, instead = RESERVED[name]
+        raise Refused(rules.RESERVED, f"{name} cannot be stated: {why}", instead)
+    if name in known:
+        return
+    if name in INTRODUCED:
+        raise Refused(
+            rules.POOL_TOO_OLD,
+            f"{name} came with psycopg_pool {INTRODUCED[name]}, and {installed_version()} is installed",
+            f'pip install --upgrade "psycopg-pool>={INTRODUCED[name]}"',
+        )
+    raise Refused(rules.UNKNOWN_OPTION, f"there is no pool option {name[:40]}", suggestion(name, known))
+
+
+def suggestion(name: str, known: Mapping[str, Parameter]) -> str:
+    """Return what was probably meant by an unknown name; empty where nothing comes near."""
+    plain = "".join(f"_{c}" if c.isupper() and not name.isupper() else c for c in name).lower()
+    plain = plain.replace("-", "_").strip("_")
+    if plain in TRANSLATIONS:
+        note = f"; {_NOTES[plain]}" if plain in _NOTES else ""
+        return f"psycopg_pool calls it {TRANSLATIONS[plain]}{note}"
+    if plain in known:
+        return f"did you mean {plain}?"
+    if plain in libpq.keywords():
+        return f"it is a keyword of libpq: write connection.{plain}"
+    if plain in ("json_dumps", "json_loads"):
+        return f"it is a setting of its own: write {plain}"
+    near = difflib.get_close_matches(plain, [*known, *TRANSLATIONS], n=1)
+    return f"did you mean {TRANSLATIONS.get(near[0], near[0])}?" if near else ""
