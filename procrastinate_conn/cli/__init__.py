@@ -1,0 +1,47 @@
+"""The command line, ``procrastinate-conn``: a module for each command, registered here."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from procrastinate_conn.cli.demo import demo
+from procrastinate_conn.problems import ConfigurationError
+
+app = typer.Typer(
+    name="procrastinate-conn",
+    help="Describe the PostgreSQL connection once; get any of procrastinate's five connectors.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,  # they show local variables, and with them secrets
+)
+app.command()(demo)
+
+
+def show_version(asked: bool) -> None:
+    """Print the version, and end."""
+    if asked:
+        typer.echo(version("procrastinate-conn"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except ConfigurationError as error:
+        typer.echo(error, err=True)
+        sys.exit(1)

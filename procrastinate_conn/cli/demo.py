@@ -1,0 +1,48 @@
+"""``procrastinate-conn demo``: all five connectors against a PostgreSQL that needs nothing installed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from procrastinate_conn.kinds import FACTS
+
+SERVER = "procrastinate_conn.demo.postgres"
+NEEDED = (*sorted({driver for facts in FACTS.values() for driver in facts.drivers}), SERVER)
+"""The modules that import only where the extra `all` is installed."""
+
+LOST = 1
+CANNOT_START = 2
+INTERRUPTED = 130
+
+
+def demo(
+    jobs: Annotated[
+        int, typer.Option(min=8, help="Jobs that each connector defers for each of the two workers.")
+    ] = 200,
+) -> None:
+    """Run all five connectors against an embedded PostgreSQL, and account for every job.
+
+    Starts a PostgreSQL 18 of its own in a temporary directory, defers jobs with each connector, works them
+    with a worker on psycopg and with one on aiopg, and shows what each job cost. Exit status 1 means that
+    a job was lost. Your own connection settings are not read, and nothing is left behind.
+    """
+    try:
+        for module in NEEDED:
+            import_module(module)
+    except ImportError as error:
+        reason = str(error).splitlines()[0]
+        typer.echo(f"The demo needs every driver: {reason}. Install procrastinate-conn[all].", err=True)
+        raise typer.Exit(CANNOT_START) from None
+    from procrastinate_conn.demo.run import run  # noqa: PLC0415 - the other commands need none of this
+
+    try:
+        lost = run(jobs)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. The server is stopped and removed.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if lost:
+        typer.echo(f"Lost: {lost} jobs.", err=True)
+        raise typer.Exit(LOST)

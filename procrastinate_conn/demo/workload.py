@@ -1,0 +1,207 @@
+"""The demo's work: jobs deferred in every way that a connector can, worked, and accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import procrastinate
+
+from procrastinate_conn import ConnectorSettings, make_connector
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.demo.profiles import profile
+from procrastinate_conn.demo.proxy import CountingProxy
+from procrastinate_conn.kinds import FACTS, ConnectorKind
+
+WORKERS = tuple(kind for kind in ConnectorKind if FACTS[kind].asynchronous)
+"""The kinds that defer asynchronously and run a worker."""
+
+TEXT = '100 % of "it" isn\'t naïve\n'
+SIZES = (0, 1, 400)
+"""How often TEXT is repeated in a job's argument: nothing, a line, ten kilobytes."""
+
+Arguments = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a number of calls took.
+
+    Parameters
+    ----------
+    calls
+        How many there were.
+    seconds
+        How long they took together.
+    round_trips
+        How often they waited for the server together.
+    """
+
+    calls: int = 0
+    seconds: float = 0.0
+    round_trips: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of one kind's jobs.
+
+    Parameters
+    ----------
+    settings_from
+        Where the server's address was written.
+    deferred
+        Jobs that the connector says it has deferred.
+    worked
+        Jobs of these that succeeded, exactly once and with the arguments they were deferred with.
+    deferring, working
+        What deferring one job, and working one job as a worker of this kind, took.
+    """
+
+    settings_from: str
+    deferred: int = 0
+    worked: int = 0
+    deferring: Cost = field(default_factory=Cost)
+    working: Cost = field(default_factory=Cost)
+
+
+class Workload:
+    """Jobs deferred by all five kinds, once for a worker of each kind that can run one.
+
+    Parameters
+    ----------
+    server, database
+        Where the jobs are kept.
+    proxy
+        What the connectors reach the server through.
+    jobs
+        How many jobs each kind defers for each worker.
+    report
+        Called with what is being done, and how many jobs were deferred or worked just now.
+    """
+
+    def __init__(
+        self,
+        server: EmbeddedPostgres,
+        database: str,
+        proxy: CountingProxy,
+        *,
+        jobs: int,
+        report: Callable[[str, int], object],
+    ) -> None:
+        self.server = server
+        self.database = database
+        self.proxy = proxy
+        self.jobs = jobs
+        self.report = report
+        self.tallies = {kind: Tally(settings_from=host_origin(kind)) for kind in ConnectorKind}
+        self._numbers = itertools.count()
+        self._deferred: dict[int, tuple[ConnectorKind, int]] = {}
+        self._effects: Counter[int] = Counter()
+
+    def run(self) -> None:
+        """Apply procrastinate's schema, defer and work all jobs, and account for each."""
+        with self._app(ConnectorKind.PSYCOPG).open() as app:
+            app.schema_manager.apply_schema()
+        for worker in WORKERS:
+            for kind in ConnectorKind:
+                self._defer(kind)
+            run(self._work(worker))
+        self._account()
+
+    def _app(self, kind: ConnectorKind) -> procrastinate.App:
+        app = procrastinate.App(connector=make_connector(env_file=profile(kind)))
+
+        @app.task(name="check")
+        async def check(number: int, text: str) -> None:
+            if text == text_of(number):
+                self._effects[number] += 1
+            self.report(f"{kind} works", 1)
+
+        return app
+
+    def _defer(self, kind: ConnectorKind) -> None:
+        """Defer this kind's jobs for the next worker, in each way that it has."""
+        jobs: list[Arguments] = [
+            {"number": number, "text": text_of(number)}
+            for number in itertools.islice(self._numbers, self.jobs)
+        ]
+        if FACTS[kind].asynchronous:
+            self._defer_synchronously(kind, jobs[::2])
+            run(self._defer_asynchronously(kind, jobs[1::2]))
+        else:
+            self._defer_synchronously(kind, jobs)
+
+    def _defer_synchronously(self, kind: ConnectorKind, jobs: list[Arguments]) -> None:
+        first, single, batch = jobs[0], jobs[1::2], jobs[2::2]
+        with self._app(kind).open() as app:
+            task = app.tasks["check"]
+            self._note(kind, [first], [task.defer(**first)])  # opens the connection, and is not measured
+            with self._cost(self.tallies[kind].deferring, len(single)):
+                ids = [task.defer(**arguments) for arguments in single]
+            self._note(kind, single, ids)
+            self._note(kind, batch, task.batch_defer(*batch))
+
+    async def _defer_asynchronously(self, kind: ConnectorKind, jobs: list[Arguments]) -> None:
+        single, batch = jobs[::2], jobs[1::2]
+        async with self._app(kind).open_async() as app:
+            task = app.tasks["check"]
+            self._note(kind, single, [await task.defer_async(**arguments) for arguments in single])
+            self._note(kind, batch, await task.batch_defer_async(*batch))
+
+    async def _work(self, kind: ConnectorKind) -> None:
+        """Work every job that waits, with a worker on this kind."""
+        async with self._app(kind).open_async() as app:
+            with self._cost(self.tallies[kind].working, self.jobs * len(ConnectorKind)):
+                await app.run_worker_async(wait=False, install_signal_handlers=False)
+
+    @contextmanager
+    def _cost(self, cost: Cost, calls: int) -> Iterator[None]:
+        """Add to `cost` what the block takes."""
+        started, round_trips = time.perf_counter(), self.proxy.round_trips
+        yield
+        cost.calls += calls
+        cost.seconds += time.perf_counter() - started
+        cost.round_trips += self.proxy.round_trips - round_trips
+
+    def _note(self, kind: ConnectorKind, jobs: list[Arguments], ids: list[int]) -> None:
+        """Keep an account of what was deferred, outside the database."""
+        numbers = [arguments["number"] for arguments in jobs]
+        self._deferred.update({job: (kind, number) for job, number in zip(ids, numbers, strict=True)})
+        self.tallies[kind].deferred += len(ids)
+        self.report(f"{kind} defers", len(ids))
+
+    def _account(self) -> None:
+        """Look up every deferred job in the database, on a connection that is none of the connectors'."""
+        with self.server.connect(self.database) as connection:
+            succeeded: dict[int, int] = dict(
+                connection.execute(
+                    "SELECT id, (args ->> 'number')::int FROM procrastinate_jobs WHERE status = 'succeeded'"
+                ).fetchall()
+            )
+        for job, (kind, number) in self._deferred.items():
+            if succeeded.get(job) == number and self._effects[number] == 1:
+                self.tallies[kind].worked += 1
+
+
+def text_of(number: int) -> str:
+    """Return the argument that belongs to a job's number."""
+    return TEXT * SIZES[number % len(SIZES)]
+
+
+def host_origin(kind: ConnectorKind) -> str:
+    """Return where a kind's profile has the server's address: the file, its line, and the variable."""
+    origin = ConnectorSettings(_env_file=profile(kind)).spec().origins["host"]
+    return f"{profile(kind).name}:{origin.line} {origin.name}"
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, on the event loop that psycopg and aiopg need; on Windows it is not the default."""
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(coroutine)
