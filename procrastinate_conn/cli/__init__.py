@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
 from procrastinate_conn.cli.demo import demo
-from procrastinate_conn.problems import ConfigurationError
 
 app = typer.Typer(
     name="procrastinate-conn",
@@ -40,8 +38,4 @@ def options(
 
 def main() -> None:
     """Run the command line."""
-    try:
-        app()
-    except ConfigurationError as error:
-        typer.echo(error, err=True)
-        sys.exit(1)
+    app()
