@@ -43,7 +43,8 @@ class Origin:
     def __str__(self) -> str:
         """Read like ``.env:3 PROCRASTINATE_CONN_DSN``."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return " ".join(part for part in (place, self.name) if part) or self.source.replace("-", " ")
+        name = f"argument {self.name}" if self.source == "call" else self.name
+        return " ".join(part for part in (place, name) if part) or self.source.replace("-", " ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""Rules of the connection room: DSNs, keywords and their values."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from procrastinate_conn import libpq
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules.rule import Rule
+
+MALFORMED_DSN = Rule(
+    "PC201",
+    "DSN that libpq cannot read",
+    "Every connection attempt would fail; a pool retries it silently until it times out.",
+    "Write a URI with percent-encoded parts, or keyword=value pairs.",
+)
+OTHER_DATABASE = Rule(
+    "PC202",
+    "DSN of another database",
+    "Procrastinate stores its jobs in PostgreSQL.",
+    "Write a postgresql:// URL.",
+)
+FOREIGN_DATABASE_URL = Rule(
+    "PC203",
+    "DATABASE_URL of another database",
+    "It is ignored, and the connection comes from libpq's variables and defaults.",
+    "Set PROCRASTINATE_CONN_DSN for procrastinate.",
+    severity="warning",
+)
+UNKNOWN_KEYWORD = Rule(
+    "PC204",
+    "unknown connection keyword",
+    "libpq refuses every connection that states a keyword it does not know.",
+    "Use libpq's name for it; the hint names the nearest one.",
+)
+REFUSED_VALUE = Rule(
+    "PC205",
+    "value that libpq refuses",
+    "libpq refuses the value when it connects; a pool retries that silently until it times out.",
+    "Use one of the values that libpq documents.",
+)
+MISMATCHED_HOSTS = Rule(
+    "PC206",
+    "host, hostaddr and port that do not match in number",
+    "libpq refuses lists of different lengths.",
+    "Write as many of each as there are hosts, or one port for all of them.",
+)
+SERVICE = Rule(
+    "PC207",
+    "service that cannot be read",
+    "libpq refuses to connect when the service is missing or its section is damaged.",
+    "Define the service in the service file, or remove the service.",
+)
+REFUSED_TOGETHER = Rule(
+    "PC208",
+    "values that libpq refuses together",
+    "Each value is fine by itself, but libpq refuses the combination when it connects.",
+    "Change one of the values that the message names.",
+)
+PASSWORD_FILE_IGNORED = Rule(
+    "PC209",
+    "password file that libpq ignores",
+    "The server is then asked without a password, and refuses.",
+    "Make it a plain file that only its owner can read: chmod 0600.",
+    severity="warning",
+)
+HOSTADDR_OVERRIDES_HOST = Rule(
+    "PC210",
+    "PGHOSTADDR that redirects the host",
+    "libpq connects to that address, whatever host is named elsewhere: another server under the right name.",
+    "Unset PGHOSTADDR, or state hostaddr beside host.",
+    severity="warning",
+)
+
+_OTHER_NAMES = {
+    "database": "dbname",
+    "db": "dbname",
+    "hostname": "host",
+    "pass": "password",
+    "passwd": "password",
+    "ssl": "sslmode",
+    "timeout": "connect_timeout",
+    "username": "user",
+}
+"""What other libraries call libpq's keywords."""
+
+
+def unknown_keyword(keyword: str, subject: str, origin: Origin | None) -> Problem:
+    """Report a keyword that libpq does not know, with the one that was probably meant.
+
+    Parameters
+    ----------
+    keyword
+        The keyword as it is written.
+    subject
+        How the sentence begins, up to a comma.
+    origin
+        Where the keyword is written.
+    """
+    known = libpq.keywords()
+    translated = _OTHER_NAMES.get(keyword.lower()) or (keyword.lower() if keyword.lower() in known else None)
+    near = [translated] if translated else get_close_matches(keyword.lower(), known, n=1)
+    return UNKNOWN_KEYWORD(
+        f"connection.{keyword}",
+        f"{subject}which libpq does not know as a connection keyword",
+        hint=f"did you mean {near[0]}?" if near else "see the list of libpq's connection keywords",
+        origin=origin,
+    )

@@ -1,0 +1,70 @@
+"""The arguments of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+
+from pydantic import SecretStr
+
+from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.pool import PoolOptions
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.place import Path, Place
+from procrastinate_conn.sources.variables import SECTIONS, SETTINGS
+
+ARGUMENTS = (*SETTINGS, "password")
+"""The settings that can be given as arguments."""
+
+
+def read_call(arguments: Mapping[str, object]) -> Place:
+    """Read the arguments of a call; one that is None counts as not given.
+
+    Parameters
+    ----------
+    arguments
+        Name to value: the settings, ``connection`` and ``pool`` being mappings, and ``password``.
+    """
+    settings: dict[Path, Located] = {}
+    problems: list[Problem] = []
+    for name, value in arguments.items():
+        origin = Origin("call", name)
+        if value is None:
+            continue
+        if name not in ARGUMENTS:
+            near = get_close_matches(name, ARGUMENTS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the arguments are {', '.join(ARGUMENTS)}"
+            problems.append(
+                rules.UNKNOWN_SETTING(name, f"no setting is called {name}", hint=hint, origin=origin)
+            )
+        elif name in SECTIONS and isinstance(value, Mapping):
+            settings.update(_parts(name, value))
+        elif isinstance(value, PoolOptions):
+            settings.update({(name, option): located for option, located in value.located(origin).items()})
+            if value.null:
+                settings[(name,)] = Located("null", origin)
+        elif name == "password" and not callable(value):
+            settings[("connection", name)] = Located(_plain(value), origin)
+        elif name == "connection":
+            problems.append(
+                rules.NOT_AN_OBJECT(
+                    name,
+                    f"connection is a {type(value).__name__}, not a mapping",
+                    hint='write connection={"host": "db1"}',
+                    origin=origin,
+                )
+            )
+        else:
+            settings[(name,)] = Located(_plain(value), origin)
+    return Place("call", settings, problems=tuple(problems))
+
+
+def _parts(section: str, parts: Mapping[object, object]) -> Iterator[tuple[Path, Located]]:
+    for name, part in parts.items():
+        if part is not None or section == "pool":
+            yield (section, str(name)), Located(_plain(part), Origin("call", f'{section}["{name}"]'))
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

@@ -1,0 +1,34 @@
+"""The resilient defaults: what a long-lived worker needs and libpq leaves off."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from procrastinate_conn.origins import Located, Origin
+
+Defaults = Literal["resilient", "libpq"]
+
+_RESILIENT = {
+    "connect_timeout": "10",
+    "fallback_application_name": "procrastinate",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+"""A silent peer is noticed within 25 s: by keepalives (10 + 3 * 5) while idle, by tcp_user_timeout
+(milliseconds) while data waits to be acknowledged. libpq by itself leaves it to the kernel: two hours."""
+
+
+def resilient_defaults(defaults: Defaults) -> dict[str, Located]:
+    """Return the resilient defaults, or none of them.
+
+    Parameters
+    ----------
+    defaults
+        ``resilient`` or ``libpq``.
+    """
+    if defaults == "libpq":
+        return {}
+    return {keyword: Located(value, Origin("resilient-default")) for keyword, value in _RESILIENT.items()}

@@ -1,0 +1,79 @@
+"""A ``.env`` file, read as python-dotenv reads it, with the line of every variable."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from dotenv.main import resolve_variables
+from dotenv.parser import Binding, parse_stream
+
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.place import Place
+from procrastinate_conn.sources.variables import read_variables
+
+
+def read_dotenv(file: str | Path, *, optional: bool = False) -> Place:
+    """Read one file; ``${NAME}`` is expanded from the lines above it and the process environment.
+
+    Parameters
+    ----------
+    file
+        Relative to the working directory; ``~`` is the home directory.
+    optional
+        Whether the file may be absent.
+    """
+    try:
+        text = Path(file).expanduser().read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return Place("dotenv") if optional else _unreadable(file, "there is no such file")
+    except UnicodeDecodeError as error:
+        return _unreadable(file, f"byte {error.start} is not UTF-8")
+    except OSError as error:
+        return _unreadable(file, error.strerror or "it cannot be read")
+
+    bindings = list(parse_stream(io.StringIO(text)))
+    lines = {binding.key: _line(binding) for binding in bindings if binding.key is not None}
+    stated = ((b.key, b.value) for b in bindings if b.key is not None and b.value is not None)
+    values = resolve_variables(stated, override=True)
+    place = read_variables(
+        "dotenv",
+        (
+            (name, value, Origin("dotenv", name, str(file), lines[name]))
+            for name, value in values.items()
+            if value is not None
+        ),
+    )
+    return replace(place, problems=(*_malformed(file, bindings), *place.problems))
+
+
+def _line(binding: Binding) -> int:
+    """Return the line of the name; python-dotenv counts from the blank lines above it."""
+    text = binding.original.string
+    blank = text[: len(text) - len(text.lstrip())]
+    return binding.original.line + len(blank.splitlines())
+
+
+def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
+    for binding in bindings:
+        if binding.error:
+            yield rules.MALFORMED_LINE(
+                "env_file",
+                "this line is not NAME=value and is ignored",
+                hint="an open quote is the usual cause",
+                origin=Origin("dotenv", None, str(file), _line(binding)),
+            )
+
+
+def _unreadable(file: str | Path, reason: str) -> Place:
+    problem = rules.UNREADABLE_FILE(
+        "env_file",
+        f"the env file {file} cannot be read: {reason}",
+        hint="name a file that exists, relative to the working directory",
+        origin=Origin("dotenv", None, str(file)),
+    )
+    return Place("dotenv", problems=(problem,))

@@ -1,0 +1,22 @@
+"""The process environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.sources.place import Place
+from procrastinate_conn.sources.variables import read_variables
+
+
+def read_environment(environment: Mapping[str, str]) -> Place:
+    """Read the variables of a process.
+
+    Parameters
+    ----------
+    environment
+        Name to value, as ``os.environ``.
+    """
+    return read_variables(
+        "environment", ((name, value, Origin("environment", name)) for name, value in environment.items())
+    )

@@ -1,0 +1,101 @@
+"""The password file: whether libpq will find a password in it, never the password itself."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connection as rules
+
+Login = tuple[str, str, str, str]
+"""Host, port, database and user, as the fields of a line are matched against."""
+
+
+def default_file() -> Path:
+    """Return the file that libpq looks for where none is named."""
+    if os.name == "nt":
+        return Path(os.environ.get("APPDATA", "")) / "postgresql" / "pgpass.conf"
+    return Path.home() / ".pgpass"
+
+
+def find_line(file: Path, login: Login) -> Origin | None:
+    """Return the line whose password libpq will send, if there is one.
+
+    Parameters
+    ----------
+    file
+        The password file.
+    login
+        Host, port, database and user of the connection.
+    """
+    for number, line in enumerate(_lines(file), start=1):
+        fields = _split(line)
+        if len(fields) >= len(login) and all(_matches(f, v) for f, v in zip(fields, login, strict=False)):
+            return Origin("passfile", None, str(file), number)
+    return None
+
+
+def judge(file: Path, origin: Origin | None) -> Iterator[Problem]:
+    """Say why libpq ignores a password file that is there.
+
+    Parameters
+    ----------
+    file
+        The password file; one that is absent is in order for libpq.
+    origin
+        Where the file is named.
+    """
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        reason = "it is not a plain file"
+    elif os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        reason = f"its mode {stat.S_IMODE(mode):04o} lets others at it"
+    elif not os.access(file, os.R_OK):
+        reason = "it cannot be read"
+    else:
+        return
+    yield rules.PASSWORD_FILE_IGNORED(
+        "connection.passfile",
+        f"libpq ignores the password file {file}: {reason}",
+        hint=f"chmod 0600 {file}",
+        origin=origin or Origin("passfile", None, str(file)),
+    )
+
+
+def is_usable(file: Path) -> bool:
+    """Tell whether libpq reads the file at all."""
+    return file.is_file() and not any(judge(file, None))
+
+
+def _lines(file: Path) -> list[str]:
+    if not is_usable(file):
+        return []
+    return [os.fsdecode(line).rstrip("\r") for line in file.read_bytes().split(b"\n")]
+
+
+def _split(line: str) -> list[str]:
+    r"""Split at the colons that no backslash escapes; a comment has no fields."""
+    fields, escaped = [""], False
+    for character in "" if line.startswith("#") else line:
+        if character == ":" and not escaped:
+            fields.append("")
+        else:
+            fields[-1] += character
+        escaped = character == "\\" and not escaped
+    return fields if len(fields) > 1 else []
+
+
+def _matches(field: str, value: str) -> bool:
+    return field == "*" or _unescaped(field) == value
+
+
+def _unescaped(field: str) -> str:
+    characters = iter(field)
+    return "".join(next(characters, "\\") if c == "\\" else c for c in characters)

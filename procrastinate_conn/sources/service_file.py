@@ -1,0 +1,125 @@
+"""A service file: a section of keywords for each service, read as libpq reads it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from procrastinate_conn import libpq
+from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connection as rules
+
+LINE_LIMIT = 1022
+"""Bytes that a line may have, its line break included (the buffer in libpq's ``parseServiceFile``)."""
+
+_BLANKS = b" \t\n\v\f\r"
+
+
+class BadServiceFile(ValueError):
+    """A service file that libpq refuses, and the line, where there is one."""
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+def read_service(
+    service: Located, named: Located | None, variables: Mapping[str, Located]
+) -> tuple[dict[str, Located], list[Problem]]:
+    """Look a service up, in the user's service file and then in the system's.
+
+    Parameters
+    ----------
+    service
+        The service's name, and where it is written.
+    named
+        The service file that was named (``PGSERVICEFILE``), if one was.
+    variables
+        libpq's variables, for ``PGSYSCONFDIR``.
+
+    Returns
+    -------
+    tuple
+        Keyword to value, each with its line, and what is wrong.
+    """
+    looked_in: list[str] = []
+    for file in _candidates(named, variables):
+        looked_in.append(str(file))
+        try:
+            found = read_section(file, str(service.value))
+        except BadServiceFile as error:
+            origin = Origin("service-file", f"[{service.value}]", str(file), error.line)
+            hint = "write keyword=value with no blanks around =, as libpq expects it"
+            return {}, [rules.SERVICE("connection.service", str(error), hint=hint, origin=origin)]
+        if found is not None:
+            return found, []
+    return {}, [
+        rules.SERVICE(
+            "connection.service",
+            f"the service {str(service.value)!r} is not defined",
+            hint=f"add a section [{service.value}] to {' or '.join(looked_in) or 'a service file'}",
+            origin=service.origin,
+        )
+    ]
+
+
+def read_section(file: Path, service: str) -> dict[str, Located] | None:
+    """Read the section of one service.
+
+    Returns
+    -------
+    dict or None
+        Keyword to value, the first of each; None where there is no such section.
+
+    Raises
+    ------
+    BadServiceFile
+        If libpq refuses the file.
+    """
+    found: dict[str, Located] | None = None
+    for number, line in _lines(file):
+        if line.startswith(b"["):
+            if found is not None:
+                break
+            if line.startswith(b"[" + os.fsencode(service) + b"]"):
+                found = {}
+        elif found is not None:
+            keyword, separator, value = os.fsdecode(line).partition("=")
+            if not separator:
+                raise BadServiceFile("this line of the service is not keyword=value", number)
+            if keyword == "service":
+                raise BadServiceFile("a service cannot name another service", number)
+            if keyword not in libpq.keywords():
+                raise BadServiceFile(f"libpq does not know the keyword {keyword!r}", number)
+            found.setdefault(
+                keyword, Located(value, Origin("service-file", f"[{service}]", str(file), number))
+            )
+    return found
+
+
+def _candidates(named: Located | None, variables: Mapping[str, Located]) -> Iterator[Path]:
+    """Yield the files to look in; only a file that was named has to exist."""
+    if named is not None:
+        yield Path(str(named.value))
+    elif (users := Path.home() / ".pg_service.conf").exists():
+        yield users
+    directory = variables.get("PGSYSCONFDIR")
+    if directory is not None and (systems := Path(str(directory.value)) / "pg_service.conf").exists():
+        yield systems
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that say something, without the blanks around them."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BadServiceFile(f"the service file cannot be read: {error.strerror}") from None
+    for number, line in enumerate(io.BytesIO(content), start=1):
+        if len(line) > LINE_LIMIT:
+            raise BadServiceFile(f"this line is longer than libpq's {LINE_LIMIT} bytes", number)
+        said = line.strip(_BLANKS)
+        if said and not said.startswith(b"#"):
+            yield number, said
