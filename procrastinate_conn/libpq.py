@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -120,20 +122,38 @@ def ask(parameters: Mapping[str, str], hosts: int = 1) -> Answer:
     Parameters
     ----------
     parameters
-        Keyword to value, without `host` and `hostaddr`.
+        Keyword to value, without `host`, `hostaddr` and `service`.
     hosts
         How many hosts there are, which `port` has to match.
     """
-    stated = {"password": "-", **parameters, "host": ",".join([NOWHERE] * hosts), "hostaddr": ""}
-    connection = _pq().PGconn.connect_start(_encode(conninfo(stated)))
+    stated = {**parameters, "host": ",".join([NOWHERE] * hosts), "hostaddr": ""}
+    stated["password"] = parameters.get("password") or "-"
+    with without_service():
+        connection = _pq().PGconn.connect_start(_encode(conninfo(stated)))
     try:
         info = {row.keyword.decode(): _decode(row.val) for row in connection.info if row.val}
         message = connection.error_message.decode("utf-8", "replace").strip()
     finally:
         connection.finish()
-    for stand_in in {"host", "password"} - parameters.keys():
-        info.pop(stand_in, None)
+    info.pop("host")
+    if not parameters.get("password"):
+        info.pop("password")
     return Answer(info, None if NOWHERE in message else message)
+
+
+@contextmanager
+def without_service() -> Iterator[None]:
+    """Keep libpq from looking up the service that ``PGSERVICE`` names.
+
+    An empty value in a connection string keeps libpq from every other variable, but not from this
+    one: a service that is not defined makes it refuse any connection, even one that states everything.
+    """
+    service = os.environ.pop("PGSERVICE", None)
+    try:
+        yield
+    finally:
+        if service is not None:
+            os.environ["PGSERVICE"] = service
 
 
 def conninfo(parameters: Mapping[str, str]) -> str:
