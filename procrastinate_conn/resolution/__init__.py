@@ -1,0 +1,1 @@
+"""Who wins: from what the places state to one value for each setting."""

@@ -1,0 +1,179 @@
+"""Who wins, keyword by keyword: the precedence of everything that describes the connection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from procrastinate_conn import libpq
+from procrastinate_conn.origins import Located
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
+from procrastinate_conn.sources.dsn import other_database, read_dsn
+from procrastinate_conn.sources.place import Place
+from procrastinate_conn.sources.service_file import read_service
+
+Layer = Mapping[str, Located]
+"""What one row of the precedence states: keyword to value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What was stated for the connection, and who won.
+
+    Parameters
+    ----------
+    stated
+        For each keyword every value that was stated, the nearest first.
+    problems
+        What could not be read or understood.
+    """
+
+    stated: Mapping[str, Sequence[Located]]
+    problems: tuple[Problem, ...]
+
+    @property
+    def winners(self) -> dict[str, Located]:
+        """The nearest value of each keyword."""
+        return {keyword: values[0] for keyword, values in self.stated.items()}
+
+
+def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
+    """Merge everything that describes the connection, the nearest place first.
+
+    Parameters
+    ----------
+    places
+        The places that settings are written in, the nearest first.
+    defaults
+        Whether the resilient defaults come before libpq's own.
+    """
+    dsn_place, dsn, problems = _nearest_dsn(places)
+    variables = [_libpq_variables(place.variables) for place in places]
+    layers: list[Layer] = []
+    for place in places:
+        layers.append(_known(place.section("connection"), problems))
+        layers.append(dsn if place is dsn_place else {})
+    if dsn_place is None:
+        layers.append(dsn)
+    layers.append(_service([*layers, *variables], places, problems))
+    layers.extend(variables)
+    layers.append(resilient_defaults(defaults))
+    problems.extend(_redirected(layers, dsn))
+    return Merged(_stack(layers), tuple(problems))
+
+
+def _stack(layers: Iterable[Layer]) -> dict[str, list[Located]]:
+    stated: dict[str, list[Located]] = {}
+    for layer in layers:
+        for keyword, located in layer.items():
+            stated.setdefault(keyword, []).append(located)
+    return stated
+
+
+def _nearest_dsn(places: Sequence[Place]) -> tuple[Place | None, Layer, list[Problem]]:
+    """Return the nearest DSN with its place, or the nearest DATABASE_URL, which ranks below every place."""
+    for place in places:
+        if dsn := place.settings.get(("dsn",)):
+            return place, *read_dsn(dsn)
+    for place in places:
+        if url := place.database_url:
+            scheme = other_database(str(url.value))
+            if scheme is None:
+                return None, *read_dsn(url)
+            message = f"DATABASE_URL is a {scheme}:// URL and is ignored"
+            hint = "set PROCRASTINATE_CONN_DSN to a postgresql:// URL"
+            return None, {}, [rules.FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
+    return None, {}, []
+
+
+def _libpq_variables(variables: Mapping[str, Located]) -> dict[str, Located]:
+    """Return the keywords that libpq's variables state."""
+    stated = {
+        keyword.name: variables[keyword.variable]
+        for keyword in libpq.keywords().values()
+        if keyword.variable is not None and keyword.variable in variables
+    }
+    # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require where PGSSLMODE is not set.
+    require_ssl = variables.get("PGREQUIRESSL")
+    if "sslmode" not in stated and require_ssl and str(require_ssl.value).startswith("1"):
+        stated["sslmode"] = replace(require_ssl, value="require")
+    return stated
+
+
+def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, Located]:
+    """Return single keywords as text, and report those that libpq cannot be told."""
+    known: dict[str, Located] = {}
+    for keyword, located in stated.items():
+        if keyword not in libpq.keywords():
+            problems.append(
+                rules.unknown_keyword(keyword, f"{located.origin.name} states {keyword}, ", located.origin)
+            )
+        elif (text := _text(located.value)) is None:
+            problems.append(
+                rules.REFUSED_VALUE(
+                    f"connection.{keyword}",
+                    f"{keyword} is a {type(located.value).__name__}, not text or a number",
+                    hint="write several hosts or ports as one text, separated by commas",
+                    origin=located.origin,
+                )
+            )
+        elif "\0" in text:
+            problems.append(
+                rules.REFUSED_VALUE(
+                    f"connection.{keyword}", f"{keyword} contains a NUL character", origin=located.origin
+                )
+            )
+        else:
+            known[keyword] = replace(located, value=text)
+    return known
+
+
+def _text(value: object) -> str | None:
+    """Write a value as libpq reads it; None if it has no such form."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return str(int(value))
+        case int() | float():
+            return str(value)
+        case os.PathLike():
+            return os.fsdecode(value)
+        case _:
+            return None
+
+
+def _service(layers: Sequence[Layer], places: Sequence[Place], problems: list[Problem]) -> Layer:
+    """Return what the service file says of the service that the layers name."""
+    service = next((layer["service"] for layer in layers if "service" in layer), None)
+    if service is None:
+        return {}
+    variables: dict[str, Located] = {}
+    for place in reversed(places):
+        variables.update(place.variables)
+    file = next((layer["servicefile"] for layer in layers if "servicefile" in layer), None)
+    found, faults = read_service(service, file or variables.get("PGSERVICEFILE"), variables)
+    problems.extend(faults)
+    return found
+
+
+def _redirected(layers: Sequence[Layer], dsn: Layer) -> Iterable[Problem]:
+    """Report an address from PGHOSTADDR that libpq prefers to the host that was stated nearer."""
+    first = {
+        keyword: next((i for i, layer in enumerate(layers) if keyword in layer), len(layers))
+        for keyword in ("host", "hostaddr")
+    }
+    if first["hostaddr"] == len(layers) or first["host"] >= first["hostaddr"]:
+        return
+    address, host = layers[first["hostaddr"]]["hostaddr"], layers[first["host"]]["host"]
+    if address.origin.name == "PGHOSTADDR" and address.value and host.value:
+        where = "the DSN" if host is dsn.get("host") else str(host.origin)
+        yield rules.HOSTADDR_OVERRIDES_HOST(
+            "connection.hostaddr",
+            f"PGHOSTADDR={address.value} is where libpq connects to, not the host {host.value} of {where}",
+            hint="unset PGHOSTADDR, or state hostaddr in the same place as host",
+            origin=address.origin,
+        )

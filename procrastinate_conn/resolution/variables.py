@@ -1,0 +1,47 @@
+"""Variables that look like libpq's, and are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+
+from procrastinate_conn import libpq
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.place import Place
+
+_NO_KEYWORD = (
+    "PGDATESTYLE",
+    "PGGEQO",
+    "PGLOCALEDIR",
+    "PGREQUIRESSL",
+    "PGSERVICEFILE",
+    "PGSYSCONFDIR",
+    "PGTZ",
+)
+"""libpq's variables that stand for no keyword."""
+
+_OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")
+"""Variables of servers and tools that only look like a misspelt one."""
+
+
+def misspelt_variables(places: Sequence[Place]) -> Iterator[Problem]:
+    """Yield a warning for each variable that libpq does not know but nearly does.
+
+    Parameters
+    ----------
+    places
+        The places that settings are written in.
+    """
+    known = {keyword.variable for keyword in libpq.keywords().values() if keyword.variable} | set(_NO_KEYWORD)
+    for place in places:
+        for name, located in place.variables.items():
+            if name in known or name in _OTHERS:
+                continue
+            if near := get_close_matches(name, known, n=1, cutoff=0.8):
+                yield rules.LIKELY_MISSPELT_VARIABLE(
+                    name,
+                    f"libpq does not know {name}",
+                    hint=f"did you mean {near[0]}?",
+                    origin=located.origin,
+                )
