@@ -1,0 +1,54 @@
+"""Describe the PostgreSQL connection once; get any of procrastinate's five connectors, ready to use.
+
+Examples
+--------
+>>> import procrastinate
+>>> from procrastinate_conn import make_connector
+>>> app = procrastinate.App(connector=make_connector())  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from procrastinate_conn.kinds import ConnectorKind
+    from procrastinate_conn.origins import Origin
+    from procrastinate_conn.pool import PoolOptions
+    from procrastinate_conn.problems import ConfigurationError, Problem
+    from procrastinate_conn.settings import ConnectorSettings, make_connector
+    from procrastinate_conn.spec.connection import ConnectionSpec
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectionSpec",
+    "ConnectorKind",
+    "ConnectorSettings",
+    "Origin",
+    "PoolOptions",
+    "Problem",
+    "make_connector",
+]
+
+# Imported when they are first used: a package that is only imported costs nothing and needs no driver.
+_HOMES = {
+    "ConfigurationError": "procrastinate_conn.problems",
+    "ConnectionSpec": "procrastinate_conn.spec.connection",
+    "ConnectorKind": "procrastinate_conn.kinds",
+    "ConnectorSettings": "procrastinate_conn.settings",
+    "Origin": "procrastinate_conn.origins",
+    "PoolOptions": "procrastinate_conn.pool",
+    "Problem": "procrastinate_conn.problems",
+    "make_connector": "procrastinate_conn.settings",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
