@@ -1,0 +1,51 @@
+"""The README's example runs as it stands, the second time too."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+DOTENV = re.compile(r"echo '(PROCRASTINATE_CONN_DSN=)[^']*' > \.env")
+EXAMPLE = re.compile(r"```python\n(import procrastinate\n.*?)```", re.DOTALL)
+
+
+def test_the_example_defers_a_job_and_works_it(tmp_path: Path, server: EmbeddedPostgres) -> None:
+    setting, example = DOTENV.search(README), EXAMPLE.search(README)
+    assert setting is not None
+    assert example is not None
+    (tmp_path / ".env").write_text(f"{setting[1]}{server.dsn(server.create_database())}\n")
+    (tmp_path / "example.py").write_text(example[1])
+
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "example.py"],
+            cwd=tmp_path,
+            env=os.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, "Hello, PostgreSQL!\n"), done.stderr
+
+
+def test_the_commands_are_targets_of_make() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"\bmake ([a-z]+)", README))
+    assert {"demo", "test"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_links_into_the_repository_lead_somewhere() -> None:
+    root = Path(__file__).parents[2]
+    for page in (root / "README.md", *root.glob("*/README.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

