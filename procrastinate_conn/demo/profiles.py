@@ -20,21 +20,25 @@ def profile(kind: ConnectorKind) -> Path:
 
 
 @contextmanager
-def environment_of_the_demo(address: Mapping[str, str]) -> Iterator[None]:
-    """Hide the user's own connection settings, so that the demo can reach no server but its own.
-
-    Parameters
-    ----------
-    address
-        What the profiles refer to as ``DEMO_HOST``, ``DEMO_PORT``, ...: libpq's keywords and their values.
-    """
+def environment_of_its_own() -> Iterator[None]:
+    """Hide the user's connection settings for the block, so that the demo can reach no server but its own."""
     before = dict(os.environ)
     try:
         for name in before:
             if name.startswith(("PG", "PROCRASTINATE_CONN_")) or name == "DATABASE_URL":
                 del os.environ[name]
-        os.environ.update({f"DEMO_{keyword.upper()}": value for keyword, value in address.items()})
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def tell_profiles(address: Mapping[str, str]) -> None:
+    """Set what the profiles refer to: ``DEMO_HOST``, ``DEMO_PORT``, ...
+
+    Parameters
+    ----------
+    address
+        libpq's keywords and their values.
+    """
+    os.environ.update({f"DEMO_{keyword.upper()}": value for keyword, value in address.items()})

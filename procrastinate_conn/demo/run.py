@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from procrastinate_conn.demo.interrupts import embedded_postgres, end_as_ctrl_c_does
-from procrastinate_conn.demo.profiles import environment_of_the_demo
+from procrastinate_conn.demo.profiles import environment_of_its_own, tell_profiles
 from procrastinate_conn.demo.proxy import CountingProxy
 from procrastinate_conn.demo.report import table
 from procrastinate_conn.demo.workload import WORKERS, Workload
@@ -28,18 +28,19 @@ def run(jobs: int) -> int:
     """
     end_as_ctrl_c_does()
     columns = (TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with (
+        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+        environment_of_its_own(),
+    ):
         bar = progress.add_task("Starting PostgreSQL", total=2 * jobs * len(ConnectorKind) * len(WORKERS))
-        with embedded_postgres() as server:
+
+        def report(doing: str, done: int) -> None:
+            progress.update(bar, description=doing, advance=done)
+
+        with embedded_postgres() as server, CountingProxy(server.host, server.port) as proxy:
             database = server.create_database("jobs")
-            with CountingProxy(server.host, server.port) as proxy:
-                address = {**server.parameters(database), "port": str(proxy.port)}
-
-                def report(doing: str, done: int) -> None:
-                    progress.update(bar, description=doing, advance=done)
-
-                with environment_of_the_demo(address):
-                    workload = Workload(server, database, proxy, jobs=jobs, report=report)
-                    workload.run()
+            tell_profiles({**server.parameters(database), "port": str(proxy.port)})
+            workload = Workload(server, database, proxy, jobs=jobs, report=report)
+            workload.run()
     Console().print(table(workload.tallies))
     return sum(tally.deferred - tally.worked for tally in workload.tallies.values())
