@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.pool.shown import shown
+from procrastinate_conn.pool.shown import written
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import pool as rules
 from procrastinate_conn.rules.rule import Rule
@@ -51,9 +51,9 @@ class Together:
     def told(self, name: str, *, beside: str, unit: str = "") -> str:
         """Return an option's value for a message about `beside`, and where it is written if elsewhere."""
         if name not in self.origins:
-            return "not stated" if self[name] is None else f"{shown(self[name])}{unit} by default"
+            return "not stated" if self[name] is None else f"{written(self[name])}{unit} by default"
         here, there = self.origins.get(beside), self.origins[name]
-        return f"{shown(self[name])}{unit}" + ("" if str(here) == str(there) else f" ({there})")
+        return f"{written(self[name])}{unit}" + ("" if str(here) == str(there) else f" ({there})")
 
     def problem(self, rule: Rule, name: str, message: str, hint: str) -> Problem:
         """Return the finding about the option `name`."""
@@ -157,7 +157,7 @@ def _idle_never_counts(o: Together) -> Iterator[Problem]:
         yield o.problem(
             rules.TIMES_AT_ODDS,
             "max_idle",
-            f"max_idle is {shown(o['max_idle'])} s and max_lifetime is {lifetime}: every connection is"
+            f"max_idle is {written(o['max_idle'])} s and max_lifetime is {lifetime}: every connection is"
             " retired for its age before it counts as idle",
             "make max_idle the shorter one",
         )

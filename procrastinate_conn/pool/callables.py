@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
-import pkgutil
+import operator
 import re
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.signature import Parameter
 from procrastinate_conn.rules import pool as rules
 
-IMPORTABLE = r"[\w.]+:[\w.]+"
+_DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+IMPORTABLE = f"{_DOTTED}:{_DOTTED}"
+"""The form ``package.module:attribute``."""
 
 
 def candidates(name: str, value: object) -> tuple[Callable[..., Any], ...]:
@@ -69,20 +73,25 @@ def imported(name: str, path: str) -> object:
             f"{name} is not written as package.module:function",
             "for example myapp.database:configure",
         )
-    module = path.partition(":")[0]
+    module, _, attribute = path.partition(":")
     try:
-        return pkgutil.resolve_name(path)
-    except ModuleNotFoundError as error:
-        raise Refused(
-            rules.CALLBACK_NOT_FOUND,
-            f"{name} is {path}, and there is no module {error.name}",
-            "is it installed, and is its directory on the import path (PYTHONPATH)?",
-        ) from None
+        return operator.attrgetter(attribute)(_module(name, path, module))
     except AttributeError:
         raise Refused(
             rules.CALLBACK_NOT_FOUND,
             f"{name} is {path}, and {module} has no such attribute",
             "check the name",
+        ) from None
+
+
+def _module(name: str, path: str, module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise Refused(
+            rules.CALLBACK_NOT_FOUND,
+            f"{name} is {path}, and there is no module {error.name}",
+            "is it installed, and is its directory on the import path (PYTHONPATH)?",
         ) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module does, even exit
         # Only the type is told: the text may hold anything, the DSN of another service for example.
@@ -95,9 +104,8 @@ def imported(name: str, path: str) -> object:
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Return whether calling `function` gives something to await: ``async def``, partial or object."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - not whether it is callable, but how
-    )
+    call = getattr(function, "__call__", None)  # noqa: B004 - not whether it can be called, but how
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def fits(parameter: Parameter, candidate: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from procrastinate_conn.kinds import FACTS, ConnectorKind
-from procrastinate_conn.pool.callables import candidates, fits, pick, takes_one_argument
+from procrastinate_conn.pool.callables import candidates, fits, is_async, pick, takes_one_argument
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.shown import written
 from procrastinate_conn.pool.signature import Parameter
@@ -52,7 +52,7 @@ def fitted(sides: Sides, value: object, kind: ConnectorKind) -> object:
     _require_colours(sides, found, kind)
     if len(found) == 1:
         return found[0]
-    return pick(sides[True], found), pick(sides[False], found)
+    return tuple(sorted(found, key=lambda member: not _is_asynchronous(sides, member)))
 
 
 def lacks_synchronous(side: Parameter, fitted: object) -> bool:
@@ -82,17 +82,19 @@ def _require_classes(sides: Sides, found: tuple[Callable[..., Any], ...]) -> Non
 
 
 def _require_colours(sides: Sides, found: tuple[Callable[..., Any], ...], kind: ConnectorKind) -> None:
-    name, asynchronous = sides[True].name, FACTS[kind].asynchronous
-    if pick(sides[asynchronous], found) is None:
-        raise Refused(rules.CALLBACK_COLOUR, *_wrong_colour(name, found[0], kind))
-    if len(found) == len(sides) and not any(
-        fits(sides[True], first) and fits(sides[False], second) for first, second in (found, found[::-1])
-    ):
+    name = sides[True].name
+    if len(found) == len(sides) and len({_is_asynchronous(sides, member) for member in found}) == 1:
         raise Refused(
             rules.CALLBACK_COLOUR,
             f"{name} gives two of the same colour",
             "a pair is one for asynchronous use and one for synchronous use",
         )
+    if pick(sides[FACTS[kind].asynchronous], found) is None:
+        raise Refused(rules.CALLBACK_COLOUR, *_wrong_colour(name, found[0], kind))
+
+
+def _is_asynchronous(sides: Sides, member: Callable[..., Any]) -> bool:
+    return fits(sides[True], member) if sides[True].is_class else is_async(member)
 
 
 def _wrong_colour(name: str, found: Callable[..., Any], kind: ConnectorKind) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from procrastinate_conn.pool.refused import Refused
-from procrastinate_conn.pool.shown import shown
+from procrastinate_conn.pool.shown import shown, written
 from procrastinate_conn.rules import pool as rules
 
 MOST_CONNECTIONS = 262_143
@@ -73,9 +73,10 @@ def require_in_range(name: str, value: object) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise Refused(
             rules.OUT_OF_RANGE,
-            f"{name} is {shown(value)}, which is no length of time that a pool can wait",
+            f"{name} is {value}, which is no length of time that a pool can wait",
             "for a very long time write 365d",
         )
     allowed = LIMITS.get(name, Range())
     if value not in allowed:
-        raise Refused(rules.OUT_OF_RANGE, f"{name} is {shown(value)}, and has to be {allowed}")
+        told = written(value) if isinstance(value, float) else shown(value)
+        raise Refused(rules.OUT_OF_RANGE, f"{name} is {told}, and has to be {allowed}")

@@ -7,7 +7,7 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules.rule import Rule
 
 
-class Refused(Exception):  # noqa: N818 - it never reaches a user: it is caught and made a problem
+class Refused(Exception):
     """A value breaks a rule.
 
     Parameters

@@ -18,7 +18,9 @@ def shown(value: object) -> str:
         return (
             repr(value) if re.fullmatch(r"[\w.+:,% -]{0,40}", value) else f"a text of {len(value)} characters"
         )
-    if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**20):
+    if isinstance(value, float):
+        return repr(value)
+    if value is None or (isinstance(value, int) and abs(value) < 10**20):
         return written(value)
     return f"a value of type {type(value).__name__}"
 

@@ -76,7 +76,7 @@ class Parameter:
 
 def pool_class(*, asynchronous: bool, null: bool) -> type[ConnectionPool[Any] | AsyncConnectionPool[Any]]:
     """Return psycopg_pool's class for a colour, null or not."""
-    import psycopg_pool  # noqa: PLC0415 - reading options should not load a driver before it has to
+    import psycopg_pool  # not above: it loads libpq, and names and kinds can be listed without
 
     if asynchronous:
         return psycopg_pool.AsyncNullConnectionPool if null else psycopg_pool.AsyncConnectionPool
@@ -94,6 +94,6 @@ def parameters(*, asynchronous: bool = True, null: bool = False) -> Mapping[str,
 
 def installed_version() -> str:
     """Return the version of the installed psycopg_pool."""
-    import psycopg_pool  # noqa: PLC0415 - as above
+    import psycopg_pool
 
     return psycopg_pool.__version__

@@ -1,0 +1,185 @@
+"""Callbacks: each gets to the pool that can call it, and to no other."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+
+import psycopg
+import psycopg_pool
+import pytest
+
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.pool import PoolOptions
+from procrastinate_conn.pool.shown import written
+from tests.pool import callbacks
+from tests.pool.entries import ASYNC_KINDS, SYNC_KINDS, errors, read
+
+HERE = "tests.pool.callbacks"
+ASYNCHRONOUS = [
+    callbacks.asynchronous,
+    callbacks.an_async_object,
+    callbacks.an_async_object.__call__,
+    callbacks.an_async_partial,
+    callbacks.Nested.asynchronous,
+]
+PLAIN = [
+    callbacks.plain,
+    callbacks.a_plain_partial,
+    print,
+    lambda _connection: None,
+    callbacks.AsyncCallable.__init__,
+]
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+@pytest.mark.parametrize("function", ASYNCHRONOUS)
+def test_an_asynchronous_kind_takes_what_can_be_awaited_and_warns_that_it_is_alone(kind, function):
+    options, problems = read({"configure": function}, kind)
+    assert [problem.code for problem in problems] == ["PC313"]
+    assert options.callback("configure", asynchronous=True) is function
+    assert options.callback("configure", asynchronous=False) is None
+    assert options.arguments(asynchronous=False) == {}
+
+
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+@pytest.mark.parametrize("function", ASYNCHRONOUS)
+def test_a_synchronous_kind_refuses_what_has_to_be_awaited(kind, function):
+    _, [problem] = read({"configure": function}, kind)
+    assert problem.code == "PC308"
+    assert f"the {kind} connector is synchronous" in problem.message
+
+
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+@pytest.mark.parametrize("function", PLAIN[:-1])
+def test_a_synchronous_kind_takes_what_can_be_called(kind, function):
+    options, problems = read({"reset": function}, kind)
+    assert problems == []
+    assert options.arguments(asynchronous=False) == {"reset": function}
+
+
+@pytest.mark.parametrize("kind", ConnectorKind)
+@pytest.mark.parametrize("turn", [1, -1], ids=["asynchronous-first", "plain-first"])
+@pytest.mark.parametrize("container", [tuple, list])
+def test_a_pair_serves_every_kind_in_either_order(kind, turn, container):
+    pair = (callbacks.asynchronous, callbacks.plain)
+    options, problems = read({"configure": container(pair[::turn])}, kind)
+    assert problems == []
+    assert options.stated["configure"] == pair
+    assert options.arguments(asynchronous=True) == {"configure": callbacks.asynchronous}
+    assert options.arguments(asynchronous=False) == {"configure": callbacks.plain}
+
+
+@pytest.mark.parametrize(
+    "written_as",
+    [
+        f"{HERE}:asynchronous,{HERE}:plain",
+        f" {HERE}:plain , {HERE}:asynchronous ",
+        [f"{HERE}:asynchronous", f"{HERE}:plain"],
+    ],
+)
+def test_a_pair_can_be_named(written_as):
+    options, problems = read({"configure": written_as})
+    assert problems == []
+    assert options.stated["configure"] == (callbacks.asynchronous, callbacks.plain)
+
+
+def test_a_nested_function_can_be_named():
+    options, problems = read({"configure": f"{HERE}:Nested.asynchronous"})
+    assert errors(problems) == []
+    assert options.stated["configure"] is callbacks.Nested.asynchronous
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_plain_reconnect_failed_serves_both_pools_of_an_asynchronous_kind(kind):
+    options, problems = read({"reconnect_failed": callbacks.plain}, kind)
+    assert problems == []
+    assert options.callback("reconnect_failed", asynchronous=True) is callbacks.plain
+    assert options.callback("reconnect_failed", asynchronous=False) is callbacks.plain
+
+
+def test_an_asynchronous_reconnect_failed_goes_before_a_plain_one():
+    options, _ = read({"reconnect_failed": (callbacks.plain, callbacks.asynchronous)})
+    assert options.callback("reconnect_failed", asynchronous=True) is callbacks.asynchronous
+    assert options.callback("reconnect_failed", asynchronous=False) is callbacks.plain
+
+
+def test_a_pair_of_plain_functions_is_refused_even_where_each_would_do():
+    _, [problem] = read({"reconnect_failed": (callbacks.plain, callbacks.plain)})
+    assert problem.code == "PC308"
+
+
+def test_check_and_connection_class_are_left_to_the_connector():
+    options, problems = read(
+        {
+            "check": (callbacks.asynchronous, callbacks.plain),
+            "connection_class": (callbacks.AsyncConnection, callbacks.Connection),
+        }
+    )
+    assert problems == []
+    assert options.arguments(asynchronous=True) == {}
+    assert options.callback("check", asynchronous=False) is callbacks.plain
+    assert options.callback("connection_class", asynchronous=True) is callbacks.AsyncConnection
+    assert options.callback("connection_class", asynchronous=False) is callbacks.Connection
+
+
+def test_a_connection_class_can_be_named_and_alone_it_is_warned_about():
+    options, [problem] = read({"connection_class": f"{HERE}:AsyncConnection"})
+    assert (problem.code, problem.severity) == ("PC313", "warning")
+    assert options.callback("connection_class", asynchronous=True) is callbacks.AsyncConnection
+    assert options.callback("connection_class", asynchronous=False) is None
+
+
+def test_an_asynchronous_function_never_gets_to_a_synchronous_pool_even_unjudged():
+    options = PoolOptions(configure=callbacks.asynchronous)
+    assert options.arguments(asynchronous=False) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (callbacks.plain, f"{HERE}:plain"),
+        (callbacks.Nested.asynchronous, f"{HERE}:Nested.asynchronous"),
+        (callbacks.an_async_object, f"{HERE}:AsyncCallable"),
+        ((callbacks.asynchronous, callbacks.plain), f"{HERE}:asynchronous,{HERE}:plain"),
+        (psycopg.Connection, "psycopg:Connection"),
+        (None, "none"),
+        (False, "false"),
+        (30.0, "30"),
+        (0.1, "0.1"),
+        (4, "4"),
+        ("jobs", "jobs"),
+    ],
+)
+def test_a_value_is_shown_as_it_is_written(value, text):
+    assert written(value) == text
+
+
+def test_a_pair_is_awaited_by_the_one_pool_and_called_by_the_other(server: EmbeddedPostgres, database: str):
+    async def configure_async(connection):
+        await connection.execute("set application_name to 'awaited'")
+        await connection.commit()
+
+    def configure(connection):
+        connection.execute("set application_name to 'called'")
+        connection.commit()
+
+    options, problems = read({"configure": (configure_async, configure), "min_size": 1})
+    assert problems == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)  # a coroutine that was never awaited
+        assert asyncio.run(_name_by_async_pool(server.dsn(database), options)) == "awaited"
+        with psycopg_pool.ConnectionPool(
+            server.dsn(database), open=False, **options.arguments(asynchronous=False)
+        ) as pool:
+            assert pool.connection().__enter__().execute("show application_name").fetchone() == ("called",)
+
+
+async def _name_by_async_pool(dsn: str, options: PoolOptions) -> str:
+    async with (
+        psycopg_pool.AsyncConnectionPool(dsn, open=False, **options.arguments(asynchronous=True)) as pool,
+        pool.connection() as connection,
+    ):
+        [name] = await (await connection.execute("show application_name")).fetchone()
+    return name
