@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration, configure
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.passwords import PasswordSource
@@ -192,11 +193,12 @@ def make_connector(
 
 def _configure(places: list[Place]) -> Configuration:
     try:
-        configuration = configure(places)
+        libpq.version()
     except ImportError as error:
         hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
         problem = rules.NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
         raise ConfigurationError([problem]) from error
+    configuration = configure(places)
     if configuration.errors:
         raise ConfigurationError(configuration.problems)
     for problem in configuration.problems:

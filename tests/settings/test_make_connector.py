@@ -1,0 +1,235 @@
+"""make_connector and ConnectorSettings: what they take, what they read, and what they refuse."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import textwrap
+
+import procrastinate
+import pytest
+from procrastinate.contrib.aiopg import AiopgConnector
+from procrastinate.contrib.psycopg2 import Psycopg2Connector
+from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
+
+from procrastinate_conn import (
+    ConfigurationError,
+    ConnectorKind,
+    ConnectorSettings,
+    PoolOptions,
+    make_connector,
+)
+
+CLASSES = {
+    "psycopg": procrastinate.PsycopgConnector,
+    "aiopg": AiopgConnector,
+    "sync-psycopg": procrastinate.SyncPsycopgConnector,
+    "psycopg2": Psycopg2Connector,
+    "sqlalchemy-psycopg2": SQLAlchemyPsycopg2Connector,
+}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test has a working directory of its own, without an env file."""
+    monkeypatch.chdir(tmp_path)
+
+
+def problems_of(**arguments):
+    with pytest.raises(ConfigurationError) as caught:
+        make_connector(**arguments)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(("kind", "connector_class"), CLASSES.items())
+def test_each_kind_is_an_instance_of_procrastinates_class(kind, connector_class):
+    assert isinstance(make_connector(kind), connector_class)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_procrastinates_class_names_are_kinds_in_any_case(kind):
+    name = CLASSES[kind].__name__
+    assert ConnectorKind(name) == ConnectorKind(name.upper()) == ConnectorKind(kind.upper()) == kind
+
+
+def test_the_default_kind_is_psycopg():
+    assert type(make_connector()).__mro__.index(procrastinate.PsycopgConnector)
+
+
+def test_the_kind_is_read_from_the_environment_and_the_call_wins(monkeypatch):
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTOR", "psycopg2")
+    assert isinstance(make_connector(), Psycopg2Connector)
+    assert isinstance(make_connector("sync-psycopg"), procrastinate.SyncPsycopgConnector)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_building_connects_to_nothing(kind):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        make_connector(kind, dsn=f"postgresql://u:p@127.0.0.1:{listener.getsockname()[1]}/jobs")
+        listener.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_every_problem_of_every_room_is_reported_at_once(monkeypatch):
+    monkeypatch.setenv("PROCRASTINATE_CONN_POOOL__MIN_SIZE", "3")
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION__SSLMODE", "requier")
+    monkeypatch.setenv("PROCRASTINATE_CONN_POOL__MIN_SZIE", "2")
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTOR", "psycopg3")
+    monkeypatch.setenv("PGHSOT", "db1")
+    found = problems_of(dsn="host=db1 hots=db2", json_dumps="no.such.module:dumps")
+    assert {(problem.code, problem.setting) for problem in found} == {
+        ("PC101", "poool.min_size"),
+        ("PC106", "PGHSOT"),
+        ("PC107", "connector"),
+        ("PC108", "json_dumps"),
+        ("PC204", "connection.hots"),
+        ("PC205", "connection.sslmode"),
+        ("PC301", "pool.min_szie"),
+    }
+
+
+def test_the_error_reads_as_a_list_with_the_place_of_each_problem(tmp_path):
+    (tmp_path / ".env").write_text("# profile\n\nPROCRASTINATE_CONN_POOL__MIN_SZIE=3\n")
+    with pytest.raises(ConfigurationError, match="1 problem in the connection settings") as caught:
+        make_connector()
+    assert ".env:3 PROCRASTINATE_CONN_POOL__MIN_SZIE: PC301" in str(caught.value)
+    assert "did you mean min_size?" in str(caught.value)
+
+
+def test_warnings_do_not_keep_a_connector_from_being_built_and_are_logged(monkeypatch, caplog):
+    monkeypatch.setenv("PGHSOT", "db1")
+    make_connector()
+    assert "PGHSOT" in caplog.text
+    assert "did you mean PGHOST?" in caplog.text
+
+
+def test_the_default_env_file_may_be_absent():
+    assert make_connector() is not None
+
+
+def test_an_env_file_that_was_named_has_to_be_there():
+    (problem,) = problems_of(env_file="prod.env")
+    assert (problem.code, problem.origin.file) == ("PC103", "prod.env")
+
+
+def test_no_env_file_is_read_where_none_is_wanted(tmp_path):
+    (tmp_path / ".env").write_text("PROCRASTINATE_CONN_CONNECTOR=nonsense\n")
+    assert make_connector(env_file=None) is not None
+
+
+def test_of_several_env_files_the_later_one_wins(tmp_path):
+    (tmp_path / "base.env").write_text("PROCRASTINATE_CONN_DSN=host=base dbname=base\n")
+    (tmp_path / "local.env").write_text("PROCRASTINATE_CONN_CONNECTION__HOST=local\n")
+    spec = ConnectorSettings(_env_file=["base.env", "local.env"]).spec()
+    assert (spec.host, spec.dbname) == ("local", "base")
+    assert str(spec.origins["host"]) == "local.env:1 PROCRASTINATE_CONN_CONNECTION__HOST"
+
+
+def test_settings_that_are_given_take_the_place_of_every_source(monkeypatch):
+    settings = ConnectorSettings(dsn="host=db1 dbname=jobs", pool={"min_size": 2, "max_size": 3})
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTOR", "nonsense")
+    monkeypatch.setenv("PGHSOT", "misspelt")
+    assert isinstance(make_connector(settings=settings), procrastinate.PsycopgConnector)
+
+
+def test_arguments_come_before_the_settings_that_are_given():
+    settings = ConnectorSettings(dsn="host=db1 dbname=jobs")
+    assert isinstance(make_connector("psycopg2", settings=settings), Psycopg2Connector)
+    (problem,) = problems_of(settings=settings, pool={"min_size": -1})
+    assert problem.setting == "pool.min_size"
+
+
+def test_an_argument_that_is_not_a_setting_is_refused_with_a_suggestion():
+    with pytest.raises(ConfigurationError, match="did you mean dsn?"):
+        ConnectorSettings(dns="host=db1")
+
+
+def test_pool_options_are_taken_as_a_mapping_or_as_pool_options():
+    by_mapping = ConnectorSettings(pool={"min_size": "2", "max_size": 5}).pool
+    by_options = ConnectorSettings(pool=PoolOptions(min_size=2, max_size=5)).pool
+    assert (by_mapping.min_size, by_mapping.max_size) == (by_options.min_size, by_options.max_size) == (2, 5)
+
+
+def test_pooling_is_turned_off_by_a_word(monkeypatch):
+    assert ConnectorSettings(pool="null").pool.null
+    monkeypatch.setenv("PROCRASTINATE_CONN_POOL", "null")
+    assert ConnectorSettings().pool.null
+
+
+def test_the_fields_of_the_settings_are_what_was_read(monkeypatch):
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION__PORT", "5433")
+    settings = ConnectorSettings(
+        connector="aiopg", dsn="host=db1 password=hush", connection={"user": "app", "password": "hush"}
+    )
+    assert settings.connector is ConnectorKind.AIOPG
+    assert settings.dsn.get_secret_value() == "host=db1 password=hush"
+    assert settings.connection["port"] == "5433"
+    assert settings.connection["user"] == "app"
+    assert settings.defaults == "resilient"
+    assert "hush" not in repr(settings) + str(settings) + repr(settings.model_dump())
+
+
+def test_subclasses_may_name_another_env_file(tmp_path):
+    class Ours(ConnectorSettings):
+        model_config = {"env_file": "ours.env"}
+
+    (tmp_path / "ours.env").write_text("PROCRASTINATE_CONN_CONNECTION__HOST=db7\n")
+    assert Ours().spec().host == "db7"
+
+
+def in_a_process_without(modules, code):
+    """Run code where some modules cannot be imported, and return what it prints."""
+    program = f"import sys; sys.modules.update(dict.fromkeys({modules!r}))\n{textwrap.dedent(code)}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "driver", "extra"),
+    [
+        ("aiopg", "aiopg", "aiopg"),
+        ("aiopg", "psycopg2", "aiopg"),
+        ("psycopg2", "psycopg2", "psycopg2"),
+        ("sqlalchemy-psycopg2", "sqlalchemy", "sqlalchemy"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_a_problem_that_names_the_extra(kind, driver, extra):
+    code = f"""
+        from procrastinate_conn import ConfigurationError, make_connector
+        try:
+            make_connector({kind!r}, env_file=None)
+        except ConfigurationError as error:
+            print(error)
+    """
+    printed = in_a_process_without([driver], code)
+    assert "PC401" in printed
+    assert driver in printed
+    assert f"pip install 'procrastinate-conn[{extra}]'" in printed
+    assert "Traceback" not in printed
+
+
+def test_other_kinds_work_where_a_driver_is_not_installed():
+    code = """
+        from procrastinate_conn import make_connector
+        print(type(make_connector("sync-psycopg", env_file=None)).__name__)
+    """
+    assert "Traceback" not in in_a_process_without(["aiopg", "psycopg2", "sqlalchemy"], code)
+
+
+def test_where_no_libpq_can_be_loaded_one_line_says_what_to_install():
+    code = """
+        import os
+        os.environ["PSYCOPG_IMPL"] = "binary"
+        from procrastinate_conn import ConfigurationError, make_connector
+        try:
+            make_connector(env_file=None)
+        except ConfigurationError as error:
+            print(error)
+    """
+    printed = in_a_process_without(["psycopg_binary"], code)
+    assert "PC403" in printed
+    assert "procrastinate-conn[binary]" in printed
