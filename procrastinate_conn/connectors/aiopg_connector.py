@@ -1,0 +1,140 @@
+"""The kind ``aiopg``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiopg
+import psycopg
+import psycopg2
+from procrastinate import connector, sql
+from procrastinate.contrib import aiopg as contrib
+from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
+from procrastinate.exceptions import ConnectorException
+from psycopg2.sql import SQL, Identifier
+
+from procrastinate_conn.connectors.aiopg_dialing import AiopgDialler
+from procrastinate_conn.connectors.aiopg_pool import SharedPool
+from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
+from procrastinate_conn.connectors.listening import keep_listening
+from procrastinate_conn.connectors.pools import async_pool
+from procrastinate_conn.connectors.psycopg2_connector import Psycopg2Connector
+from procrastinate_conn.connectors.psycopg2_dialing import adapted
+
+
+class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
+    """procrastinate's connector of that name, on a pool of ours.
+
+    procrastinate's own runs a query again if the connection is lost during it. The query may have had its
+    effect by then, so here the caller is told, and decides.
+
+    Parameters
+    ----------
+    blueprint
+        What it is built from.
+    """
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        AsyncLifecycle.__init__(self, blueprint)
+        contrib.AiopgConnector.__init__(
+            self, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads
+        )
+
+    @property
+    def pool(self) -> aiopg.Pool:
+        """The pool."""
+        return self.held
+
+    def make_sync_connector(self) -> Psycopg2Connector:
+        """Return the connector for synchronous use before this one is open."""
+        return Psycopg2Connector(self.blueprint)
+
+    async def make_pool(self) -> aiopg.Pool:
+        """Return a new pool, open and full."""
+        return SharedPool(await async_pool(AiopgDialler(self.blueprint)).opened())
+
+    async def close_pool(self, pool: aiopg.Pool) -> None:
+        """Close a pool."""
+        pool.close()
+        await pool.wait_closed()
+
+    async def execute_query_async(self, query: str, **arguments: Any) -> None:
+        """Execute a query."""
+        async with self._executed(query, arguments):
+            pass
+
+    async def execute_query_one_async(self, query: str, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row."""
+        async with self._executed(query, arguments) as cursor:
+            row: dict[str, Any] = await cursor.fetchone()
+            return row
+
+    async def execute_query_all_async(self, query: str, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows."""
+        async with self._executed(query, arguments) as cursor:
+            rows: list[dict[str, Any]] = await cursor.fetchall()
+            return rows
+
+    @asynccontextmanager
+    async def _executed(self, query: str, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+        with wrap_exceptions():
+            async with self.pool.acquire() as connection, connection.cursor() as cursor:
+                with _told_as_errors(cursor.timeout):
+                    await cursor.execute(query, adapted(arguments, self.json_dumps))
+                yield cursor
+
+    async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
+        """Listen on a connection besides the pool, through any outage, until cancelled.
+
+        Parameters
+        ----------
+        on_notification
+            Called for each notification.
+        channels
+            The channels to listen on.
+        """
+        channels = list(channels)
+        theirs = super().listen_notify
+        dialler = AiopgDialler(self.blueprint)
+        configure = self.blueprint.pool.callback("configure", asynchronous=True)
+
+        async def session(listening: Callable[[], None]) -> None:
+            if self.lent:  # and so are the parameters of its connections
+                await theirs(on_notification, channels)
+                return
+            async with await dialler.connect() as connection, connection.cursor() as cursor:
+                if configure is not None:
+                    await configure(connection)
+                for channel in channels:
+                    await cursor.execute(
+                        SQL(sql.queries["listen_queue"]).format(channel_name=Identifier(channel))
+                    )
+                listening()
+                while True:
+                    try:
+                        async with asyncio.timeout(connector.LISTEN_TIMEOUT):
+                            notification = await connection.notifies.get()
+                    except TimeoutError:
+                        await cursor.execute("SELECT 1", timeout=connector.LISTEN_TIMEOUT)
+                    else:
+                        await on_notification(channel=notification.channel, payload=notification.payload)
+
+        await keep_listening(session, (psycopg2.Error, psycopg.Error, ConnectorException, TimeoutError))
+
+
+@contextmanager
+def _told_as_errors(timeout: float) -> Iterator[None]:
+    """Raise where aiopg's own time limit was reached, and where the server cancelled the query."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise ConnectorException(f"no answer within {timeout:.0f} sec; the connection was closed") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectorException("the server cancelled the query") from error

@@ -1,0 +1,168 @@
+"""How a connection is dialled: as the blueprint says, keeping the reason where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any, ClassVar, NoReturn
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from procrastinate_conn import drivers, libpq
+from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.liveness import has_something_to_say
+from procrastinate_conn.kinds import ConnectorKind
+
+
+class Dialler:
+    """Dials the connections of one pool, and tells which of them are alive.
+
+    It stands in a pool's ``connection_class``, of which psycopg_pool needs nothing but ``connect``. So
+    the connection string, with its secrets, is made anew for every connection and lies nowhere else.
+
+    Parameters
+    ----------
+    blueprint
+        Where to connect, and as whom.
+
+    Attributes
+    ----------
+    failure : Exception or None
+        Why the last attempt failed; None if it did not.
+    kind : ConnectorKind
+        A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
+    """
+
+    kind: ClassVar[ConnectorKind]
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.blueprint = blueprint
+        self.failure: Exception | None = None
+        self._idle_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def fileno(self, connection: Any) -> int:
+        """Return the descriptor of a connection's socket."""
+        descriptor: int = connection.fileno()
+        return descriptor
+
+    def idles(self, connection: Any) -> None:
+        """Note that a connection is idle from now on."""
+        self._idle_since[connection] = monotonic()
+
+    def vouches_for(self, connection: Any) -> bool:
+        """Tell whether a connection is alive without asking it; if not, it has to be asked.
+
+        After ``check_after`` seconds of idleness silence proves nothing: a firewall may have dropped the
+        connection without telling either side.
+
+        Raises
+        ------
+        Exception
+            The driver's: the connection is closed.
+        """
+        idle = monotonic() - self._idle_since[connection]
+        return idle < self.blueprint.pool.check_after and not has_something_to_say(self.fileno(connection))
+
+    @contextmanager
+    def _attempt(self) -> Iterator[None]:
+        """Everything that it takes to connect, with any driver, happens in here."""
+        try:
+            yield
+        except Exception as error:
+            self.failure = error
+            raise
+        self.failure = None
+
+    def _conninfo(self, connect_timeout: int | None) -> str:
+        """Return the connection string for one connection.
+
+        Parameters
+        ----------
+        connect_timeout
+            Seconds that the pool leaves for it; a shorter `connect_timeout` in the spec counts.
+
+        Raises
+        ------
+        psycopg.OperationalError
+            The source of the password failed.
+        """
+        spec = self.blueprint.spec
+        try:
+            anew = self.blueprint.credentials()
+        except Exception as error:
+            raise psycopg.OperationalError(f"the source of the password failed: {error}") from error
+        limits = [int(spec.parameters.get("connect_timeout", 0)), connect_timeout or 0]
+        if least := min((limit for limit in limits if limit > 0), default=0):
+            anew["connect_timeout"] = str(least)
+        stated = spec.conninfo(drivers.keywords(self.kind))
+        return f"{stated} {libpq.conninfo(anew)}"  # of a keyword stated twice, the last one counts
+
+    def give_up(self, what: str, seconds: float) -> NoReturn:
+        """Raise the error of one who waited in vain, naming what keeps the pool from connecting.
+
+        Parameters
+        ----------
+        what
+            What did not happen in time.
+        seconds
+            How long it was waited for.
+
+        Raises
+        ------
+        psycopg_pool.PoolTimeout
+            Always; its cause is the failure of the last attempt to connect, if that failed.
+        """
+        message = f"{what} after {seconds:.2f} sec"
+        if self.failure is None:
+            raise PoolTimeout(message) from None
+        # Without the traceback, whose frames hold connection strings.
+        raise PoolTimeout(
+            f"{message}; the last attempt to connect failed: {self.failure}"
+        ) from self.failure.with_traceback(None)
+
+
+class SyncDialler(Dialler, ABC):
+    """What the synchronous drivers have in common."""
+
+    def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
+        """Return a new connection; psycopg_pool passes an empty connection string."""
+        with self._attempt():
+            connection = self.dial(self._conninfo(connect_timeout))
+        self.idles(connection)
+        return connection
+
+    @abstractmethod
+    def dial(self, conninfo: str) -> Any:
+        """Return a new connection to what a connection string says."""
+
+    @abstractmethod
+    def ping(self, connection: Any) -> None:
+        """Make a round trip, and raise the driver's error where there is no answer."""
+
+
+class AsyncDialler(Dialler, ABC):
+    """What the asynchronous drivers have in common."""
+
+    async def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
+        """Return a new connection; psycopg_pool passes an empty connection string."""
+        with self._attempt():
+            if self.blueprint.password is None:
+                conninfo = self._conninfo(connect_timeout)
+            else:  # it may read a file or run a command
+                conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
+            connection = await self.dial(conninfo)
+        self.idles(connection)
+        return connection
+
+    @abstractmethod
+    async def dial(self, conninfo: str) -> Any:
+        """Return a new connection to what a connection string says."""
+
+    @abstractmethod
+    async def ping(self, connection: Any) -> None:
+        """Make a round trip, and raise the driver's error where there is no answer."""

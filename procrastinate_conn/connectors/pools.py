@@ -1,0 +1,221 @@
+"""psycopg_pool for every driver: pools that hand out no dead connection, and say why they have none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from itertools import count
+from time import monotonic
+from typing import Any, Self
+
+from psycopg_pool import (
+    AsyncConnectionPool,
+    AsyncNullConnectionPool,
+    ConnectionPool,
+    NullConnectionPool,
+    PoolTimeout,
+    pool,
+    pool_async,
+)
+
+from procrastinate_conn.connectors.dialing import AsyncDialler, SyncDialler
+
+logger = logging.getLogger(__name__)
+
+RECONNECT_WITHIN = 5.0
+"""Seconds between two attempts to replace a connection, at most. psycopg_pool doubles them without a limit:
+after an outage of minutes it would sleep for minutes more."""
+
+
+class SyncPool(ConnectionPool[Any]):
+    """A pool of connections of any synchronous driver.
+
+    Parameters
+    ----------
+    dialler
+        The driver, which holds the pool options too.
+
+    Attributes
+    ----------
+    discarded : int
+        Connections that were found dead before they were handed out.
+    """
+
+    def __init__(self, dialler: SyncDialler) -> None:
+        options = dialler.blueprint.pool
+        self.dialler = dialler
+        self.check_too = options.callback("check", asynchronous=False)
+        self.discarded = 0
+        connection_class: Any = dialler
+        arguments = options.arguments(asynchronous=False)
+        super().__init__(connection_class=connection_class, kwargs={}, open=False, **arguments)
+
+    def opened(self) -> Self:
+        """Open and fill the pool, and return it.
+
+        Raises
+        ------
+        psycopg_pool.PoolTimeout
+            It is not full within its `timeout`; the message says why, and the pool is closed.
+        """
+        try:
+            self.open(wait=True, timeout=self.timeout)
+        except PoolTimeout:
+            self.dialler.give_up("pool initialization incomplete", self.timeout)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def getconn(self, timeout: float | None = None) -> Any:
+        """Return a connection that is alive; a dead one is replaced without its caller's notice."""
+        timeout = self.timeout if timeout is None else timeout
+        deadline = monotonic() + timeout
+        for attempt in count():
+            try:
+                connection = super().getconn(deadline - monotonic())
+            except PoolTimeout:
+                self.dialler.give_up("couldn't get a connection", timeout)
+            try:
+                self._examine(connection)
+            except BaseException as error:
+                self._discard(connection, error)
+                if not isinstance(error, Exception):
+                    raise
+                time.sleep(_pause(attempt, self.max_size))
+            else:
+                return connection
+        raise AssertionError
+
+    def putconn(self, conn: Any) -> None:
+        """Take a connection back."""
+        self.dialler.idles(conn)
+        super().putconn(conn)
+
+    def schedule_task(self, task: pool.MaintenanceTask, delay: float) -> None:
+        """Run a task later, as psycopg_pool asks, but a reconnection soon."""
+        super().schedule_task(task, _soon(delay) if isinstance(task, pool.AddConnection) else delay)
+
+    def _examine(self, connection: Any) -> None:
+        if not self.dialler.vouches_for(connection):
+            self.dialler.ping(connection)
+        if self.check_too is not None:
+            self.check_too(connection)
+
+    def _discard(self, connection: Any, why: BaseException) -> None:
+        logger.info("discarding a connection of pool %r before use: %s", self.name, why)
+        self.discarded += 1
+        connection.close()
+        super().putconn(connection)
+
+
+class AsyncPool(AsyncConnectionPool[Any]):
+    """A pool of connections of any asynchronous driver; otherwise as `SyncPool`.
+
+    Parameters
+    ----------
+    dialler
+        The driver, which holds the pool options too.
+
+    Attributes
+    ----------
+    discarded : int
+        Connections that were found dead before they were handed out.
+    """
+
+    def __init__(self, dialler: AsyncDialler) -> None:
+        options = dialler.blueprint.pool
+        self.dialler = dialler
+        self.check_too = options.callback("check", asynchronous=True)
+        self.discarded = 0
+        connection_class: Any = dialler
+        arguments = options.arguments(asynchronous=True)
+        super().__init__(connection_class=connection_class, kwargs={}, open=False, **arguments)
+
+    async def opened(self) -> Self:
+        """Open and fill the pool, and return it.
+
+        Raises
+        ------
+        psycopg_pool.PoolTimeout
+            It is not full within its `timeout`; the message says why, and the pool is closed.
+        """
+        try:
+            await self.open(wait=True, timeout=self.timeout)
+        except PoolTimeout:
+            self.dialler.give_up("pool initialization incomplete", self.timeout)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - psycopg_pool's name
+        """Return a connection that is alive; a dead one is replaced without its caller's notice."""
+        timeout = self.timeout if timeout is None else timeout
+        deadline = monotonic() + timeout
+        for attempt in count():
+            try:
+                connection = await super().getconn(deadline - monotonic())
+            except PoolTimeout:
+                self.dialler.give_up("couldn't get a connection", timeout)
+            try:
+                await self._examine(connection)
+            except BaseException as error:
+                await self._discard(connection, error)
+                if not isinstance(error, Exception):
+                    raise
+                await asyncio.sleep(_pause(attempt, self.max_size))
+            else:
+                return connection
+        raise AssertionError
+
+    async def putconn(self, conn: Any) -> None:
+        """Take a connection back."""
+        self.dialler.idles(conn)
+        await super().putconn(conn)
+
+    async def schedule_task(self, task: pool_async.MaintenanceTask, delay: float) -> None:
+        """Run a task later, as psycopg_pool asks, but a reconnection soon."""
+        await super().schedule_task(
+            task, _soon(delay) if isinstance(task, pool_async.AddConnection) else delay
+        )
+
+    async def _examine(self, connection: Any) -> None:
+        if not self.dialler.vouches_for(connection):
+            await self.dialler.ping(connection)
+        if self.check_too is not None:
+            await self.check_too(connection)
+
+    async def _discard(self, connection: Any, why: BaseException) -> None:
+        logger.info("discarding a connection of pool %r before use: %s", self.name, why)
+        self.discarded += 1
+        await connection.close()
+        await super().putconn(connection)
+
+
+class SyncNullPool(SyncPool, NullConnectionPool[Any]):
+    """The same, keeping no connections."""
+
+
+class AsyncNullPool(AsyncPool, AsyncNullConnectionPool[Any]):
+    """The same, keeping no connections."""
+
+
+def sync_pool(dialler: SyncDialler) -> SyncPool:
+    """Return the pool that the dialler's options ask for, not open yet."""
+    return SyncNullPool(dialler) if dialler.blueprint.pool.null else SyncPool(dialler)
+
+
+def async_pool(dialler: AsyncDialler) -> AsyncPool:
+    """Return the pool that the dialler's options ask for, not open yet."""
+    return AsyncNullPool(dialler) if dialler.blueprint.pool.null else AsyncPool(dialler)
+
+
+def _pause(attempt: int, max_size: int) -> float:
+    """Return the seconds to wait after a dead connection: none while they may be left from an outage."""
+    return min(0.1 * max(0, attempt - max_size), 1.0)
+
+
+def _soon(delay: float) -> float:
+    return min(delay, RECONNECT_WITHIN)

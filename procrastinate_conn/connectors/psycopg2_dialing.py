@@ -1,0 +1,113 @@
+"""psycopg2's connections, made fit for psycopg_pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import psycopg_pool
+from psycopg2.extensions import ConnectionInfo, connection, cursor
+from psycopg2.extras import Json, register_default_json, register_default_jsonb
+from psycopg2.pool import PoolError
+
+from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.dialing import SyncDialler
+from procrastinate_conn.kinds import ConnectorKind
+
+
+class Psycopg2Connection(connection):
+    """A connection of psycopg2's that psycopg_pool takes for one of psycopg's."""
+
+    @property
+    def pgconn(self) -> ConnectionInfo:
+        """What psycopg_pool reads ``transaction_status`` from; the numbers are libpq's in both."""
+        return self.info
+
+    def __repr__(self) -> str:
+        """Leave out the DSN, of which psycopg2 hides the password, but no other secret."""
+        return f"<{type(self).__name__} at {id(self):#x}; closed: {self.closed}>"
+
+
+class Psycopg2Dialler(SyncDialler):
+    """Dials psycopg2's connections.
+
+    Parameters
+    ----------
+    blueprint
+        Where to connect, and as whom.
+    autocommit
+        Whether the connections are in autocommit mode.
+    connection_class
+        Their class.
+    cursor_factory
+        The class of their cursors.
+    """
+
+    kind = ConnectorKind.PSYCOPG2
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        *,
+        autocommit: bool,
+        connection_class: type[Psycopg2Connection] = Psycopg2Connection,
+        cursor_factory: type[cursor] | None = None,
+    ) -> None:
+        super().__init__(blueprint)
+        self.autocommit = autocommit
+        self.connection_class = connection_class
+        self.cursor_factory = cursor_factory
+
+    def dial(self, conninfo: str) -> Psycopg2Connection:
+        """Return a connection that reads JSON as the blueprint says."""
+        dialled = psycopg2.connect(
+            conninfo, connection_factory=self.connection_class, cursor_factory=self.cursor_factory
+        )
+        dialled.autocommit = self.autocommit
+        read_json_with(self.blueprint.json_loads, dialled)
+        return dialled
+
+    def ping(self, connection: Psycopg2Connection) -> None:
+        """Make a round trip, and leave no transaction open."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+
+
+def read_json_with(loads: Callable[[str], Any] | None, connection: connection) -> None:
+    """Let a connection of psycopg2's read JSON with `loads`, where there is one."""
+    if loads is not None:
+        register_default_json(connection, loads=loads)
+        register_default_jsonb(connection, loads=loads)
+
+
+def adapted(arguments: dict[str, Any], dumps: Callable[[Any], str] | None) -> dict[str, Any]:
+    """Return a query's arguments as procrastinate's connectors pass them: every dict as JSON."""
+
+    def adapt(value: Any) -> Any:
+        if isinstance(value, dict):
+            return Json(value, dumps=dumps)
+        if isinstance(value, list):
+            return [adapt(item) for item in value]
+        if isinstance(value, tuple):
+            return tuple(adapt(item) for item in value)
+        return value
+
+    return {name: adapt(value) for name, value in arguments.items()}
+
+
+@contextmanager
+def pool_errors() -> Iterator[None]:
+    """Turn psycopg_pool's errors, which psycopg2 does not know, into psycopg2's error for pools.
+
+    Raises
+    ------
+    psycopg2.pool.PoolError
+        With the same message, and the original as its cause.
+    """
+    try:
+        yield
+    except (psycopg_pool.PoolClosed, psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests) as error:
+        raise PoolError(str(error)) from error

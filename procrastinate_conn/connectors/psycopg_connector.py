@@ -1,0 +1,108 @@
+"""The kind ``psycopg``: psycopg 3, asynchronous."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from typing import Any
+
+import procrastinate
+import psycopg
+from procrastinate import connector, sql
+from procrastinate.exceptions import ConnectorException
+from psycopg.sql import SQL, Identifier
+from psycopg_pool import AsyncConnectionPool
+
+from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.dialing import AsyncDialler
+from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
+from procrastinate_conn.connectors.listening import keep_listening
+from procrastinate_conn.connectors.pools import async_pool
+from procrastinate_conn.connectors.sync_psycopg_connector import SyncPsycopgConnector
+from procrastinate_conn.kinds import ConnectorKind
+
+
+class PsycopgDialler(AsyncDialler):
+    """Dials psycopg's connections."""
+
+    kind = ConnectorKind.PSYCOPG
+
+    async def dial(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
+        """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
+        connection_class: Any = (
+            self.blueprint.pool.callback("connection_class", asynchronous=True) or psycopg.AsyncConnection
+        )
+        connection: psycopg.AsyncConnection[Any] = await connection_class.connect(conninfo, autocommit=True)
+        return connection
+
+    async def ping(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Make a round trip."""
+        await AsyncConnectionPool.check_connection(connection)
+
+
+class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate.PsycopgConnector):
+    """procrastinate's connector of that name, on a pool of ours.
+
+    Parameters
+    ----------
+    blueprint
+        What it is built from.
+    """
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        AsyncLifecycle.__init__(self, blueprint)
+        procrastinate.PsycopgConnector.__init__(
+            self, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads
+        )
+
+    @property
+    def pool(self) -> AsyncConnectionPool[Any]:
+        """The pool."""
+        return self.held
+
+    def make_sync_connector(self) -> SyncPsycopgConnector:
+        """Return the connector for synchronous use before this one is open."""
+        return SyncPsycopgConnector(self.blueprint)
+
+    async def make_pool(self) -> AsyncConnectionPool[Any]:
+        """Return a new pool, open and full."""
+        return await async_pool(PsycopgDialler(self.blueprint)).opened()
+
+    async def close_pool(self, pool: AsyncConnectionPool[Any]) -> None:
+        """Close a pool."""
+        await pool.close()
+
+    async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
+        """Listen on a connection besides the pool, through any outage, until cancelled.
+
+        Parameters
+        ----------
+        on_notification
+            Called for each notification.
+        channels
+            The channels to listen on.
+        """
+        channels = list(channels)
+        theirs = super().listen_notify
+        dialler = PsycopgDialler(self.blueprint)
+        configure = self.blueprint.pool.callback("configure", asynchronous=True)
+
+        async def session(listening: Callable[[], None]) -> None:
+            if self.lent:  # and so are the parameters of its connections
+                await theirs(on_notification, channels)
+                return
+            async with await dialler.connect() as connection:
+                if configure is not None:
+                    await configure(connection)
+                for channel in channels:
+                    query = SQL(sql.queries["listen_queue"]).format(channel_name=Identifier(channel))
+                    await connection.execute(query)
+                listening()
+                while True:
+                    async with aclosing(connection.notifies(timeout=connector.LISTEN_TIMEOUT)) as notifies:
+                        async for notification in notifies:
+                            await on_notification(channel=notification.channel, payload=notification.payload)
+                    await asyncio.wait_for(connection.execute("SELECT 1"), connector.LISTEN_TIMEOUT)
+
+        await keep_listening(session, (psycopg.Error, ConnectorException, TimeoutError))

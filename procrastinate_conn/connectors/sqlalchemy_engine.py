@@ -1,0 +1,46 @@
+"""A SQLAlchemy engine whose connections are kept by psycopg_pool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.pool import NullPool
+
+from procrastinate_conn.connectors.pools import SyncPool
+from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Connection, pool_errors
+
+
+class LentConnection(Psycopg2Connection):
+    """A connection that goes back to its pool when SQLAlchemy closes it."""
+
+    lender: SyncPool | None = None
+
+    def close(self) -> None:
+        """Go back to the pool; in the pool, close."""
+        lender, self.lender = self.lender, None
+        if lender is None:
+            super().close()
+        else:
+            lender.putconn(self)
+
+
+def engine_on(core: SyncPool) -> sqlalchemy.Engine:
+    """Return an engine over a pool of `LentConnection`.
+
+    libpq's parameters do not go through SQLAlchemy's URL, which knows fewer of them and would show them.
+
+    Parameters
+    ----------
+    core
+        The pool, open.
+    """
+
+    def lend() -> LentConnection:
+        with pool_errors():
+            connection: LentConnection = core.getconn()
+        connection.lender = core
+        return connection
+
+    arguments: dict[str, Any] = {"use_native_hstore": False}  # which costs a query on every checkout
+    return sqlalchemy.create_engine("postgresql+psycopg2://", creator=lend, poolclass=NullPool, **arguments)

@@ -1,0 +1,109 @@
+"""The main job: tasks deferred and worked, on every kind of connector."""
+
+from __future__ import annotations
+
+import asyncio
+
+import procrastinate
+import pytest
+from asgiref.sync import sync_to_async
+
+from procrastinate_conn.kinds import FACTS
+from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, app, connector, soon, wait_until
+
+ODD = {
+    "percent": "100 % of %s and %(x)s",
+    "quotes": 'it\'s "quoted" \\ and $$dollars$$',
+    "unicode": "naïve ☃ 数",
+    "nested": [{"a": [1, 2.5, None, True]}, [], {}],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_an_instance_of_procrastinates_class(kind, address):
+    module, name = FACTS[kind].class_module, FACTS[kind].class_name
+    theirs = getattr(__import__(module, fromlist=[name]), name)
+    ours = connector(kind, address)
+    assert isinstance(ours, theirs)
+    assert type(ours).__name__ == name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_jobs_are_deferred_synchronously(kind, address, observer):
+    jobs = app(connector(kind, address))
+    with jobs.open():
+        for number in range(3):
+            jobs.tasks["work"].defer(argument=number)
+        jobs.tasks["work"].batch_defer({"argument": 3}, {"argument": ODD})
+        assert jobs.check_connection()
+    assert observer.jobs() == [0, 1, 2, 3, ODD]
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_jobs_are_deferred_and_worked_asynchronously(kind, address, observer):
+    jobs = app(connector(kind, address))
+
+    async def scenario():
+        async with jobs.open_async():
+            await jobs.tasks["work"].defer_async(argument=0)
+            await jobs.tasks["work"].batch_defer_async({"argument": 1}, {"argument": ODD})
+            assert await jobs.check_connection_async()
+            await jobs.run_worker_async(wait=False, install_signal_handlers=False)
+
+    asyncio.run(scenario())
+    assert observer.jobs() == jobs.worked == [0, 1, ODD]
+    assert observer.one("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == 3
+
+
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+def test_synchronous_kinds_refuse_asynchronous_use(kind, address):
+    jobs = app(connector(kind, address))
+    with pytest.raises(procrastinate.exceptions.SyncConnectorConfigurationError):
+        asyncio.run(jobs.connector.open_async())
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+@pytest.mark.parametrize("max_size", [1, 4])
+def test_a_worker_is_woken_by_notify(kind, max_size, address, observer):
+    jobs = app(connector(kind, address, min_size=1, max_size=max_size))
+
+    async def scenario():
+        async with jobs.open_async():
+            worker = asyncio.create_task(
+                jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=600)
+            )
+            await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
+            await jobs.tasks["work"].defer_async(argument="awake")
+            await soon(lambda: jobs.worked)
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert jobs.worked == ["awake"]
+    wait_until(lambda: observer.backends() == 0)
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_synchronous_use_before_and_while_open_asynchronously(kind, address, observer):
+    jobs = app(connector(kind, address, min_size=1))
+    work = jobs.tasks["work"]
+
+    async def scenario():
+        async with jobs.open_async():
+            await sync_to_async(work.defer)(argument="while open")
+
+    jobs.open()
+    work.defer(argument="before")
+    asyncio.run(scenario())
+    assert observer.jobs() == ["before", "while open"]
+    wait_until(lambda: observer.backends() == 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_with_a_queueing_lock_is_deferred_once(kind, address):
+    jobs = app(connector(kind, address))
+    work = jobs.tasks["work"].configure(queueing_lock="once")
+    with jobs.open():
+        work.defer()
+        with pytest.raises(procrastinate.exceptions.AlreadyEnqueued):
+            work.defer()

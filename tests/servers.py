@@ -1,0 +1,121 @@
+"""What tests ask of a server, and connectors made for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import procrastinate
+from procrastinate.connector import BaseConnector
+
+from procrastinate_conn.connectors import build
+from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.pool import PoolOptions
+from procrastinate_conn.spec.connection import ConnectionSpec
+
+KINDS = list(ConnectorKind)
+ASYNC_KINDS = [kind for kind in KINDS if FACTS[kind].asynchronous]
+SYNC_KINDS = [kind for kind in KINDS if not FACTS[kind].asynchronous]
+
+
+def blueprint(
+    kind: ConnectorKind,
+    address: Mapping[str, str],
+    *,
+    null: bool = False,
+    check_after: float = 60.0,
+    json_dumps: Callable[[Any], str] | None = None,
+    json_loads: Callable[[str], Any] | None = None,
+    password: Callable[[], str] | None = None,
+    **pool: Any,
+) -> Blueprint:
+    """Return what a connector to `address` is built from; the rest are pool options."""
+    options = PoolOptions(pool, null=null, check_after=check_after)
+    spec = ConnectionSpec(**address)
+    return Blueprint(kind, spec, options, json_dumps=json_dumps, json_loads=json_loads, password=password)
+
+
+def connector(kind: ConnectorKind, address: Mapping[str, str], **options: Any) -> BaseConnector:
+    """Return a connector to `address`, with pool options and more as `blueprint` takes them."""
+    return build(blueprint(kind, address, **options))
+
+
+def app(connector: BaseConnector) -> procrastinate.App:
+    """Return an app with one task, ``work``, which adds its argument to the list ``app.worked``."""
+    app = procrastinate.App(connector=connector)
+    app.worked = []
+
+    @app.task(name="work")
+    def work(argument: Any = None) -> None:
+        app.worked.append(argument)
+
+    return app
+
+
+class Observer:
+    """Looks at a database from outside.
+
+    Parameters
+    ----------
+    server, database
+        What to look at.
+    """
+
+    def __init__(self, server: EmbeddedPostgres, database: str) -> None:
+        self.connection = server.connect(database)
+
+    def one(self, query: str, *arguments: Any) -> Any:
+        """Return the first column of a query's first row."""
+        row = self.connection.execute(query, arguments).fetchone()
+        return None if row is None else row[0]
+
+    def jobs(self) -> list[Any]:
+        """Return the arguments of all jobs, in the order in which they were deferred."""
+        rows = self.connection.execute("SELECT args FROM procrastinate_jobs ORDER BY id").fetchall()
+        return [args.get("argument") for (args,) in rows]
+
+    def backends(self) -> int:
+        """Return how many other connections to the database there are."""
+        return self.one(f"SELECT count(*) FROM pg_stat_activity {OTHERS}")
+
+    def terminate(self, state: str = "idle") -> int:
+        """End the others that are in a state, wait until they are gone, and return how many they were."""
+        return self.one(
+            f"SELECT count(*) FROM (SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity {OTHERS}"
+            " AND state = %s) AS terminated",
+            state,
+        )
+
+
+OTHERS = "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+
+
+def wait_until(condition: Callable[[], Any], within: float = 20.0) -> None:
+    """Wait until a condition holds.
+
+    Raises
+    ------
+    AssertionError
+        It does not within so many seconds.
+    """
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within} s"
+        time.sleep(0.01)
+
+
+async def soon(condition: Callable[[], Any], within: float = 20.0) -> None:
+    """Wait until a condition holds, letting the event loop run.
+
+    Raises
+    ------
+    TimeoutError
+        It does not within so many seconds.
+    """
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 - the condition is another process's
+            await asyncio.sleep(0.01)
