@@ -12,6 +12,7 @@ import pytest
 from procrastinate.contrib.aiopg import AiopgConnector
 from procrastinate.contrib.psycopg2 import Psycopg2Connector
 from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
+from pydantic_settings import SettingsConfigDict
 
 from procrastinate_conn import (
     ConfigurationError,
@@ -142,7 +143,7 @@ def test_arguments_come_before_the_settings_that_are_given():
 
 
 def test_an_argument_that_is_not_a_setting_is_refused_with_a_suggestion():
-    with pytest.raises(ConfigurationError, match="did you mean dsn?"):
+    with pytest.raises(ConfigurationError, match=r"did you mean dsn\?"):
         ConnectorSettings(dns="host=db1")
 
 
@@ -173,7 +174,7 @@ def test_the_fields_of_the_settings_are_what_was_read(monkeypatch):
 
 def test_subclasses_may_name_another_env_file(tmp_path):
     class Ours(ConnectorSettings):
-        model_config = {"env_file": "ours.env"}
+        model_config = SettingsConfigDict(env_file="ours.env")
 
     (tmp_path / "ours.env").write_text("PROCRASTINATE_CONN_CONNECTION__HOST=db7\n")
     assert Ours().spec().host == "db7"
