@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 
 import psycopg
 import psycopg_pool
@@ -167,13 +166,13 @@ def test_a_pair_is_awaited_by_the_one_pool_and_called_by_the_other(server: Embed
 
     options, problems = read({"configure": (configure_async, configure), "min_size": 1})
     assert problems == []
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)  # a coroutine that was never awaited
-        assert asyncio.run(_name_by_async_pool(server.dsn(database), options)) == "awaited"
-        with psycopg_pool.ConnectionPool(
-            server.dsn(database), open=False, **options.arguments(asynchronous=False)
-        ) as pool:
-            assert pool.connection().__enter__().execute("show application_name").fetchone() == ("called",)
+    assert asyncio.run(_name_by_async_pool(server.dsn(database), options)) == "awaited"
+    arguments = options.arguments(asynchronous=False)
+    with (
+        psycopg_pool.ConnectionPool(server.dsn(database), open=False, **arguments) as pool,
+        pool.connection() as connection,
+    ):
+        assert connection.execute("show application_name").fetchone() == ("called",)
 
 
 async def _name_by_async_pool(dsn: str, options: PoolOptions) -> str:
