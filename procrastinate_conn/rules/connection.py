@@ -7,19 +7,21 @@ from difflib import get_close_matches
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules.rule import Rule
+from procrastinate_conn.rules.rule import Example, Rule
 
 MALFORMED_DSN = Rule(
     "PC201",
     "DSN that libpq cannot read",
     "Every connection attempt would fail; a pool retries it silently until it times out.",
     "Write a URI with percent-encoded parts, or keyword=value pairs.",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs?sslmode"),
 )
 OTHER_DATABASE = Rule(
     "PC202",
     "DSN of another database",
     "Procrastinate stores its jobs in PostgreSQL.",
     "Write a postgresql:// URL.",
+    example=Example("PROCRASTINATE_CONN_DSN=mysql://app@localhost/jobs"),
 )
 FOREIGN_DATABASE_URL = Rule(
     "PC203",
@@ -27,36 +29,49 @@ FOREIGN_DATABASE_URL = Rule(
     "It is ignored, and the connection comes from libpq's variables and defaults.",
     "Set PROCRASTINATE_CONN_DSN for procrastinate.",
     severity="warning",
+    example=Example("DATABASE_URL=mysql://app@localhost/shop"),
 )
 UNKNOWN_KEYWORD = Rule(
     "PC204",
     "unknown connection keyword",
     "libpq refuses every connection that states a keyword it does not know.",
     "Use libpq's name for it; the hint names the nearest one.",
+    example=Example("PROCRASTINATE_CONN_DSN=hots=localhost dbname=jobs"),
+    fault_in="name",
 )
 REFUSED_VALUE = Rule(
     "PC205",
     "value that libpq refuses",
     "libpq refuses the value when it connects; a pool retries that silently until it times out.",
     "Use one of the values that libpq documents.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__SSLMODE=requre"),
 )
 MISMATCHED_HOSTS = Rule(
     "PC206",
     "host, hostaddr and port that do not match in number",
     "libpq refuses lists of different lengths.",
     "Write as many of each as there are hosts, or one port for all of them.",
+    example=Example(
+        "PROCRASTINATE_CONN_CONNECTION__HOST=db1,db2\nPROCRASTINATE_CONN_CONNECTION__PORT=5432,5433,5434"
+    ),
 )
 SERVICE = Rule(
     "PC207",
     "service that cannot be read",
     "libpq refuses to connect when the service is missing or its section is damaged.",
     "Define the service in the service file, or remove the service.",
+    example=Example(
+        "PGSERVICE=jobs\nPGSERVICEFILE=pg_service.conf", files={"pg_service.conf": "[job]\nhost=localhost\n"}
+    ),
 )
 REFUSED_TOGETHER = Rule(
     "PC208",
     "values that libpq refuses together",
     "Each value is fine by itself, but libpq refuses the combination when it connects.",
     "Change one of the values that the message names.",
+    example=Example(
+        "PROCRASTINATE_CONN_CONNECTION__SSLMODE=require\nPROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=system"
+    ),
 )
 PASSWORD_FILE_IGNORED = Rule(
     "PC209",
@@ -64,6 +79,7 @@ PASSWORD_FILE_IGNORED = Rule(
     "The server is then asked without a password, and refuses.",
     "Make it a plain file that only its owner can read: chmod 0600.",
     severity="warning",
+    example=Example("PGPASSFILE=pgpass", files={"pgpass": "localhost:5432:jobs:app:...\n"}),
 )
 HOSTADDR_OVERRIDES_HOST = Rule(
     "PC210",
@@ -71,6 +87,7 @@ HOSTADDR_OVERRIDES_HOST = Rule(
     "libpq connects to that address, whatever host is named elsewhere: another server under the right name.",
     "Unset PGHOSTADDR, or state hostaddr beside host.",
     severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\nPGHOSTADDR=127.0.0.2"),
 )
 
 _OTHER_NAMES = {

@@ -1,22 +1,29 @@
 """Rules of the connector room: drivers."""
 
-from procrastinate_conn.rules.rule import Rule
+from procrastinate_conn.rules.rule import Example, Rule
 
 MISSING_DRIVER = Rule(
     "PC401",
     "driver that is not installed",
     "The connector cannot be imported.",
     "Install the extra that the message names.",
+    example=Example("PROCRASTINATE_CONN_CONNECTOR=aiopg", given="aiopg is not installed"),
 )
 OLD_LIBPQ = Rule(
     "PC402",
     "keyword that the driver's libpq does not know",
     "psycopg and psycopg2 carry libpqs of different versions; the older one refuses the connection.",
     "Choose a connector on the newer libpq, or leave the keyword out.",
+    example=Example(
+        "PROCRASTINATE_CONN_CONNECTOR=psycopg2\nPROCRASTINATE_CONN_CONNECTION__MIN_PROTOCOL_VERSION=3.0",
+        given="psycopg2 has a libpq older than 18, and psycopg has not",
+    ),
+    fault_in="name",
 )
 NO_LIBPQ = Rule(
     "PC403",
     "libpq that cannot be loaded",
     "Without libpq nothing can be resolved or connected.",
     "Install the binary extra, or the system's libpq.",
+    example=Example(given="psycopg finds no libpq"),
 )

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A small configuration that breaks a rule.
+
+    Parameters
+    ----------
+    env
+        What stands in the file ``.env``.
+    files
+        The other files that it needs, name to text; everybody may read them.
+    arguments
+        What the command ``check`` is given.
+    given
+        What has to be so besides, in words; empty where the files say it all.
+    """
+
+    env: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = (".env",)
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +48,10 @@ class Rule:
         What to do, in general.
     severity
         Whether the connector may still be built.
+    example
+        A configuration that breaks it.
+    fault_in
+        What is at fault where the setting is written: its name or its value.
     """
 
     code: str
@@ -31,8 +59,12 @@ class Rule:
     why: str
     fix: str
     severity: Severity = "error"
+    example: Example = field(kw_only=True, compare=False)
+    fault_in: Literal["name", "value"] = field(default="value", kw_only=True)
 
-    def __call__(self, setting: str, message: str, *, hint: str = "", origin: Origin | None = None) -> Problem:
+    def __call__(
+        self, setting: str, message: str, *, hint: str = "", origin: Origin | None = None
+    ) -> Problem:
         """Make the finding for one setting.
 
         Parameters

@@ -1,24 +1,28 @@
 """Rules of the settings room: names, files and places."""
 
-from procrastinate_conn.rules.rule import Rule
+from procrastinate_conn.rules.rule import Example, Rule
 
 UNKNOWN_SETTING = Rule(
     "PC101",
     "unknown setting",
     "A misspelt setting would be ignored, and the connection would be another one than was meant.",
     "Spell the setting as the documentation does; the hint names the nearest one.",
+    example=Example("PROCRASTINATE_CONN_DNS=postgresql://app@localhost/jobs"),
+    fault_in="name",
 )
 NOT_AN_OBJECT = Rule(
     "PC102",
     "section that is not an object",
     "`connection` and `pool` have parts; a bare value says nothing about any of them.",
     "Write a JSON object, or one variable for each part.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION=localhost"),
 )
 UNREADABLE_FILE = Rule(
     "PC103",
     "file that cannot be read",
     "The settings in it would be missing, and defaults would take their place.",
     "Name a file that exists and that the process may read.",
+    example=Example(arguments=("prod.env",), given="there is no file prod.env"),
 )
 MALFORMED_LINE = Rule(
     "PC104",
@@ -26,6 +30,7 @@ MALFORMED_LINE = Rule(
     "python-dotenv skips such a line, so that what it was meant to state is missing.",
     "Write NAME=value; close every quote.",
     severity="warning",
+    example=Example('PROCRASTINATE_CONN_DSN="postgresql://app@localhost/jobs'),
 )
 MISSING_SECRETS_DIRECTORY = Rule(
     "PC105",
@@ -33,6 +38,7 @@ MISSING_SECRETS_DIRECTORY = Rule(
     "Nothing is read from it; in a container this means that the secrets were not mounted.",
     "Mount the directory, or do not name it.",
     severity="warning",
+    example=Example(arguments=(".env", "--secrets-dir", "secrets"), given="there is no directory secrets"),
 )
 LIKELY_MISSPELT_VARIABLE = Rule(
     "PC106",
@@ -40,22 +46,44 @@ LIKELY_MISSPELT_VARIABLE = Rule(
     "libpq ignores a variable that it does not know, and connects with a default in its place.",
     "Spell the variable as libpq does; the hint names the nearest one.",
     severity="warning",
+    example=Example("PGHSOT=localhost"),
+    fault_in="name",
 )
 WRONG_VALUE = Rule(
     "PC107",
     "value that the setting cannot have",
     "The setting could not be understood.",
     "Use one of the values that the message names.",
+    example=Example("PROCRASTINATE_CONN_CONNECTOR=psycopg3"),
 )
 NOT_IMPORTABLE = Rule(
     "PC108",
     "callable that cannot be imported",
     "The function would be missing when the first job is deferred.",
     "Name it package.module:function, and make sure that the module is installed here.",
+    example=Example("PROCRASTINATE_CONN_JSON_DUMPS=json:dump_it"),
 )
 COMPETING_PASSWORDS = Rule(
     "PC109",
     "more than one source of the password",
     "Only one of them can be the password that is sent.",
     "Keep one of password, password_file and password_command in one place.",
+    example=Example(
+        "PROCRASTINATE_CONN_PASSWORD_FILE=db-password\nPROCRASTINATE_CONN_PASSWORD_COMMAND=cat db-password",
+        files={"db-password": "..."},
+    ),
+    fault_in="name",
+)
+OVERRIDDEN = Rule(
+    "PC110",
+    "setting without effect",
+    "Another place states the same and comes first: whoever changes this one changes nothing.",
+    "Remove it, or the one that the message names.",
+    severity="warning",
+    example=Example(
+        "PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs?sslmode=verify-full&sslrootcert=system\n"
+        "PROCRASTINATE_CONN_CONNECTION__HOST=localhost\n"
+        "PGUSER=jobs"
+    ),
+    fault_in="name",
 )
