@@ -21,9 +21,9 @@ from procrastinate_conn.connectors.aiopg_pool import SharedPool
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import keep_listening
-from procrastinate_conn.connectors.pools import async_pool
+from procrastinate_conn.connectors.pools import AsyncPool
 from procrastinate_conn.connectors.psycopg2_connector import Psycopg2Connector
-from procrastinate_conn.connectors.psycopg2_dialing import adapted
+from procrastinate_conn.connectors.psycopg2_dialing import adapted, pool_errors
 
 
 class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
@@ -53,14 +53,13 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         """Return the connector for synchronous use before this one is open."""
         return Psycopg2Connector(self.blueprint)
 
-    async def make_pool(self) -> aiopg.Pool:
-        """Return a new pool, open and full."""
-        return SharedPool(await async_pool(AiopgDialler(self.blueprint)).opened())
+    def dialler(self) -> AiopgDialler:
+        """Return what dials connections."""
+        return AiopgDialler(self.blueprint)
 
-    async def close_pool(self, pool: aiopg.Pool) -> None:
-        """Close a pool."""
-        pool.close()
-        await pool.wait_closed()
+    def face(self, core: AsyncPool) -> aiopg.Pool:
+        """Return an `aiopg.Pool`."""
+        return SharedPool(core)
 
     async def execute_query_async(self, query: str, **arguments: Any) -> None:
         """Execute a query."""
@@ -82,10 +81,23 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
     @asynccontextmanager
     async def _executed(self, query: str, arguments: dict[str, Any]) -> AsyncIterator[Any]:
         with wrap_exceptions():
-            async with self.pool.acquire() as connection, connection.cursor() as cursor:
+            async with self._connection() as connection, connection.cursor() as cursor:
                 with _told_as_errors(cursor.timeout):
                     await cursor.execute(query, adapted(arguments, self.json_dumps))
                 yield cursor
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[aiopg.Connection]:
+        if self.core is None:
+            async with self.pool.acquire() as connection:
+                yield connection
+            return
+        with pool_errors():  # without the detour over aiopg's interface, which makes a task to release it
+            connection = await self.core.getconn()
+        try:
+            yield connection
+        finally:
+            await self.core.putconn(connection)
 
     async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
         """Listen on a connection besides the pool, through any outage, until cancelled.
@@ -99,11 +111,11 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         """
         channels = list(channels)
         theirs = super().listen_notify
-        dialler = AiopgDialler(self.blueprint)
+        dialler = self.dialler()
         configure = self.blueprint.pool.callback("configure", asynchronous=True)
 
         async def session(listening: Callable[[], None]) -> None:
-            if self.lent:  # and so are the parameters of its connections
+            if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
                 await theirs(on_notification, channels)
                 return
             async with await dialler.connect() as connection, connection.cursor() as cursor:

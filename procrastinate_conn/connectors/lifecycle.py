@@ -16,6 +16,8 @@ from procrastinate.exceptions import AppNotOpen
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 
 from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.dialing import AsyncDialler, SyncDialler
+from procrastinate_conn.connectors.pools import AsyncPool, SyncPool, async_pool, sync_pool
 
 P = TypeVar("P")
 
@@ -30,13 +32,14 @@ class _Holder(BaseConnector, Generic[P]):
 
     Attributes
     ----------
-    lent : bool
-        Whether the pool is the caller's, who closes it.
+    core : SyncPool, AsyncPool or None
+        What keeps the connections; None while the connector is not open, or has a pool of the caller's.
     """
+
+    core: SyncPool | AsyncPool | None = None
 
     def __init__(self, blueprint: Blueprint) -> None:
         self.blueprint = blueprint
-        self.lent = False
         self._held: P | None = None
 
     @property
@@ -56,6 +59,8 @@ class _Holder(BaseConnector, Generic[P]):
 class SyncLifecycle(_Holder[P], ABC):
     """Opening and closing of the synchronous connectors."""
 
+    core: SyncPool | None = None
+
     def __init__(self, blueprint: Blueprint) -> None:
         super().__init__(blueprint)
         self._changing = threading.Lock()
@@ -74,28 +79,34 @@ class SyncLifecycle(_Holder[P], ABC):
             The pool is not full within its `timeout`. It can be tried again.
         """
         with self._changing, wrap_exceptions():
-            if self._held is None:
-                self._held = self.make_pool() if pool is None else pool
-                self.lent = pool is not None
+            if self._held is not None:
+                return
+            if pool is None:
+                self.core = sync_pool(self.dialler()).opened()
+                self._held = self.face(self.core)
+            else:
+                self._held = pool
 
     def close(self) -> None:
         """Close every connection, or let go of the caller's pool."""
         with self._changing:
-            pool, self._held = self._held, None
-            if pool is not None and not self.lent:
-                self.close_pool(pool)
+            core, self.core, self._held = self.core, None, None
+            if core is not None:
+                core.close()
 
     @abstractmethod
-    def make_pool(self) -> P:
-        """Return a new pool, open and full."""
+    def dialler(self) -> SyncDialler:
+        """Return what dials connections."""
 
     @abstractmethod
-    def close_pool(self, pool: P) -> None:
-        """Close a pool that `make_pool` made."""
+    def face(self, core: SyncPool) -> P:
+        """Return the pool, or engine, in the driver's own terms."""
 
 
 class AsyncLifecycle(_Holder[P], ABC):
     """Opening and closing of the asynchronous connectors."""
+
+    core: AsyncPool | None = None
 
     def __init__(self, blueprint: Blueprint) -> None:
         super().__init__(blueprint)
@@ -125,19 +136,22 @@ class AsyncLifecycle(_Holder[P], ABC):
         if self._held is not None:
             return
         await self._close_synchronous()
+        if pool is not None:
+            self._held = pool
+            return
         with wrap_exceptions():
-            opened = await self.make_pool() if pool is None else pool
+            core = await async_pool(self.dialler()).opened()
         if self._held is None:
-            self._held, self.lent = opened, pool is not None
-        elif pool is None:  # another task was faster
-            await self.close_pool(opened)
+            self.core, self._held = core, self.face(core)
+        else:  # another task was faster
+            await core.close()
 
     async def close_async(self) -> None:
         """Close every connection, or let go of the caller's pool."""
         await self._close_synchronous()
-        pool, self._held = self._held, None
-        if pool is not None and not self.lent:
-            await self.close_pool(pool)
+        core, self.core, self._held = self.core, None, None
+        if core is not None:
+            await core.close()
 
     async def _close_synchronous(self) -> None:
         connector, self._synchronous = self._synchronous, None
@@ -149,9 +163,9 @@ class AsyncLifecycle(_Holder[P], ABC):
         """Return the connector for synchronous use before this one is open."""
 
     @abstractmethod
-    async def make_pool(self) -> P:
-        """Return a new pool, open and full."""
+    def dialler(self) -> AsyncDialler:
+        """Return what dials connections."""
 
     @abstractmethod
-    async def close_pool(self, pool: P) -> None:
-        """Close a pool that `make_pool` made."""
+    def face(self, core: AsyncPool) -> P:
+        """Return the pool in the driver's own terms."""

@@ -13,7 +13,7 @@ from psycopg2.pool import AbstractConnectionPool
 
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
-from procrastinate_conn.connectors.pools import sync_pool
+from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Dialler, adapted
 from procrastinate_conn.connectors.psycopg2_pool import WaitingConnectionPool
 
@@ -41,14 +41,13 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
         """The pool."""
         return self.held
 
-    def make_pool(self) -> AbstractConnectionPool:
-        """Return a new pool, open and full."""
-        dialler = Psycopg2Dialler(self.blueprint, autocommit=True, cursor_factory=RealDictCursor)
-        return WaitingConnectionPool(sync_pool(dialler).opened())
+    def dialler(self) -> Psycopg2Dialler:
+        """Return what dials connections, in autocommit mode for procrastinate's single statements."""
+        return Psycopg2Dialler(self.blueprint, autocommit=True, cursor_factory=RealDictCursor)
 
-    def close_pool(self, pool: AbstractConnectionPool) -> None:
-        """Close a pool."""
-        pool.closeall()
+    def face(self, core: SyncPool) -> AbstractConnectionPool:
+        """Return a `psycopg2.pool.ThreadedConnectionPool`."""
+        return WaitingConnectionPool(core)
 
     @wrap_exceptions()
     def execute_query(self, query: str, **arguments: Any) -> None:

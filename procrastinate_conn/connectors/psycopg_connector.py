@@ -18,7 +18,7 @@ from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import keep_listening
-from procrastinate_conn.connectors.pools import async_pool
+from procrastinate_conn.connectors.pools import AsyncPool
 from procrastinate_conn.connectors.sync_psycopg_connector import SyncPsycopgConnector
 from procrastinate_conn.kinds import ConnectorKind
 
@@ -65,13 +65,13 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         """Return the connector for synchronous use before this one is open."""
         return SyncPsycopgConnector(self.blueprint)
 
-    async def make_pool(self) -> AsyncConnectionPool[Any]:
-        """Return a new pool, open and full."""
-        return await async_pool(PsycopgDialler(self.blueprint)).opened()
+    def dialler(self) -> PsycopgDialler:
+        """Return what dials connections."""
+        return PsycopgDialler(self.blueprint)
 
-    async def close_pool(self, pool: AsyncConnectionPool[Any]) -> None:
-        """Close a pool."""
-        await pool.close()
+    def face(self, core: AsyncPool) -> AsyncConnectionPool[Any]:
+        """Return the pool as it is: it is psycopg's already."""
+        return core
 
     async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
         """Listen on a connection besides the pool, through any outage, until cancelled.
@@ -85,11 +85,11 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         """
         channels = list(channels)
         theirs = super().listen_notify
-        dialler = PsycopgDialler(self.blueprint)
+        dialler = self.dialler()
         configure = self.blueprint.pool.callback("configure", asynchronous=True)
 
         async def session(listening: Callable[[], None]) -> None:
-            if self.lent:  # and so are the parameters of its connections
+            if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
                 await theirs(on_notification, channels)
                 return
             async with await dialler.connect() as connection:

@@ -12,9 +12,9 @@ from procrastinate.contrib.sqlalchemy.psycopg2_connector import PERCENT_PATTERN,
 
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
-from procrastinate_conn.connectors.pools import SyncPool, sync_pool
+from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Dialler, adapted
-from procrastinate_conn.connectors.sqlalchemy_engine import LentConnection, engine_on
+from procrastinate_conn.connectors.sqlalchemy_engine import LentConnection, autocommit, engine_on
 
 
 class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLAlchemyPsycopg2Connector):
@@ -34,27 +34,19 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
         contrib.SQLAlchemyPsycopg2Connector.__init__(
             self, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads
         )
-        self._core: SyncPool | None = None
-        self._autocommit: sqlalchemy.Engine | None = None
 
     @property
     def engine(self) -> sqlalchemy.Engine:
-        """The engine. Ours has transactions as any engine has; only procrastinate's queries go without."""
+        """The engine; it has transactions as any engine has, only procrastinate's queries go without."""
         return self.held
 
-    def make_pool(self) -> sqlalchemy.Engine:
-        """Return a new engine, its pool open and full."""
-        dialler = Psycopg2Dialler(self.blueprint, autocommit=False, connection_class=LentConnection)
-        self._core = sync_pool(dialler).opened()
-        engine = engine_on(self._core)
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-        return engine
+    def dialler(self) -> Psycopg2Dialler:
+        """Return what dials connections."""
+        return Psycopg2Dialler(self.blueprint, autocommit=False, connection_class=LentConnection)
 
-    def close_pool(self, pool: sqlalchemy.Engine) -> None:
-        """Close an engine and its pool."""
-        pool.dispose()
-        if self._core is not None:
-            self._core.close()
+    def face(self, core: SyncPool) -> sqlalchemy.Engine:
+        """Return an engine."""
+        return engine_on(core)
 
     @wrap_exceptions()
     def execute_query(self, query: str, **arguments: Any) -> None:
@@ -78,8 +70,9 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
 
     @contextmanager
     def _executed(self, query: str, arguments: dict[str, Any]) -> Iterator[sqlalchemy.CursorResult[Any]]:
-        engine = self.engine if self.lent or self._autocommit is None else self._autocommit
-        with engine.begin() as connection:
+        with self.engine.begin() as connection:  # which sends nothing before the first statement
+            if self.core is not None:  # an engine of the caller's keeps its transactions
+                autocommit(connection)
             yield connection.exec_driver_sql(
                 PERCENT_PATTERN.sub("%%", query), adapted(arguments, self.json_dumps)
             )

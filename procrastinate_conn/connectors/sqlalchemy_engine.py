@@ -21,8 +21,10 @@ class LentConnection(Psycopg2Connection):
         lender, self.lender = self.lender, None
         if lender is None:
             super().close()
-        else:
-            lender.putconn(self)
+            return
+        if not self.closed:
+            self.autocommit = False
+        lender.putconn(self)
 
 
 def engine_on(core: SyncPool) -> sqlalchemy.Engine:
@@ -42,5 +44,17 @@ def engine_on(core: SyncPool) -> sqlalchemy.Engine:
         connection.lender = core
         return connection
 
-    arguments: dict[str, Any] = {"use_native_hstore": False}  # which costs a query on every checkout
+    # Each checkout is a new connection to SQLAlchemy, for which it would look up hstore in the catalogue.
+    arguments: dict[str, Any] = {"use_native_hstore": False}
     return sqlalchemy.create_engine("postgresql+psycopg2://", creator=lend, poolclass=NullPool, **arguments)
+
+
+def autocommit(connection: sqlalchemy.Connection) -> None:
+    """Put a connection of `engine_on`'s into autocommit mode until it is closed.
+
+    SQLAlchemy's own ``isolation_level="AUTOCOMMIT"`` costs a round trip each time, since it goes back to the
+    server's default by naming it.
+    """
+    lent = connection.connection.dbapi_connection
+    if isinstance(lent, LentConnection):
+        lent.autocommit = True

@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import SyncDialler
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
-from procrastinate_conn.connectors.pools import sync_pool
+from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.kinds import ConnectorKind
 
 
@@ -57,10 +57,10 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
         """The pool."""
         return self.held
 
-    def make_pool(self) -> ConnectionPool[Any]:
-        """Return a new pool, open and full."""
-        return sync_pool(SyncPsycopgDialler(self.blueprint)).opened()
+    def dialler(self) -> SyncPsycopgDialler:
+        """Return what dials connections."""
+        return SyncPsycopgDialler(self.blueprint)
 
-    def close_pool(self, pool: ConnectionPool[Any]) -> None:
-        """Close a pool."""
-        pool.close()
+    def face(self, core: SyncPool) -> ConnectionPool[Any]:
+        """Return the pool as it is: it is psycopg's already."""
+        return core
