@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 
 from procrastinate_conn import libpq
@@ -63,9 +64,12 @@ TRANSLATIONS = {
 """What other pools call the same thing, or the nearest to it."""
 
 _NOTES = {
-    "max_overflow": "max_size counts all the connections, not those beyond min_size",
-    "pool_pre_ping": "0 asks before every hand-out",
+    "max_overflow": "; max_size counts all the connections, not those beyond min_size",
+    "pool_pre_ping": "; 0 asks before every hand-out",
 }
+
+_SETTINGS = ("json_dumps", "json_loads", "password_file", "password_command")
+"""Settings beside the pool's that may be looked for in it."""
 
 
 def vocabulary(kind: ConnectorKind, *, null: bool) -> Mapping[str, Parameter]:
@@ -103,18 +107,31 @@ def require_known(name: str, known: Mapping[str, Parameter]) -> None:
     raise Refused(rules.UNKNOWN_OPTION, f"there is no pool option {name[:40]}", suggestion(name, known))
 
 
-def suggestion(name: str, known: Mapping[str, Parameter]) -> str:
-    """Return what was probably meant by an unknown name; empty where nothing comes near."""
-    plain = "".join(f"_{c}" if c.isupper() and not name.isupper() else c for c in name).lower()
-    plain = plain.replace("-", "_").strip("_")
+def meant(name: str, known: Mapping[str, Parameter]) -> str | None:
+    """Return the option that was probably meant by an unknown name; None where nothing comes near."""
+    plain = _plain(name)
     if plain in TRANSLATIONS:
-        note = f"; {_NOTES[plain]}" if plain in _NOTES else ""
-        return f"psycopg_pool calls it {TRANSLATIONS[plain]}{note}"
-    if plain in known:
-        return f"did you mean {plain}?"
+        return TRANSLATIONS[plain]
+    if plain in libpq.keywords() or plain in _SETTINGS:
+        return None
+    near = difflib.get_close_matches(plain, [*known, *TRANSLATIONS], n=1)
+    return TRANSLATIONS.get(near[0], near[0]) if near else None
+
+
+def suggestion(name: str, known: Mapping[str, Parameter]) -> str:
+    """Return the hint about an unknown name; empty where nothing comes near."""
+    plain, option = _plain(name), meant(name, known)
+    if plain in TRANSLATIONS:
+        return f"psycopg_pool calls it {option}{_NOTES.get(plain, '')}"
     if plain in libpq.keywords():
         return f"it is a keyword of libpq: write connection.{plain}"
-    if plain in ("json_dumps", "json_loads"):
+    if plain in _SETTINGS:
         return f"it is a setting of its own: write {plain}"
-    near = difflib.get_close_matches(plain, [*known, *TRANSLATIONS], n=1)
-    return f"did you mean {TRANSLATIONS.get(near[0], near[0])}?" if near else ""
+    return f"did you mean {option}?" if option else ""
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters with underscores: ``max_size`` for ``maxSize``, ``MAX-SIZE``."""
+    if not name.isupper():
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", name)
+    return name.lower().replace("-", "_")

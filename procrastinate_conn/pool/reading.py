@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from procrastinate_conn.kinds import FACTS, ConnectorKind
@@ -14,7 +14,7 @@ from procrastinate_conn.pool.callbacks import fitted, lacks_synchronous
 from procrastinate_conn.pool.convert import converted
 from procrastinate_conn.pool.limits import require_in_range
 from procrastinate_conn.pool.meaning import meaning
-from procrastinate_conn.pool.names import require_known, vocabulary
+from procrastinate_conn.pool.names import meant, require_known, vocabulary
 from procrastinate_conn.pool.options import PoolOptions
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.shown import shown
@@ -46,21 +46,40 @@ def read_pool_options(
     """
     is_null, problems = _read_null(null)
     known = vocabulary(kind, null=is_null)
-    values: dict[str, Any] = {}
-    for name, located in options.items():
-        try:
-            require_known(name, known)
-            values[name] = _read(known[name], located.value, kind, null=is_null)
-        except Refused as refused:
-            problems.append(refused.problem(name, located.origin))
-    origins = {name: options[name].origin for name in values}
-    defaults = {name: parameter.default for name, parameter in known.items()}
+    values, refused = _read_each(options, known, kind, null=is_null)
+    in_force = Together(
+        values={name: parameter.default for name, parameter in known.items()} | values,
+        origins={name: options[name].origin for name in values},
+        null=is_null,
+    )
+    problems += refused
     problems += _one_colour_only(values, options, kind, null=is_null)
-    problems += judge_together(Together(defaults | values, origins, is_null), options.keys() - values.keys())
+    problems += judge_together(in_force, _unsound(options, values, known))
     pool = PoolOptions(values, null=is_null)
     if not any(problem.severity == "error" for problem in problems):
         problems += _refused(pool, kind, options)
     return pool, problems
+
+
+def _read_each(
+    options: Mapping[str, Located], known: Mapping[str, Parameter], kind: ConnectorKind, *, null: bool
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the options that are right by themselves, and what is wrong with the others."""
+    values: dict[str, Any] = {}
+    problems = []
+    for name, located in options.items():
+        try:
+            require_known(name, known)
+            values[name] = _read(known[name], located.value, kind, null=null)
+        except Refused as refused:
+            problems.append(refused.problem(name, located.origin))
+    return values, problems
+
+
+def _unsound(options: Collection[str], values: Collection[str], known: Mapping[str, Parameter]) -> set[str]:
+    """Return the options of which it is not known what was meant; a misspelt one is among them."""
+    left_out = [name for name in options if name not in values]
+    return {name if name in known else meant(name, known) or name for name in left_out}
 
 
 def _read_null(null: Located | None) -> tuple[bool, list[Problem]]:

@@ -205,6 +205,8 @@ def test_all_problems_are_told_at_once_and_in_the_order_in_which_they_are_writte
     ("options", "codes"),
     [
         ({"min_size": "x", "max_size": 2}, ["PC302"]),
+        ({"min_szie": 1, "max_size": 2}, ["PC301"]),
+        ({"minsize": 1, "max_size": 2}, ["PC301"]),
         ({"max_size": "x", "min_size": 0}, ["PC302"]),
         ({"max_size": -1, "num_workers": 9, "max_idle": 5}, ["PC303"]),
         ({"max_size": 2, "max_idle": 5, "num_workers": 3}, ["PC304"]),
