@@ -6,6 +6,7 @@ import selectors
 import socket
 import socketserver
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,8 @@ class CountingProxy(socketserver.ThreadingTCPServer):
     ----------
     host, port
         The server's address.
+    delay
+        Seconds to add to each round trip that is counted, as if the server were that far away.
 
     Attributes
     ----------
@@ -31,9 +34,10 @@ class CountingProxy(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, delay: float = 0.0) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.upstream = (host, port)
+        self.delay = delay
         self.round_trips = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
@@ -45,9 +49,11 @@ class CountingProxy(socketserver.ThreadingTCPServer):
         return port
 
     def count(self) -> None:
-        """Count one round trip."""
+        """Count one round trip, and let it take its time."""
         with self._lock:
             self.round_trips += 1
+        if self.delay:
+            time.sleep(self.delay)
 
     def __enter__(self) -> Self:
         """Start to accept connections."""

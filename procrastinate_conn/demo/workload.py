@@ -22,9 +22,9 @@ from procrastinate_conn.kinds import FACTS, ConnectorKind
 WORKERS = tuple(kind for kind in ConnectorKind if FACTS[kind].asynchronous)
 """The kinds that defer asynchronously and run a worker."""
 
-TEXT = '100 % of "it" isn\'t naïve\n'
-SIZES = (0, 1, 400)
-"""How often TEXT is repeated in a job's argument: nothing, a line, ten kilobytes."""
+AWKWARD = '100 % of "it" isn\'t naïve \\ \n'
+SIZES = (0, 100, 10_000)
+"""Characters that follow AWKWARD in a job's argument."""
 
 Arguments = dict[str, Any]
 
@@ -192,7 +192,7 @@ class Workload:
 
 def text_of(number: int) -> str:
     """Return the argument that belongs to a job's number."""
-    return TEXT * SIZES[number % len(SIZES)]
+    return AWKWARD + "x" * SIZES[number % len(SIZES)]
 
 
 def host_origin(kind: ConnectorKind) -> str:
