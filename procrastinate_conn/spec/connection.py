@@ -17,9 +17,10 @@ _NEUTRAL = {
     "connect_timeout": "0",
     "max_protocol_version": "3.0",
     "min_protocol_version": "3.0",
+    "require_auth": "password,md5,gss,sspi,scram-sha-256,none",
     "sslcertmode": "allow",
 }
-"""What an unset keyword means to libpq, where an empty value would be refused instead."""
+"""What an unset keyword means to libpq, where an empty value would be refused or would mean another thing."""
 
 
 class ConnectionSpec(BaseModel):
@@ -193,6 +194,9 @@ class ConnectionSpec(BaseModel):
         if self.min_protocol_version not in (None, "3.0"):
             # libpq's default follows the minimum; "3.0" would be below it.
             neutral["max_protocol_version"] = "latest"
+        if self.oauth_issuer is not None:
+            # Not known to every libpq that knows require_auth, but to every one that knows oauth_issuer.
+            neutral["require_auth"] += ",oauth"
         return neutral
 
     def __eq__(self, other: object) -> bool:
