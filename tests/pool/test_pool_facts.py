@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
 
 import psycopg
 import psycopg_pool
@@ -73,27 +75,24 @@ def test_a_null_pool_gives_the_failure_to_the_caller_and_calls_nobody():
 
 
 def test_once_the_pool_has_given_up_nobody_tries_for_the_caller_who_still_waits():
-    gave_up, caller_failed = threading.Event(), threading.Event()
-
-    def call(pool) -> None:
-        with pytest.raises(PoolTimeout), pool.connection(3):
-            pass
-        caller_failed.set()
-
-    with ConnectionPool(
+    still_waiting = Queue()
+    pool = ConnectionPool(
         no_server(),
         min_size=1,
-        reconnect_timeout=0,
-        reconnect_failed=lambda _pool: gave_up.set(),
-        open=True,
-    ) as pool:
-        caller = threading.Thread(target=call, args=[pool])
-        caller.start()
-        assert gave_up.wait(WAIT)
-        attempts = pool.get_stats()["connections_num"]
-        caller.join(WAIT)
-        assert caller_failed.is_set()
-        assert pool.get_stats()["connections_num"] == attempts
+        reconnect_timeout=2,
+        reconnect_failed=lambda pool: still_waiting.put(pool.get_stats()["requests_waiting"]),
+        open=False,
+    )
+
+    def attempts_after_giving_up() -> int:
+        with pytest.raises(PoolTimeout), pool.connection(6):
+            pass
+        return pool.get_stats()["connections_num"]
+
+    with pool, ThreadPoolExecutor() as caller:
+        attempts = caller.submit(attempts_after_giving_up)
+        assert still_waiting.get(timeout=WAIT) == 1
+        assert pool.get_stats()["connections_num"] == attempts.result(timeout=WAIT)
 
 
 def test_a_pool_that_never_tries_again_is_told_beforehand():
