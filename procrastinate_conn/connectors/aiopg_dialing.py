@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiopg
+import psycopg2
 from aiopg.connection import TIMEOUT
+from psycopg.conninfo import (
+    conninfo_attempts_async,
+    conninfo_to_dict,
+    make_conninfo,
+    timeout_from_conninfo,
+)
 from psycopg2.extensions import ConnectionInfo
 from psycopg2.extras import RealDictCursor
 
@@ -35,7 +44,32 @@ class AiopgDialler(AsyncDialler):
     async def dial(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
 
-        Nothing is looked up on the server: the types that aiopg knows besides are not used here.
+        The addresses are tried one by one, as psycopg does: libpq would go on to the next one on another
+        socket, which aiopg does not notice, and without an eye on `connect_timeout`.
+
+        Raises
+        ------
+        psycopg2.OperationalError
+            No address could be connected to; the message names each with its reason.
+        """
+        parameters = conninfo_to_dict(conninfo)
+        limit = timeout_from_conninfo(parameters)
+        failures = []
+        for attempt in await conninfo_attempts_async(parameters):
+            try:
+                async with asyncio.timeout(limit):
+                    return await self._dial_one(make_conninfo("", **attempt))
+            except TimeoutError:
+                where = attempt.get("hostaddr") or attempt.get("host")
+                failures.append(f"connection to {where} failed: no answer within {limit} s")
+            except psycopg2.OperationalError as error:
+                failures.append(str(error).strip())
+        raise psycopg2.OperationalError("\n".join(failures))
+
+    async def _dial_one(self, conninfo: str) -> AiopgConnection:
+        """Return a connection to one address; nothing is looked up on the server.
+
+        The types that aiopg knows besides are not used here.
         """
         dialled = AiopgConnection(
             conninfo,
@@ -45,7 +79,11 @@ class AiopgDialler(AsyncDialler):
             enable_uuid=False,
             cursor_factory=RealDictCursor,
         )
-        await dialled
+        try:
+            await dialled
+        except BaseException:
+            dialled.close()
+            raise
         read_json_with(self.blueprint.json_loads, dialled.raw)
         return dialled
 
