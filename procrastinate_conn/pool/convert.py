@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
-from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -37,7 +35,8 @@ def converted(parameter: Parameter, value: object) -> object:
     is_text = isinstance(value, str)
     try:
         value = _read(parameter, value) if isinstance(value, str) else value
-        return _adapter(parameter).validate_python(value, strict=not is_text)
+        adapter = TypeAdapter[object](parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        return adapter.validate_python(value, strict=not is_text)
     except ValidationError:
         raise Refused(
             rules.WRONG_TYPE,
@@ -69,11 +68,6 @@ def _json(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
-
-
-@cache
-def _adapter(parameter: Parameter) -> TypeAdapter[Any]:
-    return TypeAdapter(parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True))
 
 
 def described_type(parameter: Parameter) -> str:

@@ -158,6 +158,13 @@ def test_asking_psycopg_pool_uses_up_no_pool_name():
     assert number() == before + 1
 
 
+def test_an_option_with_a_default_that_cannot_be_hashed_is_an_option_like_any_other(other_psycopg_pool):
+    other_psycopg_pool(more={"novelty": (dict[str, int], {})})
+    options, problems = read({"novelty": '{"a": 1}'})
+    assert problems == []
+    assert options.stated == {"novelty": {"a": 1}}
+
+
 def test_the_signatures_are_read_once():
     assert parameters(asynchronous=True) is parameters(asynchronous=True)
     assert signature.installed_version() == psycopg_pool.__version__
