@@ -7,6 +7,7 @@ import socket
 import socketserver
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -76,7 +77,11 @@ class _Connection(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        """Pass bytes on until either side closes."""
+        """Pass bytes on until either side closes, be it with a reset."""
+        with suppress(ConnectionError):
+            self._pass_on()
+
+    def _pass_on(self) -> None:
         client = self.request
         with socket.create_connection(self.server.upstream) as upstream, selectors.DefaultSelector() as ready:
             for sender, receiver in ((client, upstream), (upstream, client)):
