@@ -1,0 +1,48 @@
+"""Who is compared: procrastinate's connectors written by hand, and ours, both as they come."""
+
+from __future__ import annotations
+
+from procrastinate import PsycopgConnector, SyncPsycopgConnector
+from procrastinate.connector import BaseConnector
+from procrastinate.contrib.aiopg import AiopgConnector
+from procrastinate.contrib.psycopg2 import Psycopg2Connector
+from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
+
+from procrastinate_conn import ConnectorKind, make_connector
+
+BY_HAND, OURS, LIMIT = "by hand", "ours", "limit"
+"""The contenders. The limit is the same SQL on one held psycopg connection in autocommit mode."""
+
+
+def by_hand(kind: ConnectorKind, dsn: str, connections: int | None = None) -> BaseConnector:
+    """Return a connector as procrastinate's documentation writes it.
+
+    Parameters
+    ----------
+    kind
+        The kind of connector.
+    dsn
+        ``postgresql://...``
+    connections
+        How many connections it keeps; None for the class's own default.
+    """
+    match kind:
+        case ConnectorKind.PSYCOPG:
+            return PsycopgConnector(conninfo=dsn, **({"min_size": connections} if connections else {}))
+        case ConnectorKind.SYNC_PSYCOPG:
+            return SyncPsycopgConnector(conninfo=dsn, **({"min_size": connections} if connections else {}))
+        case ConnectorKind.PSYCOPG2:
+            size = {"minconn": connections, "maxconn": connections} if connections else {}
+            return Psycopg2Connector(dsn=dsn, **size)
+        case ConnectorKind.SQLALCHEMY_PSYCOPG2:
+            url = dsn.replace("postgresql:", "postgresql+psycopg2:", 1)
+            return SQLAlchemyPsycopg2Connector(dsn=url, **({"pool_size": connections} if connections else {}))
+        case ConnectorKind.AIOPG:
+            size = {"minsize": connections, "maxsize": connections} if connections else {}
+            return AiopgConnector(dsn=dsn, **size)
+
+
+def ours(kind: ConnectorKind, dsn: str, connections: int | None = None) -> BaseConnector:
+    """Return the connector that `make_connector` gives for the same."""
+    pool = {"min_size": connections} if connections else None
+    return make_connector(kind, dsn=dsn, pool=pool, env_file=None)

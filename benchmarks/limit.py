@@ -1,0 +1,106 @@
+"""The limit: the same work on held psycopg connections in autocommit mode, with nothing around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from time import perf_counter, sleep
+
+from procrastinate.manager import get_channel_for_queues
+from psycopg.sql import SQL, Identifier
+
+from benchmarks.queries import (
+    DEFER,
+    arguments,
+    connect,
+    connect_async,
+    defer_jobs,
+    fetch_job,
+    finish_job,
+    register_worker,
+)
+from benchmarks.work import (
+    BATCH,
+    IDLE,
+    THREADS,
+    AsyncWork,
+    Opened,
+    Work,
+    on_a_loop,
+    repeated,
+    repeated_async,
+    spread_over,
+)
+
+
+@contextmanager
+def defer(dsn: str, jobs: int = 1) -> Iterator[Work]:
+    """Defer so many jobs with each query."""
+    stated = arguments(jobs)
+    with connect(dsn) as connection:
+        yield repeated(lambda: connection.execute(DEFER, stated).fetchall())
+
+
+def batch_defer(dsn: str) -> Opened:
+    """Defer jobs by the batch."""
+    return defer(dsn, BATCH)
+
+
+@contextmanager
+def defer_from_threads(dsn: str) -> Iterator[Work]:
+    """Defer jobs from many threads, each of which holds a connection."""
+    with ExitStack() as stack, ThreadPoolExecutor(THREADS) as threads:
+        yield spread_over(threads, [stack.enter_context(defer(dsn)) for _ in range(THREADS)])
+
+
+def defer_async(dsn: str, jobs: int = 1) -> Opened:
+    """Defer so many jobs with each query, asynchronously."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[AsyncWork]:
+        stated = arguments(jobs)
+        async with await connect_async(dsn) as connection:
+
+            async def once() -> None:
+                await (await connection.execute(DEFER, stated)).fetchall()
+
+            yield repeated_async(once)
+
+    return on_a_loop(opened())
+
+
+def batch_defer_async(dsn: str) -> Opened:
+    """Defer jobs by the batch, asynchronously."""
+    return defer_async(dsn, BATCH)
+
+
+@contextmanager
+def worker(dsn: str) -> Iterator[Work]:
+    """Fetch and finish jobs, one after the other."""
+    with connect(dsn) as connection:
+        worker_id = register_worker(connection)
+        yield repeated(lambda: finish_job(connection, fetch_job(connection, worker_id)))
+
+
+@contextmanager
+def wake_up(dsn: str, deferring_dsn: str) -> Iterator[Work]:
+    """Fetch a job once a notification tells of it; then finish it, which takes no part in the time."""
+    [channel] = get_channel_for_queues()
+    with connect(deferring_dsn) as deferring, connect(dsn) as listening, connect(dsn) as connection:
+        worker_id = register_worker(connection)
+        listening.execute(SQL("LISTEN {}").format(Identifier(channel)))
+
+        def work(times: int) -> float:
+            taken = 0.0
+            for _ in range(times):
+                sleep(IDLE)
+                started = perf_counter()
+                defer_jobs(deferring, 1)
+                assert list(listening.notifies(timeout=30, stop_after=1))
+                job = fetch_job(connection, worker_id)
+                taken += perf_counter() - started
+                finish_job(connection, job)
+            return taken
+
+        yield work

@@ -1,0 +1,58 @@
+"""procrastinate's queries on psycopg connections, as bare as they can be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from procrastinate import sql
+from procrastinate.types import JobToDefer
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+
+Connection = psycopg.Connection[DictRow]
+
+TASK = "measured"
+ARGUMENTS: dict[str, Any] = {"number": 1, "text": "a job's usual argument"}
+
+DEFER = sql.queries["defer_jobs"]
+
+
+def arguments(jobs: int) -> dict[str, Any]:
+    """Return the arguments of the query that defers so many jobs."""
+    job = JobToDefer("default", TASK, 0, None, None, Jsonb(ARGUMENTS), None)  # type: ignore[arg-type]
+    return {"jobs": [job] * jobs}
+
+
+def connect(dsn: str) -> Connection:
+    """Return a connection to hold; rows are dictionaries, as the connectors give them."""
+    return psycopg.connect(dsn, autocommit=True, row_factory=dict_row)
+
+
+async def connect_async(dsn: str) -> psycopg.AsyncConnection[DictRow]:
+    """Return the same for asynchronous use."""
+    return await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
+
+
+def defer_jobs(connection: Connection, jobs: int) -> None:
+    """Defer so many jobs."""
+    connection.execute(DEFER, arguments(jobs))
+
+
+def register_worker(connection: Connection) -> int:
+    """Register a worker and return its number."""
+    row = connection.execute(sql.queries["register_worker"]).fetchone()
+    assert row is not None
+    return int(row["worker_id"])
+
+
+def fetch_job(connection: Connection, worker_id: int) -> int:
+    """Fetch a job and return its number."""
+    row = connection.execute(sql.queries["fetch_job"], {"queues": None, "worker_id": worker_id}).fetchone()
+    assert row is not None
+    return int(row["id"])
+
+
+def finish_job(connection: Connection, job: int) -> None:
+    """Finish a job."""
+    connection.execute(sql.queries["finish_job"], {"job_id": job, "status": "succeeded", "delete_job": False})

@@ -1,0 +1,116 @@
+"""The outcomes, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks.comparison import Outcome
+from benchmarks.contenders import BY_HAND, LIMIT, OURS
+
+PACKAGES = (
+    "procrastinate",
+    "psycopg",
+    "psycopg-pool",
+    "psycopg2-binary",
+    "aiopg",
+    "SQLAlchemy",
+    "pydantic-settings",
+)
+WIDTH = 140
+"""Of the tables, in characters: they are meant for files too."""
+COLUMNS = [
+    "measure",
+    "connector",
+    "unit",
+    BY_HAND,
+    OURS,
+    LIMIT,
+    "ours / by hand",
+    "ours / limit",
+    "round trips",
+]
+
+
+def table(outcomes: Iterable[Outcome], title: str) -> Table:
+    """Return a table with a row for each outcome."""
+    result = Table(title=title, title_justify="left")
+    for number, column in enumerate(COLUMNS):
+        result.add_column(column, justify="left" if number < 2 else "right")
+    for outcome in outcomes:
+        result.add_row(*cells(outcome))
+    return result
+
+
+def cells(outcome: Outcome) -> list[str]:
+    """Return an outcome's row of the table."""
+    to_hand, to_limit = outcome.ratio(BY_HAND), outcome.ratio(LIMIT)
+    trips = outcome.round_trips
+    return [
+        outcome.measure,
+        outcome.kind,
+        outcome.unit,
+        *(figure(outcome.median(contender)) for contender in (BY_HAND, OURS, LIMIT)),
+        f"{to_hand:.2f}" if to_hand else "",
+        f"{to_limit:.0%}" if to_limit else "",
+        f"{trips[BY_HAND]:.1f} -> {trips[OURS]:.1f}" if trips else "",
+    ]
+
+
+def figure(number: float | None) -> str:
+    """Return a number with three digits that count, or more."""
+    if number is None:
+        return ""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def by_delay(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
+    """Return the outcomes that belong together, by what they have in common."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(distance(outcome.delay_ms), []).append(outcome)
+    return groups
+
+
+def distance(delay_ms: float | None) -> str:
+    """Return in words how far away the server is; None where there is none."""
+    if delay_ms is None:
+        return "without a server"
+    return f"the server {delay_ms:g} ms away" if delay_ms else "the server on the same machine"
+
+
+def write(outcomes: Sequence[Outcome], parameters: dict[str, object], folder: Path) -> None:
+    """Write the tables in Markdown, and every sample in JSON with where it was taken.
+
+    Parameters
+    ----------
+    outcomes
+        What came out.
+    parameters
+        How it was measured.
+    folder
+        Where ``results.md`` and ``results.json`` are written.
+    """
+    document = {
+        "machine": {"cores": os.cpu_count(), "system": platform.system(), "architecture": platform.machine()},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "parameters": parameters,
+        "outcomes": [outcome.summary() for outcome in outcomes],
+    }
+    (folder / "results.json").write_text(json.dumps(document, indent=1) + "\n")
+    sections = [
+        f"## {title.capitalize()}\n\n{_markdown(chosen)}" for title, chosen in by_delay(outcomes).items()
+    ]
+    (folder / "results.md").write_text("\n".join(["# Results\n", *sections]))
+
+
+def _markdown(outcomes: Iterable[Outcome]) -> str:
+    aligned = ["---"] * 2 + ["---:"] * (len(COLUMNS) - 2)
+    rows = [COLUMNS, aligned, *map(cells, outcomes)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
