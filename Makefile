@@ -16,13 +16,16 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types build check clean
+.PHONY: help demo bench test lint format types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED) ## run all five connectors against an embedded PostgreSQL
 	@$(BIN)/procrastinate-conn demo $(ARGS)
+
+bench: $(INSTALLED) ## compare with connectors written by hand: time, round trips, a plot
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself
 	$(BIN)/pytest -n auto $(ARGS)
