@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from procrastinate_conn.cli.check import check
 from procrastinate_conn.cli.demo import demo
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,  # they show local variables, and with them secrets
 )
+app.command()(check)
 app.command()(demo)
 
 

@@ -1,0 +1,152 @@
+"""Check configurations: everything that is wrong with each, in order, each mistake once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connector as connector_rules
+from procrastinate_conn.rules import pool as pool_rules
+from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_places
+from procrastinate_conn.sources.variables import PREFIX
+
+if TYPE_CHECKING:
+    from procrastinate_conn.configuration import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is read as one configuration, beside the process environment.
+
+    Parameters
+    ----------
+    file
+        The env file, which has to be there; None for ``.env``, which may be absent.
+    connector
+        The connector that it is for, whatever it says; None for the one that it says.
+    secrets_dirs
+        The secrets directories, of which a later one wins.
+    """
+
+    file: Path | None = None
+    connector: ConnectorKind | None = None
+    secrets_dirs: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is wrong with one configuration.
+
+    Parameters
+    ----------
+    file
+        The env file as it was named; None for the environment and ``.env``.
+    connector
+        The connector that it is for; None where that is wrong itself.
+    problems
+        In the order of the files and lines that they stand in.
+    """
+
+    file: str | None
+    connector: ConnectorKind | None
+    problems: tuple[Problem, ...]
+
+
+def check(target: Target) -> Checked:
+    """Check one configuration, without a server.
+
+    Parameters
+    ----------
+    target
+        What to read.
+    """
+    try:
+        return judged(target, resolve(target))
+    except ImportError:
+        hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
+        problem = connector_rules.NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
+        return Checked(_name(target), target.connector, (problem,))
+
+
+def resolve(target: Target) -> Configuration:
+    """Resolve one configuration; what a module that it names prints goes to standard error.
+
+    Parameters
+    ----------
+    target
+        What to read.
+
+    Raises
+    ------
+    ImportError
+        If no libpq can be loaded.
+    """
+    from procrastinate_conn.configuration import configure
+
+    places = read_places(
+        {"connector": target.connector},
+        DEFAULT_ENV_FILE if target.file is None else target.file,
+        target.secrets_dirs,
+    )
+    with redirect_stdout(sys.stderr):
+        return configure(places)
+
+
+def judged(target: Target, configuration: Configuration) -> Checked:
+    """Judge a configuration that was resolved.
+
+    Parameters
+    ----------
+    target
+        What was read.
+    configuration
+        What it says.
+    """
+    from procrastinate_conn.judging import judge
+
+    found = [*configuration.problems, *judge(configuration)]
+    if any(p.setting == "connector" and p.code != connector_rules.MISSING_DRIVER.code for p in found):
+        rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
+        return Checked(_name(target), None, in_order(rest))
+    return Checked(_name(target), configuration.settings.kind, in_order(found))
+
+
+_DEPEND_ON_THE_CONNECTOR = {
+    connector_rules.OLD_LIBPQ.code,
+    pool_rules.NOT_POSSIBLE.code,
+    pool_rules.CALLBACK_COLOUR.code,
+    pool_rules.ONE_COLOUR_ONLY.code,
+}
+"""What cannot be said of a connector that does not exist."""
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the problems by file and line, each once; first those that stand in no file."""
+
+    def place(problem: Problem) -> tuple[str, int, str, str]:
+        origin = problem.origin
+        file, line = (origin.file or "", origin.line or 0) if origin else ("", 0)
+        return file, line, problem.code, problem.setting
+
+    return tuple(sorted(dict.fromkeys(problems), key=place))
+
+
+def isolate() -> None:
+    """Forget every variable of this process that says something about a connection.
+
+    libpq reads its variables itself, so it is not enough to leave them out.
+    """
+    for name in list(os.environ):
+        if name.upper().startswith((PREFIX, "DATABASE_URL", "PG")):
+            del os.environ[name]
+
+
+def _name(target: Target) -> str | None:
+    return None if target.file is None else str(target.file)

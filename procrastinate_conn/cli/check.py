@@ -1,0 +1,101 @@
+"""``procrastinate-conn check``: everything that is wrong with the settings, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from procrastinate_conn.checking import Target, isolate
+from procrastinate_conn.checking import check as check_one
+from procrastinate_conn.cli.options import (
+    FAILED,
+    Colour,
+    Connector,
+    Isolated,
+    SecretsDir,
+    find_modules_here,
+    say,
+    terminal,
+)
+from procrastinate_conn.reporting import Format, render
+from procrastinate_conn.reporting.report import Report, selected
+from procrastinate_conn.rules import all_rules
+
+
+def parse_codes(text: str) -> str:
+    """Read codes, or beginnings of codes, with commas between them.
+
+    Raises
+    ------
+    typer.BadParameter
+        If no rule's code begins so.
+    """
+    codes = [code.strip().upper() for code in text.split(",")]
+    for code in codes:
+        if not code or not any(rule.startswith(code) for rule in all_rules()):
+            near = get_close_matches(code, all_rules(), n=1)
+            hint = f"did you mean {near[0]}?" if near else "`procrastinate-conn rule` lists them"
+            raise typer.BadParameter(f"no rule's code begins with {code!r}; {hint}")
+    return ",".join(codes)
+
+
+def complete_codes(incomplete: str) -> list[tuple[str, str]]:
+    """Complete a code for the shell."""
+    return [(c, rule.title) for c, rule in all_rules().items() if c.startswith(incomplete.upper())]
+
+
+def check(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE.env]...",
+            show_default=False,
+            help="Env files, each a configuration of its own. None: the environment and ./.env.",
+        ),
+    ] = None,
+    *,
+    connector: Connector = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+    isolated: Isolated = False,
+    secrets_dir: SecretsDir = None,
+    output: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.TEXT,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODES",
+            parser=parse_codes,
+            autocompletion=complete_codes,
+            help="Report these alone: codes, or their beginnings, such as PC3.",
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODES", parser=parse_codes, autocompletion=complete_codes, help="Leave these out."
+        ),
+    ] = None,
+    color: Colour = None,
+) -> None:
+    """Find what is wrong with the settings, all at once and without a server.
+
+    Exit status 0: in order; 1: problems found; 2: wrong usage.
+    """
+    if isolated:
+        isolate()
+    find_modules_here()
+    configurations: Sequence[Path | None] = files or [None]
+    targets = [Target(file, connector, secrets_dir or ()) for file in configurations]
+    checked = (check_one(target) for target in targets)
+    report = Report([selected(c, _codes(select), _codes(ignore)) for c in checked], strict=strict)
+    where = terminal(color)
+    say(render(report, output, where), where)
+    if not report.ok:
+        raise typer.Exit(FAILED)
+
+
+def _codes(stated: list[str] | None) -> list[str]:
+    return [code for codes in stated or [] for code in codes.split(",")]

@@ -1,0 +1,73 @@
+"""Options that several commands have, and what they come to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.reporting.terminal import Terminal, standard_output
+
+FAILED = 1
+"""The exit status where something is wrong with what was looked at."""
+
+
+def parse_kind(name: str) -> ConnectorKind:
+    """Read a kind of connector as settings do: by its name or procrastinate's, in any case."""
+    try:
+        return ConnectorKind(name)
+    except ValueError:
+        kinds = [kind.value for kind in ConnectorKind]
+        near = get_close_matches(name.lower(), kinds, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the connectors are {', '.join(kinds)}"
+        raise typer.BadParameter(f"there is no connector {name!r}; {hint}") from None
+
+
+def complete_kind(incomplete: str) -> list[str]:
+    """Complete the name of a kind for the shell."""
+    return [kind.value for kind in ConnectorKind if kind.startswith(incomplete.lower())]
+
+
+Connector = Annotated[
+    ConnectorKind | None,
+    typer.Option(
+        "--connector",
+        metavar="KIND",
+        parser=parse_kind,
+        autocompletion=complete_kind,
+        help="The connector to assume, in the place of the one that the settings name.",
+    ),
+]
+Isolated = Annotated[bool, typer.Option("--isolated", help="Ignore the process environment.")]
+SecretsDir = Annotated[
+    list[Path] | None,
+    typer.Option("--secrets-dir", metavar="DIRECTORY", help="A directory with a file for each setting."),
+]
+Colour = Annotated[
+    bool | None,
+    typer.Option(
+        "--color/--no-color", help="By default there is colour on a terminal, unless NO_COLOR is set."
+    ),
+]
+
+
+def find_modules_here() -> None:
+    """Let settings name functions in modules of the working directory, as the application's server does."""
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
+        sys.path.append(os.getcwd())  # noqa: PTH109
+
+
+def terminal(colour: bool | None) -> Terminal:
+    """Tell what standard output is, after what the user asked for."""
+    return standard_output(colour)
+
+
+def say(text: str, where: Terminal) -> None:
+    """Print a result; nothing at all where there is no text."""
+    if text:
+        typer.echo(text.encode("utf-8", "backslashreplace").decode(), color=where.colour)

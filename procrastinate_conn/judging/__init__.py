@@ -1,0 +1,32 @@
+"""What `check` judges beyond what a connector needs to be built: security, files, settings without effect.
+
+A judge is a function from a configuration to findings, in a module of its own and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.judging import exposure, overridden, passwords, tls, tls_files
+from procrastinate_conn.problems import Problem
+
+JUDGES = (
+    tls.judge,
+    tls_files.judge,
+    passwords.judge,
+    exposure.judge,
+    overridden.judge,
+)
+
+
+def judge(configuration: Configuration) -> Iterator[Problem]:
+    """Let every judge judge.
+
+    Parameters
+    ----------
+    configuration
+        Resolved; it may have errors.
+    """
+    for judge_one in JUDGES:
+        yield from judge_one(configuration)

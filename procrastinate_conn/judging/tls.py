@@ -1,0 +1,87 @@
+"""Whether the way to the server is encrypted, and whether the server is verified."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from ipaddress import ip_address
+from itertools import zip_longest
+from pathlib import Path
+
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import security as rules
+from procrastinate_conn.spec.connection import ConnectionSpec
+
+ADVICE = "state sslmode=verify-full and sslrootcert, a file or `system`"
+
+
+def judge(configuration: Configuration) -> Iterator[Problem]:
+    """Judge the TLS settings of a connection to hosts that are not local.
+
+    Parameters
+    ----------
+    configuration
+        Nothing is said of one that libpq refuses anyway.
+    """
+    spec = configuration.spec
+    if spec is None or spec.gssencmode == "require":
+        return
+    remote = remote_hosts(spec)
+    if not remote:
+        return
+    hosts = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
+    mode, origin = spec.sslmode or "prefer", _place(spec)
+    stated = mode if "sslmode" in configuration.connection.stated else f"{mode} by default"
+    if mode in ("disable", "allow", "prefer"):
+        may = "goes" if mode == "disable" else "may go"
+        yield rules.PLAINTEXT_POSSIBLE(
+            "connection.sslmode",
+            f"the connection to {hosts} {may} unencrypted: sslmode is {stated}",
+            hint=ADVICE,
+            origin=origin,
+        )
+    elif not spec.sslrootcert and not default_root_certificate().exists():
+        if mode == "require":
+            message = f"sslmode=require encrypts the connection to {hosts} and verifies nothing"
+            yield rules.UNVERIFIED_SERVER("connection.sslmode", message, hint=ADVICE, origin=origin)
+        else:
+            yield rules.NO_ROOT_CERTIFICATE(
+                "connection.sslrootcert",
+                f"sslmode={mode} has nothing to verify {hosts} with: sslrootcert is not stated, and there is"
+                f" no {default_root_certificate()}",
+                hint="state sslrootcert, a file or `system`",
+                origin=origin,
+            )
+
+
+def remote_hosts(spec: ConnectionSpec) -> list[str]:
+    """Return the hosts that are reached over a network, by the names that were stated for them."""
+    hosts = (spec.host or "").split(",")
+    addresses = (spec.hostaddr or "").split(",")
+    pairs = zip_longest(hosts, addresses, fillvalue="")
+    return list(dict.fromkeys(host or address for host, address in pairs if not _is_local(address or host)))
+
+
+def _is_local(host: str) -> bool:
+    """Tell whether libpq stays on this machine: a socket's directory or abstract name, or loopback."""
+    if host in ("", "localhost") or host.startswith(("/", "@")):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def default_root_certificate() -> Path:
+    """Return the root certificate that libpq looks for where none is named."""
+    if os.name == "nt":
+        return Path(os.environ.get("APPDATA", "")) / "postgresql" / "root.crt"
+    return Path.home() / ".postgresql" / "root.crt"
+
+
+def _place(spec: ConnectionSpec) -> Origin | None:
+    """Return where to change it: at sslmode where that is stated, or else at the host."""
+    origins = [spec.origins.get(keyword) for keyword in ("sslmode", "host", "hostaddr")]
+    return next((o for o in origins if o is not None and not o.source.endswith("default")), None)
