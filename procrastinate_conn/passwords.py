@@ -2,87 +2,264 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import shlex
+import signal
+import stat
 import subprocess
+import threading
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
+
+from pydantic import SecretStr
+
+from procrastinate_conn.origins import Origin
 
 PasswordSource = Callable[[], str]
-"""Called for every new connection; gives its password."""
+"""Called for every new connection, from any thread; gives its password."""
+
+LARGEST = 64 * 1024
+"""Bytes of the largest password: a cloud's tokens have a few thousand."""
 
 COMMAND_TIME_LIMIT = 10.0
 """Seconds that a password command may take."""
 
+COMMAND_KEPT_FOR = 10.0
+"""Seconds that a password command's output is used for. A pool that fills runs the command once, and a
+caller, who waits for 30 s by default, still gets a connection after the password has changed."""
+
 
 class PasswordUnavailable(RuntimeError):
-    """A password could not be read; the message never holds what was read or printed."""
+    """A password could not be had; the message never holds what was read, printed or raised."""
 
 
-def from_file(file: str | Path) -> PasswordSource:
-    """Return a source that reads a file.
+def from_file(file: str | Path, origin: Origin | None = None) -> PasswordSource:
+    """Return a source that reads a file each time.
 
     Parameters
     ----------
     file
-        Its whole content is the password, less one line break at the end.
+        A plain file, or a link to one; ``~`` is the home directory. Its whole content is the password,
+        less one line break at the end.
+    origin
+        Where the file is named.
 
     Raises
     ------
     PasswordUnavailable
-        By the source, when the file cannot be read or is empty.
+        By the source, when the file cannot be read, or holds nothing that can be a password.
     """
-    path = Path(file).expanduser()
+    path = os.path.abspath(os.path.expanduser(file))  # noqa: PTH100, PTH111 - pathlib's raises for ~nobody
+    setting = _setting("password_file", origin)
 
     def read() -> str:
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise PasswordUnavailable(f"the password file {file} cannot be read: {reason}") from None
-        password = text.removesuffix("\n").removesuffix("\r")
-        if not password:
-            raise PasswordUnavailable(f"the password file {file} is empty")
-        return password
+            return _password(_content(path))
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except ValueError as error:
+            reason = str(error)
+        raise PasswordUnavailable(f"{setting}: {path} cannot be used: {reason}")
 
     return read
 
 
-def from_command(command: str) -> PasswordSource:
-    """Return a source that runs a command, without a shell.
+def from_command(command: str, origin: Origin | None = None) -> PasswordSource:
+    """Return a source that runs a command, without a shell, and uses its output for `COMMAND_KEPT_FOR`.
 
     Parameters
     ----------
     command
         A command line, split into words as a POSIX shell splits them. What it prints is the password,
         less one line break at the end.
+    origin
+        Where the command is written.
+
+    Raises
+    ------
+    ValueError
+        The command has an open quote, or no words.
+    PasswordUnavailable
+        By the source, when the command fails, takes longer than `COMMAND_TIME_LIMIT`, or prints nothing
+        that can be a password.
+    """
+    words = shlex.split(command)
+    if not words:
+        raise ValueError("a command has at least one word")
+    return _Command(words, _setting("password_command", origin))
+
+
+def from_function(function: Callable[[], object], origin: Origin | None = None) -> PasswordSource:
+    """Return a source that calls a function each time.
+
+    Parameters
+    ----------
+    function
+        Plain, since a synchronous connection could not await it; an asynchronous connector calls it in
+        a thread. It gives text or a `pydantic.SecretStr`.
+    origin
+        Where the function is given.
 
     Raises
     ------
     PasswordUnavailable
-        By the source, when the command fails, takes longer than ``COMMAND_TIME_LIMIT``, or prints nothing.
+        By the source, when the function raises, or gives nothing that can be a password.
     """
-    words = shlex.split(command)
-    name = words[0] if words else command
+    setting = _setting("password", origin)
 
-    def run() -> str:
+    def call() -> str:
         try:
-            done = subprocess.run(  # noqa: S603 - the command is the user's own, and no shell reads it
-                words, capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=COMMAND_TIME_LIMIT
-            )
-            password = done.stdout.decode("utf-8").removesuffix("\n").removesuffix("\r")
-        except subprocess.TimeoutExpired:
-            raise PasswordUnavailable(
-                f"the password command {name} took longer than {COMMAND_TIME_LIMIT:g} s"
-            ) from None
-        except subprocess.CalledProcessError as error:
-            raise PasswordUnavailable(
-                f"the password command {name} ended with status {error.returncode}"
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "what it prints is not UTF-8"
-            raise PasswordUnavailable(f"the password command {name} failed: {reason}") from None
-        if not password:
-            raise PasswordUnavailable(f"the password command {name} printed nothing")
-        return password
+            return _password(_text(function()))
+        except _Unusable as unusable:
+            reason = f"gave {unusable}"
+        except Exception as error:  # noqa: BLE001 - whatever the user's function does
+            reason = f"raised {type(error).__name__} at {_place(error)}"
+        raise PasswordUnavailable(f"{setting}: the function {reason}")
 
-    return run
+    return call
+
+
+class _Unusable(ValueError):
+    """What cannot be a password; says what it is instead."""
+
+
+class _Command:
+    """Runs a command, once for all the threads that ask at the same time."""
+
+    def __init__(self, words: list[str], setting: str) -> None:
+        self._words = words
+        self._setting = setting
+        self._printed = ""
+        self._valid_until = 0.0
+        self._process_id = os.getpid()
+        self._running = threading.Lock()
+
+    def __call__(self) -> str:
+        with self._lock():
+            if monotonic() >= self._valid_until:
+                self._printed = self._run()
+                self._valid_until = monotonic() + COMMAND_KEPT_FOR
+            return self._printed
+
+    def _lock(self) -> threading.Lock:
+        """Return the lock, a new one after a fork: the old one may be held by a thread that is no more."""
+        if self._process_id != os.getpid():
+            self._process_id, self._running = os.getpid(), threading.Lock()
+        return self._running
+
+    def _run(self) -> str:
+        try:
+            return _password(_output(self._words))
+        except OSError as error:
+            # The words stay unsaid: VARIABLE=secret before a command is a habit from shells.
+            reason = f"cannot be started: {error.strerror}; it is run without a shell"
+        except _Failed as failed:
+            reason = str(failed)
+        except ValueError as error:
+            reason = f"printed what cannot be used: {error}"
+        raise PasswordUnavailable(f"{self._setting}: the command {reason}")
+
+
+class _Failed(Exception):
+    """A command ended otherwise than it should; says how."""
+
+
+def _setting(name: str, origin: Origin | None) -> str:
+    return f"{name} ({origin})" if origin else name
+
+
+def _content(path: str) -> bytes:
+    """Return what a plain file holds; opening anything else does not block."""
+
+    def opener(path: str, flags: int) -> int:
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+    with open(path, "rb", opener=opener) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise _Unusable("it is not a plain file")
+        return file.read(LARGEST + 1)
+
+
+def _output(words: list[str]) -> bytes:
+    """Return what a command prints, and leave nothing of it running.
+
+    What it prints on its standard error is dropped, since that may be the password too.
+    """
+    expired = threading.Event()
+    with subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    ) as process:
+
+        def expire() -> None:
+            expired.set()
+            _kill(process)
+
+        limit = threading.Timer(COMMAND_TIME_LIMIT, expire)
+        limit.daemon = True
+        limit.start()
+        try:
+            assert process.stdout is not None
+            output = process.stdout.read(LARGEST + 1)
+            if len(output) > LARGEST:
+                _kill(process)
+            status = process.wait()
+        except BaseException:
+            _kill(process)
+            raise
+        finally:
+            limit.cancel()
+    if expired.is_set():
+        raise _Failed(f"took longer than {COMMAND_TIME_LIMIT:g} s")
+    if status and len(output) <= LARGEST:
+        raise _Failed(f"ended with status {status}")
+    return output
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and those that it started."""
+    if os.name == "nt":
+        process.kill()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _password(content: bytes) -> str:
+    if len(content) > LARGEST:
+        raise _Unusable(f"more than {LARGEST} bytes")
+    try:
+        password = content.decode()
+    except UnicodeDecodeError:
+        password = None
+    if password is None:  # raised out here, so that the content is no part of the error's context
+        raise _Unusable("text that is not UTF-8")
+    password = password.removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise _Unusable("nothing")
+    if "\0" in password:
+        raise _Unusable("text with a NUL character")
+    return password
+
+
+def _text(given: object) -> bytes:
+    if inspect.iscoroutine(given):
+        given.close()
+    if isinstance(given, SecretStr):
+        given = given.get_secret_value()
+    if not isinstance(given, str):
+        raise _Unusable(f"a {type(given).__name__}, not text")
+    return given.encode("utf-8", "surrogatepass")
+
+
+def _place(error: Exception) -> str:
+    """Return where in the function it was raised, like ``tokens.py:42``; its text may hold a secret."""
+    frame = traceback.extract_tb(error.__traceback__, limit=2)[-1]
+    return f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 - "<string>" is no path

@@ -12,7 +12,7 @@ from procrastinate_conn import passwords
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.origins import Located
 from procrastinate_conn.passwords import PasswordSource
-from procrastinate_conn.pool.callables import imported
+from procrastinate_conn.pool.callables import imported, is_async
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
@@ -153,16 +153,18 @@ def _password(places: Sequence[Place], problems: list[Problem]) -> PasswordSourc
 
 
 def _password_source(name: str, stated: Located, problems: list[Problem]) -> PasswordSource | None:
-    if name == "password" and callable(stated.value):
-        return stated.value
+    if name == "password" and callable(stated.value) and not is_async(stated.value):
+        return passwords.from_function(stated.value, stated.origin)
     if name == "password_file":
-        return passwords.from_file(str(stated.value))
+        return passwords.from_file(str(stated.value), stated.origin)
     if name == "password_command" and isinstance(stated.value, str) and _words(stated.value):
-        return passwords.from_command(stated.value)
-    expected = {"password": "text or a function", "password_command": "a command line"}[name]
-    problems.append(
-        rules.WRONG_VALUE(name, f"{name} is not {expected}", hint=f"give {expected}", origin=stated.origin)
-    )
+        return passwords.from_command(stated.value, stated.origin)
+    expected = {"password": "text or a plain function", "password_command": "a command line"}[name]
+    hint = f"give {expected}"
+    if callable(stated.value):
+        expected = "a plain function"
+        hint = "give a plain function: an asynchronous connector calls it in a thread"
+    problems.append(rules.WRONG_VALUE(name, f"{name} is not {expected}", hint=hint, origin=stated.origin))
     return None
 
 
