@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from procrastinate_conn.connectors.stats import PoolStats as PoolStats
+    from procrastinate_conn.connectors.stats import pool_stats as pool_stats
     from procrastinate_conn.kinds import ConnectorKind
     from procrastinate_conn.origins import Origin
     from procrastinate_conn.pool import PoolOptions
@@ -39,8 +41,10 @@ _HOMES = {
     "ConnectorSettings": "procrastinate_conn.settings",
     "Origin": "procrastinate_conn.origins",
     "PoolOptions": "procrastinate_conn.pool",
+    "PoolStats": "procrastinate_conn.connectors.stats",
     "Problem": "procrastinate_conn.problems",
     "make_connector": "procrastinate_conn.settings",
+    "pool_stats": "procrastinate_conn.connectors.stats",
 }
 
 
