@@ -36,6 +36,10 @@ _TEXTS = {
         "seconds",
         "How long a connection may be idle and still be handed out unasked; 0: never.",
     ),
+    "prepare_threshold": (
+        "executions",
+        "How often a query runs on a connection before psycopg prepares it there; none: it never does.",
+    ),
 }
 
 

@@ -57,6 +57,7 @@ LIMITS = {
     "max_idle": Range(above=0),
     "reconnect_timeout": Range(0),  # 0: one more attempt, at once
     "check_after": Range(0),
+    "prepare_threshold": Range(0),
 }
 
 

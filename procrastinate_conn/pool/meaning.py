@@ -109,6 +109,13 @@ _TABLE: dict[str, dict[ConnectorKind, Meaning]] = {
             SQLALCHEMY: "pool_pre_ping of the engine, but only after this time",
         }.items()
     },
+    "prepare_threshold": {
+        kind: Meaning("emulated", sentence)
+        for kind, sentence in {
+            **dict.fromkeys(PSYCOPG_KINDS, "psycopg's own, passed to every connection"),
+            **dict.fromkeys((PSYCOPG2, AIOPG, SQLALCHEMY), "psycopg2 prepares nothing, as if it were none"),
+        }.items()
+    },
     "connection_class": _not_possible("the connections are psycopg2's, and the connector wraps them itself"),
     "close_returns": _not_possible("closing a psycopg2 connection always closes it"),
 }

@@ -15,6 +15,13 @@ from procrastinate_conn.rules import pool as rules
 CHECK_AFTER = Parameter("check_after", float, 60.0)
 """Our own option: seconds of idleness after which a connection is asked for real before hand-out."""
 
+PREPARE_THRESHOLD = Parameter("prepare_threshold", int | None, 5)
+"""Our own option, which psycopg has for each connection: after so many executions a query is prepared on it.
+
+None is for poolers between us and the server that lend the same server connection to many clients."""
+
+OWN = {parameter.name: parameter for parameter in (CHECK_AFTER, PREPARE_THRESHOLD)}
+
 RESERVED = {
     "conninfo": (
         "the connector makes it from the connection settings",
@@ -37,6 +44,7 @@ TRANSLATIONS = {
     "max_inactive_connection_lifetime": "max_idle",
     "on_connect": "configure",
     "init": "configure",
+    "statement_cache_size": "prepare_threshold",
     "setup": "check",
     # SQLAlchemy
     "pool_size": "min_size",
@@ -66,6 +74,7 @@ TRANSLATIONS = {
 _NOTES = {
     "max_overflow": "; max_size counts all the connections, not those beyond min_size",
     "pool_pre_ping": "; 0 asks before every hand-out",
+    "statement_cache_size": "; none prepares nothing",
 }
 
 _SETTINGS = ("json_dumps", "json_loads", "password_file", "password_command")
@@ -75,7 +84,7 @@ _SETTINGS = ("json_dumps", "json_loads", "password_file", "password_command")
 def vocabulary(kind: ConnectorKind, *, null: bool) -> Mapping[str, Parameter]:
     """Return the options that can be stated for a connector, by name."""
     known = parameters(asynchronous=FACTS[kind].asynchronous, null=null)
-    return {n: p for n, p in known.items() if n not in RESERVED} | {CHECK_AFTER.name: CHECK_AFTER}
+    return {n: p for n, p in known.items() if n not in RESERVED} | OWN
 
 
 def require_known(name: str, known: Mapping[str, Parameter]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.pool.callables import pick
-from procrastinate_conn.pool.names import CHECK_AFTER
+from procrastinate_conn.pool.names import CHECK_AFTER, OWN, PREPARE_THRESHOLD
 from procrastinate_conn.pool.signature import parameters
 
 
@@ -27,6 +27,8 @@ class PoolOptions:
     check_after
         Seconds of idleness after which a connection is asked for real before it is handed out;
         0 asks every time.
+    prepare_threshold
+        Executions of a query on a connection after which psycopg prepares it there; None for never.
     **options
         More of `stated`.
 
@@ -39,6 +41,7 @@ class PoolOptions:
     stated: dict[str, Any]
     null: bool
     check_after: float
+    prepare_threshold: int | None
 
     def __init__(
         self,
@@ -46,10 +49,13 @@ class PoolOptions:
         *,
         null: bool = False,
         check_after: float = 60.0,
+        prepare_threshold: int | None = 5,
         **options: Any,
     ) -> None:
         stated = {**(stated or {}), **options}
         object.__setattr__(self, "check_after", stated.pop(CHECK_AFTER.name, check_after))
+        threshold = stated.pop(PREPARE_THRESHOLD.name, prepare_threshold)
+        object.__setattr__(self, "prepare_threshold", threshold)
         object.__setattr__(self, "stated", stated)
         object.__setattr__(self, "null", null)
 
@@ -113,7 +119,6 @@ class PoolOptions:
 
     def located(self, origin: Origin) -> dict[str, Located]:
         """Return the options as entries that all stand in one place, for judging them."""
-        options = dict(self.stated)
-        if self.check_after != CHECK_AFTER.default:
-            options[CHECK_AFTER.name] = self.check_after
-        return {name: Located(value, origin) for name, value in options.items()}
+        own = {name: getattr(self, name) for name in OWN}
+        changed = {name: value for name, value in own.items() if value != OWN[name].default}
+        return {name: Located(value, origin) for name, value in {**self.stated, **changed}.items()}

@@ -6,7 +6,7 @@ import pytest
 
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.pool.meaning import meaning
-from procrastinate_conn.pool.names import vocabulary
+from procrastinate_conn.pool.names import OWN, vocabulary
 from tests.pool import callbacks
 from tests.pool.entries import PSYCOPG_KINDS, read
 
@@ -28,6 +28,7 @@ STATED: dict[str, object] = {
     "reconnect_timeout": 50,
     "num_workers": 2,
     "check_after": 5,
+    "prepare_threshold": 0,
 }
 """A value for each option that is not its default."""
 
@@ -41,7 +42,7 @@ def test_a_stated_option_is_taken_or_refused_with_a_kind_that_takes_it(kind):
     told = {problem.setting: problem for problem in problems if problem.code == "PC306"}
     assert told.keys() == {f"pool.{option}" for option in impossible}
     assert all("choose psycopg or sync-psycopg" in problem.hint for problem in told.values())
-    assert {*options.stated, "check_after"} == known - set(impossible)
+    assert {*options.stated, *OWN} == known - set(impossible)
 
 
 @pytest.mark.parametrize("kind", PSYCOPG_KINDS)

@@ -11,7 +11,7 @@ from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions, read_pool_options
 from procrastinate_conn.pool.limits import MOST_CONNECTIONS
-from procrastinate_conn.pool.names import RESERVED, TRANSLATIONS, vocabulary
+from procrastinate_conn.pool.names import OWN, RESERVED, TRANSLATIONS, vocabulary
 from procrastinate_conn.pool.signature import pool_class
 from procrastinate_conn.problems import ConfigurationError
 from tests.pool import callbacks
@@ -77,7 +77,7 @@ def test_any_options_make_a_pool_or_problems(written, kind, null):
     assert all(problem.message and problem.origin for problem in problems)
     assert SECRET not in str(ConfigurationError(problems))
     if not errors(problems):
-        assert {*options.stated, "check_after"} == {*written, "check_after"}
+        assert {*options.stated, *OWN} == {*written, *OWN}
         assert_makes_pools(options, kind)
 
 
@@ -85,7 +85,7 @@ def test_any_options_make_a_pool_or_problems(written, kind, null):
 @given(st.dictionaries(st.sampled_from(KNOWN), st.integers(1, 9) | CALLABLES | DURATIONS, max_size=4))
 def test_an_option_that_is_wrong_by_itself_is_told_and_left_out(written):
     options, problems = read(written)
-    left_out = written.keys() - options.stated.keys() - {"check_after"}
+    left_out = written.keys() - options.stated.keys() - OWN.keys()
     told = {problem.setting.removeprefix("pool.") for problem in errors(problems)}
     assert left_out <= told
     assert len(problems) == len({(problem.code, problem.setting) for problem in problems})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 
+import psycopg
 import psycopg_pool
 import pytest
 
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.pool import signature
-from procrastinate_conn.pool.names import RESERVED, vocabulary
+from procrastinate_conn.pool.names import OWN, PREPARE_THRESHOLD, RESERVED, vocabulary
 from procrastinate_conn.pool.signature import INTRODUCED, parameters
 from tests.pool.entries import errors, read
 
@@ -50,7 +51,7 @@ def other_psycopg_pool(monkeypatch):
 @pytest.mark.parametrize("null", [False, True])
 def test_the_vocabulary_is_the_signature_less_what_the_connector_passes(kind, null):
     pool = psycopg_pool.NullConnectionPool if null else psycopg_pool.ConnectionPool
-    expected = set(inspect.signature(pool).parameters) - RESERVED.keys() | {"check_after"}
+    expected = set(inspect.signature(pool).parameters) - RESERVED.keys() | OWN.keys()
     assert set(vocabulary(kind, null=null)) == expected
 
 
@@ -168,3 +169,9 @@ def test_an_option_with_a_default_that_cannot_be_hashed_is_an_option_like_any_ot
 def test_the_signatures_are_read_once():
     assert parameters(asynchronous=True) is parameters(asynchronous=True)
     assert signature.installed_version() == psycopg_pool.__version__
+
+
+@pytest.mark.parametrize("connect", [psycopg.Connection.connect, psycopg.AsyncConnection.connect])
+def test_prepare_threshold_is_psycopgs(connect):
+    theirs = inspect.signature(connect, eval_str=True).parameters["prepare_threshold"]
+    assert (PREPARE_THRESHOLD.annotation, PREPARE_THRESHOLD.default) == (theirs.annotation, theirs.default)
