@@ -70,9 +70,7 @@ def check(target: Target) -> Checked:
     try:
         return judged(target, resolve(target))
     except ImportError:
-        hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
-        problem = connector_rules.NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
-        return Checked(_name(target), target.connector, (problem,))
+        return no_libpq(target)
 
 
 def resolve(target: Target) -> Configuration:
@@ -97,6 +95,19 @@ def resolve(target: Target) -> Configuration:
     )
     with redirect_stdout(sys.stderr):
         return configure(places)
+
+
+def no_libpq(target: Target) -> Checked:
+    """Return what is to be said where nothing can be resolved.
+
+    Parameters
+    ----------
+    target
+        What was to be read.
+    """
+    hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
+    problem = connector_rules.NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
+    return Checked(_name(target), target.connector, (problem,))
 
 
 def judged(target: Target, configuration: Configuration) -> Checked:

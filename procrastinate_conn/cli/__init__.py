@@ -8,7 +8,11 @@ from typing import Annotated
 import typer
 
 from procrastinate_conn.cli.check import check
+from procrastinate_conn.cli.connectors import connectors
 from procrastinate_conn.cli.demo import demo
+from procrastinate_conn.cli.rule import rule
+from procrastinate_conn.cli.schema import schema
+from procrastinate_conn.cli.show import show
 
 app = typer.Typer(
     name="procrastinate-conn",
@@ -18,6 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they show local variables, and with them secrets
 )
 app.command()(check)
+app.command()(show)
+app.command()(rule)
+app.command()(connectors)
+app.command()(schema)
 app.command()(demo)
 
 

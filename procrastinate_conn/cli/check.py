@@ -17,6 +17,7 @@ from procrastinate_conn.cli.options import (
     Connector,
     Isolated,
     SecretsDir,
+    complete_codes,
     find_modules_here,
     say,
     terminal,
@@ -41,11 +42,6 @@ def parse_codes(text: str) -> str:
             hint = f"did you mean {near[0]}?" if near else "`procrastinate-conn rule` lists them"
             raise typer.BadParameter(f"no rule's code begins with {code!r}; {hint}")
     return ",".join(codes)
-
-
-def complete_codes(incomplete: str) -> list[tuple[str, str]]:
-    """Complete a code for the shell."""
-    return [(c, rule.title) for c, rule in all_rules().items() if c.startswith(incomplete.upper())]
 
 
 def check(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from difflib import get_close_matches
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.reporting.terminal import Terminal, standard_output
+from procrastinate_conn.rules import all_rules
 
 FAILED = 1
 """The exit status where something is wrong with what was looked at."""
@@ -31,6 +33,18 @@ def parse_kind(name: str) -> ConnectorKind:
 def complete_kind(incomplete: str) -> list[str]:
     """Complete the name of a kind for the shell."""
     return [kind.value for kind in ConnectorKind if kind.startswith(incomplete.lower())]
+
+
+def complete_codes(incomplete: str) -> list[tuple[str, str]]:
+    """Complete the code of a rule for the shell."""
+    return [(c, rule.title) for c, rule in all_rules().items() if c.startswith(incomplete.upper())]
+
+
+class Output(StrEnum):
+    """How something that is not a list of findings is printed."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 Connector = Annotated[

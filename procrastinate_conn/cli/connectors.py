@@ -1,0 +1,44 @@
+"""``procrastinate-conn connectors``: which kinds can be used here, and what each can do."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from procrastinate_conn.cli.options import Colour, Output, say, terminal
+from procrastinate_conn.facts import Available, available
+from procrastinate_conn.kinds import FACTS, ConnectorKind
+
+
+def connectors(
+    *,
+    output: Annotated[Output, typer.Option("--format", help="How they are printed.")] = Output.TEXT,
+    color: Colour = None,
+) -> None:
+    """List the kinds of connector: which can be used here, on which drivers, and what each can do."""
+    kinds = [available(kind) for kind in ConnectorKind]
+    where = terminal(color)
+    if output is Output.JSON:
+        say(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1), where)
+        return
+    from procrastinate_conn.cli.console import console
+    from procrastinate_conn.showing.kinds import kinds_table
+
+    console(where).print(kinds_table(kinds))
+
+
+def _document(found: Available) -> dict[str, Any]:
+    facts = FACTS[found.kind]
+    return {
+        "kind": found.kind,
+        "class": f"{facts.class_module}.{facts.class_name}",
+        "default": found.kind is ConnectorKind.PSYCOPG,
+        "usable": found.usable,
+        "install": None if found.usable else found.install,
+        "drivers": found.drivers,
+        "libpq": found.libpq,
+        "defers": ["sync", "async"] if facts.asynchronous else ["sync"],
+        "runs_worker": facts.asynchronous,
+    }

@@ -1,0 +1,47 @@
+"""``procrastinate-conn rule``: what a code means, why it matters, and what to do."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from procrastinate_conn.cli.options import Colour, complete_codes, say, terminal
+from procrastinate_conn.reporting.rules import described, listed, markdown
+from procrastinate_conn.rules import all_rules
+
+
+class RuleFormat(StrEnum):
+    """How rules are printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+
+
+def rule(
+    code: Annotated[
+        str | None,
+        typer.Argument(
+            show_default=False, autocompletion=complete_codes, help="Such as PC301. None: list them all."
+        ),
+    ] = None,
+    *,
+    output: Annotated[RuleFormat, typer.Option("--format", help="How it is printed.")] = RuleFormat.TEXT,
+    color: Colour = None,
+) -> None:
+    """Explain a code that `check` reports: what it means, why it matters, and what to do."""
+    where = terminal(color)
+    rules = all_rules()
+    if code is not None and code.strip().upper() not in rules:
+        near = get_close_matches(code.upper(), rules, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`procrastinate-conn rule` lists them."
+        raise typer.BadParameter(f"there is no rule {code!r}; {hint}", param_hint="CODE")
+    wanted = list(rules.values()) if code is None else [rules[code.strip().upper()]]
+    if output is RuleFormat.MARKDOWN:
+        say(markdown(wanted), where)
+    elif code is None:
+        say(listed(wanted, where), where)
+    else:
+        say(described(wanted[0], where), where)

@@ -1,0 +1,112 @@
+"""``procrastinate-conn show``: what will be used, and where each value comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from procrastinate_conn.checking import Checked, Target, isolate, judged, no_libpq, resolve
+from procrastinate_conn.cli.options import (
+    FAILED,
+    Colour,
+    Connector,
+    Isolated,
+    Output,
+    SecretsDir,
+    find_modules_here,
+    say,
+    terminal,
+)
+from procrastinate_conn.reporting import as_text
+from procrastinate_conn.reporting.report import Report
+from procrastinate_conn.reporting.terminal import Terminal
+
+if TYPE_CHECKING:  # it is imported late, so that the other commands answer at once
+    from procrastinate_conn.configuration import Configuration
+
+
+def show(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE.env]", show_default=False, help="An env file. None: the environment and ./.env."
+        ),
+    ] = None,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show what each value overrode, and the defaults of the libraries.")
+    ] = False,
+    connector: Connector = None,
+    isolated: Isolated = False,
+    secrets_dir: SecretsDir = None,
+    output: Annotated[Output, typer.Option("--format", help="How it is printed.")] = Output.TEXT,
+    color: Colour = None,
+) -> None:
+    """Show what will be used: every value, and where it is written. Secrets are masked.
+
+    Exit status 0: in order; 1: problems found, which are shown as well; 2: wrong usage.
+    """
+    if isolated:
+        isolate()
+    find_modules_here()
+    where = terminal(color)
+    target = Target(file, connector, secrets_dir or ())
+    try:
+        configuration = resolve(target)
+    except ImportError:
+        say(as_text.render(Report([no_libpq(target)]), where), where)
+        raise typer.Exit(FAILED) from None
+    checked = judged(target, configuration)
+    if output is Output.JSON:
+        say(json.dumps(document(configuration, checked, everything=everything), indent=1), where)
+    else:
+        _print_tables(configuration, where, everything=everything)
+        if checked.problems:
+            say("\n" + as_text.render(Report([checked]), where), where)
+    if not Report([checked]).ok:
+        raise typer.Exit(FAILED)
+
+
+def document(configuration: Configuration, checked: Checked, *, everything: bool) -> dict[str, Any]:
+    """Return the JSON document; it has `problems` only where there are some.
+
+    Parameters
+    ----------
+    configuration
+        What was resolved.
+    checked
+        What is wrong with it.
+    everything
+        Whether the defaults of the libraries are in it.
+    """
+    from procrastinate_conn.showing import resolved
+
+    connection = resolved.connection(configuration, everything=everything)
+    pool = resolved.pool(configuration, everything=everything)
+    shown: dict[str, Any] = {
+        "connector": _without_overrides(asdict(resolved.connector(configuration))),
+        "connection": {keyword: _with_overrides(asdict(row)) for keyword, row in connection.items()},
+        "pool": {option: _with_overrides(asdict(row)) for option, row in pool.items()},
+    }
+    if checked.problems:
+        shown["problems"] = [asdict(problem) for problem in checked.problems]
+    return shown
+
+
+def _with_overrides(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "overrides": [_without_overrides(beaten) for beaten in row["overrides"]]}
+
+
+def _without_overrides(row: dict[str, Any]) -> dict[str, Any]:
+    return {"value": row["value"], "origin": row["origin"]}
+
+
+def _print_tables(configuration: Configuration, where: Terminal, *, everything: bool) -> None:
+    from procrastinate_conn.cli.console import console
+    from procrastinate_conn.showing.tables import tables
+
+    console(where).print(tables(configuration, everything=everything))

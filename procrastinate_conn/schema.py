@@ -1,0 +1,105 @@
+"""The settings as a JSON Schema, for editors and other checkers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from procrastinate_conn import libpq
+from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.pool.describe import describe, json_schema
+from procrastinate_conn.settings import ConnectorSettings
+from procrastinate_conn.sources.defaults import resilient_defaults
+from procrastinate_conn.sources.variables import PREFIX
+from procrastinate_conn.spec.connection import ConnectionSpec, is_secret
+from procrastinate_conn.spec.keywords import CHOICES, INTEGERS
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+VARIABLE, UNIT = "x-variable", "x-unit"
+"""Annotations of our own: the variable that states a setting, and what a number counts."""
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the schema of a JSON object with the settings; it names the variable of each.
+
+    Keywords and pool options are those of the libpq and the psycopg_pool that are installed.
+    """
+    return {
+        "$schema": DIALECT,
+        "title": "procrastinate-conn",
+        "description": f"The settings. Each can also be written as the variable that {VARIABLE} names.",
+        "type": "object",
+        "properties": {name: _setting(name) for name in _SETTINGS},
+        "additionalProperties": False,
+    }
+
+
+def _setting(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "description": ConnectorSettings.model_fields[name].description,
+        VARIABLE: f"{PREFIX}{name.upper()}",
+    }
+    return schema | _SETTINGS[name]()
+
+
+def _connector() -> dict[str, Any]:
+    names = [*map(str, ConnectorKind), *(facts.class_name for facts in FACTS.values())]
+    return {"enum": names, "default": str(ConnectorKind.PSYCOPG)}
+
+
+def _connection() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {keyword: _keyword(keyword) for keyword in libpq.keywords()},
+        "additionalProperties": False,
+    }
+
+
+def _keyword(keyword: str) -> dict[str, Any]:
+    field = ConnectionSpec.model_fields.get(keyword)
+    schema: dict[str, Any] = {
+        "description": field.description if field else "A keyword that only a newer libpq knows.",
+        VARIABLE: f"{PREFIX}CONNECTION__{keyword.upper()}",
+    }
+    if keyword in CHOICES:
+        schema["enum"] = list(CHOICES[keyword])
+    else:
+        is_number = keyword in INTEGERS or keyword == "port"
+        schema["type"] = ["integer", "string"] if is_number else "string"
+    if keyword in INTEGERS:
+        schema[UNIT] = INTEGERS[keyword]
+    resilient = resilient_defaults("resilient").get(keyword)
+    default = str(resilient.value) if resilient else libpq.keywords()[keyword].default
+    if default:
+        schema["default"] = default
+    return schema | ({"writeOnly": True} if is_secret(keyword) else {})
+
+
+def _pool() -> dict[str, Any]:
+    schema = json_schema()
+    units = {option.name: option.unit for option in describe()}
+    for alternative in schema["anyOf"]:
+        for name, option in alternative.get("properties", {}).items():
+            option[VARIABLE] = f"{PREFIX}POOL__{name.upper()}"
+            if units[name]:
+                option[UNIT] = units[name]
+    return schema
+
+
+def _function() -> dict[str, Any]:
+    return {"type": "string", "pattern": r"^[\w.]+:[\w.]+$", "examples": ["myapp.json:function"]}
+
+
+_SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
+    "connector": _connector,
+    "dsn": lambda: {"type": "string", "writeOnly": True, "examples": ["postgresql://app@db1,db2/jobs"]},
+    "connection": _connection,
+    "pool": _pool,
+    "json_dumps": _function,
+    "json_loads": _function,
+    "password_file": lambda: {"type": "string"},
+    "password_command": lambda: {"type": "string", "writeOnly": True},
+    "defaults": lambda: {"enum": ["resilient", "libpq"], "default": "resilient"},
+}
+"""What can be written for each setting."""

@@ -1,0 +1,1 @@
+"""What will be used, where each value comes from, and what it beat."""

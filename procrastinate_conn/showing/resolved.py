@@ -1,0 +1,167 @@
+"""A configuration as rows: every value with its origin and what it overrode, secrets masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from procrastinate_conn import libpq
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.judging.passwords import source_in_force
+from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.pool.describe import describe
+from procrastinate_conn.pool.meaning import meaning
+from procrastinate_conn.pool.names import vocabulary
+from procrastinate_conn.pool.shown import written
+from procrastinate_conn.sources.password_file import find_line
+from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret
+
+WHERE_TO = ("user", "dbname", "host", "hostaddr", "port")
+"""The keywords that are shown even where libpq decides them."""
+
+SIZES = ("min_size", "max_size", "timeout")
+"""The pool options that are shown even where nothing is stated."""
+
+OTHERS = ("defaults", "json_dumps", "json_loads", "password_file", "password_command")
+"""The settings beside the connector, the connection and the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value that is in force.
+
+    Parameters
+    ----------
+    value
+        Text, a number, a truth value or None; masked where it is a secret.
+    origin
+        Where it is written; None for a default of ours or psycopg_pool's.
+    overrides
+        The values that it beat, the nearest first.
+    """
+
+    value: Any
+    origin: Origin | None
+    overrides: Sequence[Row] = ()
+
+
+def connector(configuration: Configuration) -> Row:
+    """Return the connector that is in force."""
+    stated = _stated(configuration, ("connector",))
+    first = stated[0].origin if stated else None
+    return Row(configuration.settings.kind.value, first, [Row(o.value, o.origin) for o in stated[1:]])
+
+
+def connection(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
+    """Return the keywords of the connection, in libpq's order.
+
+    Parameters
+    ----------
+    configuration
+        Where libpq refuses it, its keywords are as they were stated.
+    everything
+        Whether libpq's own defaults are among them.
+    """
+    stated, spec = configuration.connection.stated, configuration.spec
+    winners = configuration.connection.winners
+    values = spec.parameters if spec else {k: str(v.value) for k, v in winners.items()}
+    origins = spec.origins if spec else {k: v.origin for k, v in winners.items()}
+    rows = {
+        keyword: _keyword(keyword, values[keyword], origins[keyword], stated.get(keyword, ()))
+        for keyword in libpq.keywords()
+        if keyword in values
+        and (everything or keyword in WHERE_TO or origins[keyword].source != "libpq-default")
+    }
+    password = _password(configuration, spec)
+    return rows if password is None else rows | {"password": password}
+
+
+def pool(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
+    """Return the pool options, in psycopg_pool's order; `null` among them for a null pool.
+
+    Parameters
+    ----------
+    configuration
+        An option that is wrong is left out.
+    everything
+        Whether psycopg_pool's defaults are among them.
+    """
+    options = configuration.pool
+    in_force = {**options.stated, "check_after": options.check_after}
+    defaults = {option.name: option.default for option in describe(null=options.null)}
+    rows = {}
+    if options.null:
+        rows["null"] = _option(True, _stated(configuration, ("pool",)))
+    for name in vocabulary(configuration.settings.kind, null=options.null):
+        stated = _stated(configuration, ("pool", name))
+        if stated and name in in_force:
+            rows[name] = _option(in_force[name], stated)
+        elif name in SIZES or (everything and _is_possible(name, configuration)):
+            value = getattr(options, name) if name in SIZES else defaults[name]
+            rows[name] = Row(value, None)
+    return rows
+
+
+def others(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
+    """Return the other settings that were stated.
+
+    Parameters
+    ----------
+    configuration
+        What was resolved.
+    everything
+        Whether `defaults` is among them where it was not stated.
+    """
+    rows = {}
+    for name in OTHERS:
+        stated = _stated(configuration, (name,))
+        if stated:
+            rows[name] = _rows([MASK if name == "password_command" else s.value for s in stated], stated)
+        elif everything and name == "defaults":
+            rows[name] = Row(configuration.settings.defaults, None)
+    return rows
+
+
+def _keyword(keyword: str, value: str, origin: Origin, stated: Sequence[Located]) -> Row:
+    beaten = stated[1:] if stated and stated[0].origin == origin else stated
+    mask = is_secret(keyword)
+    return Row(
+        MASK if mask else value,
+        origin,
+        [Row(MASK if mask else located.value, located.origin) for located in beaten],
+    )
+
+
+def _password(configuration: Configuration, spec: ConnectionSpec | None) -> Row | None:
+    """Return the password that is read at run time, or the one that libpq finds in its password file."""
+    _, source = source_in_force(configuration)
+    if source is not None:
+        stated = configuration.connection.stated.get("password", ())
+        return Row(MASK, source.origin, [Row(MASK, located.origin) for located in stated])
+    if spec is None or spec.password is not None or spec.passfile is None or spec.user is None:
+        return None
+    host, port = ((value or "").split(",")[0] for value in (spec.host, spec.port))
+    # libpq looks the default socket directory up as localhost.
+    origin = find_line(Path(spec.passfile), (host or "localhost", port, spec.dbname or spec.user, spec.user))
+    return Row(MASK, origin) if origin else None
+
+
+def _stated(configuration: Configuration, path: tuple[str, ...]) -> list[Located]:
+    """Return every value that was stated for a setting, the nearest first."""
+    return [place.settings[path] for place in configuration.places if path in place.settings]
+
+
+def _is_possible(name: str, configuration: Configuration) -> bool:
+    return meaning(name, configuration.settings.kind).how != "not possible"
+
+
+def _option(value: object, stated: Sequence[Located]) -> Row:
+    plain = value if value is None or isinstance(value, bool | int | float | str) else written(value)
+    return Row(plain, stated[0].origin, [Row(written(o.value), o.origin) for o in stated[1:]])
+
+
+def _rows(values: Iterable[object], stated: Sequence[Located]) -> Row:
+    first, *beaten = (Row(written(v), s.origin) for v, s in zip(values, stated, strict=True))
+    return Row(first.value, first.origin, beaten)
