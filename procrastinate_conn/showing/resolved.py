@@ -13,7 +13,7 @@ from procrastinate_conn.judging.passwords import source_in_force
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.pool.describe import describe
 from procrastinate_conn.pool.meaning import meaning
-from procrastinate_conn.pool.names import vocabulary
+from procrastinate_conn.pool.names import OWN, vocabulary
 from procrastinate_conn.pool.shown import written
 from procrastinate_conn.sources.password_file import find_line
 from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret
@@ -89,7 +89,7 @@ def pool(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
         Whether psycopg_pool's defaults are among them.
     """
     options = configuration.pool
-    in_force = {**options.stated, "check_after": options.check_after}
+    in_force = options.stated | {name: getattr(options, name) for name in OWN}
     defaults = {option.name: option.default for option in describe(null=options.null)}
     rows = {}
     if options.null:
