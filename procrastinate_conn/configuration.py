@@ -13,7 +13,11 @@ from procrastinate_conn.pool.reading import read_pool_options
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.resolution.connection import Merged, merge_connection
 from procrastinate_conn.resolution.settings import Settings, resolve_settings
-from procrastinate_conn.resolution.variables import misspelt_variables
+from procrastinate_conn.resolution.variables import (
+    idle_session_variables,
+    misspelt_variables,
+    session_variables,
+)
 from procrastinate_conn.sources.place import Place
 from procrastinate_conn.spec.build import build_spec, judge_password_file
 from procrastinate_conn.spec.connection import ConnectionSpec
@@ -79,13 +83,14 @@ def configure(places: Sequence[Place]) -> Configuration:
     """
     settings = resolve_settings(places)
     connection = merge_connection(places, settings.defaults)
-    spec, refused = build_spec(connection.winners)
+    spec, refused = build_spec(connection.winners, connection.veiled, session_variables(places))
     pool, pool_problems = read_pool_options(
         _nearest_options(places), settings.kind, settings.stated.get("pool")
     )
     problems = [
         *settings.problems,
         *misspelt_variables(places),
+        *idle_session_variables(places),
         *connection.problems,
         *refused,
         *pool_problems,

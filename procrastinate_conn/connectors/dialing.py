@@ -132,7 +132,9 @@ class SyncDialler(Dialler, ABC):
     def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
         """Return a new connection; psycopg_pool passes an empty connection string."""
         with self._attempt():
-            connection = self.dial(self._conninfo(connect_timeout))
+            conninfo = self._conninfo(connect_timeout)
+            with libpq.undisturbed(conninfo, self.blueprint.spec.session):
+                connection = self.dial(conninfo)
         self.idles(connection)
         return connection
 
@@ -155,7 +157,8 @@ class AsyncDialler(Dialler, ABC):
                 conninfo = self._conninfo(connect_timeout)
             else:  # it may read a file or run a command
                 conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
-            connection = await self.dial(conninfo)
+            with libpq.undisturbed(conninfo, self.blueprint.spec.session):
+                connection = await self.dial(conninfo)
         self.idles(connection)
         return connection
 

@@ -27,11 +27,14 @@ class Merged:
     ----------
     stated
         For each keyword every value that was stated, the nearest first.
+    veiled
+        The keywords that are not to be shown: what was stated may hold a piece of a password.
     problems
         What could not be read or understood.
     """
 
     stated: Mapping[str, Sequence[Located]]
+    veiled: frozenset[str]
     problems: tuple[Problem, ...]
 
     @property
@@ -51,7 +54,7 @@ def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
         Whether the resilient defaults come before libpq's own.
     """
     dsn_place, dsn, problems = _nearest_dsn(places)
-    variables = [_libpq_variables(place.variables) for place in places]
+    variables = _libpq_variables(places)
     layers: list[Layer] = []
     for place in places:
         layers.append(_known(place.section("connection"), problems))
@@ -62,7 +65,13 @@ def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
     layers.extend(variables)
     layers.append(resilient_defaults(defaults))
     problems.extend(_redirected(layers, dsn))
-    return Merged(_stack(layers), tuple(problems))
+    return Merged(_stack(layers), _veiled(dsn, problems), tuple(problems))
+
+
+def _veiled(dsn: Layer, problems: Sequence[Problem]) -> frozenset[str]:
+    """Return the keywords that a password spills into if it is not encoded."""
+    spills = any(problem.code == rules.UNENCODED_PASSWORD.code for problem in problems)
+    return frozenset(dsn.keys() & {"user", "host", "port", "dbname"} if spills else ())
 
 
 def _stack(layers: Iterable[Layer]) -> dict[str, list[Located]]:
@@ -89,18 +98,23 @@ def _nearest_dsn(places: Sequence[Place]) -> tuple[Place | None, Layer, list[Pro
     return None, {}, []
 
 
-def _libpq_variables(variables: Mapping[str, Located]) -> dict[str, Located]:
-    """Return the keywords that libpq's variables state."""
-    stated = {
-        keyword.name: variables[keyword.variable]
-        for keyword in libpq.keywords().values()
-        if keyword.variable is not None and keyword.variable in variables
-    }
-    # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require where PGSSLMODE is not set.
-    require_ssl = variables.get("PGREQUIRESSL")
-    if "sslmode" not in stated and require_ssl and str(require_ssl.value).startswith("1"):
-        stated["sslmode"] = replace(require_ssl, value="require")
-    return stated
+def _libpq_variables(places: Sequence[Place]) -> list[Layer]:
+    """Return the keywords that libpq's variables state, place by place."""
+    variables = {k.variable: k.name for k in libpq.keywords().values() if k.variable is not None}
+    if not any("PGSSLMODE" in place.variables for place in places):
+        variables["PGREQUIRESSL"] = "sslmode"  # deprecated, but libpq still reads it
+    return [
+        {
+            variables[name]: _required_ssl(located) if name == "PGREQUIRESSL" else located
+            for name, located in place.variables.items()
+            if name in variables and (name != "PGREQUIRESSL" or str(located.value).startswith("1"))
+        }
+        for place in places
+    ]
+
+
+def _required_ssl(located: Located) -> Located:
+    return replace(located, value="require")
 
 
 def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, Located]:
@@ -108,9 +122,7 @@ def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, 
     known: dict[str, Located] = {}
     for keyword, located in stated.items():
         if keyword not in libpq.keywords():
-            problems.append(
-                rules.unknown_keyword(keyword, f"{located.origin.name} states {keyword}, ", located.origin)
-            )
+            problems.append(rules.unknown_keyword(keyword, str(located.origin.name), located.origin))
         elif (text := _text(located.value)) is None:
             problems.append(
                 rules.REFUSED_VALUE(
@@ -118,12 +130,6 @@ def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, 
                     f"{keyword} is a {type(located.value).__name__}, not text or a number",
                     hint="write several hosts or ports as one text, separated by commas",
                     origin=located.origin,
-                )
-            )
-        elif "\0" in text:
-            problems.append(
-                rules.REFUSED_VALUE(
-                    f"connection.{keyword}", f"{keyword} contains a NUL character", origin=located.origin
                 )
             )
         else:
@@ -170,10 +176,13 @@ def _redirected(layers: Sequence[Layer], dsn: Layer) -> Iterable[Problem]:
         return
     address, host = layers[first["hostaddr"]]["hostaddr"], layers[first["host"]]["host"]
     if address.origin.name == "PGHOSTADDR" and address.value and host.value:
-        where = "the DSN" if host is dsn.get("host") else str(host.origin)
+        # What a DSN says is not shown: a password that is not encoded may spill into the host.
+        named = (
+            "the host of the DSN" if host is dsn.get("host") else f"the host {host.value} of {host.origin}"
+        )
         yield rules.HOSTADDR_OVERRIDES_HOST(
             "connection.hostaddr",
-            f"PGHOSTADDR={address.value} is where libpq connects to, not the host {host.value} of {where}",
+            f"libpq connects to PGHOSTADDR={address.value}, not to {named}",
             hint="unset PGHOSTADDR, or state hostaddr in the same place as host",
             origin=address.origin,
         )

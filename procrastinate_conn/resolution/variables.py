@@ -1,4 +1,4 @@
-"""Variables that look like libpq's, and are not."""
+"""libpq's variables that stand for no keyword, and those that only look like libpq's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from procrastinate_conn import libpq
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.rules.connection import SESSION_VARIABLE
 from procrastinate_conn.sources.place import Place
 
 _NO_KEYWORD = (
@@ -44,4 +45,34 @@ def misspelt_variables(places: Sequence[Place]) -> Iterator[Problem]:
                     f"libpq does not know {name}",
                     hint=f"did you mean {near[0]}?",
                     origin=located.origin,
+                )
+
+
+def session_variables(places: Sequence[Place]) -> dict[str, str]:
+    """Return what the process environment says of the session, which libpq tells the server."""
+    return {
+        name: str(located.value)
+        for place in places
+        if place.source == "environment"
+        for name, located in place.variables.items()
+        if name in libpq.SESSION_VARIABLES
+    }
+
+
+def idle_session_variables(places: Sequence[Place]) -> Iterator[Problem]:
+    """Yield a warning for each variable of the session that stands where libpq does not read it.
+
+    Parameters
+    ----------
+    places
+        The places that settings are written in.
+    """
+    for place in places:
+        for name in libpq.SESSION_VARIABLES:
+            if place.source == "dotenv" and name in place.variables:
+                yield SESSION_VARIABLE(
+                    name,
+                    f"libpq does not read {name} from an env file",
+                    hint="set it in the process environment, or write it as an option of the connection",
+                    origin=place.variables[name].origin,
                 )

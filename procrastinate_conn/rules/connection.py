@@ -90,6 +90,25 @@ HOSTADDR_OVERRIDES_HOST = Rule(
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\nPGHOSTADDR=127.0.0.2"),
 )
 
+UNENCODED_PASSWORD = Rule(
+    "PC211",
+    "DSN with an @ where none belongs",
+    "A password with special characters that are not percent-encoded ends too early, and its rest is taken"
+    " for the host or the database.",
+    "Percent-encode the password: @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app:se@cret@db1/jobs"),
+)
+SESSION_VARIABLE = Rule(
+    "PC212",
+    "variable of the session in an env file",
+    "libpq reads PGTZ, PGDATESTYLE and PGGEQO from the process environment alone.",
+    "State it as options: -c timezone=UTC.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs\nPGTZ=UTC"),
+    fault_in="name",
+)
+
 _OTHER_NAMES = {
     "database": "dbname",
     "db": "dbname",
@@ -103,7 +122,16 @@ _OTHER_NAMES = {
 """What other libraries call libpq's keywords."""
 
 
-def unknown_keyword(keyword: str, subject: str, origin: Origin | None) -> Problem:
+def nearest_keyword(keyword: str) -> str | None:
+    """Return the keyword of libpq that was probably meant, if there is one."""
+    known = libpq.keywords()
+    plain = keyword.lower()
+    if plain in _OTHER_NAMES or plain in known:
+        return _OTHER_NAMES.get(plain, plain)
+    return next(iter(get_close_matches(plain, known, n=1)), None)
+
+
+def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: bool = True) -> Problem:
     """Report a keyword that libpq does not know, with the one that was probably meant.
 
     Parameters
@@ -111,16 +139,17 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None) -> Proble
     keyword
         The keyword as it is written.
     subject
-        How the sentence begins, up to a comma.
+        What states it.
     origin
         Where the keyword is written.
+    safe
+        Whether it may be shown even if it resembles no keyword, and so might be a piece of a password.
     """
-    known = libpq.keywords()
-    translated = _OTHER_NAMES.get(keyword.lower()) or (keyword.lower() if keyword.lower() in known else None)
-    near = [translated] if translated else get_close_matches(keyword.lower(), known, n=1)
+    near = nearest_keyword(keyword)
+    named = safe or near is not None
     return UNKNOWN_KEYWORD(
-        f"connection.{keyword}",
-        f"{subject}which libpq does not know as a connection keyword",
-        hint=f"did you mean {near[0]}?" if near else "see the list of libpq's connection keywords",
+        f"connection.{keyword}" if named else "connection",
+        f"{subject} states {keyword if named else 'something'}, which libpq does not know as a keyword",
+        hint=f"did you mean {near}?" if near else "see the list of libpq's connection keywords",
         origin=origin,
     )

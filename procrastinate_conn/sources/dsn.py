@@ -17,7 +17,7 @@ _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
 def other_database(dsn: str) -> str | None:
     """Return the scheme of a URL that is not PostgreSQL's; None for everything else."""
     scheme = _SCHEME.match(dsn)
-    return scheme[1] if scheme and not _POSTGRESQL.match(dsn) else None
+    return scheme[1] if scheme and not scheme[1].lower().startswith("postgres") else None
 
 
 def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
@@ -42,19 +42,55 @@ def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
         message = f"{scheme}:// is not a PostgreSQL URL"
         return {}, [rules.OTHER_DATABASE("dsn", message, hint=_EXAMPLE, origin=dsn.origin)]
     try:
-        stated = libpq.parse(_POSTGRESQL.sub("postgresql://", dsn.value, count=1))
+        stated = libpq.parse(
+            _POSTGRESQL.sub("postgresql://", dsn.value, count=1) if is_uri(dsn.value) else dsn.value
+        )
     except libpq.Malformed as error:
         return {}, [_malformed(str(error), dsn)]
-    return {keyword: replace(dsn, value=value) for keyword, value in stated.items()}, []
+    located = {keyword: replace(dsn, value=value) for keyword, value in stated.items()}
+    if not spills(dsn.value):
+        return located, []
+    return located, [
+        rules.UNENCODED_PASSWORD(
+            "dsn",
+            "the DSN has an @ where none belongs; libpq takes what stands before it for a host or a database",
+            hint="percent-encode the password: @ is %40, / is %2F",
+            origin=dsn.origin,
+        )
+    ]
+
+
+def is_uri(dsn: str) -> bool:
+    """Tell whether a DSN is a URI of PostgreSQL's."""
+    return _POSTGRESQL.match(dsn) is not None
+
+
+def spills(dsn: str) -> bool:
+    """Tell whether a URI has an @ or a :// where libpq does not take it for the end of the credentials.
+
+    libpq takes the first @ for it, and none after a slash.
+    """
+    if not is_uri(dsn):
+        return False
+    located, _, _ = dsn.partition("://")[2].partition("?")
+    credentials, at, rest = located.partition("@")
+    behind = rest if at and "/" not in credentials else located
+    return "@" in behind or "://" in behind
 
 
 _EXAMPLE = "write postgresql://user:password@host:5432/database, or host=... user=... dbname=..."
 
 
 def _malformed(reason: str, dsn: Located) -> Problem:
+    text = str(dsn.value)
     unknown = re.search(r'(?:connection option|query parameter:) "(\w+)"', reason)
     if unknown:
-        return rules.unknown_keyword(unknown[1], f"the DSN states {unknown[1]}, ", dsn.origin)
-    is_uri = isinstance(dsn.value, str) and _POSTGRESQL.match(dsn.value)
-    hint = "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25" if is_uri else _EXAMPLE
+        # A blank or a question mark may have cut a password in two, and this may be its second half.
+        safe = "@" not in text if is_uri(text) else "pass" not in text.partition(unknown[1])[0]
+        return rules.unknown_keyword(unknown[1], "the DSN", dsn.origin, safe=safe)
+    hint = (
+        "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"
+        if is_uri(text)
+        else _EXAMPLE
+    )
     return rules.MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=dsn.origin)

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from procrastinate_conn import libpq
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
@@ -15,11 +16,10 @@ Login = tuple[str, str, str, str]
 """Host, port, database and user, as the fields of a line are matched against."""
 
 
-def default_file() -> Path:
-    """Return the file that libpq looks for where none is named."""
-    if os.name == "nt":
-        return Path(os.environ.get("APPDATA", "")) / "postgresql" / "pgpass.conf"
-    return Path.home() / ".pgpass"
+def default_file() -> str | None:
+    """Return the file that libpq looks for where none is named; None where there is no home directory."""
+    home = libpq.home()
+    return home and f"{home}/{'pgpass.conf' if os.name == 'nt' else '.pgpass'}"
 
 
 def find_line(file: Path, login: Login) -> Origin | None:
@@ -34,7 +34,7 @@ def find_line(file: Path, login: Login) -> Origin | None:
     """
     for number, line in enumerate(_lines(file), start=1):
         fields = _split(line)
-        if len(fields) >= len(login) and all(_matches(f, v) for f, v in zip(fields, login, strict=False)):
+        if len(fields) > len(login) and all(_matches(f, v) for f, v in zip(fields, login, strict=False)):
             return Origin("passfile", None, str(file), number)
     return None
 

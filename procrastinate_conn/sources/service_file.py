@@ -13,7 +13,8 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
 
 LINE_LIMIT = 1022
-"""Bytes that a line may have, its line break included (the buffer in libpq's ``parseServiceFile``)."""
+"""Bytes that a line may have, its line break included: libpq reads it into a buffer of one more, and
+takes a full one for a longer line."""
 
 _BLANKS = b" \t\n\v\f\r"
 
@@ -88,38 +89,51 @@ def read_section(file: Path, service: str) -> dict[str, Located] | None:
                 found = {}
         elif found is not None:
             keyword, separator, value = os.fsdecode(line).partition("=")
-            if not separator:
-                raise BadServiceFile("this line of the service is not keyword=value", number)
-            if keyword == "service":
-                raise BadServiceFile("a service cannot name another service", number)
-            if keyword not in libpq.keywords():
-                raise BadServiceFile(f"libpq does not know the keyword {keyword!r}", number)
+            if fault := _fault(keyword, separator):
+                raise BadServiceFile(fault, number)
             found.setdefault(
                 keyword, Located(value, Origin("service-file", f"[{service}]", str(file), number))
             )
     return found
 
 
+def _fault(keyword: str, separator: str) -> str | None:
+    if keyword.startswith("ldap://"):
+        return "this line looks the service up in LDAP, which is not supported here"
+    if not separator:
+        return "this line of the service is not keyword=value"
+    if keyword in ("service", "servicefile"):
+        return "a service cannot name another service"
+    if keyword not in libpq.keywords():
+        near = rules.nearest_keyword(keyword)
+        return "libpq does not know the keyword of this line" + (f", did you mean {near}?" if near else "")
+    return None
+
+
 def _candidates(named: Located | None, variables: Mapping[str, Located]) -> Iterator[Path]:
     """Yield the files to look in; only a file that was named has to exist."""
     if named is not None:
         yield Path(str(named.value))
-    elif (users := Path.home() / ".pg_service.conf").exists():
-        yield users
+    elif (home := libpq.home()) and os.path.exists(users := f"{home}/.pg_service.conf"):  # noqa: PTH110
+        yield Path(users)
     directory = variables.get("PGSYSCONFDIR")
-    if directory is not None and (systems := Path(str(directory.value)) / "pg_service.conf").exists():
-        yield systems
+    if directory and os.path.exists(systems := f"{directory.value}/pg_service.conf"):  # noqa: PTH110
+        yield Path(systems)  # as for libpq, one that cannot be looked at is not there
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that say something, without the blanks around them."""
+    """Yield the lines that say something, without the blanks around them; C ends a line at a NUL."""
     try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise BadServiceFile(f"the service file cannot be read: {error.strerror}") from None
-    for number, line in enumerate(io.BytesIO(content), start=1):
-        if len(line) > LINE_LIMIT:
+        content = io.BytesIO(file.read_bytes())
+    except IsADirectoryError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is none"
+        raise BadServiceFile(f"the service file cannot be read: {reason}") from None
+    for number, line in enumerate(iter(lambda: content.readline(LINE_LIMIT + 1), b""), start=1):
+        read, _, _ = line.partition(b"\0")
+        if len(read) > LINE_LIMIT:
             raise BadServiceFile(f"this line is longer than libpq's {LINE_LIMIT} bytes", number)
-        said = line.strip(_BLANKS)
+        said = read.strip(_BLANKS)
         if said and not said.startswith(b"#"):
             yield number, said

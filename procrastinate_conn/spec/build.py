@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from procrastinate_conn import libpq
@@ -10,16 +10,25 @@ from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
 from procrastinate_conn.spec.connection import ConnectionSpec
-from procrastinate_conn.spec.judge import host_count, judge, text
+from procrastinate_conn.spec.hosts import hosts
+from procrastinate_conn.spec.judge import judge, text
+
+_REACHED = ("host", "hostaddr", "port")
 
 
-def build_spec(stated: Mapping[str, Located]) -> tuple[ConnectionSpec | None, list[Problem]]:
+def build_spec(
+    stated: Mapping[str, Located], veiled: Container[str] = (), session: Mapping[str, str] | None = None
+) -> tuple[ConnectionSpec | None, list[Problem]]:
     """Let libpq complete and judge the values that won.
 
     Parameters
     ----------
     stated
         Keyword to value; the values are text, the keywords are libpq's.
+    veiled
+        The keywords whose value may hold a piece of a password.
+    session
+        The variables of the session, which libpq reads from the process environment.
 
     Returns
     -------
@@ -30,14 +39,20 @@ def build_spec(stated: Mapping[str, Located]) -> tuple[ConnectionSpec | None, li
     if problems:
         return None, problems
     values = text(stated)
-    reached = ("host", "hostaddr", "service")
-    answer = libpq.ask({k: v for k, v in values.items() if k not in reached}, host_count(values))
-    parameters = {**answer.info, **{k: values[k] for k in reached if values.get(k)}}
-    if "password" not in parameters:
-        parameters["passfile"] = values.get("passfile") or str(password_file.default_file())
-    origins = {k: _origin(k, v, stated) for k, v in parameters.items()}
-    ordered = {k: parameters[k] for k in libpq.keywords() if k in parameters}
-    return ConnectionSpec.from_parameters(ordered, origins), []
+    over_tcp = not any(host.is_socket for host in hosts(values))
+    asked = {k: v for k, v in values.items() if k not in (*_REACHED, "service", "servicefile")}
+    told = {
+        **values,
+        **libpq.ask(asked, over_tcp=over_tcp).info,
+        **{k: values[k] for k in _REACHED if k in values},
+    }
+    if not told.get("password") and not told.get("passfile") and (file := password_file.default_file()):
+        told["passfile"] = file
+    origins = {k: _origin(stated.get(k)) for k, v in told.items() if v}
+    ordered = {k: told[k] for k in libpq.keywords() if k in told}
+    return ConnectionSpec.from_parameters(
+        ordered, origins, veiled={k for k in told if k in veiled}, session=session or {}
+    ), []
 
 
 def judge_password_file(spec: ConnectionSpec) -> list[Problem]:
@@ -47,6 +62,5 @@ def judge_password_file(spec: ConnectionSpec) -> list[Problem]:
     return list(password_file.judge(Path(spec.passfile), spec.origins.get("passfile")))
 
 
-def _origin(keyword: str, value: str, stated: Mapping[str, Located]) -> Origin:
-    located = stated.get(keyword)
-    return located.origin if located is not None and located.value == value else Origin("libpq-default")
+def _origin(located: Located | None) -> Origin:
+    return located.origin if located is not None and located.value else Origin("libpq-default")

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Origin
+from procrastinate_conn.spec.keywords import INTEGERS
 
 MASK = "********"
 """What is shown in the place of a secret."""
 
-_NEUTRAL = {
-    "connect_timeout": "0",
-    "max_protocol_version": "3.0",
-    "min_protocol_version": "3.0",
-    "require_auth": "password,md5,gss,sspi,scram-sha-256,none",
-    "sslcertmode": "allow",
-}
-"""What an unset keyword means to libpq, where an empty value would be refused or would mean another thing."""
+_CONSUMED = ("service", "servicefile")
+"""Keywords that have done their work once the spec is made."""
 
 
 class ConnectionSpec(BaseModel):
@@ -48,7 +52,7 @@ class ConnectionSpec(BaseModel):
     password: SecretStr | None = Field(None, description="Password, if the server asks for one.")
     passfile: str | None = Field(None, description="File that libpq looks passwords up in.")
     channel_binding: str | None = Field(None, description="Whether SCRAM is bound to the TLS channel.")
-    connect_timeout: int | None = Field(
+    connect_timeout: int | str | None = Field(
         None, description="Time for one host to accept, in seconds; 0 is no limit."
     )
     dbname: str | None = Field(None, description="Database; by default named like the user.")
@@ -65,13 +69,17 @@ class ConnectionSpec(BaseModel):
     fallback_application_name: str | None = Field(
         None, description="The same, where application_name is unset."
     )
-    keepalives: int | None = Field(None, description="Whether TCP keepalives are sent: 1 or 0.")
-    keepalives_idle: int | None = Field(None, description="Idle time before the first keepalive, in seconds.")
-    keepalives_interval: int | None = Field(None, description="Time between lost keepalives, in seconds.")
-    keepalives_count: int | None = Field(
+    keepalives: int | str | None = Field(None, description="Whether TCP keepalives are sent: 1 or 0.")
+    keepalives_idle: int | str | None = Field(
+        None, description="Idle time before the first keepalive, in seconds."
+    )
+    keepalives_interval: int | str | None = Field(
+        None, description="Time between lost keepalives, in seconds."
+    )
+    keepalives_count: int | str | None = Field(
         None, description="Lost keepalives after which the connection is dead."
     )
-    tcp_user_timeout: int | None = Field(
+    tcp_user_timeout: int | str | None = Field(
         None, description="Time that sent data may stay unacknowledged, in milliseconds."
     )
     sslmode: str | None = Field(None, description="Whether TLS is used, and what is verified of the server.")
@@ -114,89 +122,109 @@ class ConnectionSpec(BaseModel):
         None, description="File that TLS session keys are logged to, for debugging."
     )
 
-    _texts: dict[str, str] = PrivateAttr(default_factory=dict)
+    _empty: frozenset[str] = PrivateAttr(frozenset())
+    _veiled: frozenset[str] = PrivateAttr(frozenset())
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
+    _session: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, str], origins: Mapping[str, Origin]) -> Self:
-        """Make a spec of values as libpq reads them, which are kept to the letter.
+    def from_parameters(
+        cls,
+        parameters: Mapping[str, str],
+        origins: Mapping[str, Origin],
+        *,
+        veiled: Iterable[str] = (),
+        session: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Make a spec of everything that libpq is told.
 
         Parameters
         ----------
         parameters
-            Keyword to value; a number may have blanks and a sign.
+            Keyword to value; one that is empty was stated so, which may differ from not being stated.
         origins
             Keyword to the place where the value is written.
+        veiled
+            The keywords that are not to be shown: their value may hold a piece of a password.
+        session
+            The variables of the session that libpq reads from the process environment.
         """
-        spec = cls.model_validate(parameters)
-        spec._texts = dict(parameters)  # noqa: SLF001 - its own class
+        spec = cls.model_validate({keyword: value for keyword, value in parameters.items() if value})
+        spec._empty = frozenset(keyword for keyword, value in parameters.items() if not value)  # noqa: SLF001
+        spec._veiled = frozenset(veiled)  # noqa: SLF001 - its own class
         spec._origins = dict(origins)  # noqa: SLF001
+        spec._session = dict(session or {})  # noqa: SLF001
         return spec
 
     @model_validator(mode="before")
     @classmethod
-    def _hide_new_secrets(cls, values: Any) -> Any:
-        """Treat a keyword that only a newer libpq knows as a secret if libpq's table says so."""
+    def _read(cls, values: Any) -> Any:
+        """Read a number as one where it is written as one, and hide what libpq's table says is secret."""
         if not isinstance(values, dict):
             return values
-        return {
-            name: SecretStr(value)
-            if name not in cls.model_fields and isinstance(value, str) and is_secret(name)
-            else value
-            for name, value in values.items()
-        }
+        return {name: _read(name, value) for name, value in values.items()}
+
+    @model_serializer(mode="wrap")
+    def _veil(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: MASK if k in self._veiled else v for k, v in handler(self).items()}
 
     @property
     def parameters(self) -> Mapping[str, str]:
         """Keyword to value, secrets in clear."""
-        return {
-            name: self._texts.get(name) or _clear(value)
-            for name, value in dict(self).items()
-            if value is not None
-        }
+        return {name: _clear(value) for name, value in dict(self).items() if value is not None}
 
     @property
     def origins(self) -> Mapping[str, Origin]:
         """Keyword to the place where its value is written."""
         return dict(self._origins)
 
+    @property
+    def session(self) -> Mapping[str, str]:
+        """The variables that libpq sends as settings of the session, as they were: ``PGTZ`` and the like."""
+        return dict(self._session)
+
     def redacted(self) -> dict[str, str]:
         """Return `parameters` with ``********`` in the place of every secret."""
-        return {name: MASK if is_secret(name) else value for name, value in self.parameters.items()}
+        return {
+            name: MASK if is_secret(name) or name in self._veiled else value
+            for name, value in self.parameters.items()
+        }
 
-    def conninfo(self, keywords: Container[str] | None = None) -> str:
+    def conninfo(self, keywords: Collection[str] | None = None) -> str:
         """Write the spec as a string for libpq that means the same in every environment.
 
-        Every keyword for which libpq would look at a variable is stated, if only as empty. The service
-        is left out: what it says is in the spec.
+        Every keyword for which libpq would look at a variable is stated, if only as what it means when
+        unset. The service is left out: what it says is in the spec.
 
         Parameters
         ----------
         keywords
-            The keywords to state, for a libpq that does not know all of them.
+            The keywords to state, for a libpq that does not know the same ones as psycopg's.
 
         Returns
         -------
         str
             Keyword/value string, secrets in clear.
         """
-        stated = {**self._neutral(), **self.parameters}
-        stated.pop("service", None)
-        return libpq.conninfo({k: v for k, v in stated.items() if keywords is None or k in keywords})
+        known = libpq.keywords().keys() if keywords is None else keywords
+        stated = {**self._neutral(known), **dict.fromkeys(self._empty, ""), **self.parameters}
+        if "port" in self.parameters:
+            # psycopg hands the port to the resolver, which stumbles over blanks behind it.
+            stated["port"] = ",".join(port.strip() for port in stated["port"].split(","))
+        return libpq.conninfo({k: v for k, v in stated.items() if k in known and k not in _CONSUMED})
 
-    def _neutral(self) -> dict[str, str]:
+    def _neutral(self, known: Iterable[str]) -> dict[str, str]:
         """Return every keyword that has a variable, with the value that means nothing was stated."""
-        neutral = {
-            keyword.name: _NEUTRAL.get(keyword.name, keyword.default or "")
-            for keyword in libpq.keywords().values()
-            if keyword.variable
-        }
-        if self.min_protocol_version not in (None, "3.0"):
-            # libpq's default follows the minimum; "3.0" would be below it.
-            neutral["max_protocol_version"] = "latest"
+        table = libpq.keywords()
+        neutral = {k: libpq.neutral(k) for k in known if k not in table or table[k].variable}
         if self.oauth_issuer is not None:
             # Not known to every libpq that knows require_auth, but to every one that knows oauth_issuer.
             neutral["require_auth"] += ",oauth"
+        # Even an empty application_name keeps libpq from the fallback.
+        neutral["application_name"] = self.fallback_application_name or ""
+        if "max_protocol_version" in neutral and self.min_protocol_version not in (None, "3.0"):
+            # libpq's default follows the minimum; "3.0" would be below it.
+            neutral["max_protocol_version"] = "latest"
         return neutral
 
     def __eq__(self, other: object) -> bool:
@@ -219,6 +247,14 @@ def is_secret(keyword: str) -> bool:
         return True
     row = libpq.keywords().get(keyword)
     return row is not None and row.secret
+
+
+def _read(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if name in INTEGERS and libpq.is_integer(value) and str(int(value)) == value:
+        return int(value)
+    return SecretStr(value) if is_secret(name) else value
 
 
 def _clear(value: object) -> str:

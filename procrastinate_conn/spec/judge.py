@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.spec.hosts import Host, hosts
 from procrastinate_conn.spec.keywords import CHOICES, INTEGERS
 
 Stated = Mapping[str, Located]
 """Keyword to the text that won, and where it is written."""
+
+Refusal = Callable[[Mapping[str, str]], str | None]
+"""Asks a libpq about values; returns why it refuses them, or None if it does not."""
+
+_JUDGED_APART = ("host", "hostaddr", "port", "service", "servicefile")
+"""The keywords that say where the hosts are, which libpq is not asked about together with the others."""
 
 
 def judge(stated: Stated) -> Iterator[Problem]:
@@ -25,21 +32,43 @@ def judge(stated: Stated) -> Iterator[Problem]:
     stated
         Keyword to value; the values are text, the keywords are libpq's.
     """
-    hosts = list(_judge_hosts(stated))
-    ports = list(_judge_ports(stated))
-    yield from hosts
-    yield from ports
-    yield from _judge_integers(stated)
-    yield from _judge_values(
-        {k: v for k, v in stated.items() if k not in {"host", "hostaddr", "port", "service"}}
-    )
-    if not hosts and not ports:
-        yield from _judge_counts(stated)
+    if unspeakable := list(_judge_texts(stated)):
+        yield from unspeakable
+        return
+    where = [*_judge_addresses(stated), *_judge_ports(stated)] or list(_judge_lists(stated))
+    yield from where
+    over_tcp = False
+    if not where:
+        tried = hosts(text(stated))
+        over_tcp = not any(host.is_socket for host in tried)
+        yield from _judge_sockets(stated, tried)
+        yield from _judge_tcp(stated, tried)
+    yield from _judge_integer("connect_timeout", stated)
+    judged = {k: v for k, v in stated.items() if k not in _JUDGED_APART}
+    yield from judge_values(judged, lambda values: libpq.ask(values, over_tcp=over_tcp).refusal)
 
 
-def host_count(stated: Mapping[str, str]) -> int:
-    """Return how many hosts libpq counts: by `hostaddr` where it is stated, else by `host`."""
-    return len((stated.get("hostaddr") or stated.get("host") or "").split(","))
+def judge_values(stated: Stated, refusal: Refusal, libpq_name: str = "libpq") -> Iterator[Problem]:
+    """Let libpq judge all values together and, where it refuses, each by itself and each combination.
+
+    Parameters
+    ----------
+    stated
+        Keyword to value, without the keywords that say where the hosts are.
+    refusal
+        Asks libpq.
+    libpq_name
+        What that libpq is called in a sentence.
+    """
+    values = text(stated)
+    if refusal(values) is None:
+        return
+    guilty = {k: reason for k, v in values.items() if (reason := refusal({k: v}))}
+    for keyword, reason in guilty.items():
+        yield _refused_value(keyword, stated[keyword], reason, libpq_name)
+    innocent = {k: v for k, v in values.items() if k not in guilty}
+    if reason := refusal(innocent):
+        yield _refused_together(innocent, stated, reason, refusal, libpq_name)
 
 
 def text(stated: Stated) -> dict[str, str]:
@@ -47,106 +76,142 @@ def text(stated: Stated) -> dict[str, str]:
     return {keyword: str(located.value) for keyword, located in stated.items()}
 
 
-def _judge_hosts(stated: Stated) -> Iterator[Problem]:
+def _judge_texts(stated: Stated) -> Iterator[Problem]:
+    for keyword, value in text(stated).items():
+        if reason := libpq.unspeakable(value):
+            yield _refused(keyword, stated, reason, "remove it")
+        elif not value.isprintable() and any("\udc80" <= character <= "\udcff" for character in value):
+            hint = "write the file or the variable in UTF-8"
+            yield _refused(keyword, stated, "it is not UTF-8, and no driver could pass it on", hint)
+
+
+def _judge_addresses(stated: Stated) -> Iterator[Problem]:
     """Judge addresses as libpq does, by asking the resolver for a numeric address and nothing else."""
-    located = stated.get("hostaddr")
-    for address in str(located.value).split(",") if located else []:
+    for address in filter(None, _elements("hostaddr", stated)):
         try:
-            socket.getaddrinfo(address or None, 5432, flags=socket.AI_NUMERICHOST)
-        except (OSError, UnicodeError):
-            yield _refused(
-                "hostaddr", stated, f"{address!r} is not a numeric address", "put a name into host"
-            )
+            socket.getaddrinfo(address.encode(), 5432, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except OSError:
+            shown = _shown(address, stated["hostaddr"])
+            yield _refused("hostaddr", stated, f"{shown}is not a numeric address", "put a name into host")
 
 
 def _judge_ports(stated: Stated) -> Iterator[Problem]:
-    located = stated.get("port")
-    for port in filter(None, str(located.value).split(",") if located else []):
-        if not libpq.is_integer(port):
+    for port in filter(None, _elements("port", stated)):
+        if libpq.ask({"port": port}).refusal:
             # What libpq takes for a port may be the rest of a password that was not percent-encoded.
-            hint = (
-                "percent-encode /, ?, # and @ in the user and the password"
-                if _from_dsn(stated["port"])
-                else ""
-            )
-            yield _refused("port", stated, "it is not a number", hint or "write a number from 1 to 65535")
-        elif not 1 <= int(port) <= 65535:
-            yield _refused("port", stated, f"{int(port)} is out of range", "write a number from 1 to 65535")
+            hint = "write a number from 1 to 65535"
+            if _from_dsn(stated["port"]):
+                hint += ", and percent-encode /, ?, # and @ in the user and the password"
+            yield _refused("port", stated, f"{_shown(port, stated['port'])}is not a port", hint)
+            return
 
 
-def _judge_integers(stated: Stated) -> Iterator[Problem]:
-    """Judge the numbers that libpq reads only once it connects."""
-    for keyword in stated.keys() & INTEGERS.keys():
-        value = str(stated[keyword].value)
-        if not libpq.is_integer(value) and not (keyword == "keepalives" and not value):
-            unit = INTEGERS[keyword]
-            yield _refused(
-                keyword, stated, f"{_shown(value)} is not an integer", f"write a whole number of {unit}"
-            )
-
-
-def _judge_counts(stated: Stated) -> Iterator[Problem]:
+def _judge_lists(stated: Stated) -> Iterator[Problem]:
     """Judge whether there are as many hosts, addresses and ports, as libpq counts them."""
-    lists = {
-        k: str(stated[k].value).split(",")
-        for k in ("host", "hostaddr", "port")
-        if k in stated and stated[k].value
-    }
-    hosts = host_count(text(stated))
-    for keyword, noun in (("host", "hosts to hostaddr"), ("port", "ports to host")):
-        count = len(lists.get(keyword, []))
-        if count in (0, hosts) or (keyword == "port" and count == 1):
-            continue
-        yield rules.MISMATCHED_HOSTS(
-            f"connection.{keyword}",
-            f"{keyword} lists {count} and {noun.split()[-1]} {hosts}: libpq cannot match them",
-            hint="write as many as there are hosts" + (", or one port for all" if keyword == "port" else ""),
-            origin=stated[keyword].origin,
-        )
-
-
-def _judge_values(stated: Stated) -> Iterator[Problem]:
-    """Let libpq judge all values together and, where it refuses, each by itself and each combination."""
-    values = text(stated)
-    if libpq.ask(values).refusal is None:
+    lists = {k: str(stated[k].value) for k in ("host", "hostaddr", "port") if k in stated}
+    if not any("," in value for value in lists.values()) or not libpq.refuses_lists(lists):
         return
-    guilty = {k: reason for k, v in values.items() if (reason := libpq.ask({k: v}).refusal)}
-    for keyword, reason in guilty.items():
-        yield _refused_value(keyword, stated, reason)
-    innocent = {k: v for k, v in values.items() if k not in guilty}
-    if reason := libpq.ask(innocent).refusal:
-        yield _refused_together(innocent, stated, reason)
+    counts = {k: len(value.split(",")) for k, value in lists.items() if value}
+    described = " and ".join(f"{count} in {k} ({stated[k].origin})" for k, count in counts.items())
+    fewest = min(counts, key=lambda k: counts[k])
+    yield rules.MISMATCHED_HOSTS(
+        f"connection.{fewest}",
+        f"libpq cannot match the lists: {described}",
+        hint="write as many of each as there are hosts, or one port for all of them",
+        origin=stated[fewest].origin,
+    )
 
 
-def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
+def _judge_sockets(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
+    for host in tried:
+        if host.is_socket and _is_too_long(host.socket):
+            hint = "use a shorter directory, or a symbolic link to it"
+            yield _refused("host", stated, "the path of the socket is too long for this system", hint)
+
+
+def _is_too_long(path: str) -> bool:
+    """Ask the system, of a path as long as this one that cannot exist."""
+    impossible = libpq.NOWHERE.ljust(len(path.encode()), "-")
+    with socket.socket(socket.AF_UNIX) as unconnected:
+        try:
+            unconnected.connect(impossible)
+        except OSError as error:
+            return error.errno is None  # Python's own error: there is no room for it
+    return False
+
+
+def _judge_tcp(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
+    """Judge what libpq reads only where it connects through TCP."""
+    if all(host.is_socket for host in tried):
+        return
+    yield from _judge_integer("tcp_user_timeout", stated)
+    keepalives = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives")}
+    if not keepalives or not libpq.refuses_keepalives(keepalives):
+        return
+    for keyword, value in keepalives.items():
+        if libpq.refuses_keepalives({keyword: value}):
+            yield _refused_number(keyword, stated)
+
+
+def _judge_integer(keyword: str, stated: Stated) -> Iterator[Problem]:
+    if keyword in stated and not libpq.is_integer(str(stated[keyword].value)):
+        yield _refused_number(keyword, stated)
+
+
+def _refused_number(keyword: str, stated: Stated) -> Problem:
+    value, unit = str(stated[keyword].value), INTEGERS[keyword]
+    shown = _shown(value, stated[keyword])
+    reason = f"{shown}is too large or too small" if libpq.is_integer(value) else f"{shown}is not an integer"
+    return _refused(keyword, stated, reason, f"write a whole number of {unit}")
+
+
+def _refused_value(keyword: str, located: Located, reason: str, libpq_name: str) -> Problem:
     choices = CHOICES.get(keyword, ())
+    value = str(located.value)
     if not choices:
-        return _refused(keyword, stated, _without_value(reason), "see libpq's documentation of the keyword")
-    value = str(stated[keyword].value)
+        return _problem(
+            keyword, located, libpq_name, _without_value(reason), "see libpq's documentation of it"
+        )
+    if value in choices:
+        return _problem(
+            keyword, located, libpq_name, _without_value(reason), f"libpq was built without {value}"
+        )
     near = get_close_matches(value.lower(), choices, n=1)
     hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(choices)}"
-    return _refused(keyword, stated, f"{_shown(value)} is none of {', '.join(choices)}", hint)
+    return _problem(
+        keyword, located, libpq_name, f"{_shown(value, located)}is none of {', '.join(choices)}", hint
+    )
 
 
-def _refused_together(values: Mapping[str, str], stated: Stated, reason: str) -> Problem:
+def _refused_together(
+    values: Mapping[str, str], stated: Stated, reason: str, refusal: Refusal, libpq_name: str
+) -> Problem:
     """Report a combination: the keywords without any one of which libpq has no objection."""
-    involved = [k for k in values if libpq.ask({o: v for o, v in values.items() if o != k}).refusal is None]
+    involved = [k for k in values if refusal({o: v for o, v in values.items() if o != k}) is None]
     places = ", ".join(f"{keyword} ({stated[keyword].origin})" for keyword in involved)
     return rules.REFUSED_TOGETHER(
         f"connection.{involved[0]}" if involved else "connection",
-        f"libpq refuses these together: {places}: {reason}",
+        f"{libpq_name} refuses these together: {places}: {reason}",
         hint="change one of them",
         origin=stated[involved[0]].origin if involved else None,
     )
 
 
 def _refused(keyword: str, stated: Stated, reason: str, hint: str) -> Problem:
+    return _problem(keyword, stated[keyword], "libpq", reason, hint)
+
+
+def _problem(keyword: str, located: Located, libpq_name: str, reason: str, hint: str) -> Problem:
     return rules.REFUSED_VALUE(
         f"connection.{keyword}",
-        f"libpq refuses {keyword}: {reason}",
+        f"{libpq_name} refuses {keyword}: {reason}",
         hint=hint,
-        origin=stated[keyword].origin,
+        origin=located.origin,
     )
+
+
+def _elements(keyword: str, stated: Stated) -> list[str]:
+    return str(stated[keyword].value).split(",") if keyword in stated else []
 
 
 def _from_dsn(located: Located) -> bool:
@@ -157,5 +222,8 @@ def _without_value(reason: str) -> str:
     return re.sub(r'[:,]? *"(?s:.*)"', "", reason)
 
 
-def _shown(value: str) -> str:
-    return repr(value if len(value) <= 40 else f"{value[:40]}...")
+def _shown(value: str, located: Located) -> str:
+    """Show a value, but nothing out of a DSN: a password that is not encoded spills into other parts."""
+    if _from_dsn(located):
+        return "the value "
+    return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "

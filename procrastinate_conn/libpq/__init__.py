@@ -1,0 +1,34 @@
+"""libpq, the authority: its keywords, how it reads a connection string, what it makes of parameters."""
+
+from procrastinate_conn.libpq.asking import (
+    NOWHERE,
+    Answer,
+    ask,
+    default_host,
+    refuses_keepalives,
+    refuses_lists,
+)
+from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, undisturbed
+from procrastinate_conn.libpq.strings import Malformed, conninfo, is_integer, parse, unspeakable
+from procrastinate_conn.libpq.table import Keyword, home, keywords, neutral, version
+
+__all__ = [
+    "NOWHERE",
+    "SESSION_VARIABLES",
+    "Answer",
+    "Keyword",
+    "Malformed",
+    "ask",
+    "conninfo",
+    "default_host",
+    "home",
+    "is_integer",
+    "keywords",
+    "neutral",
+    "parse",
+    "refuses_keepalives",
+    "refuses_lists",
+    "undisturbed",
+    "unspeakable",
+    "version",
+]

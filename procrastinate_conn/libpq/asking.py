@@ -1,0 +1,145 @@
+"""libpq, asked what it makes of parameters; nothing is ever connected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from procrastinate_conn.libpq.environment import imposed
+from procrastinate_conn.libpq.strings import conninfo, decode, encode
+from procrastinate_conn.libpq.table import keywords
+
+NOWHERE = "/dev/null/procrastinate-conn"
+"""A socket directory that cannot exist, so that libpq judges parameters without reaching a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What libpq makes of a set of parameters.
+
+    Parameters
+    ----------
+    info
+        The value of every keyword, with libpq's defaults; unset ones are left out.
+    refusal
+        Why libpq would refuse them before it connects anywhere; None if it would not.
+    """
+
+    info: Mapping[str, str]
+    refusal: str | None
+
+
+def ask(parameters: Mapping[str, str], *, over_tcp: bool = False) -> Answer:
+    """Let libpq complete and judge parameters, without reaching a server.
+
+    libpq starts to connect to a socket that cannot exist: everything that it decides before it
+    connects is decided, and nothing is opened. A password is stated so that no password file is read.
+
+    Parameters
+    ----------
+    parameters
+        Keyword to value, without `host`, `hostaddr` and `service`.
+    over_tcp
+        Whether no host is a socket, for which libpq refuses ``gssencmode=require``.
+    """
+    stated = {**parameters, "host": NOWHERE, "hostaddr": "", "password": parameters.get("password") or "-"}
+    gss = parameters.get("gssencmode")
+    if over_tcp and gss == "require":
+        if reason := _refuses_gss():
+            return Answer({}, reason)
+        stated["gssencmode"] = "prefer"
+    info, message = _start(stated)
+    info.pop("host", None)
+    if not parameters.get("password"):
+        info.pop("password", None)
+    if gss and "gssencmode" in info:
+        info["gssencmode"] = gss
+    return Answer(info, None if NOWHERE in message else message)
+
+
+def refuses_lists(lists: Mapping[str, str]) -> str | None:
+    """Return why libpq cannot match `host`, `hostaddr` and `port` with each other; None if it can.
+
+    It is asked with a value that it refuses right after having matched them, and never connects.
+    """
+    refused = {"sslmode": "-", "password": "-"}
+    empty = {"host": "", "hostaddr": "", "port": ""}
+    _, message = _start({**empty, **lists, **refused})
+    _, matched = _start({**empty, **refused})
+    return None if message == matched else message
+
+
+def refuses_keepalives(parameters: Mapping[str, str]) -> str | None:
+    """Return why libpq, or the operating system, refuses keepalives for TCP; None if neither does.
+
+    It is asked with a value that it refuses right after having set them on a socket, and never connects.
+
+    Parameters
+    ----------
+    parameters
+        Any of `keepalives` and `keepalives_...`.
+    """
+    refused = {"tcp_user_timeout": "-", "hostaddr": "127.0.0.1", "port": "", "password": "-"}
+    _, message = _start({**parameters, **refused})
+    _, set_well = _start(refused)
+    return None if message == set_well else message
+
+
+@cache
+def _refuses_gss() -> str | None:
+    """Return why libpq never requires GSSAPI: most often it was built without it."""
+    refused = {"host": NOWHERE, "hostaddr": "", "target_session_attrs": "-", "password": "-"}
+    _, message = _start({**refused, "gssencmode": "require"})
+    _, judged = _start({**refused, "gssencmode": "disable"})
+    return None if message == judged else message
+
+
+@cache
+def default_host() -> str:
+    """Return where libpq connects to if no host is stated: a socket directory, or ``localhost``."""
+    from psycopg import pq
+
+    refused = {"host": "", "hostaddr": "", "port": "", "sslmode": "-", "password": "-"}
+    connection = pq.PGconn.connect_start(encode(conninfo(refused)))
+    try:
+        return decode(connection.host)
+    finally:
+        connection.finish()
+
+
+def start(conninfo: str) -> tuple[dict[str, str], str]:
+    """Start to connect, which has to fail at once.
+
+    Returns
+    -------
+    tuple
+        What libpq makes of every keyword, unset ones left out, and what it says.
+    """
+    from psycopg import pq
+
+    connection = pq.PGconn.connect_start(encode(conninfo))
+    try:
+        info = {row.keyword.decode(): decode(row.val) for row in connection.info if row.val}
+        return info, connection.error_message.decode("utf-8", "replace").strip()
+    finally:
+        connection.finish()
+
+
+def _start(stated: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Start to connect with what is stated, and with nothing else."""
+    with imposed(dict.fromkeys(_variables_beside(stated))):
+        return start(conninfo(stated))
+
+
+def _variables_beside(stated: Mapping[str, str]) -> Iterator[str]:
+    """Yield the variables that libpq would read, and that nothing stated overrides.
+
+    Where the process environment was read, that is ``PGSERVICE`` alone: the others are stated.
+    """
+    yield "PGSERVICE"
+    if "sslmode" not in stated:
+        yield "PGREQUIRESSL"
+    for keyword in keywords().values():
+        if keyword.variable is not None and keyword.name not in stated:
+            yield keyword.variable

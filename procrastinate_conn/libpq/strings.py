@@ -1,0 +1,92 @@
+"""Connection strings, read and written as libpq does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+
+class Malformed(ValueError):
+    """libpq cannot read a connection string; the message is libpq's, less what it quotes of the string."""
+
+
+def parse(conninfo: str) -> dict[str, str]:
+    """Read a URI or a keyword/value string as libpq does.
+
+    Returns
+    -------
+    dict
+        Keyword to value, of the keywords that the string states; an empty value counts as stated.
+
+    Raises
+    ------
+    Malformed
+        If libpq cannot read it.
+    """
+    from psycopg import OperationalError, pq
+
+    if reason := unspeakable(conninfo):
+        raise Malformed(reason)
+    try:
+        rows = pq.Conninfo.parse(encode(conninfo))
+    except OperationalError as error:
+        raise Malformed(_unquoted(str(error))) from None
+    return {row.keyword.decode(): decode(row.val) for row in rows if row.val is not None}
+
+
+def unspeakable(text: str) -> str | None:
+    """Say why libpq cannot be told a text at all; None if it can be."""
+    if "\0" in text:
+        return "it contains a NUL character"
+    try:
+        encode(text)
+    except UnicodeEncodeError:
+        return "it contains half of a character (a lone surrogate)"
+    return None
+
+
+def conninfo(parameters: Mapping[str, str]) -> str:
+    """Write parameters as a keyword/value string, quoted as libpq reads it."""
+    return " ".join(f"{keyword}={_quoted(value)}" for keyword, value in parameters.items())
+
+
+def is_integer(text: str) -> bool:
+    """Tell whether libpq reads `text` as an integer: blanks around it and a sign are fine.
+
+    The same as ``pqParseIntParam`` in libpq's ``fe-connect.c``. libpq reads `connect_timeout` only while
+    it waits for a server, and `tcp_user_timeout` last of all, so that it cannot be asked about them.
+    """
+    number = _INTEGER.fullmatch(text)
+    return number is not None and -(2**31) <= int(number[1] + number[2]) < 2**31
+
+
+def encode(text: str) -> bytes:
+    """Return a text as libpq gets it; undecodable bytes from the environment are what they were."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode(value: bytes) -> str:
+    """Return a text from libpq; the opposite of `encode`."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+_BLANKS = r"[ \t\n\v\f\r]*"
+_INTEGER = re.compile(_BLANKS + r"([+-]?)0*([0-9]{1,10})" + _BLANKS)
+_PLAIN = re.compile(r"[\w./:@,+-]+", re.ASCII)
+_QUOTED = re.compile(r'"[]=:/]"|"(?s:.*)"')
+_QUOTES_A_NAME = re.compile(r'(invalid connection option|invalid URI query parameter:) "([a-z_]+)"')
+
+
+def _quoted(value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _unquoted(message: str) -> str:
+    """Leave out what libpq quotes of the string, since that may be a password; keep a keyword's name."""
+    message = message.strip()
+    if _QUOTES_A_NAME.fullmatch(message):
+        return message
+    return _QUOTED.sub(lambda match: match[0] if len(match[0]) == 3 else "...", message)

@@ -1,0 +1,57 @@
+"""The hosts that libpq tries in turn, as it takes them from three lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from procrastinate_conn import libpq
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host, with what libpq puts in for what is empty.
+
+    Parameters
+    ----------
+    name
+        A host name, an address, a socket directory, or an abstract socket (``@name``); empty where
+        `address` says it all.
+    address
+        A numeric address, which libpq then connects to whatever the name is; may be empty.
+    port
+        Its port, as it is written.
+    """
+
+    name: str
+    address: str
+    port: str
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is reached through a Unix-domain socket."""
+        return not self.address and (self.name.startswith(("/", "@")) or self.name[1:3] in (":/", ":\\"))
+
+    @property
+    def socket(self) -> str:
+        """The path of its socket."""
+        return f"{self.name}/.s.PGSQL.{int(self.port)}"
+
+
+def hosts(values: Mapping[str, str]) -> list[Host]:
+    """Return the hosts that parameters describe; the lists must match, and the ports be numbers.
+
+    Parameters
+    ----------
+    values
+        Keyword to value; `host`, `hostaddr` and `port` may be absent or empty.
+    """
+    names, addresses, ports = (values.get(keyword, "").split(",") for keyword in ("host", "hostaddr", "port"))
+    if len(ports) == 1:
+        ports *= max(len(names), len(addresses))
+    standard = libpq.neutral("port")
+    return [
+        Host(name or ("" if address else libpq.default_host()), address, port or standard)
+        for name, address, port in zip_longest(names, addresses, ports, fillvalue="")
+    ]
