@@ -10,6 +10,7 @@ import typer
 from procrastinate_conn.cli.check import check
 from procrastinate_conn.cli.connectors import connectors
 from procrastinate_conn.cli.demo import demo
+from procrastinate_conn.cli.doctor import doctor
 from procrastinate_conn.cli.rule import rule
 from procrastinate_conn.cli.schema import schema
 from procrastinate_conn.cli.show import show
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(show)
+app.command()(doctor)
 app.command()(rule)
 app.command()(connectors)
 app.command()(schema)

@@ -1,0 +1,127 @@
+"""``procrastinate-conn doctor``: what is wrong with the live server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from procrastinate_conn.checking import Target, check, isolate, judged, resolve
+from procrastinate_conn.cli.options import (
+    FAILED,
+    Colour,
+    Connector,
+    Isolated,
+    SecretsDir,
+    find_modules_here,
+    say,
+    terminal,
+)
+
+if TYPE_CHECKING:
+    from procrastinate_conn.doctor.diagnosis import Diagnosis
+    from procrastinate_conn.doctor.rounds import Progress
+
+
+class Format(StrEnum):
+    """How a diagnosis is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def doctor(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE.env]",
+            show_default=False,
+            help="An env file. None: the environment and ./.env.",
+        ),
+    ] = None,
+    *,
+    connector: Connector = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes of the application, each with a pool of its own.")
+    ] = 1,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds that all of it may take.")] = 30.0,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+    isolated: Isolated = False,
+    secrets_dir: SecretsDir = None,
+    output: Annotated[Format, typer.Option("--format", help="How results are printed.")] = Format.TEXT,
+    color: Colour = None,
+) -> None:
+    """Find what is wrong with the live server: reachable, TLS, role, schema, LISTEN, pool budget.
+
+    Every host is examined on its own. Nothing is written, but for a NOTIFY on a channel of its own.
+
+    Exit status 0: in order; 1: problems found; 2: wrong usage.
+    """
+    if isolated:
+        isolate()
+    find_modules_here()
+    diagnosis = diagnose(
+        Target(file, connector, secrets_dir or ()), processes=processes, seconds=timeout, strict=strict
+    )
+    where = terminal(color)
+    if output is Format.JSON:
+        from procrastinate_conn.doctor import as_json
+
+        say(as_json.render(diagnosis), where)
+    else:
+        from procrastinate_conn.doctor import as_text
+
+        say(as_text.render(diagnosis, where), where)
+    if not diagnosis.ok:
+        raise typer.Exit(FAILED)
+
+
+def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) -> Diagnosis:
+    """Check the settings, and if a connector can be built from them, examine the hosts.
+
+    Parameters
+    ----------
+    target
+        What is read as the configuration.
+    processes
+        Processes of the application.
+    seconds
+        How long all of it may take.
+    strict
+        Whether a warning is a failure.
+    """
+    from procrastinate_conn.doctor import settings
+    from procrastinate_conn.doctor.diagnosis import Diagnosis
+
+    try:
+        configuration = resolve(target)
+    except ImportError:  # there is no libpq: `check` has the words for it
+        checked = check(target)
+        return Diagnosis(checked.connector, list(settings.examine(checked.problems)), strict=strict)
+    checked = judged(target, configuration)
+    checks = list(settings.examine(checked.problems))
+    if configuration.errors:
+        return Diagnosis(checked.connector, checks, strict=strict)
+    from procrastinate_conn.doctor.rounds import examine
+
+    with progress() as tell:
+        hosts, more = examine(configuration.blueprint(), processes=processes, seconds=seconds, progress=tell)
+    return Diagnosis(checked.connector, [*checks, *more], hosts, strict=strict)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show on a terminal what is being done; on standard error, since results go to standard output."""
+    if not sys.stderr.isatty():
+        yield lambda _doing: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status("") as status:
+        yield lambda doing: status.update(escape(doing))

@@ -1,0 +1,63 @@
+"""Whether the application's own connector gets a connection, through its own driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from time import monotonic
+
+from procrastinate.exceptions import ConnectorException
+
+from procrastinate_conn.connectors import build
+from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
+from procrastinate_conn.pool import PoolOptions
+
+_WHERE = (
+    "SELECT host(inet_server_addr()) AS address, inet_server_port() AS port,"
+    " current_setting('transaction_read_only') = 'on' AS read_only"
+)
+
+
+def examine(blueprint: Blueprint, seconds: float) -> Iterator[Result]:
+    """Open the connector with one connection, synchronously, and ask where it has got to.
+
+    Parameters
+    ----------
+    blueprint
+        What the connector is built from.
+    seconds
+        How long it may take.
+    """
+    one = {"min_size": 0 if blueprint.pool.null else 1, "max_size": 1, "timeout": seconds}
+    connector = build(replace(blueprint, pool=_changed(blueprint.pool, one))).get_sync_connector()
+    begun = monotonic()
+    try:
+        connector.open()
+        try:
+            found = connector.execute_query_one(_WHERE)
+        finally:
+            connector.close()
+    except ConnectorException as error:
+        cause = error.__cause__ or error
+        yield failed(
+            "connector", f"{blueprint.kind} gets no connection: {cause}", "see the lines of the hosts"
+        )
+        return
+    took = milliseconds(monotonic() - begun)
+    where = f"{found['address']}:{found['port']}" if found["address"] else "the Unix socket"
+    value = {**found, "milliseconds": took}
+    if found["read_only"]:
+        hint = "state target_session_attrs=read-write"
+        yield failed("connector", f"{blueprint.kind} gets to {where}, which is read-only", hint, value=value)
+        return
+    yield passed("connector", f"{blueprint.kind} gets to {where}, read-write ({took} ms)", value=value)
+
+
+def _changed(pool: PoolOptions, options: dict[str, float]) -> PoolOptions:
+    return PoolOptions(
+        {**pool.stated, **options},
+        null=pool.null,
+        check_after=pool.check_after,
+        prepare_threshold=pool.prepare_threshold,
+    )
