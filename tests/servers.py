@@ -82,11 +82,20 @@ class Observer:
         """Return how many other connections to the database there are."""
         return self.one(f"SELECT count(*) FROM pg_stat_activity {OTHERS}")
 
-    def terminate(self, state: str = "idle") -> int:
-        """End the others that are in a state, wait until they are gone, and return how many they were."""
+    def terminate(self, state: str = "idle", *, wait: bool = True) -> int:
+        """End the others that are in a state, and return how many they were.
+
+        Parameters
+        ----------
+        state
+            As in ``pg_stat_activity``.
+        wait
+            Whether to wait until they are gone; otherwise the signal is on its way.
+        """
         return self.one(
-            f"SELECT count(*) FROM (SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity {OTHERS}"
+            f"SELECT count(*) FROM (SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity {OTHERS}"
             " AND state = %s) AS terminated",
+            10_000 if wait else 0,
             state,
         )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import aiopg
@@ -14,23 +15,25 @@ from procrastinate import connector, sql
 from procrastinate.contrib import aiopg as contrib
 from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from procrastinate.exceptions import ConnectorException
+from psycopg2.extras import Json
 from psycopg2.sql import SQL, Identifier
 
 from procrastinate_conn.connectors.aiopg_dialing import AiopgDialler
 from procrastinate_conn.connectors.aiopg_pool import SharedPool
+from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import keep_listening
 from procrastinate_conn.connectors.pools import AsyncPool
 from procrastinate_conn.connectors.psycopg2_connector import Psycopg2Connector
-from procrastinate_conn.connectors.psycopg2_dialing import adapted, pool_errors
+from procrastinate_conn.connectors.psycopg2_dialing import pool_errors
 
 
 class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
     """procrastinate's connector of that name, on a pool of ours.
 
-    procrastinate's own runs a query again if the connection is lost during it. The query may have had its
-    effect by then, so here the caller is told, and decides.
+    procrastinate's own runs a query again whenever its connection is lost; `farewell` says when it is right.
 
     Parameters
     ----------
@@ -63,28 +66,27 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
 
     async def execute_query_async(self, query: str, **arguments: Any) -> None:
         """Execute a query."""
-        async with self._executed(query, arguments):
-            pass
+        await self._execute(query, arguments, _nothing)
 
     async def execute_query_one_async(self, query: str, **arguments: Any) -> dict[str, Any]:
         """Execute a query and return its first row."""
-        async with self._executed(query, arguments) as cursor:
-            row: dict[str, Any] = await cursor.fetchone()
-            return row
+        row: dict[str, Any] = await self._execute(query, arguments, lambda cursor: cursor.fetchone())
+        return row
 
     async def execute_query_all_async(self, query: str, **arguments: Any) -> list[dict[str, Any]]:
         """Execute a query and return its rows."""
-        async with self._executed(query, arguments) as cursor:
-            rows: list[dict[str, Any]] = await cursor.fetchall()
-            return rows
+        rows: list[dict[str, Any]] = await self._execute(query, arguments, lambda cursor: cursor.fetchall())
+        return rows
 
-    @asynccontextmanager
-    async def _executed(self, query: str, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    @sent_again_async
+    async def _execute(
+        self, query: str, arguments: dict[str, Any], result: Callable[[aiopg.Cursor], Awaitable[Any]]
+    ) -> Any:
         with wrap_exceptions():
             async with self._connection() as connection, connection.cursor() as cursor:
-                with _told_as_errors(cursor.timeout):
-                    await cursor.execute(query, adapted(arguments, self.json_dumps))
-                yield cursor
+                with farewell_told_apart(connection.raw.info), _told_as_errors(cursor.timeout):
+                    await cursor.execute(query, adapted(arguments, partial(Json, dumps=self.json_dumps)))
+                return await result(cursor)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiopg.Connection]:
@@ -150,3 +152,7 @@ def _told_as_errors(timeout: float) -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise ConnectorException("the server cancelled the query") from error
+
+
+async def _nothing(_: object) -> None:
+    """Fetch nothing."""

@@ -41,6 +41,19 @@ class AiopgDialler(AsyncDialler):
         descriptor: int = connection.raw.fileno()
         return descriptor
 
+    def idles(self, connection: AiopgConnection) -> None:
+        """Note that a connection is idle, and forget the notices of its last use."""
+        connection.raw.notices.clear()
+        super().idles(connection)
+
+    def vouches_for(self, connection: AiopgConnection) -> bool:
+        """Tell whether a connection is alive without asking it.
+
+        The event loop reads from a connection of aiopg's while it is idle too: what the server has said by
+        then, its farewell for one, is no longer in the socket but among the notices.
+        """
+        return not connection.raw.notices and super().vouches_for(connection)
+
     async def dial(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from procrastinate.contrib import psycopg2 as contrib
 from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
-from psycopg2.extras import RealDictCursor
+from psycopg2.extras import Json, RealDictCursor
 from psycopg2.pool import AbstractConnectionPool
 
+from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
 from procrastinate_conn.connectors.pools import SyncPool
-from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Dialler, adapted
+from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Dialler
 from procrastinate_conn.connectors.psycopg2_pool import WaitingConnectionPool
 
 
 class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2Connector):
     """procrastinate's connector of that name, on a pool of ours.
 
-    procrastinate's own runs a query again if the server says goodbye during it. The query may have had its
-    effect by then, so here the caller is told, and decides.
+    procrastinate's own runs a query again whenever its connection is lost; `farewell` says when it is right.
 
     Parameters
     ----------
@@ -49,34 +50,31 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
         """Return a `psycopg2.pool.ThreadedConnectionPool`."""
         return WaitingConnectionPool(core)
 
-    @wrap_exceptions()
     def execute_query(self, query: str, **arguments: Any) -> None:
         """Execute a query."""
-        with self._executed(query, arguments):
-            pass
+        self._execute(query, arguments, lambda _: None)
 
-    @wrap_exceptions()
     def execute_query_one(self, query: str, **arguments: Any) -> dict[str, Any]:
         """Execute a query and return its first row."""
-        with self._executed(query, arguments) as cursor:
-            row: dict[str, Any] = cursor.fetchone()
-            return row
+        row: dict[str, Any] = self._execute(query, arguments, lambda cursor: cursor.fetchone())
+        return row
 
-    @wrap_exceptions()
     def execute_query_all(self, query: str, **arguments: Any) -> list[dict[str, Any]]:
         """Execute a query and return its rows."""
-        with self._executed(query, arguments) as cursor:
-            rows: list[dict[str, Any]] = cursor.fetchall()
-            return rows
+        rows: list[dict[str, Any]] = self._execute(query, arguments, lambda cursor: cursor.fetchall())
+        return rows
 
-    @contextmanager
-    def _executed(self, query: str, arguments: dict[str, Any]) -> Iterator[Any]:
+    @sent_again
+    @wrap_exceptions()
+    def _execute(self, query: str, arguments: dict[str, Any], result: Callable[[Any], Any]) -> Any:
         pool = self.pool
         connection = pool.getconn()
         try:
             with connection.cursor() as cursor:
-                cursor.execute(query, adapted(arguments, self.json_dumps))
-                yield cursor
-            connection.commit()  # for the caller's pool; on one in autocommit mode it sends nothing
+                with farewell_told_apart(connection.info):
+                    cursor.execute(query, adapted(arguments, partial(Json, dumps=self.json_dumps)))
+                fetched = result(cursor)
+            connection.commit()  # which sends nothing in autocommit mode
+            return fetched
         finally:
             pool.putconn(connection)  # which rolls back, or drops a connection that is lost

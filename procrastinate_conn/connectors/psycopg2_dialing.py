@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import psycopg_pool
 from psycopg2.extensions import ConnectionInfo, connection, cursor
-from psycopg2.extras import Json, register_default_json, register_default_jsonb
+from psycopg2.extras import register_default_json, register_default_jsonb
 from psycopg2.pool import PoolError
 
 from procrastinate_conn.connectors.blueprint import Blueprint
@@ -28,6 +28,8 @@ class Psycopg2Connection(connection):
     def __repr__(self) -> str:
         """Leave out the DSN, of which psycopg2 hides the password, but no other secret."""
         return f"<{type(self).__name__} at {id(self):#x}; closed: {self.closed}>"
+
+    __str__ = __repr__
 
 
 class Psycopg2Dialler(SyncDialler):
@@ -70,10 +72,11 @@ class Psycopg2Dialler(SyncDialler):
         return dialled
 
     def ping(self, connection: Psycopg2Connection) -> None:
-        """Make a round trip, and leave no transaction open."""
+        """Make a round trip, without BEGIN and ROLLBACK around it."""
+        connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        connection.rollback()
+        connection.autocommit = self.autocommit
 
 
 def read_json_with(loads: Callable[[str], Any] | None, connection: connection) -> None:
@@ -81,21 +84,6 @@ def read_json_with(loads: Callable[[str], Any] | None, connection: connection) -
     if loads is not None:
         register_default_json(connection, loads=loads)
         register_default_jsonb(connection, loads=loads)
-
-
-def adapted(arguments: dict[str, Any], dumps: Callable[[Any], str] | None) -> dict[str, Any]:
-    """Return a query's arguments as procrastinate's connectors pass them: every dict as JSON."""
-
-    def adapt(value: Any) -> Any:
-        if isinstance(value, dict):
-            return Json(value, dumps=dumps)
-        if isinstance(value, list):
-            return [adapt(item) for item in value]
-        if isinstance(value, tuple):
-            return tuple(adapt(item) for item in value)
-        return value
-
-    return {name: adapt(value) for name, value in arguments.items()}
 
 
 @contextmanager

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, LiteralString, TypeVar
 
 import procrastinate
 import psycopg
 from procrastinate import connector, sql
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import ConnectorException, NoResult
+from procrastinate.sync_psycopg_connector import wrap_exceptions
+from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Identifier
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
+from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import keep_listening
 from procrastinate_conn.connectors.pools import AsyncPool
-from procrastinate_conn.connectors.sync_psycopg_connector import SyncPsycopgConnector
+from procrastinate_conn.connectors.sync_psycopg_connector import Json, SyncPsycopgConnector
 from procrastinate_conn.kinds import ConnectorKind
+
+T = TypeVar("T")
 
 
 class PsycopgDialler(AsyncDialler):
@@ -33,7 +40,9 @@ class PsycopgDialler(AsyncDialler):
         connection_class: Any = (
             self.blueprint.pool.callback("connection_class", asynchronous=True) or psycopg.AsyncConnection
         )
-        connection: psycopg.AsyncConnection[Any] = await connection_class.connect(conninfo, autocommit=True)
+        connection: psycopg.AsyncConnection[Any] = await connection_class.connect(
+            conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
+        )
         return connection
 
     async def ping(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -52,8 +61,9 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
 
     def __init__(self, blueprint: Blueprint) -> None:
         AsyncLifecycle.__init__(self, blueprint)
+        self._json = Json(blueprint)
         procrastinate.PsycopgConnector.__init__(
-            self, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads
+            self, json_dumps=self._json.dumps, json_loads=self._json.loads
         )
 
     @property
@@ -72,6 +82,38 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
     def face(self, core: AsyncPool) -> AsyncConnectionPool[Any]:
         """Return the pool as it is: it is psycopg's already."""
         return core
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """Execute a query."""
+        await self._execute(query, arguments, _nothing)
+
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row."""
+        row = await self._execute(query, arguments, lambda cursor: cursor.fetchone())
+        if row is None:
+            raise NoResult
+        return row
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows."""
+        return await self._execute(query, arguments, lambda cursor: cursor.fetchall())
+
+    @sent_again_async
+    async def _execute(
+        self,
+        query: LiteralString,
+        arguments: dict[str, Any],
+        result: Callable[[psycopg.AsyncCursor[DictRow]], Awaitable[T]],
+    ) -> T:
+        with wrap_exceptions():
+            async with (
+                self.pool.connection() as connection,  # which commits, and sends nothing in autocommit mode
+                connection.cursor(row_factory=dict_row) as cursor,
+            ):
+                self._json.adapt(cursor)
+                with farewell_told_apart(connection.info):
+                    await cursor.execute(query, adapted(arguments, Jsonb))
+                return await result(cursor)
 
     async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
         """Listen on a connection besides the pool, through any outage, until cancelled.
@@ -106,3 +148,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
                     await asyncio.wait_for(connection.execute("SELECT 1"), connector.LISTEN_TIMEOUT)
 
         await keep_listening(session, (psycopg.Error, ConnectorException, TimeoutError))
+
+
+async def _nothing(_: object) -> None:
+    """Fetch nothing."""

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import sqlalchemy
 from procrastinate.contrib import sqlalchemy as contrib
 from procrastinate.contrib.sqlalchemy.psycopg2_connector import PERCENT_PATTERN, wrap_exceptions
+from psycopg2.extras import Json
 
+from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
 from procrastinate_conn.connectors.pools import SyncPool
-from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Dialler, adapted
-from procrastinate_conn.connectors.sqlalchemy_engine import LentConnection, autocommit, engine_on
+from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Dialler
+from procrastinate_conn.connectors.sqlalchemy_engine import (
+    LentConnection,
+    autocommit,
+    driver_connection,
+    engine_on,
+)
+
+Result = sqlalchemy.CursorResult[Any]
 
 
 class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLAlchemyPsycopg2Connector):
     """procrastinate's connector of that name, on an engine of ours.
 
-    procrastinate's own runs a query again if the connection is lost during it. The query may have had its
-    effect by then, so here the caller is told, and decides.
+    procrastinate's own runs a query again whenever its connection is lost; `farewell` says when it is right.
 
     Parameters
     ----------
@@ -48,31 +57,30 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
         """Return an engine."""
         return engine_on(core)
 
-    @wrap_exceptions()
     def execute_query(self, query: str, **arguments: Any) -> None:
         """Execute a query."""
-        with self._executed(query, arguments):
-            pass
+        self._execute(query, arguments, lambda _: None)
 
-    @wrap_exceptions()
     def execute_query_one(self, query: str, **arguments: Any) -> dict[str, Any]:
         """Execute a query and return its first row."""
-        return self._rows(query, arguments)[0]
+        row: dict[str, Any] = self._execute(query, arguments, lambda result: dict(result.mappings().one()))
+        return row
 
-    @wrap_exceptions()
     def execute_query_all(self, query: str, **arguments: Any) -> list[dict[str, Any]]:
         """Execute a query and return its rows."""
-        return self._rows(query, arguments)
+        rows: list[dict[str, Any]] = self._execute(
+            query, arguments, lambda result: [dict(row) for row in result.mappings()]
+        )
+        return rows
 
-    def _rows(self, query: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
-        with self._executed(query, arguments) as result:
-            return [dict(row) for row in result.mappings()]
-
-    @contextmanager
-    def _executed(self, query: str, arguments: dict[str, Any]) -> Iterator[sqlalchemy.CursorResult[Any]]:
-        with self.engine.begin() as connection:  # which sends nothing before the first statement
+    @sent_again
+    @wrap_exceptions()
+    def _execute(self, query: str, arguments: dict[str, Any], fetch: Callable[[Result], Any]) -> Any:
+        with self.engine.begin() as connection:  # which sends nothing by itself
             if self.core is not None:  # an engine of the caller's keeps its transactions
                 autocommit(connection)
-            yield connection.exec_driver_sql(
-                PERCENT_PATTERN.sub("%%", query), adapted(arguments, self.json_dumps)
-            )
+            with farewell_told_apart(driver_connection(connection).info):
+                result = connection.exec_driver_sql(
+                    PERCENT_PATTERN.sub("%%", query), adapted(arguments, partial(Json, dumps=self.json_dumps))
+                )
+            return fetch(result)

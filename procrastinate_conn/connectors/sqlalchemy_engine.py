@@ -55,6 +55,9 @@ def autocommit(connection: sqlalchemy.Connection) -> None:
     SQLAlchemy's own ``isolation_level="AUTOCOMMIT"`` costs a round trip each time, since it goes back to the
     server's default by naming it.
     """
-    lent = connection.connection.dbapi_connection
-    if isinstance(lent, LentConnection):
-        lent.autocommit = True
+    driver_connection(connection).autocommit = True
+
+
+def driver_connection(connection: sqlalchemy.Connection) -> Any:
+    """Return the psycopg2 connection behind a connection of an engine's."""
+    return connection.connection.driver_connection

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, LiteralString, TypeVar
 
 import procrastinate
 import psycopg
+from procrastinate.exceptions import NoResult
+from procrastinate.sync_psycopg_connector import wrap_exceptions
+from psycopg.abc import AdaptContext
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool
 
+from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import SyncDialler
+from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
 from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.kinds import ConnectorKind
+
+T = TypeVar("T")
 
 
 class SyncPsycopgDialler(SyncDialler):
@@ -29,7 +39,9 @@ class SyncPsycopgDialler(SyncDialler):
         connection_class: Any = (
             self.blueprint.pool.callback("connection_class", asynchronous=False) or psycopg.Connection
         )
-        connection: psycopg.Connection[Any] = connection_class.connect(conninfo, autocommit=True)
+        connection: psycopg.Connection[Any] = connection_class.connect(
+            conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
+        )
         return connection
 
     def ping(self, connection: psycopg.Connection[Any]) -> None:
@@ -48,8 +60,9 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
 
     def __init__(self, blueprint: Blueprint) -> None:
         SyncLifecycle.__init__(self, blueprint)
+        self._json = Json(blueprint)
         procrastinate.SyncPsycopgConnector.__init__(
-            self, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads
+            self, json_dumps=self._json.dumps, json_loads=self._json.loads
         )
 
     @property
@@ -64,3 +77,58 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
     def face(self, core: SyncPool) -> ConnectionPool[Any]:
         """Return the pool as it is: it is psycopg's already."""
         return core
+
+    def execute_query(self, query: LiteralString, **arguments: Any) -> None:
+        """Execute a query."""
+        self._execute(query, arguments, lambda _: None)
+
+    def execute_query_one(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row."""
+        row = self._execute(query, arguments, lambda cursor: cursor.fetchone())
+        if row is None:
+            raise NoResult
+        return row
+
+    def execute_query_all(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows."""
+        return self._execute(query, arguments, lambda cursor: cursor.fetchall())
+
+    @sent_again
+    @wrap_exceptions()
+    def _execute(
+        self, query: LiteralString, arguments: dict[str, Any], result: Callable[[psycopg.Cursor[DictRow]], T]
+    ) -> T:
+        with (
+            self.pool.connection() as connection,  # which commits, and sends nothing in autocommit mode
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            self._json.adapt(cursor)
+            with farewell_told_apart(connection.info):
+                cursor.execute(query, adapted(arguments, Jsonb))
+            return result(cursor)
+
+
+class Json:
+    """How psycopg writes and reads JSON for a connector.
+
+    Parameters
+    ----------
+    blueprint
+        What the connector is built from.
+    """
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.dumps = blueprint.json_dumps
+        self.loads = None if blueprint.json_loads is None else _from_text(blueprint.json_loads)
+
+    def adapt(self, context: AdaptContext) -> None:
+        """Let a cursor, or another of psycopg's objects, do as is said."""
+        if self.dumps is not None:
+            set_json_dumps(self.dumps, context)
+        if self.loads is not None:
+            set_json_loads(self.loads, context)
+
+
+def _from_text(loads: Callable[[str], Any]) -> Callable[[str | bytes], Any]:
+    """Give `loads` text, as the other drivers do; psycopg has bytes."""
+    return lambda data: loads(data if isinstance(data, str) else data.decode())

@@ -80,3 +80,16 @@ def test_opening_asks_nothing(kind, through_proxy, proxy):
     sync.open()
     sync.close()
     assert proxy.round_trips == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_connection_that_was_idle_for_long_is_asked_for_real(kind, through_proxy, proxy):
+    sync = connector(kind, through_proxy, min_size=1, check_after=0.0).get_sync_connector()
+    sync.open()
+    for _ in range(WARM):
+        sync.execute_query("SELECT 1")
+    before = proxy.round_trips
+    for _ in range(10):
+        sync.execute_query("SELECT 1")
+    assert proxy.round_trips - before == 2 * 10
+    sync.close()

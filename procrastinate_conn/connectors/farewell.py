@@ -1,0 +1,106 @@
+"""The server's farewell that crosses with a query: the one failure after which the query may be sent again.
+
+Whether a connection lives is told from its socket, so a session may be ended just when its connection is
+handed out. The query then goes to a server process that says goodbye without reading it. That process says
+so only at points where a statement is not complete, and a statement that is not complete leaves nothing
+behind. Any other loss of a connection may come after the query had its effect, and is reported.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import ParamSpec, Protocol, TypeVar
+
+from procrastinate.exceptions import ConnectorException
+from psycopg import errors
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AT_ONCE = 0.05
+"""Seconds within which a farewell has crossed with the query. One that comes later has ended a statement that
+was running: nothing of it is left either, but whoever ended it may not want it back."""
+
+TEXTS = (
+    "terminating connection due to administrator command",
+    "terminating connection due to idle-session timeout",
+)
+"""Where a driver shows only libpq's text, and where the server speaks English; otherwise it is reported."""
+
+REPEATS = 5
+
+
+class NotBegun(ConnectorException):
+    """The server ended the session before it began with the query."""
+
+
+class ConnectionInfo(Protocol):
+    """What psycopg and psycopg2 tell of a connection."""
+
+    @property
+    def error_message(self) -> str | None:
+        """What libpq said last, including what the server said before it hung up."""
+
+
+@contextmanager
+def farewell_told_apart(info: ConnectionInfo) -> Iterator[None]:
+    """Send a query in here, and nothing else.
+
+    Parameters
+    ----------
+    info
+        Of the connection.
+
+    Raises
+    ------
+    NotBegun
+        The server did not begin with the query; its cause is the driver's error.
+    """
+    sent = monotonic()
+    try:
+        yield
+    except Exception as error:
+        if monotonic() - sent < AT_ONCE and _is_farewell(error, info):
+            raise NotBegun("the server ended the session before it began with the query") from error
+        raise
+
+
+def _is_farewell(error: Exception, info: ConnectionInfo) -> bool:
+    """Tell whether the server itself, and not a pooler, says goodbye, and not from within a function."""
+    if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
+        return error.diag.source_function == "ProcessInterrupts" and error.diag.context is None
+    said = info.error_message or ""
+    return any(text in said for text in TEXTS) and "CONTEXT:" not in said
+
+
+def sent_again(call: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a method that sends a query: call it again where the server did not begin with the query."""
+
+    @functools.wraps(call)
+    def calls(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(REPEATS):
+            try:
+                return call(*args, **kwargs)
+            except NotBegun:
+                continue
+        return call(*args, **kwargs)
+
+    return calls
+
+
+def sent_again_async(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Decorate an asynchronous method likewise."""
+
+    @functools.wraps(call)
+    async def calls(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(REPEATS):
+            try:
+                return await call(*args, **kwargs)
+            except NotBegun:
+                continue
+        return await call(*args, **kwargs)
+
+    return calls
