@@ -41,8 +41,10 @@ def run(folder: Path, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("deferrer", list(ConnectorKind))
-@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize(
+    ("worker", "deferrer"),
+    [*((WORKERS[0], deferrer) for deferrer in ConnectorKind), *((worker, worker) for worker in WORKERS[1:])],
+)
 def test_what_one_process_defers_the_other_works(
     folder: Path, worker: ConnectorKind, deferrer: ConnectorKind
 ) -> None:
