@@ -97,6 +97,15 @@ class SyncPool(ConnectionPool[Any]):
         """Run a task later, as psycopg_pool asks, but a reconnection soon."""
         super().schedule_task(task, _soon(delay) if isinstance(task, pool.AddConnection) else delay)
 
+    def reconnect_failed(self) -> None:
+        """Begin anew to connect: psycopg_pool has given up, and forgets the callers who wait."""
+        super().reconnect_failed()
+        self.check()  # which lets the pool grow
+
+    def check_connection(self, conn: Any) -> None:  # type: ignore[override]  # a static method of psycopg's
+        """Ask a connection for real whether it is alive; `check` does so with those that are idle."""
+        self.dialler.ping(conn)
+
     def _examine(self, connection: Any) -> None:
         if not self.dialler.vouches_for(connection):
             self.dialler.ping(connection)
@@ -180,6 +189,15 @@ class AsyncPool(AsyncConnectionPool[Any]):
         await super().schedule_task(
             task, _soon(delay) if isinstance(task, pool_async.AddConnection) else delay
         )
+
+    async def reconnect_failed(self) -> None:
+        """Begin anew to connect: psycopg_pool has given up, and forgets the callers who wait."""
+        await super().reconnect_failed()
+        await self.check()  # which lets the pool grow
+
+    async def check_connection(self, conn: Any) -> None:  # type: ignore[override]  # as above
+        """Ask a connection for real whether it is alive; `check` does so with those that are idle."""
+        await self.dialler.ping(conn)
 
     async def _examine(self, connection: Any) -> None:
         if not self.dialler.vouches_for(connection):
