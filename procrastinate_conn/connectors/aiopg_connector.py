@@ -114,15 +114,12 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         channels = list(channels)
         theirs = super().listen_notify
         dialler = self.dialler()
-        configure = self.blueprint.pool.callback("configure", asynchronous=True)
 
         async def session(listening: Callable[[], None]) -> None:
             if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
                 await theirs(on_notification, channels)
                 return
             async with await dialler.connect() as connection, connection.cursor() as cursor:
-                if configure is not None:
-                    await configure(connection)
                 for channel in channels:
                     await cursor.execute(
                         SQL(sql.queries["listen_queue"]).format(channel_name=Identifier(channel))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NoReturn
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
 from procrastinate_conn import drivers, libpq
@@ -130,11 +131,19 @@ class SyncDialler(Dialler, ABC):
     """What the synchronous drivers have in common."""
 
     def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
-        """Return a new connection; psycopg_pool passes an empty connection string."""
+        """Return a new connection, configured; psycopg_pool passes an empty connection string."""
+        configure = self.blueprint.pool.callback("configure", asynchronous=False)
         with self._attempt():
             conninfo = self._conninfo(connect_timeout)
             with libpq.undisturbed(conninfo, self.blueprint.spec.session):
                 connection = self.dial(conninfo)
+            if configure is not None:
+                try:
+                    configure(connection)
+                    _require_idle(connection)
+                except BaseException:
+                    connection.close()
+                    raise
         self.idles(connection)
         return connection
 
@@ -151,7 +160,8 @@ class AsyncDialler(Dialler, ABC):
     """What the asynchronous drivers have in common."""
 
     async def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
-        """Return a new connection; psycopg_pool passes an empty connection string."""
+        """Return a new connection, configured; psycopg_pool passes an empty connection string."""
+        configure: Any = self.blueprint.pool.callback("configure", asynchronous=True)
         with self._attempt():
             if self.blueprint.password is None:
                 conninfo = self._conninfo(connect_timeout)
@@ -159,6 +169,13 @@ class AsyncDialler(Dialler, ABC):
                 conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
             with libpq.undisturbed(conninfo, self.blueprint.spec.session):
                 connection = await self.dial(conninfo)
+            if configure is not None:
+                try:
+                    await configure(connection)
+                    _require_idle(connection)
+                except BaseException:
+                    await connection.close()
+                    raise
         self.idles(connection)
         return connection
 
@@ -169,3 +186,9 @@ class AsyncDialler(Dialler, ABC):
     @abstractmethod
     async def ping(self, connection: Any) -> None:
         """Make a round trip, and raise the driver's error where there is no answer."""
+
+
+def _require_idle(connection: Any) -> None:
+    status = TransactionStatus(connection.pgconn.transaction_status)
+    if status != TransactionStatus.IDLE:
+        raise psycopg.ProgrammingError(f"configure left the connection in status {status.name}")

@@ -19,7 +19,7 @@ from psycopg_pool import (
     pool_async,
 )
 
-from procrastinate_conn.connectors.dialing import AsyncDialler, SyncDialler
+from procrastinate_conn.connectors.dialing import AsyncDialler, Dialler, SyncDialler
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +47,7 @@ class SyncPool(ConnectionPool[Any]):
         self.dialler = dialler
         self.check_too = options.callback("check", asynchronous=False)
         self.discarded = 0
-        connection_class: Any = dialler
-        arguments = options.arguments(asynchronous=False)
-        super().__init__(connection_class=connection_class, kwargs={}, open=False, **arguments)
+        super().__init__(**_arguments(dialler, asynchronous=False))
 
     def opened(self) -> Self:
         """Open and fill the pool, and return it.
@@ -138,9 +136,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         self.dialler = dialler
         self.check_too = options.callback("check", asynchronous=True)
         self.discarded = 0
-        connection_class: Any = dialler
-        arguments = options.arguments(asynchronous=True)
-        super().__init__(connection_class=connection_class, kwargs={}, open=False, **arguments)
+        super().__init__(**_arguments(dialler, asynchronous=True))
 
     async def opened(self) -> Self:
         """Open and fill the pool, and return it.
@@ -228,6 +224,13 @@ def sync_pool(dialler: SyncDialler) -> SyncPool:
 def async_pool(dialler: AsyncDialler) -> AsyncPool:
     """Return the pool that the dialler's options ask for, not open yet."""
     return AsyncNullPool(dialler) if dialler.blueprint.pool.null else AsyncPool(dialler)
+
+
+def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
+    """Return what to pass to psycopg_pool: the options, save those that the dialler sees to."""
+    arguments = dialler.blueprint.pool.arguments(asynchronous=asynchronous)
+    arguments.pop("configure", None)
+    return {**arguments, "connection_class": dialler, "kwargs": {}, "open": False}
 
 
 def _pause(attempt: int, max_size: int) -> float:

@@ -43,8 +43,8 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
         return self.held
 
     def dialler(self) -> Psycopg2Dialler:
-        """Return what dials connections, in autocommit mode for procrastinate's single statements."""
-        return Psycopg2Dialler(self.blueprint, autocommit=True, cursor_factory=RealDictCursor)
+        """Return what dials connections."""
+        return Psycopg2Dialler(self.blueprint, cursor_factory=RealDictCursor)
 
     def face(self, core: SyncPool) -> AbstractConnectionPool:
         """Return a `psycopg2.pool.ThreadedConnectionPool`."""

@@ -39,8 +39,6 @@ class Psycopg2Dialler(SyncDialler):
     ----------
     blueprint
         Where to connect, and as whom.
-    autocommit
-        Whether the connections are in autocommit mode.
     connection_class
         Their class.
     cursor_factory
@@ -52,31 +50,26 @@ class Psycopg2Dialler(SyncDialler):
     def __init__(
         self,
         blueprint: Blueprint,
-        *,
-        autocommit: bool,
         connection_class: type[Psycopg2Connection] = Psycopg2Connection,
         cursor_factory: type[cursor] | None = None,
     ) -> None:
         super().__init__(blueprint)
-        self.autocommit = autocommit
         self.connection_class = connection_class
         self.cursor_factory = cursor_factory
 
     def dial(self, conninfo: str) -> Psycopg2Connection:
-        """Return a connection that reads JSON as the blueprint says."""
+        """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
         dialled = psycopg2.connect(
             conninfo, connection_factory=self.connection_class, cursor_factory=self.cursor_factory
         )
-        dialled.autocommit = self.autocommit
+        dialled.autocommit = True
         read_json_with(self.blueprint.json_loads, dialled)
         return dialled
 
     def ping(self, connection: Psycopg2Connection) -> None:
-        """Make a round trip, without BEGIN and ROLLBACK around it."""
-        connection.autocommit = True
+        """Make a round trip."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        connection.autocommit = self.autocommit
 
 
 def read_json_with(loads: Callable[[str], Any] | None, connection: connection) -> None:

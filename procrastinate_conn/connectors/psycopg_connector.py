@@ -128,15 +128,12 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         channels = list(channels)
         theirs = super().listen_notify
         dialler = self.dialler()
-        configure = self.blueprint.pool.callback("configure", asynchronous=True)
 
         async def session(listening: Callable[[], None]) -> None:
             if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
                 await theirs(on_notification, channels)
                 return
             async with await dialler.connect() as connection:
-                if configure is not None:
-                    await configure(connection)
                 for channel in channels:
                     query = SQL(sql.queries["listen_queue"]).format(channel_name=Identifier(channel))
                     await connection.execute(query)

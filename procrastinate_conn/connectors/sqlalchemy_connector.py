@@ -51,7 +51,7 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
 
     def dialler(self) -> Psycopg2Dialler:
         """Return what dials connections."""
-        return Psycopg2Dialler(self.blueprint, autocommit=False, connection_class=LentConnection)
+        return Psycopg2Dialler(self.blueprint, connection_class=LentConnection)
 
     def face(self, core: SyncPool) -> sqlalchemy.Engine:
         """Return an engine."""

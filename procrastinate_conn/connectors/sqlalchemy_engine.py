@@ -23,7 +23,8 @@ class LentConnection(Psycopg2Connection):
             super().close()
             return
         if not self.closed:
-            self.autocommit = False
+            self.rollback()
+            self.autocommit = True
         lender.putconn(self)
 
 
@@ -42,6 +43,7 @@ def engine_on(core: SyncPool) -> sqlalchemy.Engine:
         with pool_errors():
             connection: LentConnection = core.getconn()
         connection.lender = core
+        connection.autocommit = False
         return connection
 
     # Each checkout is a new connection to SQLAlchemy, for which it would look up hstore in the catalogue.
