@@ -62,6 +62,7 @@ class ConnectorSettings(BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        defer_build=True,  # make_connector needs no instance, and no validator for one
     )
 
     connector: ConnectorKind = Field(
@@ -187,7 +188,7 @@ def make_connector(
         "defaults": defaults,
     }
     if settings is None:
-        return ConnectorSettings(_env_file=env_file, _secrets_dir=secrets_dir, **arguments).make_connector()
+        return _build(_configure(read_places(arguments, env_file, secrets_dir)))
     return _build(_configure([read_call(arguments), *settings.configuration.places]))
 
 
