@@ -217,6 +217,7 @@ class EmbeddedPostgres:
             pgserver.POSTGRES_VERSIONS[self.version],
             user=user,
             cwd=self.directory,
+            start_new_session=True,  # a terminal's Ctrl-C is for the caller, who then removes the server
         )
 
 

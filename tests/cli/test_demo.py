@@ -98,7 +98,9 @@ def test_a_signal_ends_the_demo_and_leaves_nothing(
 
     assert demo.returncode == INTERRUPTED, stderr
     assert stdout == ""
+    assert stderr.endswith("Interrupted. The server is stopped and removed.\n")
     assert "Traceback" not in stderr
+    assert "Failed postgres command" not in stderr
     assert sandbox.left_behind() == []
 
 
