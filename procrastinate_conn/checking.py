@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connection as connection_rules
 from procrastinate_conn.rules import connector as connector_rules
 from procrastinate_conn.rules import pool as pool_rules
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_places
@@ -122,11 +123,19 @@ def judged(target: Target, configuration: Configuration) -> Checked:
     """
     from procrastinate_conn.judging import judge
 
-    found = [*configuration.problems, *judge(configuration)]
+    found = list(_without_echoes([*configuration.problems, *judge(configuration)]))
     if any(p.setting == "connector" and p.code != connector_rules.MISSING_DRIVER.code for p in found):
         rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
         return Checked(_name(target), None, in_order(rest))
     return Checked(_name(target), configuration.settings.kind, in_order(found))
+
+
+def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Leave out that a password is not encoded, where libpq refuses what it took for a host or port."""
+    refused = {p.origin for p in problems if p.setting in ("connection.host", "connection.port")}
+    for problem in problems:
+        if problem.code != connection_rules.UNENCODED_PASSWORD.code or problem.origin not in refused:
+            yield problem
 
 
 _DEPEND_ON_THE_CONNECTOR = {

@@ -23,10 +23,10 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     Parameters
     ----------
     configuration
-        Nothing is said of one that libpq refuses anyway.
+        Nothing is said of one that libpq refuses anyway, or takes a part of the password for the host of.
     """
     spec = configuration.spec
-    if spec is None or spec.gssencmode == "require":
+    if spec is None or configuration.connection.veiled or spec.gssencmode == "require":
         return
     remote = remote_hosts(spec)
     if not remote:

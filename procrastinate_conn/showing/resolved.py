@@ -68,8 +68,9 @@ def connection(configuration: Configuration, *, everything: bool) -> dict[str, R
     winners = configuration.connection.winners
     values = spec.parameters if spec else {k: str(v.value) for k, v in winners.items()}
     origins = spec.origins if spec else {k: v.origin for k, v in winners.items()}
+    masked = _masked(configuration)
     rows = {
-        keyword: _keyword(keyword, values[keyword], origins[keyword], stated.get(keyword, ()))
+        keyword: _keyword(values[keyword], origins[keyword], stated.get(keyword, ()), mask=keyword in masked)
         for keyword in libpq.keywords()
         if keyword in values
         and (everything or keyword in WHERE_TO or origins[keyword].source != "libpq-default")
@@ -124,14 +125,20 @@ def others(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
     return rows
 
 
-def _keyword(keyword: str, value: str, origin: Origin, stated: Sequence[Located]) -> Row:
+def _keyword(value: str, origin: Origin, stated: Sequence[Located], *, mask: bool) -> Row:
     beaten = stated[1:] if stated and stated[0].origin == origin else stated
-    mask = is_secret(keyword)
-    return Row(
-        MASK if mask else value,
-        origin,
-        [Row(MASK if mask else located.value, located.origin) for located in beaten],
-    )
+    overrides = [Row(MASK if mask else located.value, located.origin) for located in beaten]
+    return Row(MASK if mask else value, origin, overrides)
+
+
+def _masked(configuration: Configuration) -> set[str]:
+    """Return the keywords that are not shown: secrets, and what may be a piece of one.
+
+    A port that is refused may be the password of a URI that lacks its host.
+    """
+    secrets = {keyword for keyword in libpq.keywords() if is_secret(keyword)}
+    refused = {"port"} if any(p.setting == "connection.port" for p in configuration.problems) else set()
+    return secrets | configuration.connection.veiled | refused
 
 
 def _password(configuration: Configuration, spec: ConnectionSpec | None) -> Row | None:

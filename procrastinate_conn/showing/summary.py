@@ -17,9 +17,9 @@ _TLS = {
 
 
 def summary(configuration: Configuration) -> str:
-    """Return a sentence without its full stop; an empty one where libpq refuses the configuration."""
+    """Return a sentence without its full stop; an empty one where it cannot be told."""
     spec, kind = configuration.spec, configuration.settings.kind
-    if spec is None:
+    if spec is None or configuration.connection.veiled:
         return ""
     does = "async, runs workers" if FACTS[kind].asynchronous else "sync, defers only"
     where = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"

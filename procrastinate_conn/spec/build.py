@@ -59,7 +59,9 @@ def judge_password_file(spec: ConnectionSpec) -> list[Problem]:
     """Say why libpq ignores the password file that it would read, if it does."""
     if spec.passfile is None or spec.password is not None:
         return []
-    return list(password_file.judge(Path(spec.passfile), spec.origins.get("passfile")))
+    origin = spec.origins.get("passfile")
+    named = origin if origin is not None and origin.source != "libpq-default" else None
+    return list(password_file.judge(Path(spec.passfile), named))
 
 
 def _origin(located: Located | None) -> Origin:

@@ -172,10 +172,9 @@ def _refused_value(keyword: str, located: Located, reason: str, libpq_name: str)
         return _problem(
             keyword, located, libpq_name, _without_value(reason), "see libpq's documentation of it"
         )
-    if value in choices:
-        return _problem(
-            keyword, located, libpq_name, _without_value(reason), f"libpq was built without {value}"
-        )
+    if value in choices:  # refused for what libpq lacks, or beside another keyword's default
+        hint = f"libpq was built without {value}" if "compiled" in reason else "change one of the two"
+        return _problem(keyword, located, libpq_name, reason, hint)
     near = get_close_matches(value.lower(), choices, n=1)
     hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(choices)}"
     return _problem(

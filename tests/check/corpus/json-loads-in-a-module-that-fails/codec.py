@@ -1,0 +1,2 @@
+print("hunter2")
+raise ValueError("postgresql://app:hunter2@localhost")

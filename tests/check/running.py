@@ -1,0 +1,79 @@
+"""The command ``procrastinate-conn`` in a folder of its own, with an environment that says nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from procrastinate_conn.cli import app
+
+COMMAND = (sys.executable, "-m", "procrastinate_conn")
+SECRET = "hunter2"
+"""What every secret in the corpus contains, and no output may."""
+
+HIDING = """
+import sys
+sys.modules.update(dict.fromkeys({hidden!r}))
+from procrastinate_conn.cli import main
+main()
+"""
+
+
+def run(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    hidden: Iterable[str] = (),
+    script: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder, or a script in its place.
+
+    The modules in `hidden` are as if they were not installed.
+    """
+    if hidden:
+        script = HIDING.format(hidden=list(hidden))
+    command = [sys.executable, "-c", script] if script else [*COMMAND]
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=folder,
+        env=clean_environment(folder) | dict(environment or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def run_all(commands: list[list[str]]) -> None:
+    """Run several commands in one process, which is faster than one process for each."""
+    for command in commands:
+        try:
+            app(command)
+        except SystemExit:
+            print("<end>")
+
+
+def clean_environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which libpq finds nothing that does not lie in the folder."""
+    kept = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")
+    inherited = {name: os.environ[name] for name in kept if name in os.environ}
+    imported = os.pathsep.join(path for path in sys.path if path)
+    return inherited | {
+        "PYTHONPATH": imported,
+        "HOME": str(folder / "home"),
+        "PGSYSCONFDIR": str(folder / "home"),
+    }
+
+
+def lay_out(source: Path, folder: Path, modes: Mapping[str, str]) -> Path:
+    """Copy a case's files into a folder; what is not in `modes` is for its owner alone."""
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(int(modes.get(file.relative_to(folder).as_posix(), "0600"), 8))
+    return folder
