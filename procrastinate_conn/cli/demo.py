@@ -36,7 +36,7 @@ def demo(
         reason = str(error).splitlines()[0]
         typer.echo(f"The demo needs every driver: {reason}. Install procrastinate-conn[all].", err=True)
         raise typer.Exit(CANNOT_START) from None
-    from procrastinate_conn.demo.run import run  # noqa: PLC0415 - the other commands need none of this
+    from procrastinate_conn.demo.run import run  # the other commands need none of this
 
     try:
         lost = run(jobs)
