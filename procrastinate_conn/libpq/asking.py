@@ -78,12 +78,20 @@ def refuses_keepalives(parameters: Mapping[str, str]) -> str | None:
     Parameters
     ----------
     parameters
-        Any of `keepalives` and `keepalives_...`.
+        Any of ``keepalives_...``.
     """
-    refused = {"tcp_user_timeout": "-", "hostaddr": "127.0.0.1", "port": "", "password": "-"}
-    _, message = _start({**parameters, **refused})
-    _, set_well = _start(refused)
-    return None if message == set_well else message
+    message = _after_keepalives(parameters)
+    return None if message == _after_good_keepalives() else message
+
+
+@cache
+def _after_good_keepalives() -> str:
+    return _after_keepalives({})
+
+
+def _after_keepalives(parameters: Mapping[str, str]) -> str:
+    refused = {"tcp_user_timeout": "-", "hostaddr": "255.255.255.255", "port": "", "password": "-"}
+    return _start({**parameters, **refused})[1]
 
 
 @cache

@@ -98,23 +98,17 @@ def _nearest_dsn(places: Sequence[Place]) -> tuple[Place | None, Layer, list[Pro
     return None, {}, []
 
 
-def _libpq_variables(places: Sequence[Place]) -> list[Layer]:
+def _libpq_variables(places: Sequence[Place]) -> Sequence[Layer]:
     """Return the keywords that libpq's variables state, place by place."""
-    variables = {k.variable: k.name for k in libpq.keywords().values() if k.variable is not None}
-    if not any("PGSSLMODE" in place.variables for place in places):
-        variables["PGREQUIRESSL"] = "sslmode"  # deprecated, but libpq still reads it
-    return [
-        {
-            variables[name]: _required_ssl(located) if name == "PGREQUIRESSL" else located
-            for name, located in place.variables.items()
-            if name in variables and (name != "PGREQUIRESSL" or str(located.value).startswith("1"))
-        }
-        for place in places
-    ]
-
-
-def _required_ssl(located: Located) -> Located:
-    return replace(located, value="require")
+    keywords = {k.variable: k.name for k in libpq.keywords().values() if k.variable is not None}
+    layers = [{keywords[n]: v for n, v in place.variables.items() if n in keywords} for place in places]
+    # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require where PGSSLMODE is not set.
+    nearest = next((i for i, place in enumerate(places) if "PGREQUIRESSL" in place.variables), None)
+    if nearest is not None and not any("sslmode" in layer for layer in layers):
+        required = places[nearest].variables["PGREQUIRESSL"]
+        if str(required.value).startswith("1"):
+            layers[nearest]["sslmode"] = replace(required, value="require")
+    return layers
 
 
 def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, Located]:

@@ -9,11 +9,12 @@ from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
+from procrastinate_conn.spec import judge
 from procrastinate_conn.spec.connection import ConnectionSpec
 from procrastinate_conn.spec.hosts import hosts
-from procrastinate_conn.spec.judge import judge, text
 
-_REACHED = ("host", "hostaddr", "port")
+_NOT_ASKED = ("host", "hostaddr", "port", "service", "servicefile")
+"""Keywords that say where to connect to, which are judged without libpq, or with nothing else beside them."""
 
 
 def build_spec(
@@ -35,24 +36,28 @@ def build_spec(
     tuple
         The spec, or None where libpq would refuse, and everything that it would refuse.
     """
-    problems = list(judge(stated))
+    if problems := list(judge.judge_texts(stated)):
+        return None, problems
+    problems = list(judge.judge_lists(stated))
+    values = judge.text(stated)
+    tried = [] if problems else hosts(values)
+    over_tcp = not any(host.is_socket for host in tried)
+    asked = {k: located for k, located in stated.items() if k not in _NOT_ASKED}
+    answer = libpq.ask(judge.text(asked), over_tcp=over_tcp)
+    problems += judge.judge_hosts(stated, tried)
+    problems += judge.judge_integer("connect_timeout", stated)
+    if answer.refusal:
+        problems += judge.judge_values(asked, lambda some: libpq.ask(some, over_tcp=over_tcp).refusal)
     if problems:
         return None, problems
-    values = text(stated)
-    over_tcp = not any(host.is_socket for host in hosts(values))
-    asked = {k: v for k, v in values.items() if k not in (*_REACHED, "service", "servicefile")}
-    told = {
-        **values,
-        **libpq.ask(asked, over_tcp=over_tcp).info,
-        **{k: values[k] for k in _REACHED if k in values},
-    }
+    told = {**values, **answer.info}
+    told.update({k: values[k] for k in ("host", "hostaddr", "port") if k in values})
     if not told.get("password") and not told.get("passfile") and (file := password_file.default_file()):
         told["passfile"] = file
     origins = {k: _origin(stated.get(k)) for k, v in told.items() if v}
     ordered = {k: told[k] for k in libpq.keywords() if k in told}
-    return ConnectionSpec.from_parameters(
-        ordered, origins, veiled={k for k in told if k in veiled}, session=session or {}
-    ), []
+    hidden = [k for k in told if k in veiled]
+    return ConnectionSpec.from_parameters(ordered, origins, veiled=hidden, session=session), []
 
 
 def judge_password_file(spec: ConnectionSpec) -> list[Problem]:

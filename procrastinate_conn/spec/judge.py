@@ -11,7 +11,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
-from procrastinate_conn.spec.hosts import Host, hosts
+from procrastinate_conn.spec.hosts import Host
 from procrastinate_conn.spec.keywords import CHOICES, INTEGERS
 
 Stated = Mapping[str, Located]
@@ -20,36 +20,54 @@ Stated = Mapping[str, Located]
 Refusal = Callable[[Mapping[str, str]], str | None]
 """Asks a libpq about values; returns why it refuses them, or None if it does not."""
 
-_JUDGED_APART = ("host", "hostaddr", "port", "service", "servicefile")
-"""The keywords that say where the hosts are, which libpq is not asked about together with the others."""
 
-
-def judge(stated: Stated) -> Iterator[Problem]:
-    """Yield what libpq would refuse of the values that were stated.
+def judge_texts(stated: Stated) -> Iterator[Problem]:
+    """Yield what libpq cannot be told, or no driver passes on.
 
     Parameters
     ----------
     stated
         Keyword to value; the values are text, the keywords are libpq's.
     """
-    if unspeakable := list(_judge_texts(stated)):
-        yield from unspeakable
-        return
-    where = [*_judge_addresses(stated), *_judge_ports(stated)] or list(_judge_lists(stated))
-    yield from where
-    over_tcp = False
-    if not where:
-        tried = hosts(text(stated))
-        over_tcp = not any(host.is_socket for host in tried)
-        yield from _judge_sockets(stated, tried)
-        yield from _judge_tcp(stated, tried)
-    yield from _judge_integer("connect_timeout", stated)
-    judged = {k: v for k, v in stated.items() if k not in _JUDGED_APART}
-    yield from judge_values(judged, lambda values: libpq.ask(values, over_tcp=over_tcp).refusal)
+    for keyword, value in text(stated).items():
+        if reason := libpq.unspeakable(value):
+            yield _refused(keyword, stated, reason, "remove it")
+        elif any("\udc80" <= character <= "\udcff" for character in value):
+            hint = "write the file or the variable in UTF-8"
+            yield _refused(keyword, stated, "it is not UTF-8, and no driver could pass it on", hint)
+
+
+def judge_lists(stated: Stated) -> Iterator[Problem]:
+    """Yield what libpq would refuse of the lists of hosts, addresses and ports."""
+    problems = [*_judge_addresses(stated), *_judge_ports(stated)]
+    yield from problems or _judge_counts(stated)
+
+
+def judge_hosts(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
+    """Yield what libpq would refuse only where it connects through a socket, or only through TCP.
+
+    Parameters
+    ----------
+    stated
+        Keyword to value.
+    tried
+        The hosts.
+    """
+    if any(host.is_socket and _is_too_long(host.socket) for host in tried):
+        hint = "use a shorter directory, or a symbolic link to it"
+        yield _refused("host", stated, "the path of the socket is too long for this system", hint)
+    if not all(host.is_socket for host in tried):
+        yield from _judge_tcp(stated)
+
+
+def judge_integer(keyword: str, stated: Stated) -> Iterator[Problem]:
+    """Yield what is wrong with a number that libpq cannot be asked about."""
+    if keyword in stated and not libpq.is_integer(str(stated[keyword].value)):
+        yield _refused_number(keyword, stated)
 
 
 def judge_values(stated: Stated, refusal: Refusal, libpq_name: str = "libpq") -> Iterator[Problem]:
-    """Let libpq judge all values together and, where it refuses, each by itself and each combination.
+    """Find out what libpq refuses: it is asked about each value by itself, and about combinations.
 
     Parameters
     ----------
@@ -61,8 +79,6 @@ def judge_values(stated: Stated, refusal: Refusal, libpq_name: str = "libpq") ->
         What that libpq is called in a sentence.
     """
     values = text(stated)
-    if refusal(values) is None:
-        return
     guilty = {k: reason for k, v in values.items() if (reason := refusal({k: v}))}
     for keyword, reason in guilty.items():
         yield _refused_value(keyword, stated[keyword], reason, libpq_name)
@@ -74,15 +90,6 @@ def judge_values(stated: Stated, refusal: Refusal, libpq_name: str = "libpq") ->
 def text(stated: Stated) -> dict[str, str]:
     """Return the values without their origins."""
     return {keyword: str(located.value) for keyword, located in stated.items()}
-
-
-def _judge_texts(stated: Stated) -> Iterator[Problem]:
-    for keyword, value in text(stated).items():
-        if reason := libpq.unspeakable(value):
-            yield _refused(keyword, stated, reason, "remove it")
-        elif not value.isprintable() and any("\udc80" <= character <= "\udcff" for character in value):
-            hint = "write the file or the variable in UTF-8"
-            yield _refused(keyword, stated, "it is not UTF-8, and no driver could pass it on", hint)
 
 
 def _judge_addresses(stated: Stated) -> Iterator[Problem]:
@@ -106,7 +113,7 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
             return
 
 
-def _judge_lists(stated: Stated) -> Iterator[Problem]:
+def _judge_counts(stated: Stated) -> Iterator[Problem]:
     """Judge whether there are as many hosts, addresses and ports, as libpq counts them."""
     lists = {k: str(stated[k].value) for k in ("host", "hostaddr", "port") if k in stated}
     if not any("," in value for value in lists.values()) or not libpq.refuses_lists(lists):
@@ -122,13 +129,6 @@ def _judge_lists(stated: Stated) -> Iterator[Problem]:
     )
 
 
-def _judge_sockets(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
-    for host in tried:
-        if host.is_socket and _is_too_long(host.socket):
-            hint = "use a shorter directory, or a symbolic link to it"
-            yield _refused("host", stated, "the path of the socket is too long for this system", hint)
-
-
 def _is_too_long(path: str) -> bool:
     """Ask the system, of a path as long as this one that cannot exist."""
     impossible = libpq.NOWHERE.ljust(len(path.encode()), "-")
@@ -140,22 +140,18 @@ def _is_too_long(path: str) -> bool:
     return False
 
 
-def _judge_tcp(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
-    """Judge what libpq reads only where it connects through TCP."""
-    if all(host.is_socket for host in tried):
+def _judge_tcp(stated: Stated) -> Iterator[Problem]:
+    """Judge what libpq sets on a TCP socket; with keepalives off it sets nothing, and looks at nothing."""
+    yield from judge_integer("keepalives", stated)
+    keepalives = str(stated["keepalives"].value) if "keepalives" in stated else "1"
+    if not libpq.is_integer(keepalives) or not int(keepalives):
         return
-    yield from _judge_integer("tcp_user_timeout", stated)
-    keepalives = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives")}
-    if not keepalives or not libpq.refuses_keepalives(keepalives):
-        return
-    for keyword, value in keepalives.items():
-        if libpq.refuses_keepalives({keyword: value}):
-            yield _refused_number(keyword, stated)
-
-
-def _judge_integer(keyword: str, stated: Stated) -> Iterator[Problem]:
-    if keyword in stated and not libpq.is_integer(str(stated[keyword].value)):
-        yield _refused_number(keyword, stated)
+    yield from judge_integer("tcp_user_timeout", stated)
+    values = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives_")}
+    if values and libpq.refuses_keepalives(values):
+        for keyword, value in values.items():
+            if libpq.refuses_keepalives({keyword: value}):
+                yield _refused_number(keyword, stated)
 
 
 def _refused_number(keyword: str, stated: Stated) -> Problem:

@@ -1,0 +1,66 @@
+"""procrastinate-conn and libpq side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from procrastinate_conn import libpq
+from procrastinate_conn.spec.connection import ConnectionSpec
+from tests.resolution.oracle import Inputs, Verdict, ask_libpq, ask_spec, environment, judged
+
+HOSTILE = {
+    **{keyword.variable: "hostile" for keyword in libpq.keywords().values() if keyword.variable},
+    **dict.fromkeys(["PGSERVICEFILE", "PGSYSCONFDIR", "PGREQUIRESSL"], "1"),
+}
+"""Every variable that libpq reads, with a value that would spoil a connection."""
+
+
+def compare(inputs: Inputs, home: Path) -> None:
+    """Assert that a configuration says what libpq says of the same inputs."""
+    expected = ask_libpq(inputs, home)
+    configuration = ask_spec(inputs, home)
+    if expected.info is None:
+        assert configuration.errors, f"libpq refuses it: {expected.message}"
+        return
+    assert not configuration.errors, "libpq accepts it"
+    spec = configuration.spec
+    assert spec is not None
+    assert without_service(spec.parameters) == expected.info
+    again = connected(spec, {"HOME": "/nowhere"})
+    assert again == Verdict(said(expected.info, again, spec), expected.password)
+    assert connected(spec, {"HOME": "/nowhere", **HOSTILE}) == again
+
+
+def connected(spec: ConnectionSpec, variables: Mapping[str, str]) -> Verdict:
+    """Return what libpq makes of the spec's connection string in another environment."""
+    with environment(variables), libpq.undisturbed(spec.conninfo(), spec.session):
+        return judged(spec.conninfo())
+
+
+def said(expected: Mapping[str, str], again: Verdict, spec: ConnectionSpec) -> dict[str, str]:
+    """Return what is expected, and what an unset keyword means where its variable has to be kept out."""
+    assert again.info is not None, again.message
+    port = (
+        {"port": ",".join(port.strip() for port in expected["port"].split(","))} if "port" in expected else {}
+    )
+    neutral = {
+        keyword: value for keyword, value in again.info.items() if value == neutral_value(keyword, spec)
+    }
+    return {**neutral, **expected, **port}
+
+
+def neutral_value(keyword: str, spec: ConnectionSpec) -> str:
+    if keyword == "application_name":
+        return spec.fallback_application_name or ""
+    if keyword == "max_protocol_version" and spec.min_protocol_version not in (None, "3.0"):
+        return "latest"
+    if keyword == "require_auth" and spec.oauth_issuer is not None:
+        return libpq.neutral(keyword) + ",oauth"
+    return libpq.neutral(keyword)
+
+
+def without_service(parameters: Mapping[str, str]) -> dict[str, str]:
+    return {
+        keyword: value for keyword, value in parameters.items() if keyword not in ("service", "servicefile")
+    }
