@@ -12,10 +12,11 @@ from collections.abc import Callable
 from procrastinate_conn import libpq
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.pool.names import suggestion, vocabulary
+from procrastinate_conn.rules.connection import nearest_keyword
 from procrastinate_conn.sources.variables import PREFIX
 from procrastinate_conn.spec.connection import MASK, is_secret
 
-_VARIABLE = re.compile(r"(?P<name>\s*(?:export\s+)?['\"]?[\w.-]+['\"]?)(?P<equals>\s*=\s*)(?P<value>.*)")
+_VARIABLE = re.compile(r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)")
 _NUMBER = re.compile(r"[+-]?[0-9.]+ ?[a-z]{0,7}|true|false|yes|no|on|off|none|null", re.IGNORECASE)
 _HOSTS = re.compile(r"(?:[\w.-]*|\[[0-9a-fA-F:.%]*\])(?::[0-9]*)?")
 _URI = re.compile(
@@ -43,7 +44,9 @@ def masked_service_line(line: str) -> str:
     if line.startswith("["):
         return line
     keyword, equals, value = line.partition("=")
-    return f"{keyword}={value if _is_harmless(keyword, value) else MASK}" if equals else MASK
+    if not equals or not keyword.isidentifier() or nearest_keyword(keyword) is None:
+        return MASK
+    return f"{keyword}={value if _is_harmless(keyword, value) else MASK}"
 
 
 def masked_value(name: str, value: str) -> str:
@@ -110,8 +113,12 @@ def _masked_pairs(
     shown, position = "", 0
     for found in pair.finditer(text):
         shown += gap(position, found.start())
-        value = found["value"] if is_harmless(found["key"], found["value"]) else MASK
-        shown += text[found.start() : found.start("value")] + value
+        if is_harmless(found["key"], found["value"]):
+            shown += found[0]
+        elif nearest_keyword(found["key"]):
+            shown += text[found.start() : found.start("value")] + MASK
+        else:  # not even a name: a piece of a password that has an equals sign
+            shown += MASK
         position = found.end()
     return (shown + gap(position, len(text))).strip()
 

@@ -29,10 +29,12 @@ def run(
     environment: Mapping[str, str] | None = None,
     hidden: Iterable[str] = (),
     script: str = "",
+    import_first: Iterable[Path] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder, or a script in its place.
 
-    The modules in `hidden` are as if they were not installed.
+    The modules in `hidden` are as if they were not installed; what lies in `import_first` comes
+    before what is installed.
     """
     if hidden:
         script = HIDING.format(hidden=list(hidden))
@@ -40,7 +42,7 @@ def run(
     return subprocess.run(
         [*command, *arguments],
         cwd=folder,
-        env=clean_environment(folder) | dict(environment or {}),
+        env=clean_environment(folder, import_first) | dict(environment or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -58,11 +60,11 @@ def run_all(commands: list[list[str]]) -> None:
             print("<end>")
 
 
-def clean_environment(folder: Path) -> dict[str, str]:
+def clean_environment(folder: Path, import_first: Iterable[Path] = ()) -> dict[str, str]:
     """Return an environment in which libpq finds nothing that does not lie in the folder."""
     kept = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
-    imported = os.pathsep.join(path for path in sys.path if path)
+    imported = os.pathsep.join([*map(str, import_first), *(path for path in sys.path if path)])
     return inherited | {
         "PYTHONPATH": imported,
         "HOME": str(folder / "home"),

@@ -1,0 +1,174 @@
+"""The options of check, its exit status, and several files at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from procrastinate_conn.kinds import ConnectorKind
+from tests.check.running import run
+
+GOOD = "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n"
+WARNING = "PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs\n"
+ERROR = f"{GOOD}PROCRASTINATE_CONN_POOL__MIN_SZIE=3\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in {"good": GOOD, "warning": WARNING, "error": ERROR}.items():
+        (tmp_path / f"{name}.env").write_text(text)
+    return tmp_path
+
+
+def checked(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]:
+    return json.loads(run(folder, "check", "--format", "json", *arguments, environment=environment).stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["good.env"], 0),
+        (["warning.env"], 0),
+        (["error.env"], 1),
+        (["missing.env"], 1),
+        (["good.env", "error.env"], 1),
+        (["good.env", "--strict"], 0),
+        (["warning.env", "--strict"], 1),
+        (["warning.env", "--strict", "--ignore", "PC5"], 0),
+        (["error.env", "--ignore", "PC301"], 0),
+        (["error.env", "--ignore", "pc2,pc3"], 0),
+        (["error.env", "--select", "PC5"], 0),
+        (["error.env", "--select", "PC5", "--select", "PC3"], 1),
+        (["error.env", "--select", "PC3", "--ignore", "PC301"], 0),
+        ([], 0),
+    ],
+    ids=" ".join,
+)
+def test_exit_status_is_1_where_something_selected_is_wrong(
+    arguments: list[str], status: int, folder: Path
+) -> None:
+    done = run(folder, "check", *arguments)
+    assert (done.returncode, done.stderr) == (status, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--connector", "psycopg3"], "did you mean psycopg"),
+        (["--connector", "banana"], "the connectors are psycopg"),
+        (["--select", "PX1"], "no rule's code begins with 'PX1'"),
+        (["--select", "PC999"], "did you mean PC"),
+        (["--ignore", ""], "no rule's code begins with"),
+        (["--format", "xml"], "xml"),
+        (["--bananas"], "--bananas"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_status_2_and_said_on_standard_error(
+    arguments: list[str], told: str, folder: Path
+) -> None:
+    done = run(folder, "check", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in " ".join(done.stderr.replace("│", "").split())
+
+
+def test_each_file_is_a_configuration_of_its_own(folder: Path) -> None:
+    (folder / "warning.env").write_text("PROCRASTINATE_CONN_CONNECTOR=aiopg\n")
+    document = checked(folder, "good.env", "warning.env", "error.env")
+    assert [(c["file"], c["ok"], c["connector"]) for c in document["configurations"]] == [
+        ("good.env", True, "psycopg"),
+        ("warning.env", True, "aiopg"),
+        ("error.env", False, "psycopg"),
+    ]
+    assert document["ok"] is False
+
+
+def test_a_named_file_is_read_in_the_place_of_the_default_one(folder: Path) -> None:
+    (folder / ".env").write_text(ERROR)
+    assert checked(folder, "good.env")["ok"]
+    assert not checked(folder)["ok"]
+
+
+def test_a_fault_of_the_environment_is_in_every_configuration_and_reported_once(folder: Path) -> None:
+    files = ["good.env", "warning.env", "error.env"]
+    document = checked(folder, *files, PGHSOT="localhost")
+    assert all("PC106" in [p["code"] for p in c["problems"]] for c in document["configurations"])
+    for output in ("text", "github"):
+        done = run(folder, "check", "--format", output, *files, environment={"PGHSOT": "localhost"})
+        assert done.stdout.count("libpq does not know PGHSOT") == 1
+
+
+def test_isolated_ignores_the_process_environment(folder: Path) -> None:
+    environment = {
+        "PROCRASTINATE_CONN_CONECTOR": "aiopg",
+        "procrastinate_conn_pool__min_szie": "3",
+        "DATABASE_URL": "mysql://localhost/shop",
+        "PGSSLMODE": "nonsense",
+        "PGHOST": "db1.example.com",
+        "PGSERVICE": "nowhere",
+        "PGPORT": "x",
+    }
+    assert checked(folder, "good.env", **environment)["configurations"][0]["problems"]
+    assert checked(folder, "good.env", "--isolated", **environment)["configurations"][0]["problems"] == []
+
+
+@pytest.mark.parametrize("name", ["aiopg", "AiopgConnector", "AIOPG"])
+def test_connector_takes_the_place_of_the_one_that_the_settings_name(name: str, folder: Path) -> None:
+    (folder / "good.env").write_text(f"{GOOD}PROCRASTINATE_CONN_CONNECTOR=psycopg2\n")
+    [configuration] = checked(folder, "good.env", "--connector", name)["configurations"]
+    assert (configuration["connector"], configuration["problems"]) == (ConnectorKind.AIOPG, [])
+
+
+def test_an_unknown_connector_is_null(folder: Path) -> None:
+    [configuration] = checked(folder, PROCRASTINATE_CONN_CONNECTOR="psycopg3")["configurations"]
+    assert (configuration["file"], configuration["connector"]) == (None, None)
+
+
+def test_what_an_imported_module_prints_is_not_among_the_results(folder: Path) -> None:
+    (folder / "codec.py").write_text("print('loading')\n\n\ndef dumps(value): ...\n")
+    (folder / "good.env").write_text(f"{GOOD}PROCRASTINATE_CONN_JSON_DUMPS=codec:dumps\n")
+    done = run(folder, "check", "good.env", "--format", "json")
+    assert json.loads(done.stdout)["ok"]
+    assert done.stderr == "loading\n"
+
+
+def test_json_and_github_import_neither_rich_nor_procrastinate(folder: Path) -> None:
+    for output in ("text", "json", "github", "sarif"):
+        script = (
+            "import sys\n"
+            "from procrastinate_conn.cli import app\n"
+            "try:\n"
+            f"    app(['check', 'error.env', '--format', {output!r}])\n"
+            "finally:\n"
+            "    print({'rich', 'procrastinate'} & sys.modules.keys(), file=sys.stderr)\n"
+        )
+        assert run(folder, script=script).stderr == "set()\n", output
+
+
+def test_a_hundred_files_are_checked_in_one_run(folder: Path) -> None:
+    names = [f"{number}.env" for number in range(100)]
+    for name in names:
+        (folder / name).write_text(ERROR)
+    done = run(folder, "check", *names)
+    assert done.returncode == 1
+    assert done.stdout.count("did you mean min_size?") == 100
+    assert done.stdout.splitlines()[-1].startswith("100 errors in 100 of 100 configurations;")
+
+
+def test_no_process_is_started_and_no_connection_made(folder: Path) -> None:
+    (folder / "warning.env").write_text(f"{WARNING}PROCRASTINATE_CONN_PASSWORD_COMMAND=touch started\n")
+    script = (
+        "import sys\n"
+        "def deny(event, arguments):\n"
+        "    if event in ('socket.connect', 'socket.bind', 'subprocess.Popen', 'os.system', 'os.exec'):\n"
+        "        raise SystemExit(f'{event} {arguments}')\n"
+        "sys.addaudithook(deny)\n"
+        "from procrastinate_conn.cli import app\n"
+        "app(['check', 'good.env', 'warning.env', 'error.env'])\n"
+    )
+    done = run(folder, script=script)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert not (folder / "started").exists()
