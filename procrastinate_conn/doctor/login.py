@@ -30,16 +30,16 @@ _HINTS = (
         r"too many clients|remaining connection slots|too many connections|no more connections",
         "end sessions that are not needed, make the pools smaller, or raise the limit; see max_connections",
     ),
+    (r"is not accepting connections", "it is a standby with hot_standby = off: connect to the primary"),
     (r"is starting up|in recovery mode|not yet accepting", "wait until the server has started"),
     (r"is shutting down", "the server is being stopped or restarted: wait until it is back"),
     (
         r"does not support SSL",
         "turn TLS on at the server (ssl = on), or lower sslmode where the network is trusted",
     ),
-    (r"certificate has expired", "renew the server's certificate"),
     (
-        r"certificate verify failed|self.signed",
-        "let sslrootcert name the certificate of the authority that signed the server's",
+        r"certificate verify failed",
+        "the server's certificate has expired, or sslrootcert does not name the one of its authority",
     ),
     (
         r"server certificate for .* does not match",

@@ -33,8 +33,8 @@ def examine(patient: Patient) -> Iterator[Result]:
     with patient.connect() as second:
         if any(shares_backend(patient.session, second) for _ in range(ATTEMPTS)):
             patient.pooler = "transaction"
-    mode = {"unknown": "session, as far as can be told", "transaction": "transaction"}[patient.pooler]
-    yield passed("pooler", f"one is between, in {mode} mode", value={"mode": patient.pooler})
+    mode = "transaction mode" if patient.pooler == "transaction" else "session mode, as far as can be told"
+    yield passed("pooler", f"one is between, in {mode}", value={"mode": patient.pooler})
 
 
 def backend(connection: psycopg.Connection[Any]) -> int:

@@ -17,7 +17,8 @@ _OBJECTS = """
         WHERE relnamespace = %(namespace)s::oid AND relname = ANY(%(names)s) AND relkind IN ('r', 'p', 'i')
     UNION ALL
     SELECT 'type', typname, NULL FROM pg_type
-        WHERE typnamespace = %(namespace)s::oid AND typname = ANY(%(names)s) AND typtype IN ('e', 'c')
+        WHERE typnamespace = %(namespace)s::oid AND typname = ANY(%(names)s)
+            AND (typtype = 'e' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
     UNION ALL
     SELECT 'trigger', tgname, NULL FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
         WHERE relnamespace = %(namespace)s::oid AND tgname = ANY(%(names)s)
@@ -43,7 +44,7 @@ def examine(patient: Patient) -> Iterator[Result]:
         for function, body in wanted.bodies.items()
         if present.get(("function", function), body) != body
     }
-    newer = {thing for thing in present if not is_known(thing)}
+    newer = {thing for thing in present if thing[0] == "function" and not is_known(thing)}
     yield _judge(name, missing, different, newer)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from psycopg.sql import Identifier
+
 from procrastinate_conn.doctor.patient import Patient
 from procrastinate_conn.doctor.result import Result, passed, warned
 
@@ -43,7 +45,7 @@ def examine(patient: Patient) -> Iterator[Result]:
     judged = [(timeout, _JUDGES[timeout.name](patient, timeout)) for timeout in timeouts]
     faults = [(timeout, fault) for timeout, fault in judged if fault]
     for timeout, fault in faults:
-        yield warned("timeouts", fault, _hint(timeout), value={timeout.name: timeout.seconds})
+        yield warned("timeouts", fault, _hint(patient, timeout), value={timeout.name: timeout.seconds})
     if not faults:
         shown = ", ".join(f"{timeout.name} {timeout.seconds:g} s" for timeout in timeouts)
         yield passed("timeouts", shown or "none is set", value=value)
@@ -85,11 +87,16 @@ _JUDGES: dict[str, Callable[[Patient, Timeout], str | None]] = {
 }
 
 
-def _hint(timeout: Timeout) -> str:
+def _hint(patient: Patient, timeout: Timeout) -> str:
+    if timeout.source == "client":
+        return "it is set by `options` of the connection: take it out there"
     where = {
-        "client": "it is set by `options` of the connection",
-        "user": "it is set for the role: ALTER ROLE",
-        "database": "it is set for the database: ALTER DATABASE",
-        "database user": "it is set for the role in this database: ALTER ROLE ... IN DATABASE",
-    }.get(timeout.source, f"it is set in the server's {timeout.source}")
-    return f"{where}; 0 turns it off for this role: ALTER ROLE ... SET {timeout.name} = 0"
+        "user": "for the role",
+        "database": "for the database",
+        "database user": "for the role in this database",
+    }.get(timeout.source, f"in the server's {timeout.source}")
+    session = patient.session.info
+    role = Identifier(session.user).as_string()
+    if timeout.source == "database user":  # which beats what is set for the role everywhere
+        role += f" IN DATABASE {Identifier(session.dbname).as_string()}"
+    return f"it is set {where}; ALTER ROLE {role} SET {timeout.name} = 0 turns it off for the role"

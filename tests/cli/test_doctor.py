@@ -1,0 +1,160 @@
+"""``procrastinate-conn doctor`` as its user meets it: output, exit status, time, and no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import time
+
+import pytest
+
+from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
+from tests.cli.sandbox import COMMAND, PATIENCE, Sandbox
+from tests.conftest import apply_schema
+
+SECRET = "marked-secret-4b2d"
+
+
+def test_a_healthy_server_is_in_order_line_by_line(sandbox: Sandbox, server, database):
+    done = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=server.dsn(database), COLUMNS="160")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[:3] == ["  ok  settings   in order", "", f"127.0.0.1:{server.port}"]
+    assert lines[-1] == "In order: psycopg, 14 checks."
+    assert {line[:4].strip() for line in lines[3:-2] if line} == {"ok"}
+    assert {line[6:16].strip() for line in lines[3:-2] if line} >= {"login", "schema", "listen", "budget"}
+    assert "\x1b" not in done.stdout
+
+
+def test_json_says_the_same_to_programs(sandbox: Sandbox, server, database):
+    done = sandbox.run("doctor", "--format", "json", DATABASE_URL=server.dsn(database))
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["ok"], document["connector"]) == (0, True, "psycopg")
+    [host] = document["hosts"]
+    assert (host["host"], host["port"]) == ("127.0.0.1", str(server.port))
+    for check in (*document["checks"], *host["checks"]):
+        assert list(check) == ["name", "status", "message", "hint", "value"]
+        assert check["status"] == "pass"
+
+
+def test_a_warning_fails_only_with_strict(sandbox: Sandbox, server, database):
+    options = f"{server.dsn(database)} options='-c statement_timeout=100'"
+    plain = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=options)
+    strict = sandbox.run("doctor", "--strict", PROCRASTINATE_CONN_DSN=options)
+    assert (plain.returncode, strict.returncode) == (0, 1)
+    assert plain.stdout.splitlines()[-1] == strict.stdout.splitlines()[-1] == "1 warning"
+
+
+def test_a_failure_has_a_hint_below_it_and_status_1(sandbox: Sandbox, server):
+    name = server.create_database()
+    try:
+        done = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=server.dsn(name))
+    finally:
+        server.drop_database(name)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    at = lines.index("FAIL  schema     procrastinate's tables are not there")
+    assert lines[at + 1].strip() == "-> procrastinate schema --apply"
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_no_line_is_wider_than_the_terminal(sandbox: Sandbox, server, database, columns):
+    done = sandbox.run("doctor", "--processes", "100", PROCRASTINATE_CONN_DSN=server.dsn(database),
+                       COLUMNS=columns)  # fmt: skip
+    assert done.returncode == 1
+    assert max(map(len, done.stdout.splitlines())) <= int(columns)
+
+
+def test_settings_that_are_wrong_are_told_and_no_server_is_asked(sandbox: Sandbox):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = sandbox.run("doctor", "--format", "json", PGHOST="127.0.0.1", PGPORT=port,
+                           PROCRASTINATE_CONN_POOL__MIN_SZIE="3")  # fmt: skip
+        listener.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["ok"], document["hosts"]) == (1, False, [])
+    assert [(check["name"], check["status"], check["value"]) for check in document["checks"]] == [
+        ("settings", "fail", "PC301")
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--timeout", "soon"), ("--timeout", "0"), ("--processes", "0"), ("--format", "xml"), ("a", "b")],
+)
+def test_wrong_usage_is_status_2(sandbox: Sandbox, arguments):
+    done = sandbox.run("doctor", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_the_time_limit_is_kept(sandbox: Sandbox):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dsn = f"host=127.0.0.1 port={silent.getsockname()[1]} connect_timeout=0"
+        begun = time.monotonic()
+        done = sandbox.run("doctor", "--timeout", "1.5", PROCRASTINATE_CONN_DSN=dsn)
+        assert time.monotonic() - begun < 30
+    assert done.returncode == 1
+    assert "not finished when the time was up (1.5 s)" in " ".join(done.stdout.split())
+
+
+def test_a_file_is_a_configuration(sandbox: Sandbox, server, database):
+    file = sandbox.folder.parent / "prod.env"
+    file.write_text(f'PROCRASTINATE_CONN_DSN="{server.dsn(database)}"\nPROCRASTINATE_CONN_CONNECTOR=aiopg\n')
+    done = sandbox.run("doctor", "--isolated", "prod.env", PGHOST="nowhere.invalid")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].startswith("In order: aiopg")
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_no_secret_is_shown_whatever_happens(sandbox: Sandbox, output):
+    file = sandbox.folder.parent / "password"
+    file.write_text(SECRET)
+    with EmbeddedPostgres(auth="scram-sha-256") as scram:
+        apply_schema(scram, scram.create_database("jobs"))
+        with scram.connect() as connection:
+            connection.execute(f"CREATE ROLE app LOGIN PASSWORD '{SECRET}'")
+        address = f"postgresql://app@127.0.0.1:{scram.port}"
+        states = [
+            {"PROCRASTINATE_CONN_DSN": f"postgresql://app:{SECRET}@127.0.0.1:{scram.port}/jobs"},
+            {"PROCRASTINATE_CONN_DSN": f"postgresql://postgres:{SECRET}@127.0.0.1:{scram.port}/jobs"},
+            {"PROCRASTINATE_CONN_DSN": f"{address}/jobs", "PGPASSWORD": SECRET},
+            {"PROCRASTINATE_CONN_DSN": f"{address}/nothing?password={SECRET}"},
+            {"PROCRASTINATE_CONN_DSN": f"{address}/jobs", "PROCRASTINATE_CONN_PASSWORD_FILE": str(file)},
+            {
+                "PROCRASTINATE_CONN_DSN": f"{address}/jobs",
+                "PROCRASTINATE_CONN_PASSWORD_COMMAND": f"sh -c 'echo {SECRET}; exit 3'",
+            },
+            {"PROCRASTINATE_CONN_DSN": f"postgresql://app:{SECRET}@127.0.0.1:{free_port()}/jobs"},
+            {"PROCRASTINATE_CONN_DSN": f"postgresql://app:{SECRET}@[::1/jobs"},
+        ]
+        for state in states:
+            done = sandbox.run("doctor", "--format", output, **state)
+            assert done.returncode == 1, state
+            assert done.stderr == ""
+            assert SECRET not in done.stdout, state
+            assert "Traceback" not in done.stdout
+
+
+def test_progress_is_on_standard_error_and_only_on_a_terminal(tmp_path, server, database):
+    terminal, other_end = pty.openpty()
+    variables = {**os.environ, "PROCRASTINATE_CONN_DSN": server.dsn(database), "TERM": "xterm"}
+    done = subprocess.run(
+        [*COMMAND, "doctor"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=other_end,
+        cwd=tmp_path,
+        env=variables,
+        timeout=PATIENCE,
+        check=True,
+    )
+    os.close(other_end)
+    shown = os.read(terminal, 65536).decode()
+    os.close(terminal)
+    assert "127.0.0.1: " in shown
+    assert b"\x1b" not in done.stdout
