@@ -34,7 +34,7 @@ def demo(
             import_module(module)
     except ImportError as error:
         reason = str(error).splitlines()[0]
-        typer.echo(f"The demo needs every driver: {reason}. Install procrastinate-conn[all].", err=True)
+        typer.echo(f"The demo needs every driver: {reason} (pip install 'procrastinate-conn[all]')", err=True)
         raise typer.Exit(CANNOT_START) from None
     from procrastinate_conn.demo.run import run  # the other commands need none of this
 

@@ -125,6 +125,6 @@ def test_a_missing_package_is_one_clear_line(sandbox: Sandbox, module: str) -> N
 
     assert done.returncode == CANNOT_START
     assert done.stderr == (
-        f"The demo needs every driver: No module named {module}. Install procrastinate-conn[all].\n"
+        f"The demo needs every driver: No module named {module} (pip install 'procrastinate-conn[all]')\n"
     )
     assert done.stdout == ""
