@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class ConnectorKind(StrEnum):
@@ -32,8 +32,7 @@ class ConnectorKind(StrEnum):
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class KindFacts:
+class KindFacts(NamedTuple):
     """What is known of a kind of connector before its driver is imported.
 
     Parameters

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from procrastinate_conn.libpq.environment import imposed
 from procrastinate_conn.libpq.strings import conninfo, decode, encode
@@ -14,8 +14,7 @@ NOWHERE = "/dev/null/procrastinate-conn"
 """A socket directory that cannot exist, so that libpq judges parameters without reaching a server."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What libpq makes of a set of parameters.
 
     Parameters

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from procrastinate_conn.kinds import ConnectorKind
 
@@ -15,8 +14,7 @@ PSYCOPG2, AIOPG, SQLALCHEMY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """How an option is honoured on one kind.
 
     Parameters

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located
@@ -19,8 +20,7 @@ Layer = Mapping[str, Located]
 """What one row of the precedence states: keyword to value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(NamedTuple):
     """What was stated for the connection, and who won.
 
     Parameters
