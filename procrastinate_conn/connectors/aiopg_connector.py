@@ -24,7 +24,7 @@ from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
-from procrastinate_conn.connectors.listening import keep_listening
+from procrastinate_conn.connectors.listening import heed_cancellation, keep_listening
 from procrastinate_conn.connectors.pools import AsyncPool
 from procrastinate_conn.connectors.psycopg2_connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2_dialing import pool_errors
@@ -115,7 +115,7 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         theirs = super().listen_notify
         dialler = self.dialler()
 
-        async def session(listening: Callable[[], None]) -> None:
+        async def session(listening: Callable[[], Awaitable[None]]) -> None:
             if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
                 await theirs(on_notification, channels)
                 return
@@ -124,7 +124,7 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
                     await cursor.execute(
                         SQL(sql.queries["listen_queue"]).format(channel_name=Identifier(channel))
                     )
-                listening()
+                await listening()
                 while True:
                     try:
                         async with asyncio.timeout(connector.LISTEN_TIMEOUT):
@@ -133,8 +133,10 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
                         await cursor.execute("SELECT 1", timeout=connector.LISTEN_TIMEOUT)
                     else:
                         await on_notification(channel=notification.channel, payload=notification.payload)
+                    heed_cancellation()
 
-        await keep_listening(session, (psycopg2.Error, psycopg.Error, ConnectorException, TimeoutError))
+        failures = (psycopg2.Error, psycopg.Error, ConnectorException, TimeoutError)
+        await keep_listening(session, failures, on_notification, channels)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
-from procrastinate_conn.connectors.listening import keep_listening
+from procrastinate_conn.connectors.listening import heed_cancellation, keep_listening
 from procrastinate_conn.connectors.pools import AsyncPool
 from procrastinate_conn.connectors.sync_psycopg_connector import Json, SyncPsycopgConnector
 from procrastinate_conn.kinds import ConnectorKind
@@ -129,7 +129,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         theirs = super().listen_notify
         dialler = self.dialler()
 
-        async def session(listening: Callable[[], None]) -> None:
+        async def session(listening: Callable[[], Awaitable[None]]) -> None:
             if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
                 await theirs(on_notification, channels)
                 return
@@ -137,14 +137,17 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
                 for channel in channels:
                     query = SQL(sql.queries["listen_queue"]).format(channel_name=Identifier(channel))
                     await connection.execute(query)
-                listening()
+                await listening()
                 while True:
                     async with aclosing(connection.notifies(timeout=connector.LISTEN_TIMEOUT)) as notifies:
                         async for notification in notifies:
                             await on_notification(channel=notification.channel, payload=notification.payload)
-                    await asyncio.wait_for(connection.execute("SELECT 1"), connector.LISTEN_TIMEOUT)
+                    async with asyncio.timeout(connector.LISTEN_TIMEOUT):
+                        await connection.execute("SELECT 1")
+                    heed_cancellation()
 
-        await keep_listening(session, (psycopg.Error, ConnectorException, TimeoutError))
+        failures = (psycopg.Error, ConnectorException, TimeoutError)
+        await keep_listening(session, failures, on_notification, channels)
 
 
 async def _nothing(_: object) -> None:

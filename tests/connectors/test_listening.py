@@ -1,0 +1,137 @@
+"""LISTEN goes on through whatever happens to its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from procrastinate import connector as procrastinate_connector
+
+from tests.servers import ASYNC_KINDS, Observer, app, connector, soon, wait_until
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_worker_that_rarely_polls_is_woken_after_each_loss_of_its_connections(kind, address, observer):
+    jobs = app(connector(kind, {**address, "application_name": "ours"}, min_size=1))
+
+    async def scenario():
+        async with jobs.open_async():
+            worker = asyncio.create_task(
+                jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=600)
+            )
+            for round_ in range(5):
+                await soon(
+                    lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'")
+                )
+                await jobs.tasks["work"].defer_async(argument=round_)
+                await soon(lambda number=round_: len(jobs.worked) == number + 1)
+                observer.terminate()
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert jobs.worked == list(range(5))
+    wait_until(lambda: observer.backends() == 0)
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_job_deferred_while_nobody_listens_is_worked_once_somebody_does(kind, address, observer):
+    jobs = app(connector(kind, {**address, "application_name": "ours"}, min_size=1))
+
+    async def scenario():
+        async with jobs.open_async():
+            worker = asyncio.create_task(
+                jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=600)
+            )
+            await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
+            observer.terminate()
+            await jobs.tasks["work"].defer_async(argument="in the gap")
+            await soon(lambda: jobs.worked)
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_listening_outlives_an_outage_and_says_so(kind, own_server, caplog):
+    ours = connector(kind, own_server.parameters("jobs"), min_size=1)
+    heard = []
+
+    async def note(*, channel, payload):
+        heard.append((channel, payload))
+
+    async def scenario():
+        await ours.open_async()
+        listening = asyncio.create_task(ours.listen_notify(note, channels=["one", "two"]))
+        observer = Observer(own_server, "jobs")
+        await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
+        own_server.stop("immediate")
+        await soon(lambda: sum(r.action == "listen_notify_failed" for r in failures(caplog)) >= 2)
+        own_server.start()
+        observer = Observer(own_server, "jobs")
+        await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"), 60)
+        observer.connection.execute("NOTIFY two, 'hello'")
+        await soon(lambda: heard)
+        assert not listening.done()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await ours.close_async()
+
+    asyncio.run(scenario())
+    assert heard == [("two", "hello")]
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_listening_begins_once_the_server_is_there(kind, own_server, caplog):
+    """The pool is open already; what fails is the connection for LISTEN, and that is no reason to end."""
+    ours = connector(kind, own_server.parameters("jobs"), min_size=1)
+
+    async def ignore(**_):
+        pass
+
+    async def scenario():
+        await ours.open_async()
+        own_server.stop()
+        listening = asyncio.create_task(ours.listen_notify(ignore, channels=["one"]))
+        await soon(lambda: failures(caplog))
+        assert not listening.done()
+        listening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await listening
+        await ours.close_async()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_the_connection_for_listen_is_asked_now_and_then(kind, address, observer, monkeypatch):
+    monkeypatch.setattr(procrastinate_connector, "LISTEN_TIMEOUT", 0.05)
+    ours = connector(kind, address, min_size=1)
+    heard = []
+
+    async def note(*, channel, payload):
+        heard.append(payload)
+
+    async def scenario():
+        await ours.open_async()
+        listening = asyncio.create_task(ours.listen_notify(note, channels=["one"]))
+        await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT 1'"))
+        for number in range(20):
+            observer.connection.execute(f"NOTIFY one, '{number}'")
+            await asyncio.sleep(0.01)
+        await soon(lambda: len(heard) == 20)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await ours.close_async()
+
+    asyncio.run(scenario())
+    assert heard == [str(number) for number in range(20)]
+
+
+def failures(caplog):
+    """Return the log records that say that LISTEN failed, each at level WARNING."""
+    records = [record for record in caplog.records if getattr(record, "action", "") == "listen_notify_failed"]
+    assert all(record.levelno == logging.WARNING for record in records)
+    return records

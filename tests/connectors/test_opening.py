@@ -1,0 +1,251 @@
+"""Opening and closing: with a pool of ours or of the caller's, with a server that is there or not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import aiopg
+import psycopg
+import psycopg2.extras
+import psycopg_pool
+import pytest
+import sqlalchemy
+from procrastinate.exceptions import AppNotOpen, ConnectorException
+from psycopg2.pool import ThreadedConnectionPool
+
+from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.kinds import ConnectorKind
+from tests.servers import ASYNC_KINDS, KINDS, app, connector, wait_until
+
+ELSEWHERE = {"host": "127.0.0.1", "port": "1", "user": "nobody", "dbname": "nowhere", "password": "s3cret"}
+TYPES = {
+    "psycopg": psycopg_pool.AsyncConnectionPool,
+    "aiopg": aiopg.Pool,
+    "sync-psycopg": psycopg_pool.ConnectionPool,
+    "psycopg2": ThreadedConnectionPool,
+    "sqlalchemy-psycopg2": sqlalchemy.Engine,
+}
+
+
+def held(connector):
+    """Return the pool or engine, as procrastinate's connector gives it."""
+    return connector.engine if hasattr(connector, "engine") else connector.pool
+
+
+def callers_pool(kind, server, database):
+    """Return a pool, or an engine, that the application made, and how it closes it."""
+    dsn = server.dsn(database)
+    if kind == "sync-psycopg":
+        pool = psycopg_pool.ConnectionPool(dsn, open=True, min_size=1)
+        return pool, pool.close
+    if kind == "psycopg2":
+        pool = ThreadedConnectionPool(1, 2, dsn, cursor_factory=psycopg2.extras.RealDictCursor)
+        return pool, pool.closeall
+    engine = sqlalchemy.create_engine("postgresql+psycopg2://", connect_args=server.parameters(database))
+    return engine, engine.dispose
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ASYNC_KINDS])
+def test_a_synchronous_pool_of_the_callers_is_used_and_left_open(kind, server, database, observer):
+    jobs = app(connector(kind, ELSEWHERE))
+    pool, close = callers_pool(kind, server, database)
+    with jobs.open(pool):
+        assert held(jobs.connector) is pool
+        jobs.tasks["work"].defer(argument="lent")
+        assert jobs.check_connection()
+    assert observer.jobs() == ["lent"]
+    assert observer.backends() == 1
+    with jobs.open(pool):
+        jobs.tasks["work"].defer(argument="again")
+    assert observer.jobs() == ["lent", "again"]
+    close()
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_an_asynchronous_pool_of_the_callers_is_used_and_left_open(kind, server, database, observer):
+    jobs = app(connector(kind, ELSEWHERE))
+    dsn = server.dsn(database)
+
+    async def scenario():
+        if kind == "psycopg":
+            pool = psycopg_pool.AsyncConnectionPool(dsn, open=False, kwargs={}, min_size=2)
+            await pool.open(wait=True)
+        else:
+            pool = await aiopg.create_pool(dsn, cursor_factory=psycopg2.extras.RealDictCursor)
+        async with jobs.open_async(pool):
+            assert held(jobs.connector) is pool
+            await jobs.tasks["work"].defer_async(argument="lent")
+            await jobs.run_worker_async(wait=False, install_signal_handlers=False)
+        if kind == "psycopg":
+            async with pool.connection() as connection:
+                await connection.execute("SELECT 1")
+            await pool.close()
+        else:
+            async with pool.acquire() as connection, connection.cursor() as cursor:
+                await cursor.execute("SELECT 1")
+            pool.close()
+            await pool.wait_closed()
+
+    asyncio.run(scenario())
+    assert observer.jobs() == jobs.worked == ["lent"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pool_is_of_the_type_that_procrastinate_documents(kind, address):
+    ours = connector(kind, address, min_size=1)
+
+    async def scenario():
+        await ours.open_async()
+        assert isinstance(held(ours), TYPES[kind])
+        await ours.close_async()
+
+    if kind in ASYNC_KINDS:
+        asyncio.run(scenario())
+    else:
+        ours.open()
+        assert isinstance(held(ours), TYPES[kind])
+        ours.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_opens_once_and_again_after_closing(kind, address, observer):
+    sync = connector(kind, address, min_size=1).get_sync_connector()
+    with pytest.raises(AppNotOpen):
+        sync.execute_query("SELECT 1")
+    for _ in range(2):
+        sync.open()
+        sync.open()
+        assert observer.backends() == 1
+        sync.execute_query("SELECT 1")
+        sync.close()
+        sync.close()
+        wait_until(lambda: observer.backends() == 0)
+        with pytest.raises(AppNotOpen):
+            sync.execute_query("SELECT 1")
+        with pytest.raises(AppNotOpen):
+            pool_stats(sync)
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_tasks_that_open_at_the_same_time_share_one_pool(kind, address, observer):
+    ours = connector(kind, address, min_size=1)
+
+    async def scenario():
+        await asyncio.gather(*(ours.open_async() for _ in range(5)))
+        await ours.execute_query_async("SELECT 1")
+        await asyncio.to_thread(wait_until, lambda: observer.backends() == 1)
+        await ours.close_async()
+
+    asyncio.run(scenario())
+    wait_until(lambda: observer.backends() == 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_is_away_is_told_after_the_timeout_with_the_reason(kind, caplog):
+    caplog.set_level(logging.DEBUG)
+    ours = connector(kind, ELSEWHERE, min_size=1, timeout=0.3)
+    with pytest.raises(ConnectorException) as caught:
+        asyncio.run(ours.open_async()) if kind in ASYNC_KINDS else ours.open()
+    cause = caught.value.__cause__
+    assert str(cause).startswith(
+        "pool initialization incomplete after 0.30 sec; the last attempt to connect failed:"
+    )
+    assert "Connection refused" in str(cause)
+    assert isinstance(cause.__cause__, psycopg.Error | psycopg2.Error)
+    assert "s3cret" not in caplog.text + repr(vars(ours))
+    with pytest.raises(AppNotOpen):
+        held(ours)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_opening_that_failed_can_be_tried_again(kind, own_server):
+    own_server.stop()
+    ours = connector(kind, own_server.parameters("jobs"), min_size=1, timeout=3)
+    jobs = app(ours.get_sync_connector())
+    with pytest.raises(ConnectorException):
+        jobs.open()
+    own_server.start()
+    with jobs.open():
+        jobs.tasks["work"].defer()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_is_written_and_read_as_it_is_told(kind, address, observer):
+    def dumps(value):
+        return json.dumps({"wrapped": value})
+
+    def loads(text):
+        assert isinstance(text, str)
+        return json.loads(text)["wrapped"]
+
+    ours = connector(kind, address, min_size=1, json_dumps=dumps, json_loads=loads)
+    query = "SELECT %(value)s::jsonb AS value"
+
+    async def scenario():
+        await ours.open_async()
+        row = await ours.execute_query_one_async(query, value={"a": 1})
+        await ours.close_async()
+        return row
+
+    sync = ours.get_sync_connector()
+    sync.open()
+    assert sync.execute_query_one(query, value={"a": 1})["value"] == {"a": 1}
+    assert sync.execute_query_one("SELECT '{\"wrapped\": 7}'::jsonb AS value")["value"] == 7
+    app(sync).tasks["work"].defer(argument=1)
+    sync.close()
+    assert observer.one("SELECT args FROM procrastinate_jobs") == {"wrapped": {"argument": 1}}
+    if kind in ASYNC_KINDS:
+        assert asyncio.run(scenario())["value"] == {"a": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_passwords_that_change_are_read_anew(kind, scram_server):
+    asked = []
+
+    def password():
+        asked.append(1)
+        return scram_server.password
+
+    address = {k: v for k, v in scram_server.parameters("jobs").items() if k != "password"}
+    sync = connector(kind, address, min_size=2, password=password).get_sync_connector()
+    sync.open()
+    sync.execute_query("SELECT 1")
+    assert len(asked) == 2
+    sync.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_source_of_passwords_that_fails_is_named(kind, address):
+    def password():
+        raise OSError("the vault is sealed")
+
+    sync = connector(kind, address, min_size=1, timeout=0.3, password=password).get_sync_connector()
+    with pytest.raises(ConnectorException) as caught:
+        sync.open()
+    assert "the source of the password failed: the vault is sealed" in str(caught.value.__cause__)
+
+
+def test_an_engine_has_transactions_as_any_engine_has(address, observer):
+    ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1)
+    ours.open()
+    with ours.engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE undone ()")
+    with ours.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE done ()")
+    assert observer.one("SELECT to_regclass('undone') IS NULL AND to_regclass('done') IS NOT NULL")
+    assert str(ours.engine.url) == "postgresql+psycopg2://"
+    ours.close()
+
+
+def test_external_connections_keep_their_transactions(address, observer):
+    sync = app(connector(ConnectorKind.SYNC_PSYCOPG, address, min_size=1))
+    alchemy = app(connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1))
+    with sync.open(), alchemy.open():
+        with sync.connector.pool.connection() as connection, connection.transaction(force_rollback=True):
+            sync.tasks["work"].configure(connection=connection).defer()
+        with alchemy.connector.engine.connect() as connection:
+            alchemy.tasks["work"].configure(connection=connection).defer()
+            connection.rollback()
+        assert observer.jobs() == []
