@@ -21,6 +21,7 @@ from procrastinate_conn.resolution.variables import (
 from procrastinate_conn.sources.place import Place
 from procrastinate_conn.spec.build import build_spec, judge_password_file
 from procrastinate_conn.spec.connection import ConnectionSpec
+from procrastinate_conn.spec.driver import judge_driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def configure(places: Sequence[Place]) -> Configuration:
     pool, pool_problems = read_pool_options(
         _nearest_options(places), settings.kind, settings.stated.get("pool")
     )
+    undriven = list(drivers.judge_installed(settings.kind, settings.stated.get("connector")))
     problems = [
         *settings.problems,
         *misspelt_variables(places),
@@ -94,7 +96,7 @@ def configure(places: Sequence[Place]) -> Configuration:
         *connection.problems,
         *refused,
         *pool_problems,
-        *drivers.judge(settings.kind, settings.stated.get("connector"), connection.winners),
+        *(undriven or judge_driver(settings.kind, connection.winners, spec)),
     ]
     if spec is not None and settings.password is None:
         problems += judge_password_file(spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 
@@ -35,7 +35,7 @@ def libpq_version(kind: ConnectorKind) -> int:
 
 @cache
 def keywords(kind: ConnectorKind) -> frozenset[str]:
-    """Return the keywords that a kind's libpq knows, of those in psycopg's libpq."""
+    """Return the keywords that a kind's libpq knows, of those that anything is known of here."""
     if not uses_psycopg2(kind):
         return frozenset(libpq.keywords())
     from psycopg2 import ProgrammingError
@@ -48,11 +48,11 @@ def keywords(kind: ConnectorKind) -> frozenset[str]:
             return False
         return True
 
-    return frozenset(filter(is_known, libpq.keywords()))
+    return frozenset(filter(is_known, {*libpq.keywords(), *libpq.NEUTRAL}))
 
 
-def judge(kind: ConnectorKind, asked_for: Located | None, stated: Mapping[str, Located]) -> Iterator[Problem]:
-    """Judge whether the driver of a kind is installed, and whether its libpq knows the keywords.
+def judge_installed(kind: ConnectorKind, asked_for: Located | None) -> Iterator[Problem]:
+    """Yield a problem if the driver of a kind is not installed.
 
     Parameters
     ----------
@@ -60,8 +60,6 @@ def judge(kind: ConnectorKind, asked_for: Located | None, stated: Mapping[str, L
         The connector.
     asked_for
         Where the connector was asked for; None where it is the default.
-    stated
-        The keywords that were stated.
     """
     if absent := missing(kind):
         are = "is" if len(absent) == 1 else "are"
@@ -71,17 +69,3 @@ def judge(kind: ConnectorKind, asked_for: Located | None, stated: Mapping[str, L
             hint=f"pip install 'procrastinate-conn[{FACTS[kind].extra}]'",
             origin=asked_for.origin if asked_for else None,
         )
-        return
-    for keyword, located in stated.items():
-        if keyword not in keywords(kind):
-            yield rules.OLD_LIBPQ(
-                f"connection.{keyword}",
-                f"{keyword} is unknown to the libpq {_major(libpq_version(kind))} of psycopg2;"
-                f" the libpq {_major(libpq.version())} of psycopg knows it",
-                hint="choose the psycopg or sync-psycopg connector, or install a newer psycopg2",
-                origin=located.origin,
-            )
-
-
-def _major(version: int) -> int:
-    return version // 10000

@@ -9,10 +9,11 @@ from procrastinate_conn.libpq.asking import (
     refuses_lists,
 )
 from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, undisturbed
-from procrastinate_conn.libpq.strings import Malformed, conninfo, is_integer, parse, unspeakable
-from procrastinate_conn.libpq.table import Keyword, home, keywords, neutral, version
+from procrastinate_conn.libpq.strings import Malformed, conninfo, integer, parse, unspeakable
+from procrastinate_conn.libpq.table import NEUTRAL, Keyword, home, keywords, neutral, version
 
 __all__ = [
+    "NEUTRAL",
     "NOWHERE",
     "SESSION_VARIABLES",
     "Answer",
@@ -22,7 +23,7 @@ __all__ = [
     "conninfo",
     "default_host",
     "home",
-    "is_integer",
+    "integer",
     "keywords",
     "neutral",
     "parse",

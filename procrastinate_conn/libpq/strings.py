@@ -50,14 +50,15 @@ def conninfo(parameters: Mapping[str, str]) -> str:
     return " ".join(f"{keyword}={_quoted(value)}" for keyword, value in parameters.items())
 
 
-def is_integer(text: str) -> bool:
-    """Tell whether libpq reads `text` as an integer: blanks around it and a sign are fine.
+def integer(text: str) -> int | None:
+    """Read an integer as libpq does, with blanks around it and a sign; None if libpq refuses it.
 
     The same as ``pqParseIntParam`` in libpq's ``fe-connect.c``. libpq reads `connect_timeout` only while
     it waits for a server, and `tcp_user_timeout` last of all, so that it cannot be asked about them.
     """
-    number = _INTEGER.fullmatch(text)
-    return number is not None and -(2**31) <= int(number[1] + number[2]) < 2**31
+    match = _INTEGER.fullmatch(text)
+    number = int(match[1] + match[2]) if match else None
+    return number if number is not None and -(2**31) <= number < 2**31 else None
 
 
 def encode(text: str) -> bytes:

@@ -27,3 +27,12 @@ NO_LIBPQ = Rule(
     "Install the binary extra, or the system's libpq.",
     example=Example(given="psycopg finds no libpq"),
 )
+REFUSED_BY_DRIVER = Rule(
+    "PC404",
+    "value that the driver cannot connect with",
+    "psycopg's libpq accepts the value, but the driver of the connector refuses it at every connection.",
+    "Choose another connector, or change the value.",
+    example=Example(
+        "PROCRASTINATE_CONN_DSN=host=@postgres dbname=jobs", given="PostgreSQL listens on an abstract socket"
+    ),
+)

@@ -252,8 +252,8 @@ def is_secret(keyword: str) -> bool:
 def _read(name: str, value: object) -> object:
     if not isinstance(value, str):
         return value
-    if name in INTEGERS and libpq.is_integer(value) and str(int(value)) == value:
-        return int(value)
+    if name in INTEGERS and str(number := libpq.integer(value)) == value:
+        return number
     return SecretStr(value) if is_secret(name) else value
 
 

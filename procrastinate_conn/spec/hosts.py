@@ -35,7 +35,7 @@ class Host(NamedTuple):
     @property
     def socket(self) -> str:
         """The path of its socket."""
-        return f"{self.name}/.s.PGSQL.{int(self.port)}"
+        return f"{self.name}/.s.PGSQL.{libpq.integer(self.port)}"
 
 
 def hosts(values: Mapping[str, str]) -> list[Host]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 from procrastinate_conn import libpq
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
@@ -62,11 +62,11 @@ def judge_hosts(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
 
 def judge_integer(keyword: str, stated: Stated) -> Iterator[Problem]:
     """Yield what is wrong with a number that libpq cannot be asked about."""
-    if keyword in stated and not libpq.is_integer(str(stated[keyword].value)):
+    if keyword in stated and libpq.integer(str(stated[keyword].value)) is None:
         yield _refused_number(keyword, stated)
 
 
-def judge_values(stated: Stated, refusal: Refusal, libpq_name: str = "libpq") -> Iterator[Problem]:
+def judge_values(stated: Stated, refusal: Refusal) -> Iterator[Problem]:
     """Find out what libpq refuses: it is asked about each value by itself, and about combinations.
 
     Parameters
@@ -75,21 +75,36 @@ def judge_values(stated: Stated, refusal: Refusal, libpq_name: str = "libpq") ->
         Keyword to value, without the keywords that say where the hosts are.
     refusal
         Asks libpq.
-    libpq_name
-        What that libpq is called in a sentence.
     """
     values = text(stated)
     guilty = {k: reason for k, v in values.items() if (reason := refusal({k: v}))}
     for keyword, reason in guilty.items():
-        yield _refused_value(keyword, stated[keyword], reason, libpq_name)
+        yield _refused_value(keyword, stated, reason)
     innocent = {k: v for k, v in values.items() if k not in guilty}
     if reason := refusal(innocent):
-        yield _refused_together(innocent, stated, reason, refusal, libpq_name)
+        yield _refused_together(innocent, stated, reason, refusal)
 
 
 def text(stated: Stated) -> dict[str, str]:
     """Return the values without their origins."""
     return {keyword: str(located.value) for keyword, located in stated.items()}
+
+
+def shown(value: str, located: Located) -> str:
+    """Return a value for a sentence, with a blank behind it, but none out of a DSN.
+
+    A password that is not percent-encoded spills into the other parts.
+
+    Parameters
+    ----------
+    value
+        The value, or the part of it that the sentence is about.
+    located
+        Where it is written.
+    """
+    if _from_dsn(located):
+        return "the value "
+    return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "
 
 
 def _judge_addresses(stated: Stated) -> Iterator[Problem]:
@@ -98,8 +113,8 @@ def _judge_addresses(stated: Stated) -> Iterator[Problem]:
         try:
             socket.getaddrinfo(address.encode(), 5432, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except OSError:
-            shown = _shown(address, stated["hostaddr"])
-            yield _refused("hostaddr", stated, f"{shown}is not a numeric address", "put a name into host")
+            value = shown(address, stated["hostaddr"])
+            yield _refused("hostaddr", stated, f"{value}is not a numeric address", "put a name into host")
 
 
 def _judge_ports(stated: Stated) -> Iterator[Problem]:
@@ -109,7 +124,7 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
             hint = "write a number from 1 to 65535"
             if _from_dsn(stated["port"]):
                 hint += ", and percent-encode /, ?, # and @ in the user and the password"
-            yield _refused("port", stated, f"{_shown(port, stated['port'])}is not a port", hint)
+            yield _refused("port", stated, f"{shown(port, stated['port'])}is not a port", hint)
             return
 
 
@@ -143,8 +158,7 @@ def _is_too_long(path: str) -> bool:
 def _judge_tcp(stated: Stated) -> Iterator[Problem]:
     """Judge what libpq sets on a TCP socket; with keepalives off it sets nothing, and looks at nothing."""
     yield from judge_integer("keepalives", stated)
-    keepalives = str(stated["keepalives"].value) if "keepalives" in stated else "1"
-    if not libpq.is_integer(keepalives) or not int(keepalives):
+    if "keepalives" in stated and not libpq.integer(str(stated["keepalives"].value)):
         return
     yield from judge_integer("tcp_user_timeout", stated)
     values = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives_")}
@@ -155,53 +169,43 @@ def _judge_tcp(stated: Stated) -> Iterator[Problem]:
 
 
 def _refused_number(keyword: str, stated: Stated) -> Problem:
-    value, unit = str(stated[keyword].value), INTEGERS[keyword]
-    shown = _shown(value, stated[keyword])
-    reason = f"{shown}is too large or too small" if libpq.is_integer(value) else f"{shown}is not an integer"
-    return _refused(keyword, stated, reason, f"write a whole number of {unit}")
+    value = str(stated[keyword].value)
+    fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
+    hint = f"write a whole number of {INTEGERS[keyword]}"
+    return _refused(keyword, stated, f"{shown(value, stated[keyword])}is {fault}", hint)
 
 
-def _refused_value(keyword: str, located: Located, reason: str, libpq_name: str) -> Problem:
+def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
     choices = CHOICES.get(keyword, ())
-    value = str(located.value)
+    value = str(stated[keyword].value)
     if not choices:
-        return _problem(
-            keyword, located, libpq_name, _without_value(reason), "see libpq's documentation of it"
-        )
+        return _refused(keyword, stated, _without_value(reason), "see libpq's documentation of it")
     if value in choices:  # refused for what libpq lacks, or beside another keyword's default
         hint = f"libpq was built without {value}" if "compiled" in reason else "change one of the two"
-        return _problem(keyword, located, libpq_name, reason, hint)
-    near = get_close_matches(value.lower(), choices, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(choices)}"
-    return _problem(
-        keyword, located, libpq_name, f"{_shown(value, located)}is none of {', '.join(choices)}", hint
-    )
+        return _refused(keyword, stated, reason, hint)
+    near = nearest(value.lower(), choices)
+    hint = f"did you mean {near}?" if near else f"write one of {', '.join(choices)}"
+    return _refused(keyword, stated, f"{shown(value, stated[keyword])}is none of {', '.join(choices)}", hint)
 
 
-def _refused_together(
-    values: Mapping[str, str], stated: Stated, reason: str, refusal: Refusal, libpq_name: str
-) -> Problem:
+def _refused_together(values: Mapping[str, str], stated: Stated, reason: str, refusal: Refusal) -> Problem:
     """Report a combination: the keywords without any one of which libpq has no objection."""
     involved = [k for k in values if refusal({o: v for o, v in values.items() if o != k}) is None]
     places = ", ".join(f"{keyword} ({stated[keyword].origin})" for keyword in involved)
     return rules.REFUSED_TOGETHER(
         f"connection.{involved[0]}" if involved else "connection",
-        f"{libpq_name} refuses these together: {places}: {reason}",
+        f"libpq refuses these together: {places}: {reason}",
         hint="change one of them",
         origin=stated[involved[0]].origin if involved else None,
     )
 
 
 def _refused(keyword: str, stated: Stated, reason: str, hint: str) -> Problem:
-    return _problem(keyword, stated[keyword], "libpq", reason, hint)
-
-
-def _problem(keyword: str, located: Located, libpq_name: str, reason: str, hint: str) -> Problem:
     return rules.REFUSED_VALUE(
         f"connection.{keyword}",
-        f"{libpq_name} refuses {keyword}: {reason}",
+        f"libpq refuses {keyword}: {reason}",
         hint=hint,
-        origin=located.origin,
+        origin=stated[keyword].origin,
     )
 
 
@@ -215,10 +219,3 @@ def _from_dsn(located: Located) -> bool:
 
 def _without_value(reason: str) -> str:
     return re.sub(r'[:,]? *"(?s:.*)"', "", reason)
-
-
-def _shown(value: str, located: Located) -> str:
-    """Show a value, but nothing out of a DSN: a password that is not encoded spills into other parts."""
-    if _from_dsn(located):
-        return "the value "
-    return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "

@@ -35,7 +35,7 @@ UNCOMPARED = ("service", "servicefile")
 """Keywords that libpq uses up: some versions show them among the others, some do not."""
 
 NOT_A_REFUSAL = re.compile(
-    r"(?s:connection to server (?:on socket \".*?\"|at \".*?\"(?: \(.*?\))?, port .*?) failed: )"
+    r"(?s:connection to server (?:on socket \".*?\"|at \".*?\"(?: \(.*?\))?, port [^:]*?) failed: )"
     r"(?:No such file or directory|Not a directory|Connection refused|Network is unreachable"
     r"|Permission denied|Invalid argument|File name too long)\n(?:\tIs the server running [^\n]*\n)?"
 )
