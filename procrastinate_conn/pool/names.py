@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 
 from procrastinate_conn import libpq
 from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.signature import INTRODUCED, Parameter, installed_version, parameters
 from procrastinate_conn.rules import pool as rules
@@ -123,8 +123,8 @@ def meant(name: str, known: Mapping[str, Parameter]) -> str | None:
         return TRANSLATIONS[plain]
     if plain in libpq.keywords() or plain in _SETTINGS:
         return None
-    near = difflib.get_close_matches(plain, [*known, *TRANSLATIONS], n=1)
-    return TRANSLATIONS.get(near[0], near[0]) if near else None
+    near = nearest(plain, [*known, *TRANSLATIONS])
+    return TRANSLATIONS.get(near, near) if near else None
 
 
 def suggestion(name: str, known: Mapping[str, Parameter]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located
 from procrastinate_conn.pool.asking import refusal
 from procrastinate_conn.pool.between import Together, judge_together
@@ -88,7 +88,7 @@ def _read_null(null: Located | None) -> tuple[bool, list[Problem]]:
     text = null.value.strip().lower() if isinstance(null.value, str) else ""
     if text == "null":
         return True, []
-    near = difflib.get_close_matches(text, ["null", "nullpool"])
+    near = nearest(text, ["null", "nullpool"])
     return False, [
         rules.NEITHER_OPTIONS_NOR_NULL(
             "pool",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, get_args
 
 from procrastinate_conn import passwords
 from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located
 from procrastinate_conn.passwords import PasswordSource
 from procrastinate_conn.pool.callables import imported, is_async
@@ -81,12 +81,12 @@ def _kind(stated: Located | None, problems: list[Problem]) -> ConnectorKind:
         return ConnectorKind(str(stated.value))
     except ValueError:
         names = [kind.value for kind in ConnectorKind]
-        near = get_close_matches(str(stated.value).lower(), names, n=1)
+        near = nearest(str(stated.value).lower(), names)
         problems.append(
             rules.WRONG_VALUE(
                 "connector",
                 f"there is no connector {stated.value!r}",
-                hint=f"did you mean {near[0]}?" if near else f"the connectors are {', '.join(names)}",
+                hint=f"did you mean {near}?" if near else f"the connectors are {', '.join(names)}",
                 origin=stated.origin,
             )
         )

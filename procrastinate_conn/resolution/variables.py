@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 
 from procrastinate_conn import libpq
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.rules.connection import SESSION_VARIABLE
@@ -39,11 +39,11 @@ def misspelt_variables(places: Sequence[Place]) -> Iterator[Problem]:
         for name, located in place.variables.items():
             if name in known or name in _OTHERS:
                 continue
-            if near := get_close_matches(name, known, n=1, cutoff=0.8):
+            if near := nearest(name, known, cutoff=0.8):
                 yield rules.LIKELY_MISSPELT_VARIABLE(
                     name,
                     f"libpq does not know {name}",
-                    hint=f"did you mean {near[0]}?",
+                    hint=f"did you mean {near}?",
                     origin=located.origin,
                 )
 

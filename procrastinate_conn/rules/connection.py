@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from procrastinate_conn import libpq
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules.rule import Example, Rule
@@ -128,7 +127,7 @@ def nearest_keyword(keyword: str) -> str | None:
     plain = keyword.lower()
     if plain in _OTHER_NAMES or plain in known:
         return _OTHER_NAMES.get(plain, plain)
-    return next(iter(get_close_matches(plain, known, n=1)), None)
+    return nearest(plain, known)
 
 
 def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: bool = True) -> Problem:

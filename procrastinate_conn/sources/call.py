@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 
 from pydantic import SecretStr
 
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import Problem
@@ -33,8 +33,8 @@ def read_call(arguments: Mapping[str, object]) -> Place:
         if value is None:
             continue
         if name not in ARGUMENTS:
-            near = get_close_matches(name, ARGUMENTS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the arguments are {', '.join(ARGUMENTS)}"
+            near = nearest(name, ARGUMENTS)
+            hint = f"did you mean {near}?" if near else f"the arguments are {', '.join(ARGUMENTS)}"
             problems.append(
                 rules.UNKNOWN_SETTING(name, f"no setting is called {name}", hint=hint, origin=origin)
             )

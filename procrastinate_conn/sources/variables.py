@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from difflib import get_close_matches
 
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located, Origin, Source
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
@@ -92,11 +92,11 @@ def _read_section(
 
 def _unknown(name: str, path: Path, origin: Origin) -> Problem:
     known = [PREFIX + setting.upper() for setting in SETTINGS]
-    near = get_close_matches(PREFIX + path[0].upper(), known, n=1, cutoff=0.75)
+    near = nearest(PREFIX + path[0].upper(), known, cutoff=0.75)
     if path[0] == "password":
         hint = f"write {PREFIX}CONNECTION__PASSWORD, or a DSN with the password in it"
     elif near:
-        hint = f"did you mean {'__'.join([near[0], *(part.upper() for part in path[1:])])}?"
+        hint = f"did you mean {'__'.join([near, *(part.upper() for part in path[1:])])}?"
     else:
         hint = f"the settings are {', '.join(known)}"
     return rules.UNKNOWN_SETTING(".".join(path), f"no setting is called {name}", hint=hint, origin=origin)
