@@ -18,8 +18,9 @@ from procrastinate.exceptions import ConnectorException
 from psycopg2.extras import Json
 from psycopg2.sql import SQL, Identifier
 
-from procrastinate_conn.connectors.aiopg_dialing import AiopgDialler
+from procrastinate_conn.connectors.aiopg_dialing import AiopgDialler, answer_kept
 from procrastinate_conn.connectors.aiopg_pool import SharedPool
+from procrastinate_conn.connectors.answers import asked_again
 from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
@@ -78,6 +79,7 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         rows: list[dict[str, Any]] = await self._execute(query, arguments, lambda cursor: cursor.fetchall())
         return rows
 
+    @asked_again
     @sent_again_async
     async def _execute(
         self, query: str, arguments: dict[str, Any], result: Callable[[aiopg.Cursor], Awaitable[Any]]
@@ -97,7 +99,8 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         with pool_errors():  # without the detour over aiopg's interface, which makes a task to release it
             connection = await self.core.getconn()
         try:
-            yield connection
+            with answer_kept(connection):
+                yield connection
         finally:
             await self.core.putconn(connection)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiopg
 import psycopg2
@@ -13,12 +15,43 @@ from psycopg.conninfo import (
     make_conninfo,
     timeout_from_conninfo,
 )
-from psycopg2.extensions import ConnectionInfo
+from psycopg2.extensions import POLL_OK, ConnectionInfo
 from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.psycopg2_dialing import read_json_with
 from procrastinate_conn.kinds import ConnectorKind
+
+
+class PatientConnection(psycopg2.extensions.connection):
+    """A connection of psycopg2's that can be told to read no further than to the end of an answer.
+
+    aiopg reads whenever there is something to read. If that is the end of the connection, an answer that was
+    received and not fetched yet would be lost with it.
+    """
+
+    patient = False
+    answered = False
+
+    def poll(self) -> int:
+        """Read what there is, unless an answer is waiting."""
+        if self.patient and self.answered:
+            return POLL_OK
+        asked = self.isexecuting()
+        state: int = super().poll()
+        self.answered = asked and state == POLL_OK
+        return state
+
+
+@contextmanager
+def answer_kept(connection: AiopgConnection) -> Iterator[None]:
+    """Execute a query and fetch its answer in here."""
+    raw: PatientConnection = connection.raw
+    raw.patient, raw.answered = True, False
+    try:
+        yield
+    finally:
+        raw.patient = False
 
 
 class AiopgConnection(aiopg.Connection):
@@ -29,6 +62,11 @@ class AiopgConnection(aiopg.Connection):
         """What psycopg_pool reads ``transaction_status`` from; the numbers are libpq's in both."""
         info: ConnectionInfo = self.raw.info
         return info
+
+    async def rollback(self) -> None:
+        """Roll back, which aiopg leaves to the application."""
+        async with self.cursor() as cursor:
+            await cursor.execute("ROLLBACK")
 
 
 class AiopgDialler(AsyncDialler):
@@ -90,6 +128,7 @@ class AiopgDialler(AsyncDialler):
             enable_json=False,
             enable_hstore=False,
             enable_uuid=False,
+            connection_factory=PatientConnection,
             cursor_factory=RealDictCursor,
         )
         try:

@@ -32,13 +32,23 @@ TEXTS = (
 
 REPEATS = 5
 
+LOST = "the connection was lost before the server had answered, so the query may have had its effect or not"
+
 
 class NotBegun(ConnectorException):
     """The server ended the session before it began with the query."""
 
 
+class AnswerLost(ConnectorException):
+    """The connection was lost before the server had answered: the query may have had its effect, or not."""
+
+
 class ConnectionInfo(Protocol):
     """What psycopg and psycopg2 tell of a connection."""
+
+    @property
+    def status(self) -> int:
+        """libpq's number: 0 while the connection stands."""
 
     @property
     def error_message(self) -> str | None:
@@ -58,6 +68,8 @@ def farewell_told_apart(info: ConnectionInfo) -> Iterator[None]:
     ------
     NotBegun
         The server did not begin with the query; its cause is the driver's error.
+    AnswerLost
+        The connection was lost otherwise; its cause is the driver's error.
     """
     sent = monotonic()
     try:
@@ -65,6 +77,8 @@ def farewell_told_apart(info: ConnectionInfo) -> Iterator[None]:
     except Exception as error:
         if monotonic() - sent < AT_ONCE and _is_farewell(error, info):
             raise NotBegun("the server ended the session before it began with the query") from error
+        if info.status != 0:
+            raise AnswerLost(f"{LOST}: {error}") from error
         raise
 
 

@@ -111,6 +111,7 @@ class AsyncLifecycle(_Holder[P], ABC):
     def __init__(self, blueprint: Blueprint) -> None:
         super().__init__(blueprint)
         self._synchronous: BaseConnector | None = None
+        self.at_work: set[int | None] = set()
 
     def get_sync_connector(self) -> BaseConnector:
         """Return this connector if it is open, or else one for synchronous use until it is."""

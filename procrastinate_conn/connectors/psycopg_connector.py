@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from procrastinate_conn.connectors.answers import asked_again
 from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
@@ -98,6 +99,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         """Execute a query and return its rows."""
         return await self._execute(query, arguments, lambda cursor: cursor.fetchall())
 
+    @asked_again
     @sent_again_async
     async def _execute(
         self,

@@ -1,0 +1,35 @@
+"""A server that the tests may hurt, and a fresh database on it for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from tests.conftest import apply_schema
+
+DURABLE = {"synchronous_commit": "on"}
+"""What the server has confirmed outlives its crash, as it does in production."""
+
+
+@pytest.fixture(scope="session")
+def hurt_server() -> Iterator[EmbeddedPostgres]:
+    """The server; its database ``template`` has the schema."""
+    with EmbeddedPostgres(settings={**DURABLE, "log_connections": "on"}) as server:
+        apply_schema(server, server.create_database("template"))
+        yield server
+
+
+@pytest.fixture
+def victim(hurt_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+    """The server, up again after the test, whatever the test has done to it."""
+    yield hurt_server
+    if not (hurt_server.data / "postmaster.pid").exists():
+        hurt_server.start()
+
+
+@pytest.fixture
+def victim_database(victim: EmbeddedPostgres) -> str:
+    """The name of a fresh database of the victim's, with the schema."""
+    return victim.create_database(template="template")

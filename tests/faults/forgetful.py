@@ -1,0 +1,89 @@
+"""A TCP proxy on which an answer can get lost, as on a network that fails while the server works."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import socketserver
+import threading
+from contextlib import suppress
+from typing import Self
+
+END_OF_ANSWER = b"Z\x00\x00\x00\x05I"
+"""PostgreSQL's message ReadyForQuery: the transaction is over, and committed."""
+
+
+class ForgetfulProxy(socketserver.ThreadingTCPServer):
+    """Pass bytes between clients and one server; lose the answers to what is asked for with `lose`.
+
+    Parameters
+    ----------
+    host, port
+        The server's address.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.upstream = (host, port)
+        self.lost = 0
+        self._to_lose: list[bytes] = []
+        self._lock = threading.Lock()
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1 that clients connect to."""
+        return self.socket.getsockname()[1]
+
+    def lose(self, *texts: bytes) -> None:
+        """Lose the answers to the next queries that contain these texts: one for each of them."""
+        with self._lock:
+            self._to_lose += texts
+
+    def is_to_be_lost(self, query: bytes) -> bool:
+        """Tell whether the answer to a query is to be lost, and count it."""
+        with self._lock:
+            for text in self._to_lose:
+                if text in query:
+                    self._to_lose.remove(text)
+                    self.lost += 1
+                    return True
+        return False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    server: ForgetfulProxy
+    request: socket.socket
+
+    def handle(self) -> None:
+        """Pass bytes on until either side closes, or until an answer is lost and the connection with it."""
+        client = self.request
+        with (
+            suppress(ConnectionError),
+            socket.create_connection(self.server.upstream) as upstream,
+            selectors.DefaultSelector() as ready,
+        ):
+            for sender, receiver in ((client, upstream), (upstream, client)):
+                sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                ready.register(sender, selectors.EVENT_READ, (sender, receiver))
+            while True:
+                for key, _ in ready.select():
+                    sender, receiver = key.data
+                    message = sender.recv(65536)
+                    if not message:
+                        return
+                    receiver.sendall(message)
+                    if sender is client and self.server.is_to_be_lost(message):
+                        answer = b""
+                        while END_OF_ANSWER not in answer:
+                            answer += upstream.recv(65536)
+                        return

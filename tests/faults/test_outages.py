@@ -1,0 +1,109 @@
+"""The server is away for longer than the pool tries to connect: nothing is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from procrastinate_conn.connectors.farewell import AnswerLost
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from tests.faults.ledger import UNFINISHED, Ledger, working
+from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
+
+DEFERRERS = 3
+PATIENT = {"min_size": 2, "max_size": 4, "timeout": 60, "reconnect_timeout": 1}
+"""Callers wait for much longer than the pool tries to connect before it gives up."""
+
+
+async def outage(server: EmbeddedPostgres, mode: str, seconds: float) -> None:
+    """Stop a server, and start it again after so many seconds."""
+    await asyncio.to_thread(server.stop, mode)
+    await asyncio.sleep(seconds)
+    await asyncio.to_thread(server.start)
+
+
+async def outages_under_a_worker(kind, server, database, *, mode, seconds=3.0):
+    """Take the server away twice under a worker and deferrers, and return the ledger and the worker's app."""
+    address = server.parameters(database)
+    deferrer, worker = (app(connector(kind, address, **PATIENT)) for _ in range(2))
+    ledger = Ledger(deferrer)
+    async with deferrer.open_async(), worker.open_async(), working(worker, concurrency=3) as running:
+        async with ledger.in_tasks(DEFERRERS):
+            for _ in range(2):
+                await ledger.goes_on_async()
+                await outage(server, mode, seconds)
+                await ledger.goes_on_async()
+        observer = Observer(server, database)
+        stored = ledger.stored_once(observer)
+        await soon(lambda: len(worker.worked) >= len(stored))
+        await deferrer.tasks["work"].defer_async(argument="by NOTIFY")
+        await soon(lambda: "by NOTIFY" in worker.worked)
+        await soon(lambda: observer.one(UNFINISHED) == 0)
+        assert not running.done()
+    worker.worked.remove("by NOTIFY")
+    return ledger, stored, worker.worked
+
+
+def only_answers_were_lost(ledger: Ledger) -> None:
+    """Make sure that nobody waited in vain: those calls alone failed whose query was with the server.
+
+    There is one for each deferrer and outage at most.
+    """
+    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert len(ledger.failed) <= 2 * DEFERRERS
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_worker_and_deferrers_outlive_a_server_that_is_switched_off_twice(kind, victim, victim_database):
+    scenario = outages_under_a_worker(kind, victim, victim_database, mode="fast")
+    ledger, stored, worked = asyncio.run(scenario)
+    only_answers_were_lost(ledger)
+    assert sorted(worked) == stored
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_worker_and_deferrers_outlive_a_server_that_crashes_twice(kind, victim, victim_database):
+    scenario = outages_under_a_worker(kind, victim, victim_database, mode="immediate")
+    ledger, stored, worked = asyncio.run(scenario)
+    only_answers_were_lost(ledger)
+    assert sorted(worked) == stored
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_outlive_a_server_that_is_switched_off_twice(kind, victim, victim_database):
+    deferrer = app(connector(kind, victim.parameters(victim_database), **PATIENT))
+    ledger = Ledger(deferrer)
+    with deferrer.open(), ledger.in_threads(DEFERRERS):
+        for _ in range(2):
+            ledger.goes_on()
+            asyncio.run(outage(victim, "fast", 2))
+            ledger.goes_on()
+    only_answers_were_lost(ledger)
+    ledger.stored_once(Observer(victim, victim_database))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_restarted_between_calls_fails_none(kind, victim, victim_database):
+    deferrer = app(connector(kind, victim.parameters(victim_database), min_size=4))
+    with deferrer.open():
+        for round_ in range(3):
+            for call in range(8):
+                deferrer.tasks["work"].defer(argument=8 * round_ + call)
+            victim.restart()
+    assert Observer(victim, victim_database).jobs() == list(range(24))
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_server_restarted_between_asynchronous_calls_fails_none(kind, victim, victim_database):
+    deferrer = app(connector(kind, victim.parameters(victim_database), min_size=4))
+
+    async def scenario():
+        async with deferrer.open_async():
+            for round_ in range(3):
+                for call in range(8):
+                    await deferrer.tasks["work"].defer_async(argument=8 * round_ + call)
+                await asyncio.to_thread(victim.restart)
+
+    asyncio.run(scenario())
+    assert Observer(victim, victim_database).jobs() == list(range(24))
