@@ -7,6 +7,7 @@ from procrastinate_conn.libpq.asking import (
     default_host,
     refuses_keepalives,
     refuses_lists,
+    system_service,
 )
 from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, undisturbed
 from procrastinate_conn.libpq.strings import Malformed, conninfo, integer, parse, unspeakable
@@ -29,6 +30,7 @@ __all__ = [
     "parse",
     "refuses_keepalives",
     "refuses_lists",
+    "system_service",
     "undisturbed",
     "unspeakable",
     "version",

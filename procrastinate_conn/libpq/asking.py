@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
@@ -100,6 +101,34 @@ def _refuses_gss() -> str | None:
     _, message = _start({**refused, "gssencmode": "require"})
     _, judged = _start({**refused, "gssencmode": "disable"})
     return None if message == judged else message
+
+
+def system_service(service: str, variables: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Look a service up where only libpq knows to look: in the directory that was compiled into it.
+
+    Parameters
+    ----------
+    service
+        The name of the service, which the user's service file does not define.
+    variables
+        libpq's variables, which the service beats.
+
+    Returns
+    -------
+    tuple
+        What the service says other than the variables and libpq's defaults, and why it says nothing.
+    """
+    values: dict[str, str] = {}
+    message = ""
+    # What libpq refuses keeps it from connecting; what is stated is seen in the other question.
+    questions = ({"sslmode": "-", "passfile": NOWHERE}, {"target_session_attrs": "-", "password": "-"})
+    with imposed({**variables, "PGSERVICE": None, "PGSERVICEFILE": os.devnull, "PGSYSCONFDIR": None}):
+        for question in questions:
+            without, _ = start(conninfo(question))
+            told, message = start(conninfo({**question, "service": service}))
+            values.update({k: v for k, v in told.items() if v != without.get(k)})
+    values.pop("service", None)
+    return values, message if not told else ""
 
 
 @cache

@@ -64,7 +64,7 @@ def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
             yield rules.MALFORMED_LINE(
                 "env_file",
                 "this line is not NAME=value and is ignored",
-                hint="an open quote is the usual cause",
+                hint="write NAME=value, and close every quote",
                 origin=Origin("dotenv", None, str(file), _line(binding)),
             )
 

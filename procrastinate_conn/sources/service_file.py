@@ -46,25 +46,42 @@ def read_service(
     tuple
         Keyword to value, each with its line, and what is wrong.
     """
+    name = str(service.value)
     looked_in: list[str] = []
     for file in _candidates(named, variables):
         looked_in.append(str(file))
         try:
-            found = read_section(file, str(service.value))
+            found = read_section(file, name)
         except BadServiceFile as error:
-            origin = Origin("service-file", f"[{service.value}]", str(file), error.line)
+            origin = Origin("service-file", f"[{name}]", str(file), error.line)
             hint = "write keyword=value with no blanks around =, as libpq expects it"
             return {}, [rules.SERVICE("connection.service", str(error), hint=hint, origin=origin)]
         if found is not None:
             return found, []
+    reason = f"definition of service {name!r} not found"
+    if "PGSYSCONFDIR" not in variables:
+        found, reason = _read_system(name, variables)
+        if not reason:
+            return found, []
     return {}, [
         rules.SERVICE(
             "connection.service",
-            f"the service {str(service.value)!r} is not defined",
-            hint=f"add a section [{service.value}] to {' or '.join(looked_in) or 'a service file'}",
+            f"libpq cannot read the service: {reason}",
+            hint=f"add a section [{name}] to {' or '.join(looked_in) or 'a service file'}",
             origin=service.origin,
         )
     ]
+
+
+def _read_system(service: str, variables: Mapping[str, Located]) -> tuple[dict[str, Located], str]:
+    """Let libpq read the system's service file, of which it alone knows the place."""
+    if reason := libpq.unspeakable(service):
+        return {}, reason
+    texts = {name: str(located.value) for name, located in variables.items()}
+    stated = {name: value for name, value in texts.items() if not libpq.unspeakable(value)}
+    found, reason = libpq.system_service(service, stated)
+    origin = Origin("service-file", f"[{service}]")
+    return {keyword: Located(value, origin) for keyword, value in found.items()}, reason
 
 
 def read_section(file: Path, service: str) -> dict[str, Located] | None:
