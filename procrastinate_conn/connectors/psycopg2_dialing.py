@@ -8,7 +8,13 @@ from typing import Any
 
 import psycopg2
 import psycopg_pool
-from psycopg2.extensions import ConnectionInfo, connection, cursor
+from psycopg2.extensions import (
+    TRANSACTION_STATUS_INERROR,
+    TRANSACTION_STATUS_INTRANS,
+    ConnectionInfo,
+    connection,
+    cursor,
+)
 from psycopg2.extras import register_default_json, register_default_jsonb
 from psycopg2.pool import PoolError
 
@@ -24,6 +30,13 @@ class Psycopg2Connection(connection):
     def pgconn(self) -> ConnectionInfo:
         """What psycopg_pool reads ``transaction_status`` from; the numbers are libpq's in both."""
         return self.info
+
+    def rollback(self) -> None:
+        """Roll back, also a transaction that was begun with a BEGIN in autocommit mode."""
+        super().rollback()
+        if self.info.transaction_status in (TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR):
+            with self.cursor() as cursor:
+                cursor.execute("ROLLBACK")
 
     def __repr__(self) -> str:
         """Leave out the DSN, of which psycopg2 hides the password, but no other secret."""

@@ -1,0 +1,209 @@
+"""The pools and the engine as the drivers' own: what an application can do with `connector.pool`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from psycopg2.pool import PoolError
+from sqlalchemy import text
+
+from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.kinds import ConnectorKind
+from tests.servers import connector, soon, wait_until
+
+
+@pytest.fixture
+def psycopg2_connector(address):
+    ours = connector(ConnectorKind.PSYCOPG2, address, min_size=1, max_size=2, timeout=0.3)
+    ours.open()
+    yield ours
+    ours.close()
+
+
+@pytest.fixture
+def engine_connector(address):
+    ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1, max_size=2, timeout=0.3)
+    ours.open()
+    yield ours
+    ours.close()
+
+
+def test_a_pool_of_psycopg2_lends_and_takes_back(psycopg2_connector):
+    pool = psycopg2_connector.pool
+    assert (pool.minconn, pool.maxconn, pool.closed) == (1, 2, False)
+    one, two = pool.getconn(), pool.getconn()
+    with pytest.raises(PoolError, match="couldn't get a connection after"):
+        pool.getconn()
+    pool.putconn(one)
+    assert pool.getconn() is one
+    pool.putconn(one)
+    pool.putconn(two, close=True)
+    wait_until(lambda: pool_stats(psycopg2_connector).idle == 2)
+    assert two.closed
+
+
+def test_a_pool_of_psycopg2_gives_the_same_connection_for_the_same_key(psycopg2_connector):
+    pool = psycopg2_connector.pool
+    one = pool.getconn("key")
+    assert pool.getconn("key") is one
+    assert pool.getconn("other") is not one
+    pool.putconn(one, "key")
+    assert pool.getconn("next") is one
+    pool.putconn(key="other")
+    pool.putconn(key="next")
+    assert pool_stats(psycopg2_connector).in_use == 0
+
+
+def test_connections_of_psycopg2_have_transactions_where_they_are_asked_for(psycopg2_connector, observer):
+    pool = psycopg2_connector.pool
+    connection = pool.getconn()
+    with pytest.raises(ZeroDivisionError):
+        undone(connection)
+    pool.putconn(connection)
+    assert observer.one("SELECT to_regclass('undone') IS NULL")
+
+
+def undone(connection):
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE undone ()")
+        raise ZeroDivisionError
+
+
+def test_a_transaction_left_open_ends_with_the_return_to_the_pool(psycopg2_connector, observer):
+    pool = psycopg2_connector.pool
+    connection = pool.getconn()
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("CREATE TABLE undone ()")
+    pool.putconn(connection)
+    assert observer.one("SELECT to_regclass('undone') IS NULL")
+    assert observer.one("SELECT count(*) FROM pg_stat_activity WHERE state ~ 'in transaction'") == 0
+
+
+def test_a_transaction_left_open_with_aiopg_ends_with_the_return_to_the_pool(address, observer):
+    async def scenario():
+        ours = connector(ConnectorKind.AIOPG, address, min_size=1)
+        await ours.open_async()
+        async with ours.pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute("BEGIN")
+            await cursor.execute("CREATE TABLE undone ()")
+        assert observer.one("SELECT to_regclass('undone') IS NULL")
+        assert observer.one("SELECT count(*) FROM pg_stat_activity WHERE state ~ 'in transaction'") == 0
+        assert pool_stats(ours).connections_lost == 0
+        await ours.close_async()
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_pool_of_psycopg2_says_so(psycopg2_connector):
+    pool = psycopg2_connector.pool
+    connection = pool.getconn()
+    pool.closeall()
+    assert pool.closed
+    with pytest.raises(PoolError, match="closed"):
+        pool.getconn()
+    pool.putconn(connection)
+    assert connection.closed
+
+
+def test_the_secrets_of_a_connection_stay_out_of_its_representation(psycopg2_connector):
+    connection = psycopg2_connector.pool.getconn()
+    assert "dsn" not in f"{connection} {connection!r}"
+    psycopg2_connector.pool.putconn(connection)
+
+
+def test_a_pool_of_aiopg_lends_in_every_way_that_aiopg_has(address):
+    async def scenario():
+        ours = connector(ConnectorKind.AIOPG, address, min_size=1, max_size=2, timeout=0.3)
+        await ours.open_async()
+        pool = ours.pool
+        assert (pool.minsize, pool.maxsize, pool.size, pool.freesize, pool.timeout) == (1, 2, 1, 1, 0.3)
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            assert (pool.size, pool.freesize) == (1, 0)
+            await cursor.execute("SELECT 1 AS one")
+            assert await cursor.fetchone() == {"one": 1}
+        with await pool.cursor() as cursor:
+            await cursor.execute("SELECT 1")
+        with await pool as connection:
+            assert not connection.closed
+        one, two = await pool.acquire(), await pool.acquire()
+        with pytest.raises(PoolError, match="couldn't get a connection after"):
+            await pool.acquire()
+        await pool.release(one)
+        await pool.release(two)
+        assert pool_stats(ours).in_use == 0
+        await pool.clear()
+        assert one.closed
+        assert two.closed
+        await soon(lambda: pool.freesize == 2)
+        await ours.close_async()
+        assert pool.closed
+
+    asyncio.run(scenario())
+
+
+def test_a_pool_of_aiopg_waits_for_its_connections_to_come_back(address):
+    async def scenario():
+        ours = connector(ConnectorKind.AIOPG, address, min_size=1, max_size=2)
+        await ours.open_async()
+        pool = ours.pool
+        connection = await pool.acquire()
+        with pytest.raises(RuntimeError, match="after"):
+            await pool.wait_closed()
+        pool.close()
+        with pytest.raises(RuntimeError, match="after closing"):
+            await pool.acquire()
+        closed = asyncio.create_task(pool.wait_closed())
+        await soon(lambda: pool.closed)
+        assert not closed.done()
+        await pool.release(connection)
+        await closed
+        assert connection.closed
+
+    asyncio.run(scenario())
+
+
+def test_a_pool_of_aiopg_that_is_terminated_closes_what_is_in_use(address):
+    async def scenario():
+        ours = connector(ConnectorKind.AIOPG, address, min_size=1)
+        await ours.open_async()
+        connection = await ours.pool.acquire()
+        ours.pool.terminate()
+        assert connection.closed
+        await ours.pool.release(connection)
+        await ours.close_async()
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_lends_waits_and_takes_back(engine_connector, observer):
+    engine = engine_connector.engine
+    with engine.connect() as one, engine.connect() as two:
+        one.execute(text("CREATE TABLE undone ()"))
+        two.execute(text("SELECT 1"))
+        thread = threading.Thread(target=engine_connector.execute_query, args=["SELECT 1"])
+        thread.start()
+        wait_until(lambda: pool_stats(engine_connector).waiting == 1)
+    thread.join(20)
+    assert observer.one("SELECT to_regclass('undone') IS NULL")
+    assert pool_stats(engine_connector).in_use == 0
+
+
+def test_a_connection_that_sqlalchemy_invalidates_costs_no_slot(engine_connector):
+    with engine_connector.engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        connection.invalidate()
+    wait_until(lambda: pool_stats(engine_connector).idle == 1)
+    engine_connector.execute_query("SELECT 1")
+
+
+def test_isolation_levels_of_the_application_s_do_not_stay(engine_connector):
+    engine = engine_connector.engine
+    with engine.connect().execution_options(isolation_level="SERIALIZABLE") as connection:
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "serializable"
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
+    row = engine_connector.execute_query_one("SELECT current_setting('transaction_isolation') AS level")
+    assert row["level"] == "read committed"
