@@ -26,13 +26,15 @@ def main(
     rounds: Annotated[int, typer.Option(help="Turns of each contender.", min=1)] = 7,
     jobs: Annotated[int, typer.Option(help="Jobs in a turn, more or less.", min=32)] = 320,
     delay: Annotated[
-        tuple[float, float], typer.Option(help="Milliseconds added to each round trip, one run for each.")
-    ] = (1.0, 0.0),
+        list[float], typer.Option(help="Milliseconds added to each round trip; a run for each that is given.")
+    ] = [1.0, 0.0],  # noqa: B006 - typer copies it
     only: Annotated[str, typer.Option(help="Measures whose names contain this.")] = "",
-    output: Annotated[Path, typer.Option(help="Folder for the results.")] = ROOT / "benchmarks" / "results",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the results.", show_default="benchmarks/results")
+    ] = None,
     *,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One short round to see that it works; writes to build/.")
+        bool, typer.Option("--quick", help="One short round to see that it works; results in build/.")
     ] = False,
 ) -> None:
     """Compare our connectors with the same ones written by hand, and with the limit.
@@ -41,7 +43,9 @@ def main(
     are shown as a table, and written as a table, JSON and a plot.
     """
     if quick:
-        rounds, jobs, output = 1, 32, ROOT / "build" / "benchmarks"
+        rounds, jobs = 1, 32
+    folder = output or (ROOT / "build" / "benchmarks" if quick else ROOT / "benchmarks" / "results")
+    folder.mkdir(parents=True, exist_ok=True)
     with environment_of_its_own(), Console(stderr=True).status("Starting PostgreSQL") as status:
         outcomes = [*_starts(rounds, only)]
         with EmbeddedPostgres(settings=SERVER_SETTINGS) as server:
@@ -50,9 +54,9 @@ def main(
                 outcomes += bench.run(one, only)
     for title, chosen in report.by_delay(outcomes).items():
         Console(width=report.WIDTH).print(report.table(chosen, title))
-    output.mkdir(parents=True, exist_ok=True)
-    report.write(outcomes, {"rounds": rounds, "jobs": jobs}, output)
-    draw(outcomes, output / "results.svg")
+    report.write(outcomes, {"rounds": rounds, "jobs": jobs}, folder)
+    draw(outcomes, folder / "results.svg")
+    Console(stderr=True).print(f"Written to {folder}: results.md, results.json, results.svg")
 
 
 def _starts(rounds: int, only: str) -> Iterator[Outcome]:

@@ -1,0 +1,56 @@
+"""The benchmarks run, and the round trips that they count are those that the README claims.
+
+Only counts are judged: they do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+BY_HAND = {"psycopg": 4, "sync-psycopg": 4, "psycopg2": 3, "sqlalchemy-psycopg2": 3, "aiopg": 1}
+"""Round trips of a deferred job with procrastinate's classes as they are."""
+
+RoundTrips = dict[str, dict[str, float]]
+"""By contender and kind of connector, for each call."""
+
+
+def run(only: str, folder: Path) -> dict[str, RoundTrips]:
+    """Run the measures whose names contain `only`, shortly, and return what was counted for each."""
+    arguments = ["--quick", "--delay", "0.1", "--only", only, "--output", str(folder)]
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    counted: dict[str, RoundTrips] = {}
+    for outcome in json.loads((folder / "results.json").read_text())["outcomes"]:
+        assert outcome["median"]["ours"] > 0
+        for contender, number in outcome["round_trips"].items():
+            measured = counted.setdefault(outcome["measure"], {})
+            measured.setdefault(contender, {})[outcome["kind"]] = number
+    return counted
+
+
+def test_a_deferred_job_is_one_round_trip_instead_of_up_to_four(tmp_path):
+    counted = run("defer", tmp_path)
+    for measure in ("defer", "batch_defer, 100 jobs"):
+        assert counted[measure]["by hand"] == {**BY_HAND, "aiopg": BY_HAND["psycopg2"]}
+        assert counted[measure]["ours"] == dict.fromkeys(BY_HAND, 1)
+    for measure in ("defer_async", "batch_defer_async, 100 jobs"):
+        assert counted[measure]["by hand"] == {kind: BY_HAND[kind] for kind in ("psycopg", "aiopg")}
+        assert counted[measure]["ours"] == {"psycopg": 1, "aiopg": 1}
+
+
+def test_a_job_worked_is_two_round_trips_instead_of_eight(tmp_path):
+    counted = run("work", tmp_path)
+    for concurrency in (1, 10):
+        measured = counted[f"work, concurrency {concurrency}"]
+        # A worker asks a little besides: who it is, and whether there is no job left.
+        assert 8 <= measured["by hand"]["psycopg"] < 10
+        assert all(2 <= number < 3 for number in measured["ours"].values())
+        assert measured["limit"] == {"psycopg": 2, "aiopg": 2}
+    assert "| work, concurrency 1 | psycopg | jobs/s |" in (tmp_path / "results.md").read_text()
+    assert (tmp_path / "results.svg").read_text().startswith("<?xml")
