@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from procrastinate_conn import libpq
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as connection_rules
@@ -68,10 +69,16 @@ def check(target: Target) -> Checked:
     target
         What to read.
     """
+    return judged(target, resolve(target)) if has_libpq() else no_libpq(target)
+
+
+def has_libpq() -> bool:
+    """Tell whether psycopg can load a libpq, without which nothing can be resolved."""
     try:
-        return judged(target, resolve(target))
+        libpq.version()
     except ImportError:
-        return no_libpq(target)
+        return False
+    return True
 
 
 def resolve(target: Target) -> Configuration:

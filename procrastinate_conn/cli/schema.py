@@ -6,6 +6,7 @@ import json
 
 import typer
 
+from procrastinate_conn.checking import has_libpq
 from procrastinate_conn.cli.options import FAILED
 
 
@@ -14,11 +15,9 @@ def schema() -> None:
 
     It has the keywords and pool options of the libpq and the psycopg_pool that are installed here.
     """
-    try:
-        from procrastinate_conn.schema import settings_schema
-
-        document = settings_schema()
-    except ImportError:
+    if not has_libpq():
         typer.echo("psycopg cannot load libpq: pip install 'procrastinate-conn[binary]'", err=True)
-        raise typer.Exit(FAILED) from None
-    typer.echo(json.dumps(document, indent=1))
+        raise typer.Exit(FAILED)
+    from procrastinate_conn.schema import settings_schema
+
+    typer.echo(json.dumps(settings_schema(), indent=1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrastinate_conn.checking import Checked, Target, isolate, judged, no_libpq, resolve
+from procrastinate_conn.checking import Checked, Target, has_libpq, isolate, judged, no_libpq, resolve
 from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
@@ -55,11 +55,10 @@ def show(
     find_modules_here()
     where = terminal(color)
     target = Target(file, connector, secrets_dir or ())
-    try:
-        configuration = resolve(target)
-    except ImportError:
+    if not has_libpq():
         say(as_text.render(Report([no_libpq(target)]), where), where)
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(FAILED)
+    configuration = resolve(target)
     checked = judged(target, configuration)
     if output is Output.JSON:
         say(json.dumps(document(configuration, checked, everything=everything), indent=1), where)
@@ -109,4 +108,5 @@ def _print_tables(configuration: Configuration, where: Terminal, *, everything: 
     from procrastinate_conn.cli.console import console
     from procrastinate_conn.showing.tables import tables
 
-    console(where).print(tables(configuration, everything=everything))
+    printer = console(where)
+    printer.print(tables(configuration, printer.width, everything=everything))

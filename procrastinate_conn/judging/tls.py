@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from ipaddress import ip_address
-from itertools import zip_longest
 from pathlib import Path
 
 from procrastinate_conn.configuration import Configuration
@@ -13,6 +12,7 @@ from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import security as rules
 from procrastinate_conn.spec.connection import ConnectionSpec
+from procrastinate_conn.spec.hosts import Host, hosts
 
 ADVICE = "state sslmode=verify-full and sslrootcert, a file or `system`"
 
@@ -58,18 +58,16 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
 
 def remote_hosts(spec: ConnectionSpec) -> list[str]:
     """Return the hosts that are reached over a network, by the names that were stated for them."""
-    hosts = (spec.host or "").split(",")
-    addresses = (spec.hostaddr or "").split(",")
-    pairs = zip_longest(hosts, addresses, fillvalue="")
-    return list(dict.fromkeys(host or address for host, address in pairs if not _is_local(address or host)))
+    remote = (host.name or host.address for host in hosts(spec.parameters) if not _is_local(host))
+    return list(dict.fromkeys(remote))
 
 
-def _is_local(host: str) -> bool:
-    """Tell whether libpq stays on this machine: a socket's directory or abstract name, or loopback."""
-    if host in ("", "localhost") or host.startswith(("/", "@")):
+def _is_local(host: Host) -> bool:
+    """Tell whether libpq stays on this machine: by a socket, or by loopback."""
+    if host.is_socket or (not host.address and host.name == "localhost"):
         return True
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host.address or host.name).is_loopback
     except ValueError:
         return False
 

@@ -85,7 +85,7 @@ def _window(text: str, start: int, end: int, width: int) -> tuple[str, int, int]
     """Cut a line that is too long to the part around its fault."""
     if len(text) <= width:
         return text, start, end
-    left = max(0, min(start - MARGIN, len(text) - width))
+    left = max(0, min(start - min(MARGIN, width // 3), len(text) - width))
     cut = text[left : left + width]
     if left:
         cut = f"...{cut[3:]}"

@@ -16,7 +16,9 @@ from procrastinate_conn.rules.connection import nearest_keyword
 from procrastinate_conn.sources.variables import PREFIX
 from procrastinate_conn.spec.connection import MASK, is_secret
 
-_VARIABLE = re.compile(r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)")
+_VARIABLE = re.compile(
+    r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
+)
 _NUMBER = re.compile(r"[+-]?[0-9.]+ ?[a-z]{0,7}|true|false|yes|no|on|off|none|null", re.IGNORECASE)
 _HOSTS = re.compile(r"(?:[\w.-]*|\[[0-9a-fA-F:.%]*\])(?::[0-9]*)?")
 _URI = re.compile(

@@ -15,6 +15,7 @@ from procrastinate_conn.pool.describe import describe
 from procrastinate_conn.pool.meaning import meaning
 from procrastinate_conn.pool.names import OWN, vocabulary
 from procrastinate_conn.pool.shown import written
+from procrastinate_conn.rules.settings import WRONG_VALUE
 from procrastinate_conn.sources.password_file import find_line
 from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret
 
@@ -50,6 +51,8 @@ class Row:
 def connector(configuration: Configuration) -> Row:
     """Return the connector that is in force."""
     stated = _stated(configuration, ("connector",))
+    if any(p.code == WRONG_VALUE.code and p.setting == "connector" for p in configuration.problems):
+        return Row(configuration.settings.kind.value, None, [Row(str(s.value), s.origin) for s in stated])
     first = stated[0].origin if stated else None
     return Row(configuration.settings.kind.value, first, [Row(o.value, o.origin) for o in stated[1:]])
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.judging.tls import remote_hosts
 from procrastinate_conn.kinds import FACTS
 from procrastinate_conn.spec.connection import ConnectionSpec
+from procrastinate_conn.spec.hosts import hosts
 
 _TLS = {
     "disable": "no TLS",
@@ -27,22 +25,16 @@ def summary(configuration: Configuration) -> str:
 
 
 def _hosts(spec: ConnectionSpec) -> str:
-    """Return the hosts with their ports; a socket's directory in brackets."""
-    names = (spec.host or spec.hostaddr or "").split(",")
-    ports = (spec.port or "5432").split(",")
-    return ",".join(f"{_host(name)}:{port}" for name, port in zip_longest(names, ports, fillvalue=ports[0]))
+    """Return the hosts with their ports; in brackets what is no plain name."""
+    return ",".join(f"{_bracketed(host.name or host.address)}:{host.port}" for host in hosts(spec.parameters))
 
 
-def _host(name: str) -> str:
-    is_plain = name and ":" not in name and not name.startswith(("/", "@"))
-    return name if is_plain else f"[{name or 'local socket'}]"
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if ":" in name or name.startswith(("/", "@")) else name
 
 
 def _encryption(spec: ConnectionSpec) -> str:
-    is_socket = not spec.hostaddr and all(
-        h.startswith(("/", "@")) or not h for h in (spec.host or "").split(",")
-    )
-    if is_socket and not remote_hosts(spec):
+    if all(host.is_socket for host in hosts(spec.parameters)):
         return "Unix socket"
     mode = spec.sslmode or "prefer"
     return _TLS.get(mode, f"TLS {mode}")

@@ -18,17 +18,22 @@ from procrastinate_conn.showing import resolved
 from procrastinate_conn.showing.resolved import Row
 from procrastinate_conn.showing.summary import summary
 
-LONGEST_NAME = 48
-"""Columns that a variable's name may take before it is folded."""
+LONGEST_NAME = 36
+"""Columns that are kept for a variable's name, where notes could take them."""
+
+SHARE_OF_VALUES = 3
+"""A value may take a third of the width before it is folded: of a list of hosts, for example."""
 
 
-def tables(configuration: Configuration, *, everything: bool) -> Group:
+def tables(configuration: Configuration, width: int, *, everything: bool) -> Group:
     """Return the sentence and the tables.
 
     Parameters
     ----------
     configuration
         What was resolved.
+    width
+        Columns of the terminal.
     everything
         Whether they have the libraries' defaults, and what each value overrode.
     """
@@ -41,20 +46,21 @@ def tables(configuration: Configuration, *, everything: bool) -> Group:
     pool = resolved.pool(configuration, everything=everything)
     sentence = summary(configuration)
     return Group(
-        Text(f"{sentence}." if sentence else ""),
-        table("setting", settings, overrides=everything),
-        table("connection", connection, overrides=everything),
-        table("pool", pool, overrides=everything, notes=_meanings(kind, pool), notes_heading=f"on {kind}"),
+        *[Text(f"{sentence}.")] * bool(sentence),
+        table("setting", settings, width, overrides=everything),
+        table("connection", connection, width, overrides=everything),
+        table("pool", pool, width, overrides=everything, notes=_meanings(kind, pool), about=f"on {kind}"),
     )
 
 
 def table(
     heading: str,
     rows: Mapping[str, Row],
+    width: int,
     *,
     overrides: bool,
     notes: Mapping[str, str] | None = None,
-    notes_heading: str = "",
+    about: str = "",
 ) -> Table:
     """Return a table of values and where they are written.
 
@@ -64,19 +70,21 @@ def table(
         What the rows are.
     rows
         Name to row.
+    width
+        Columns of the terminal.
     overrides
         Whether what a value beat stands below it.
     notes
         Something to say of a row, by name; without any, there is no column for them.
-    notes_heading
+    about
         The heading of that column.
     """
     result = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    result.add_column(heading, overflow="fold")
-    result.add_column("value", overflow="fold")
-    result.add_column("from", overflow="fold", min_width=_longest_word(rows))
+    result.add_column(heading, no_wrap=True)
+    result.add_column("value", overflow="fold", max_width=width // SHARE_OF_VALUES)
+    result.add_column("from", overflow="fold", min_width=_longest_word(rows) if notes else None)
     if notes:
-        result.add_column(notes_heading, overflow="fold")
+        result.add_column(about, overflow="fold")
     for name, row in rows.items():
         note = [Text(notes.get(name, ""), "dim")] if notes else []
         result.add_row(Text(name, "bold"), Text(_value(row)), _origin(row.origin), *note)

@@ -1,0 +1,160 @@
+"""Certificates and keys are judged as libpq does: it is asked, by a server that says yes to TLS."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from procrastinate_conn.configuration import configure
+from procrastinate_conn.judging import tls_files
+from procrastinate_conn.sources.call import read_call
+
+CORPUS = Path(__file__).parent / "corpus"
+CERTIFICATE = (CORPUS / "in-order-client-certificate" / "client.pem").read_text()
+KEY = (CORPUS / "in-order-client-certificate" / "client.key").read_text()
+OTHER_KEY = (CORPUS / "client-key-of-another-certificate" / "other.key").read_text()
+ROOT = os.name == "posix" and os.geteuid() == 0
+
+
+@pytest.fixture(scope="module")
+def willing_server() -> Iterator[int]:
+    """The port of a server that agrees to TLS and hangs up: libpq has read its files by then."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.settimeout(10)
+                    connection.recv(8)
+                    connection.sendall(b"S")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(timeout=10)
+
+
+def libpq_says(port: int, **parameters: str) -> str:
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(
+            host="127.0.0.1", port=port, user="app", dbname="jobs", connect_timeout=10, **parameters
+        )
+    return str(caught.value)
+
+
+def we_say(**parameters: str) -> list[str]:
+    configuration = configure([read_call({"connection": {"host": "127.0.0.1", **parameters}})])
+    return [problem.code for problem in tls_files.judge(configuration)]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    written = {
+        "client.pem": CERTIFICATE,
+        "client.key": KEY,
+        "other.key": OTHER_KEY,
+        "bad.pem": "no certificate",
+    }
+    for name, text in written.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    return {name: str(tmp_path / name) for name in (*written, "missing")}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="libpq looks at permissions on Unix alone")
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o440, 0o644, 0o604, 0o660, 0o610, 0o700, 0o750])
+@pytest.mark.parametrize("owner", ["this user", "root", "another user"])
+def test_a_keys_permissions_are_judged_as_libpq_does(
+    mode: int, owner: str, files: dict[str, str], willing_server: int
+) -> None:
+    if not ROOT and owner != "this user":
+        pytest.skip("only root can give files away")
+    key = Path(files["client.key"])
+    if owner == "another user":
+        os.chown(key, 65534, 65534)
+    key.chmod(mode)
+    parameters = {"sslmode": "require", "sslcert": files["client.pem"], "sslkey": files["client.key"]}
+    refused = "has group or world access" in libpq_says(willing_server, **parameters)
+    assert we_say(**parameters) == (["PC505"] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("stated", "refusal"),
+    [
+        ({"sslmode": "verify-full", "sslrootcert": "missing"}, "does not exist"),
+        ({"sslmode": "verify-ca", "sslrootcert": "bad.pem"}, "could not read root certificate file"),
+        ({"sslmode": "require", "sslrootcert": "bad.pem"}, "could not read root certificate file"),
+        ({"sslmode": "require", "sslcert": "client.pem", "sslkey": "missing"}, "but not private key file"),
+        (
+            {"sslmode": "require", "sslcert": "client.pem", "sslkey": "other.key"},
+            "could not load private key",
+        ),
+        (
+            {"sslmode": "require", "sslcert": "bad.pem", "sslkey": "client.key"},
+            "could not read certificate file",
+        ),
+    ],
+    ids=str,
+)
+def test_what_libpq_refuses_is_a_finding(
+    stated: dict[str, str], refusal: str, files: dict[str, str], willing_server: int
+) -> None:
+    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
+    assert refusal in libpq_says(willing_server, **parameters)
+    assert we_say(**parameters) == ["PC504"]
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"sslmode": "require", "sslcert": "missing"},
+        {"sslmode": "require", "sslrootcert": "missing"},
+    ],
+    ids=str,
+)
+def test_what_libpq_passes_over_in_silence_is_a_finding(
+    stated: dict[str, str], files: dict[str, str], willing_server: int
+) -> None:
+    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
+    assert "certificate" not in libpq_says(willing_server, **parameters)
+    assert we_say(**parameters) == ["PC504"]
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"sslmode": "require", "sslcert": "client.pem", "sslkey": "client.key"},
+        {"sslmode": "verify-full", "sslrootcert": "client.pem"},
+        {"sslmode": "verify-full", "sslrootcert": "system"},
+        {"sslmode": "disable", "sslcert": "missing"},
+        {"sslmode": "require", "sslcert": ""},
+    ],
+    ids=str,
+)
+def test_what_libpq_takes_is_no_finding(
+    stated: dict[str, str], files: dict[str, str], willing_server: int
+) -> None:
+    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
+    said = libpq_says(willing_server, **parameters)
+    assert not any(name in said for name in files.values())
+    assert we_say(**parameters) == []
+
+
+def test_an_encrypted_key_asks_nobody_for_its_passphrase(files: dict[str, str], tmp_path: Path) -> None:
+    encrypted = tmp_path / "encrypted.key"
+    encrypted.write_text(
+        f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{KEY.splitlines()[1]}\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    )
+    encrypted.chmod(0o600)
+    assert we_say(sslcert=files["client.pem"], sslkey=str(encrypted)) == []
