@@ -55,7 +55,7 @@ def _line(binding: Binding) -> int:
     """Return the line of the name; python-dotenv counts from the blank lines above it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
-    return binding.original.line + len(blank.splitlines())
+    return binding.original.line + blank.count("\n")
 
 
 def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:

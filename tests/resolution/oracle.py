@@ -35,11 +35,13 @@ UNCOMPARED = ("service", "servicefile")
 """Keywords that libpq uses up: some versions show them among the others, some do not."""
 
 NOT_A_REFUSAL = re.compile(
-    r"(?s:connection to server (?:on socket \".*?\"|at \".*?\"(?: \(.*?\))?, port [^:]*?) failed: )"
+    r"(?s:connection to server (?:on socket \".*?\"|at \".*?\"(?: \(.*?\))?, port [^:]*?) failed: )?"
     r"(?:No such file or directory|Not a directory|Connection refused|Network is unreachable"
-    r"|Permission denied|Invalid argument|File name too long)\n(?:\tIs the server running [^\n]*\n)?"
+    r"|Permission denied|Invalid argument|File name too long"
+    r"|GSSAPI encryption required but (?:no credential cache|was impossible [^\n]*))\n"
+    r"(?:\tIs the server running [^\n]*\n)?"
 )
-"""What libpq says when it has accepted everything and only finds no server."""
+"""What libpq says when it has accepted everything, and finds no server, or no Kerberos ticket yet."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""An env file, read as python-dotenv reads it, and the line of every variable in it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from dotenv import dotenv_values
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from procrastinate_conn.sources.dotenv import read_dotenv
+
+FILES = {
+    "the first line": ("PGPORT=1\n", 1),
+    "behind a comment": ("# one\n# two\nPGPORT=1\n", 3),
+    "behind blank lines": ("\n\n  \n\t\nPGPORT=1\n", 5),
+    "indented": ("\n   PGPORT=1\n", 2),
+    "exported": ("PGUSER=u\nexport PGPORT=1\n", 2),
+    "between single quotes": ("PGUSER='u # not a comment'\nPGPORT='1'\n", 2),
+    "between double quotes": ('PGUSER="u \\" v"\nPGPORT="1"\n', 2),
+    "behind a value of several lines": ("PGOPTIONS='a\nb\n\nc'\nPGPORT=1\n", 5),
+    "behind a value of several lines, between double quotes": ('PGOPTIONS="a\nb"\nPGPORT=1\n', 3),
+    "with a comment behind it": ("PGPORT=1 # comment\n", 1),
+    "behind a line that is none": ("nonsense here\nPGPORT=1\n", 2),
+    "with blanks around the sign": ("PGUSER=u\n\nPGPORT = 1\n", 3),
+    "the last of two": ("PGPORT=2\nPGUSER=u\nPGPORT=1\n", 3),
+    "with CRLF": ("# one\r\n\r\nPGPORT=1\r\n", 3),
+    "with CR": ("# one\rPGPORT=1\r", 2),
+    "behind a byte order mark": ("\ufeffPGPORT=1\n", 1),
+    "without an end": ("\n\nPGPORT=1", 3),
+    "behind a form feed": ("\f\nPGPORT=1\n", 2),
+    "expanded": ("PGUSER=1\nPGPORT=${PGUSER}\n", 2),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), FILES.values(), ids=FILES)
+def test_the_line_of_a_variable_is_exact(text, line, tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(text, encoding="utf-8", newline="")
+    place = read_dotenv(file)
+    located = place.variables["PGPORT"]
+    assert (located.value, located.origin.line, located.origin.file) == ("1", line, str(file))
+
+
+PIECES = st.one_of(
+    st.sampled_from(
+        ["\n", " \n", "# PGPORT=9\n", "PGUSER=u\n", "export PGAPPNAME='a\n\nb'\n", "nonsense x\n"]
+    ),
+    st.sampled_from(
+        ['PGOPTIONS="a\nb"\n', "PGHOST\n", "  PGDATABASE=d # x\n", "\t\n", "PGSSLMODE='a\\'\n'\n"]
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PIECES, max_size=6).map("".join), st.sampled_from(["", " ", "export ", "\t"]))
+def test_the_line_is_exact_below_anything(tmp_path_factory, above, before):
+    text = f"{above}{before}PGPORT=1\n{above}"
+    file = tmp_path_factory.mktemp("file") / ".env"
+    file.write_text(text)
+    place = read_dotenv(file)
+    assert place.variables["PGPORT"].origin.line == above.count("\n") + 1
+    for name, located in place.variables.items():
+        line = text.splitlines()[located.origin.line - 1]
+        assert line.strip().removeprefix("export ").startswith(name)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("PGA='\"\\ #${}\n\rx", max_size=40))
+def test_the_values_are_python_dotenvs(tmp_path_factory, text):
+    file = tmp_path_factory.mktemp("file") / ".env"
+    file.write_text(text, newline="")
+    stated = dotenv_values(stream=io.StringIO(file.read_text()))
+    expected = {k: v for k, v in stated.items() if k.startswith("PG") and v is not None}
+    assert {k: located.value for k, located in read_dotenv(file).variables.items()} == expected
+
+
+def test_a_line_that_is_none_is_a_warning_with_its_line(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("PGUSER=u\n\nPGPORT='1\n")
+    [problem] = read_dotenv(file).problems
+    assert (problem.code, problem.severity, problem.origin.line) == ("PC104", "warning", 3)
+
+
+def test_a_file_that_is_not_utf8_is_an_error_without_its_content(tmp_path):
+    file = tmp_path / ".env"
+    file.write_bytes(b"PGPASSWORD=h\xfcsh\n")
+    [problem] = read_dotenv(file).problems
+    assert problem.severity == "error"
+    assert "byte 12" in problem.message
