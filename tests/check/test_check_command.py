@@ -45,7 +45,7 @@ def checked(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]
         (["error.env", "--select", "PC3", "--ignore", "PC301"], 0),
         ([], 0),
     ],
-    ids=" ".join,
+    ids=str,
 )
 def test_exit_status_is_1_where_something_selected_is_wrong(
     arguments: list[str], status: int, folder: Path
