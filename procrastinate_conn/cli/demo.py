@@ -44,5 +44,5 @@ def demo(
         typer.echo("Interrupted. The server is stopped and removed.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if lost:
-        typer.echo(f"Lost: {lost} jobs.", err=True)
+        typer.echo(f"Jobs lost: {lost}", err=True)
         raise typer.Exit(LOST)

@@ -60,7 +60,7 @@ def test_a_lost_job_is_told_by_number_and_status(sandbox: Sandbox) -> None:
     _, stderr = demo.communicate(timeout=PATIENCE)
 
     assert demo.returncode == LOST
-    assert stderr.endswith(f"Lost: {deleted} jobs.\n")
+    assert stderr.endswith(f"Jobs lost: {deleted}\n")
     assert sandbox.left_behind() == []
 
 
