@@ -1,0 +1,15 @@
+"""The app of procrastinate and its task, for the web application and for workers of their own."""
+
+import asyncio
+
+import procrastinate
+
+from procrastinate_conn import make_connector
+
+app = procrastinate.App(connector=make_connector())
+
+
+@app.task
+async def render(report: str) -> None:
+    await asyncio.sleep(0.1)  # the work
+    print(f"rendered {report}", flush=True)

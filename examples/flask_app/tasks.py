@@ -1,0 +1,12 @@
+"""What the web application and the worker share: the app and its task."""
+
+import procrastinate
+
+from procrastinate_conn import make_connector
+
+app = procrastinate.App(connector=make_connector())
+
+
+@app.task
+def send_receipt(order: int) -> None:
+    print(f"receipt for order {order}", flush=True)

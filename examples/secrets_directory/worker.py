@@ -1,0 +1,17 @@
+"""A worker in a container, told where its secrets are mounted: python worker.py /run/secrets."""
+
+import sys
+
+import procrastinate
+
+from procrastinate_conn import make_connector
+
+app = procrastinate.App(connector=make_connector(env_file=None, secrets_dir=sys.argv[1]))
+
+
+@app.task(name="greet")
+def greet(name: str) -> None:
+    print(f"Hello, {name}!", flush=True)
+
+
+app.run_worker()

@@ -1,0 +1,18 @@
+"""What the tests of the examples share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from tests.examples.running import Example, copy
+
+
+@pytest.fixture
+def example(tmp_path: Path, server: EmbeddedPostgres) -> Callable[[str], Example]:
+    """Copies an example, ready to run on a database of its own."""
+    return partial(copy, folder=tmp_path, server=server)

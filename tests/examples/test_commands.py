@@ -1,0 +1,48 @@
+"""The examples without a web server: what one defers is worked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from procrastinate_conn.kinds import FACTS, ConnectorKind
+from tests.examples.running import Example
+
+Copy = Callable[[str], Example]
+WORKERS = [kind for kind in ConnectorKind if FACTS[kind].asynchronous]
+
+
+def test_the_script_works_what_it_defers_the_second_time_too(example: Copy) -> None:
+    script = example("script")
+    [command] = script.commands
+    for _ in range(2):
+        assert script.run(command) == "sent to ada@example.com\nsent to grace@example.com\n"
+
+
+@pytest.mark.parametrize(
+    ("worker", "deferrer"),
+    [*((WORKERS[0], deferrer) for deferrer in ConnectorKind), *((worker, worker) for worker in WORKERS[1:])],
+)
+def test_what_one_process_defers_the_other_works(
+    example: Copy, worker: ConnectorKind, deferrer: ConnectorKind
+) -> None:
+    pair = example("worker_and_deferrer")
+    schema, defer, work = pair.commands
+    pair.run(schema)
+    with pair.running(f"PROCRASTINATE_CONN_CONNECTOR={worker} {work}") as working:
+        deferred = pair.run(f"PROCRASTINATE_CONN_CONNECTOR={deferrer} {defer}")
+        working.wait_for("5 x 7 = 35")
+
+    assert deferred.count("deferred job") == 5
+    assert working.output.read_text() == "".join(f"{n} x 7 = {n * 7}\n" for n in range(1, 6))
+    assert working.process.returncode == 0
+
+
+def test_procrastinates_own_command_finds_the_connector(example: Copy) -> None:
+    command_line = example("command_line")
+    schema, healthchecks, defer, work = command_line.commands
+    command_line.run(schema)
+    assert "App configuration: OK" in command_line.run(healthchecks)
+    command_line.run(defer)
+    assert "Hello, Ada!" in command_line.run(work)

@@ -1,0 +1,75 @@
+"""The container examples, without the containers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import procrastinate
+import pytest
+import yaml
+from procrastinate.schema import SchemaManager
+
+from procrastinate_conn import make_connector
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from tests.examples.running import EXAMPLES, Example
+
+MOUNTED = "/run/secrets"
+Mount = Callable[[EmbeddedPostgres, Path], tuple[list[str], dict[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[EmbeddedPostgres]:
+    """A server that asks for a password; its database ``jobs`` has the schema."""
+    with EmbeddedPostgres(auth="scram-sha-256") as server:
+        with server.connect(server.create_database("jobs")) as connection:
+            connection.execute(SchemaManager.get_schema())
+        yield server
+
+
+def compose(server: EmbeddedPostgres, secrets: Path) -> tuple[list[str], dict[str, str]]:
+    """Mount the secrets as Docker would; return the container's command and environment."""
+    service = yaml.safe_load((EXAMPLES / "secrets_directory" / "compose.yaml").read_text())["services"][
+        "worker"
+    ]
+    [name] = service["secrets"]
+    (secrets / name).write_text(f"{server.password}\n")
+    return service["command"], service["environment"]
+
+
+def deployment(server: EmbeddedPostgres, secrets: Path) -> tuple[list[str], dict[str, str]]:
+    """Mount the secrets as Kubernetes would; return the container's command and environment."""
+    text = (EXAMPLES / "secrets_directory" / "deployment.yaml").read_text()
+    [container] = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == [MOUNTED]
+    assert "--from-literal=procrastinate_conn_dsn=postgresql://app@db1/jobs --from-file=password" in text
+    (secrets / "procrastinate_conn_dsn").write_text("postgresql://app@db1/jobs")
+    (secrets / "password").write_text(f"{server.password}\n")
+    return container["command"], {variable["name"]: variable["value"] for variable in container["env"]}
+
+
+@pytest.mark.parametrize("mount", [compose, deployment])
+def test_a_worker_finds_its_connection_in_the_secrets(
+    mount, guarded: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    command, environment = mount(guarded, secrets)
+    shutil.copy(EXAMPLES / "secrets_directory" / "worker.py", tmp_path)
+    for file in secrets.glob("*_dsn"):
+        file.write_text(here(file.read_text(), guarded, secrets))
+    variables = [f"{name}={here(value, guarded, secrets)}" for name, value in environment.items()]
+    words = [here(word, guarded, secrets) for word in command]
+
+    connector = make_connector("sync-psycopg", env_file=None, connection=guarded.parameters("jobs"))
+    with procrastinate.App(connector=connector).open() as app:
+        app.configure_task("greet").defer(name=mount.__name__)
+    with Example(tmp_path, []).running(" ".join([*variables, *words])) as worker:
+        worker.wait_for(f"Hello, {mount.__name__}!\n")
+
+
+def here(text: str, server: EmbeddedPostgres, secrets: Path) -> str:
+    """Put what is here in the place of the example's directory and address."""
+    address = f"{server.user}@{server.host}:{server.port}"
+    return text.replace(MOUNTED, str(secrets)).replace("app@db1", address)

@@ -1,0 +1,85 @@
+"""The examples with a web server, driven over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
+from tests.examples.running import Example, request
+from tests.servers import Observer, wait_until
+
+Copy = Callable[[str], Example]
+
+
+def test_a_synchronous_web_server_defers_and_an_asynchronous_worker_works(example: Copy) -> None:
+    pair = example("web_and_worker")
+    schema, serve, work = pair.commands
+    pair.run(schema)
+    port = free_port()
+    with pair.running(serve.replace("8000", str(port))), pair.running(work) as worker:
+        wait_until(lambda: answers(port, "/ada@example.com", b""), 60)
+        worker.wait_for("subscribed ada@example.com\n")
+
+
+def test_fastapi_defers_and_works_in_one_process(example: Copy) -> None:
+    application = example("fastapi_app")
+    schema, serve, work = application.commands
+    application.run(schema)
+    port = free_port()
+    with application.running(f"{serve} --port {port}") as web:
+        web.wait_for("Application startup complete")
+        for number in range(1, 4):
+            assert json.loads(request(f"{port}/reports/no-{number}", b"")) == {"job": number}
+        for number in range(1, 4):
+            wait_until(lambda n=number: json.loads(request(f"{port}/jobs/{n}")) == {"status": "succeeded"})
+    assert web.process.returncode in (0, -2), web.output.read_text()  # uvicorn ends with its signal
+    printed = web.output.read_text()
+    assert all(f"rendered no-{number}\n" in printed for number in range(1, 4))
+    assert "Traceback" not in printed
+
+    application.run("python -c 'from tasks import app, render; app.open(); render.defer(report=\"late\")'")
+    with application.running(work) as worker:
+        worker.wait_for("rendered late\n")
+
+
+def test_flask_defers_on_the_engine_of_the_application(example: Copy, server: EmbeddedPostgres) -> None:
+    application = example("flask_app")
+    schema, serve, work = application.commands
+    application.run(schema)
+    database = (application.folder / ".env").read_text().strip().rpartition("/")[2]
+    port = free_port()
+    with application.running(f"{serve} --port {port}") as web:
+        web.wait_for("Running on")
+        assert json.loads(request(f"{port}/orders", b"item=book")) == {"order": 1, "job": 1}
+        ours = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'procrastinate'"
+        )
+        observer = Observer(server, database)
+        assert observer.one(ours) == 0, "there is a pool besides the engine's"
+        with application.running(work) as worker:
+            worker.wait_for("receipt for order 1\n")
+            assert observer.one(ours) > 0
+        observer.connection.close()
+
+
+def test_django_and_the_worker_are_on_the_same_settings(example: Copy) -> None:
+    project = example("django_project")
+    migrate, serve, work = project.commands
+    project.run(migrate)
+    port = free_port()
+    with project.running(serve.replace("8000", str(port))) as web:
+        web.wait_for("Quit the server with")
+        assert json.loads(request(f"{port}/orders/book")) == {"job": 1}
+        with project.running(work) as worker:
+            worker.wait_for("receipt for book\n")
+
+
+def answers(port: int, path: str, data: bytes | None = None) -> bool:
+    """Tell whether a server takes a request; it may not listen yet."""
+    try:
+        request(f"{port}{path}", data)
+    except OSError:
+        return False
+    return True
