@@ -1,7 +1,6 @@
 """The validated connection: one field for each of libpq's keywords."""
 
-from __future__ import annotations
-
+# Annotations are not postponed here: pydantic would evaluate the strings one by one, at every start.
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
