@@ -142,13 +142,12 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
     origin
         Where the keyword is written.
     safe
-        Whether it may be shown even if it resembles no keyword, and so might be a piece of a password.
+        Whether it may be shown: what looks like a keyword may be a piece of a password.
     """
     near = nearest_keyword(keyword)
-    named = safe or near is not None
     return UNKNOWN_KEYWORD(
-        f"connection.{keyword}" if named else "connection",
-        f"{subject} states {keyword if named else 'something'}, which libpq does not know as a keyword",
+        f"connection.{keyword}" if safe else "connection",
+        f"{subject} states {keyword if safe else 'something'}, which libpq does not know as a keyword",
         hint=f"did you mean {near}?" if near else "see the list of libpq's connection keywords",
         origin=origin,
     )

@@ -85,8 +85,8 @@ def _malformed(reason: str, dsn: Located) -> Problem:
     text = str(dsn.value)
     unknown = re.search(r'(?:connection option|query parameter:) "(\w+)"', reason)
     if unknown:
-        # A blank or a question mark may have cut a password in two, and this may be its second half.
-        safe = "@" not in text if is_uri(text) else "pass" not in text.partition(unknown[1])[0]
+        # A blank, a ? or an & may have cut a password in two, and this may be its second half.
+        safe = "@" not in text and "pass" not in text
         return rules.unknown_keyword(unknown[1], "the DSN", dsn.origin, safe=safe)
     hint = (
         "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"

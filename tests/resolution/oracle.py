@@ -77,11 +77,10 @@ def ask_libpq(inputs: Inputs, home: Path) -> Verdict:
     """Ask libpq what it makes of inputs."""
     write_files(inputs, home)
     try:
-        conninfo = combined(inputs)
-    except (Error, UnicodeDecodeError) as error:
+        with environment({"HOME": str(home), **inputs.dotenv, **inputs.environment}):
+            return judged(combined(inputs))
+    except (Error, UnicodeDecodeError) as error:  # what is not UTF-8, psycopg cannot pass on to libpq
         return Verdict(None, message=str(error))
-    with environment({"HOME": str(home), **inputs.dotenv, **inputs.environment}):
-        return judged(conninfo)
 
 
 def ask_spec(inputs: Inputs, home: Path) -> Configuration:

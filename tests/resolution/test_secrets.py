@@ -1,0 +1,109 @@
+"""No piece of a password is in anything that is shown, however badly it is written."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import traceback
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from procrastinate_conn import ConfigurationError, ConnectorSettings
+from tests.resolution.oracle import environment
+
+MARK = "hunter"
+"""Every piece of the passwords below is made of these, whole, so that any piece that shows is found."""
+
+BETWEEN = st.sampled_from(
+    ["@", ":", "/", "?", "#", "&", "=", "%", " ", "'", "\\", ",", "[", "]", "://", "%20", "\n"]
+)
+PASSWORDS = st.lists(BETWEEN, min_size=0, max_size=4).map(lambda seps: MARK + "".join(s + MARK for s in seps))
+
+TEMPLATES = (
+    "postgresql://app:{}@db1:5432/jobs?sslmode=require",
+    "postgresql://app:1{}@db1/jobs",
+    "postgresql+psycopg://app:{}@db1,db2:1/jobs",
+    "postgresql:///jobs?password={}&user=app",
+    "host=db1 password={} user=app",
+    "host=db1 password='{}' user=app",
+    "password={}",
+    "mysql://app:{}@db1/jobs",
+)
+
+thoroughly = settings(
+    max_examples=int(os.environ.get("FUZZ_CASES", "200")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+
+
+def everything_shown(variables, **arguments):
+    """Return all that a user, a log or a traceback would show."""
+    with environment({"HOME": "/nowhere", **variables}):
+        try:
+            settings_ = ConnectorSettings(_env_file=None, **arguments)
+        except ConfigurationError as error:
+            problems = error.problems
+            yield "".join(traceback.format_exception(error))
+        else:
+            problems = settings_.configuration.problems
+            spec = settings_.spec()
+            yield from (repr(spec), str(spec), str(spec.redacted()), spec.model_dump_json())
+            yield from (repr(spec.origins), repr(settings_), settings_.model_dump_json())
+            yield repr(settings_.configuration)
+    for problem in problems:
+        yield from (str(problem), repr(problem))
+
+
+@thoroughly
+@given(
+    password=PASSWORDS,
+    template=st.sampled_from(TEMPLATES),
+    name=st.sampled_from(["PROCRASTINATE_CONN_DSN", "DATABASE_URL"]),
+    address=st.sampled_from([{}, {"PGHOSTADDR": "127.0.0.1"}]),
+)
+def test_a_badly_written_dsn_shows_no_piece_of_its_password(password, template, name, address):
+    for shown in everything_shown({name: template.format(password), **address}):
+        assert MARK not in shown
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments"),
+    [
+        ({"PGPASSWORD": MARK}, {}),
+        ({"PROCRASTINATE_CONN_CONNECTION__PASSWORD": MARK}, {}),
+        ({"PROCRASTINATE_CONN_CONNECTION": f'{{"password": "{MARK}"}}'}, {}),
+        ({"PROCRASTINATE_CONN_CONNECTION": f'{{"password": "{MARK}"'}, {}),
+        ({}, {"password": MARK}),
+        ({}, {"password": SecretStr(MARK)}),
+        ({}, {"connection": {"password": SecretStr(MARK), "sslpassword": MARK}}),
+        ({}, {"connection": {"oauth_client_secret": MARK, "scram_client_key": MARK}}),
+        ({}, {"connection": {"password": [MARK]}}),
+        ({}, {"connection": {"password": MARK + "\0"}}),
+        ({}, {"connection": {"password": MARK + "\udcff"}}),
+        ({}, {"dsn": SecretStr(f"postgresql://:{MARK}@/")}),
+        ({}, {"connection": f"password={MARK}"}),
+    ],
+)
+def test_a_password_shows_nowhere(variables, arguments):
+    for shown in everything_shown(variables, **arguments):
+        assert MARK not in shown
+
+
+def test_a_password_is_in_the_clear_only_where_libpq_needs_it():
+    with environment({}):
+        spec = ConnectorSettings(_env_file=None, dsn=f"postgresql://:{MARK}@/").spec()
+    assert spec.parameters["password"] == MARK
+    assert MARK in spec.conninfo()
+    assert spec.password == SecretStr(MARK)
+
+
+def test_a_password_file_is_named_and_never_read_into_the_spec(written):
+    written.file(".pgpass", f"*:*:*:*:{MARK}").chmod(0o600)
+    spec = written.read().spec
+    assert MARK.encode() not in pickle.dumps(spec)
+    assert spec.password is None
