@@ -12,6 +12,7 @@ import psycopg2.extras
 import psycopg_pool
 import pytest
 import sqlalchemy
+from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AppNotOpen, ConnectorException
 from psycopg2.pool import ThreadedConnectionPool
 
@@ -239,6 +240,9 @@ def test_an_engine_has_transactions_as_any_engine_has(address, observer):
     ours.close()
 
 
+@pytest.mark.skipif(
+    not hasattr(BaseConnector, "execute_query_all_with_connection"), reason="procrastinate had none then"
+)
 def test_external_connections_keep_their_transactions(address, observer):
     sync = app(connector(ConnectorKind.SYNC_PSYCOPG, address, min_size=1))
     alchemy = app(connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1))
