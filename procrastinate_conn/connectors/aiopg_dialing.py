@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import aiopg
 import psycopg2
 from aiopg.connection import TIMEOUT
+from psycopg.abc import ConnMapping
 from psycopg.conninfo import (
     conninfo_attempts_async,
     conninfo_to_dict,
@@ -111,10 +112,9 @@ class AiopgDialler(AsyncDialler):
                 async with asyncio.timeout(limit):
                     return await self._dial_one(make_conninfo("", **attempt))
             except TimeoutError:
-                where = attempt.get("hostaddr") or attempt.get("host")
-                failures.append(f"connection to {where} failed: no answer within {limit} s")
+                failures.append(f"{_to(attempt)} failed: no answer within {limit} s")
             except psycopg2.OperationalError as error:
-                failures.append(str(error).strip())
+                failures.append(f"{_to(attempt)} failed: {str(error).strip()}")
         raise psycopg2.OperationalError("\n".join(failures))
 
     async def _dial_one(self, conninfo: str) -> AiopgConnection:
@@ -143,3 +143,8 @@ class AiopgDialler(AsyncDialler):
         """Make a round trip."""
         async with connection.cursor() as cursor:
             await cursor.execute("SELECT 1")
+
+
+def _to(attempt: ConnMapping) -> str:
+    """Return where an attempt to connect goes, which psycopg2 does not say of asynchronous ones."""
+    return f"connection to {attempt.get('host') or attempt.get('hostaddr')}, port {attempt.get('port')}"

@@ -18,6 +18,7 @@ from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.liveness import has_something_to_say
 from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.spec.hosts import hosts
 
 
 class Dialler:
@@ -35,6 +36,8 @@ class Dialler:
     ----------
     failure : Exception or None
         Why the last attempt failed; None if it did not.
+    under_way : set
+        Attempts that have not ended yet.
     kind : ConnectorKind
         A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
     """
@@ -44,6 +47,7 @@ class Dialler:
     def __init__(self, blueprint: Blueprint) -> None:
         self.blueprint = blueprint
         self.failure: Exception | None = None
+        self.under_way: set[object] = set()
         self._idle_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def fileno(self, connection: Any) -> int:
@@ -72,11 +76,15 @@ class Dialler:
     @contextmanager
     def _attempt(self) -> Iterator[None]:
         """Everything that it takes to connect, with any driver, happens in here."""
+        attempt = object()
+        self.under_way.add(attempt)
         try:
             yield
         except Exception as error:
             self.failure = error
             raise
+        finally:
+            self.under_way.remove(attempt)
         self.failure = None
 
     def _conninfo(self, connect_timeout: int | None) -> str:
@@ -119,6 +127,9 @@ class Dialler:
             Always; its cause is the failure of the last attempt to connect, if that failed.
         """
         message = f"{what} after {seconds:.2f} sec"
+        if self.failure is None and self.under_way:
+            where = " or ".join(str(host) for host in hosts(self.blueprint.spec.parameters))
+            raise PoolTimeout(f"{message}; there is no answer yet from {where}") from None
         if self.failure is None:
             raise PoolTimeout(message) from None
         # Without the traceback, whose frames hold connection strings.

@@ -14,7 +14,9 @@ from psycopg_pool import (
     AsyncNullConnectionPool,
     ConnectionPool,
     NullConnectionPool,
+    PoolClosed,
     PoolTimeout,
+    TooManyRequests,
     pool,
     pool_async,
 )
@@ -26,6 +28,11 @@ logger = logging.getLogger(__name__)
 RECONNECT_WITHIN = 5.0
 """Seconds between two attempts to replace a connection, at most. psycopg_pool doubles them without a limit:
 after an outage of minutes it would sleep for minutes more."""
+
+
+CLOSE_WITHIN = 0.2
+"""Seconds to wait, when a pool is closed, for those of its workers that are connecting. They cannot be
+interrupted, and they end by themselves."""
 
 
 class SyncPool(ConnectionPool[Any]):
@@ -73,8 +80,13 @@ class SyncPool(ConnectionPool[Any]):
         for attempt in count():
             try:
                 connection = super().getconn(deadline - monotonic())
-            except PoolTimeout:
-                self.dialler.give_up("couldn't get a connection", timeout)
+            except (PoolClosed, TooManyRequests):
+                raise
+            except Exception:  # noqa: BLE001 - the driver's, from a null pool, which connects in here
+                if monotonic() >= deadline:
+                    self.dialler.give_up("couldn't get a connection", timeout)
+                time.sleep(_until_next_attempt(attempt, deadline))
+                continue
             try:
                 self._examine(connection)
             except BaseException as error:
@@ -85,6 +97,10 @@ class SyncPool(ConnectionPool[Any]):
             else:
                 return connection
         raise AssertionError
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Close the pool, without waiting for attempts to connect."""
+        super().close(CLOSE_WITHIN if self.dialler.under_way else timeout)
 
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
@@ -162,8 +178,13 @@ class AsyncPool(AsyncConnectionPool[Any]):
         for attempt in count():
             try:
                 connection = await super().getconn(deadline - monotonic())
-            except PoolTimeout:
-                self.dialler.give_up("couldn't get a connection", timeout)
+            except (PoolClosed, TooManyRequests):
+                raise
+            except Exception:  # noqa: BLE001 - the driver's, from a null pool, which connects in here
+                if monotonic() >= deadline:
+                    self.dialler.give_up("couldn't get a connection", timeout)
+                await asyncio.sleep(_until_next_attempt(attempt, deadline))
+                continue
             try:
                 await self._examine(connection)
             except BaseException as error:
@@ -174,6 +195,10 @@ class AsyncPool(AsyncConnectionPool[Any]):
             else:
                 return connection
         raise AssertionError
+
+    async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - psycopg_pool's name
+        """Close the pool, without waiting for attempts to connect."""
+        await super().close(CLOSE_WITHIN if self.dialler.under_way else timeout)
 
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
@@ -230,12 +255,20 @@ def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
     """Return what to pass to psycopg_pool: the options, save those that the dialler sees to."""
     arguments = dialler.blueprint.pool.arguments(asynchronous=asynchronous)
     arguments.pop("configure", None)
+    if dialler.blueprint.pool.null:  # which does not begin anew once it has given up
+        waits = dialler.blueprint.pool.timeout
+        arguments["reconnect_timeout"] = max(waits, arguments.get("reconnect_timeout", waits))
     return {**arguments, "connection_class": dialler, "kwargs": {}, "open": False}
 
 
 def _pause(attempt: int, max_size: int) -> float:
     """Return the seconds to wait after a dead connection: none while they may be left from an outage."""
     return min(0.1 * max(0, attempt - max_size), 1.0)
+
+
+def _until_next_attempt(attempt: int, deadline: float) -> float:
+    """Return the seconds to wait after an attempt to connect has failed: ever longer."""
+    return max(0.0, min(0.5 * 2.0 ** min(attempt, 4), RECONNECT_WITHIN, deadline - monotonic()))
 
 
 def _soon(delay: float) -> float:

@@ -27,6 +27,9 @@ class Host(NamedTuple):
     address: str
     port: str
 
+    def __str__(self) -> str:
+        return f"{self.name or self.address}:{self.port}"
+
     @property
     def is_socket(self) -> bool:
         """Whether it is reached through a Unix-domain socket."""
