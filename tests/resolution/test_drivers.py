@@ -1,0 +1,159 @@
+"""Every spec that is accepted is accepted by the chosen driver; what is not is found without connecting."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import psycopg
+import psycopg2
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from psycopg.conninfo import conninfo_attempts, conninfo_to_dict, make_conninfo, timeout_from_conninfo
+
+from procrastinate_conn import ConnectorKind, drivers, libpq
+from procrastinate_conn.configuration import configure
+from procrastinate_conn.sources import read_places
+from tests.resolution import cases
+from tests.resolution.oracle import HARMLESS, environment
+
+KINDS = list(ConnectorKind)
+ON_PSYCOPG2 = [kind for kind in KINDS if drivers.uses_psycopg2(kind)]
+NEWER = [k for k in libpq.keywords() if k not in drivers.keywords(ConnectorKind.PSYCOPG2)]
+
+thoroughly = settings(
+    max_examples=int(os.environ.get("FUZZ_CASES", "100")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+
+
+def accepted(kind, connection):
+    with environment({"HOME": "/nowhere"}):
+        configuration = configure(read_places({"connector": kind, "connection": connection}, None, None))
+    assume(not configuration.errors)
+    return configuration.spec
+
+
+@thoroughly
+@given(connection=cases.parameters())
+def test_psycopg_takes_every_spec(connection):
+    spec = accepted("psycopg", connection)
+    parameters = conninfo_to_dict(spec.conninfo())
+    assert timeout_from_conninfo(parameters) > 0
+    harmless = {k: ",".join(map(HARMLESS[k], parameters[k].split(","))) for k in HARMLESS}
+    for attempt in conninfo_attempts({**parameters, **harmless}):
+        nowhere = {**attempt, "host": libpq.NOWHERE, "hostaddr": ""}
+        if nowhere["gssencmode"] == "require":
+            nowhere["gssencmode"] = "prefer"
+        with pytest.raises(psycopg.OperationalError, match=libpq.NOWHERE):
+            psycopg.connect(make_conninfo("", **nowhere)).close()
+
+
+@thoroughly
+@given(connection=cases.parameters())
+def test_psycopg2_takes_every_spec(connection):
+    spec = accepted("psycopg2", connection)
+    parameters = conninfo_to_dict(spec.conninfo(drivers.keywords(ConnectorKind.PSYCOPG2)))
+    nowhere = {**parameters, "host": libpq.NOWHERE, "hostaddr": "", "port": ""}
+    if nowhere["gssencmode"] == "require":
+        nowhere["gssencmode"] = "prefer"
+    with pytest.raises(psycopg2.OperationalError, match=libpq.NOWHERE):
+        psycopg2.connect(make_conninfo("", **nowhere)).close()
+
+
+@pytest.mark.skipif(not NEWER, reason="psycopg2's libpq knows every keyword of psycopg's")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_keyword_that_the_drivers_libpq_does_not_know_is_an_error_that_names_both_versions(kind, written):
+    written.env_file("", "PROCRASTINATE_CONN_DSN=postgresql:///jobs?oauth_scope=jobs")
+    written.call.update(connector=kind)
+    found = [p for p in written.read().errors if p.code == "PC402"]
+    if kind not in ON_PSYCOPG2:
+        assert not found
+        return
+    [problem] = found
+    assert problem.setting == "connection.oauth_scope"
+    assert problem.origin.line == 2
+    for version in (libpq.version(), psycopg2.__libpq_version__):
+        assert f"libpq {version // 10000} " in problem.message
+
+
+@pytest.mark.skipif(libpq.version() < 180000 or psycopg2.__libpq_version__ >= 180000, reason="other versions")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_value_that_the_drivers_libpq_refuses_is_an_error_that_names_both_versions(kind, written):
+    written.call.update(connector=kind)
+    written.variables(PGREQUIREAUTH="oauth")
+    found = [p for p in written.read().errors if p.code == "PC404"]
+    if kind not in ON_PSYCOPG2:
+        assert not found
+        return
+    [problem] = found
+    assert problem.setting == "connection.require_auth"
+    assert problem.origin.name == "PGREQUIREAUTH"
+    assert "libpq 17 of psycopg2" in problem.message
+    assert "libpq 18 of psycopg" in problem.message
+
+
+ABSTRACT = "@procrastinate-conn-test"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_abstract_socket_is_refused_where_psycopg_would_look_it_up(kind, written):
+    written.call.update(connector=kind, connection={"host": ABSTRACT})
+    problems = written.read().errors
+    assert [p.code for p in problems] == ([] if kind.endswith("psycopg2") else ["PC404"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
+def test_psycopg_still_looks_abstract_sockets_up():
+    """When this fails, psycopg has learnt to connect to them, and the rule can go."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"\0{ABSTRACT[1:]}/.s.PGSQL.5432")
+        server.listen()
+        with pytest.raises(psycopg.OperationalError, match="failed to resolve host"):
+            psycopg.connect(f"host={ABSTRACT}")
+
+
+def test_a_keyword_that_no_table_here_knows_is_kept_neutral_for_a_newer_psycopg2():
+    """psycopg may run on an older libpq than psycopg2, which then reads variables that psycopg's does not."""
+    known = drivers.keywords(ConnectorKind.PSYCOPG2)
+    with environment({}):
+        spec = configure(read_places({}, None, None)).spec
+    stated = psycopg2.extensions.parse_dsn(spec.conninfo(known))
+    assert {k for k in libpq.NEUTRAL if k in known} <= stated.keys()
+    assert stated.keys() <= known
+
+
+IMPORTS = """
+import json, sys
+from procrastinate_conn import ConnectorSettings
+settings = ConnectorSettings(_env_file=None, connector=sys.argv[1], dsn="postgresql://app:hush@db1/jobs")
+settings.spec().conninfo()
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "unneeded"),
+    [
+        ("psycopg", {"psycopg2", "aiopg", "sqlalchemy", "procrastinate.contrib", "typer", "rich"}),
+        ("sync-psycopg", {"psycopg2", "aiopg", "sqlalchemy", "procrastinate.contrib", "typer", "rich"}),
+        ("psycopg2", {"aiopg", "sqlalchemy", "typer", "rich"}),
+        ("aiopg", {"sqlalchemy", "typer", "rich"}),
+    ],
+)
+def test_resolving_imports_no_driver_that_the_kind_does_not_need(kind, unneeded, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, kind],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert not unneeded & set(json.loads(done.stdout))
