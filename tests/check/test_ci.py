@@ -1,18 +1,23 @@
-"""The pre-commit hook does what it is for, as far as that goes without a network; the workflow is one."""
+"""The pre-commit hook and the workflow do what they are for, as far as that goes without a network."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from tests.check.running import clean_environment
 
 ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "github-workflow"
+WORKFLOW = EXAMPLE / ".github" / "workflows" / "settings.yml"
 GOOD = "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n"
 BAD = "PROCRASTINATE_CONN_POOL__MIN_SZIE=4\n"
 
@@ -83,10 +88,47 @@ def test_the_hook_checks_env_files_and_no_others(
     assert ("did you mean min_size?" in done.stdout) == (status == 1)
 
 
-@pytest.mark.parametrize(
-    "workflow", sorted(ROOT.glob("examples/github*/**/*.yml")), ids=lambda path: path.name
-)
-def test_the_example_is_a_workflow(workflow: Path) -> None:
+def test_the_workflow_is_one() -> None:
     checker = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows")
-    done = run(ROOT, *checker, str(workflow))
+    done = run(ROOT, *checker, str(WORKFLOW))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return shutil.copytree(EXAMPLE, tmp_path / "checkout")
+
+
+def steps() -> list[dict[str, Any]]:
+    """Return the steps of the workflow that run the command."""
+    [job] = yaml.safe_load(WORKFLOW.read_text())["jobs"].values()
+    return [step for step in job["steps"] if "procrastinate-conn check" in step.get("run", "")]
+
+
+def run_step(step: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a step as GitHub's runner does."""
+    return run(folder, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"])
+
+
+def test_the_workflow_passes_its_own_settings(checkout: Path) -> None:
+    for step in steps():
+        done = run_step(step, checkout)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert Sarif.model_validate_json((checkout / "settings.sarif").read_text()).runs[0].results == []
+
+
+def test_the_workflow_fails_on_a_mistake_and_still_uploads_it(checkout: Path) -> None:
+    with (checkout / "settings" / "staging.env").open("a") as file:
+        file.write(BAD)
+    annotate, scan = steps()
+    done = run_step(annotate, checkout)
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error file=settings/staging.env,line=4,title=PC301::")
+    assert run_step(scan, checkout).returncode == 0
+    [result] = Sarif.model_validate_json((checkout / "settings.sarif").read_text()).runs[0].results
+    assert result.locations[0].physicalLocation.artifactLocation.uri == "settings/staging.env"
+
+
+def test_the_workflow_fails_where_there_are_no_settings(checkout: Path) -> None:
+    shutil.rmtree(checkout / "settings")
+    assert run_step(steps()[0], checkout).returncode == 1
