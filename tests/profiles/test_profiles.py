@@ -1,0 +1,74 @@
+"""The profiles in ``settings/`` are in order, say why for every line, and connect."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import procrastinate
+import pytest
+from dotenv import dotenv_values
+
+from procrastinate_conn import ConnectorKind, make_connector
+from procrastinate_conn.demo.postgres import SERVER_USER, EmbeddedPostgres
+from procrastinate_conn.spec.connection import is_secret
+from tests.servers import KINDS
+
+SETTINGS = Path(__file__).parents[2] / "settings"
+PROFILES = sorted(SETTINGS.glob("*.env"))
+
+pytestmark = pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.stem)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_check_finds_nothing_but_what_the_profile_accepts(profile: Path, kind: ConnectorKind) -> None:
+    accepted = re.findall(r"--ignore (PC\d+)", profile.read_text())
+    ignored = [option for code in accepted for option in ("--ignore", code)]
+    command = [sys.executable, "-m", "procrastinate_conn", "check", str(profile), "--strict", "--isolated"]
+    done = subprocess.run(
+        [*command, "--connector", kind, *ignored],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_setting_has_a_comment_above_it(profile: Path) -> None:
+    lines = profile.read_text().splitlines()
+    for above, line in pairwise(lines):
+        if line and not line.startswith("#"):
+            assert above, f"there is nothing to say why before {line}"
+
+
+def test_the_table_of_profiles_has_it(profile: Path) -> None:
+    assert f"[{profile.name}]({profile.name})" in (SETTINGS / "README.md").read_text()
+
+
+def test_it_holds_no_secret(profile: Path) -> None:
+    for name, value in dotenv_values(profile).items():
+        assert not is_secret(name.rpartition("__")[2].lower())
+        assert ":" not in (value or "").partition("://")[2].partition("@")[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.skipif(os.name == "nt", reason="there are no Unix sockets")
+def test_it_connects_where_its_address_is_replaced(
+    profile: Path, kind: ConnectorKind, server: EmbeddedPostgres, database: str, tmp_path: Path
+) -> None:
+    """TLS, which the server lacks, is left to its own tests."""
+    address = server.parameters(database, unix_socket=profile.stem == "local-socket")
+    stated = {"sslmode": "disable", "requirepeer": "", "require_auth": ""}
+    if profile.stem == "local-socket" and server.directory.owner() == SERVER_USER:
+        stated["requirepeer"] = SERVER_USER
+    (tmp_path / "password").write_text("not asked for")
+    password = {"password_file": tmp_path / "password"} if "PASSWORD_FILE=/" in profile.read_text() else {}
+    connector = make_connector(kind, env_file=profile, connection={**address, **stated}, **password)
+    with procrastinate.App(connector=connector).open() as app:
+        assert app.check_connection()
