@@ -43,10 +43,10 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
     """
 
     def __init__(self, blueprint: Blueprint) -> None:
-        AsyncLifecycle.__init__(self, blueprint)
-        contrib.AiopgConnector.__init__(
-            self, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads
-        )
+        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+
+    def __del__(self) -> None:
+        """Leave the pool alone, which may be the caller's, and outlive this connector."""
 
     @property
     def pool(self) -> aiopg.Pool:

@@ -1,7 +1,7 @@
 """When a connector has a pool: opened, lent by the caller, closed.
 
-All of it goes through procrastinate's public methods, so that its own attributes stay unused: a pool is
-there once it is open and full, and an opening that fails leaves nothing behind.
+All of it goes through procrastinate's public methods: a pool is there once it is open and full, and an
+opening that fails leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AppNotOpen
@@ -29,18 +29,33 @@ class _Holder(BaseConnector, Generic[P]):
     ----------
     blueprint
         What the pool is made from.
+    **arguments
+        For procrastinate's class, which comes next in every kind.
 
     Attributes
     ----------
     core : SyncPool, AsyncPool or None
         What keeps the connections; None while the connector is not open, or has a pool of the caller's.
+    slot : str
+        Where procrastinate's class keeps its pool. Ours stands there as well: methods of procrastinate's that
+        are not overridden look for it there, and there is no public way to put it there.
     """
 
     core: SyncPool | AsyncPool | None = None
+    slot: ClassVar[str] = "_pool"
 
-    def __init__(self, blueprint: Blueprint) -> None:
+    def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
         self.blueprint = blueprint
-        self._held: P | None = None
+        super().__init__(**arguments)
+
+    @property
+    def _held(self) -> P | None:
+        pool: P | None = getattr(self, self.slot)
+        return pool
+
+    @_held.setter
+    def _held(self, pool: P | None) -> None:
+        setattr(self, self.slot, pool)
 
     @property
     def held(self) -> P:
@@ -61,8 +76,8 @@ class SyncLifecycle(_Holder[P], ABC):
 
     core: SyncPool | None = None
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        super().__init__(blueprint)
+    def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
+        super().__init__(blueprint, **arguments)
         self._changing = threading.Lock()
 
     def open(self, pool: P | None = None) -> None:
@@ -108,8 +123,8 @@ class AsyncLifecycle(_Holder[P], ABC):
 
     core: AsyncPool | None = None
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        super().__init__(blueprint)
+    def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
+        super().__init__(blueprint, **arguments)
         self._synchronous: BaseConnector | None = None
         self.at_work: set[int | None] = set()
 

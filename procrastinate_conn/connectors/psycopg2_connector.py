@@ -32,10 +32,7 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
     """
 
     def __init__(self, blueprint: Blueprint) -> None:
-        SyncLifecycle.__init__(self, blueprint)
-        contrib.Psycopg2Connector.__init__(
-            self, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads
-        )
+        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
 
     @property
     def pool(self) -> AbstractConnectionPool:

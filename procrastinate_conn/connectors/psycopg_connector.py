@@ -60,12 +60,11 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         What it is built from.
     """
 
+    slot = "_async_pool"
+
     def __init__(self, blueprint: Blueprint) -> None:
-        AsyncLifecycle.__init__(self, blueprint)
         self._json = Json(blueprint)
-        procrastinate.PsycopgConnector.__init__(
-            self, json_dumps=self._json.dumps, json_loads=self._json.loads
-        )
+        super().__init__(blueprint, json_dumps=self._json.dumps, json_loads=self._json.loads)
 
     @property
     def pool(self) -> AsyncConnectionPool[Any]:

@@ -38,11 +38,10 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
         What it is built from.
     """
 
+    slot = "_engine"
+
     def __init__(self, blueprint: Blueprint) -> None:
-        SyncLifecycle.__init__(self, blueprint)
-        contrib.SQLAlchemyPsycopg2Connector.__init__(
-            self, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads
-        )
+        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
 
     @property
     def engine(self) -> sqlalchemy.Engine:

@@ -59,11 +59,8 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
     """
 
     def __init__(self, blueprint: Blueprint) -> None:
-        SyncLifecycle.__init__(self, blueprint)
         self._json = Json(blueprint)
-        procrastinate.SyncPsycopgConnector.__init__(
-            self, json_dumps=self._json.dumps, json_loads=self._json.loads
-        )
+        super().__init__(blueprint, json_dumps=self._json.dumps, json_loads=self._json.loads)
 
     @property
     def pool(self) -> ConnectionPool[Any]:
