@@ -19,9 +19,10 @@ from procrastinate_conn.resolution.variables import (
     session_variables,
 )
 from procrastinate_conn.sources.place import Place
-from procrastinate_conn.spec.build import build_spec, judge_password_file
+from procrastinate_conn.spec.build import build_spec
 from procrastinate_conn.spec.connection import ConnectionSpec
 from procrastinate_conn.spec.driver import judge_driver
+from procrastinate_conn.spec.passfile import judge_password_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from procrastinate_conn import libpq
@@ -16,8 +15,8 @@ from procrastinate_conn.pool.meaning import meaning
 from procrastinate_conn.pool.names import OWN, vocabulary
 from procrastinate_conn.pool.shown import written
 from procrastinate_conn.rules.settings import WRONG_VALUE
-from procrastinate_conn.sources.password_file import find_line
 from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret
+from procrastinate_conn.spec.passfile import password_line
 
 WHERE_TO = ("user", "dbname", "host", "hostaddr", "port")
 """The keywords that are shown even where libpq decides them."""
@@ -150,11 +149,7 @@ def _password(configuration: Configuration, spec: ConnectionSpec | None) -> Row 
     if source is not None:
         stated = configuration.connection.stated.get("password", ())
         return Row(MASK, source.origin, [Row(MASK, located.origin) for located in stated])
-    if spec is None or spec.password is not None or spec.passfile is None or spec.user is None:
-        return None
-    host, port = ((value or "").split(",")[0] for value in (spec.host, spec.port))
-    # libpq looks the default socket directory up as localhost.
-    origin = find_line(Path(spec.passfile), (host or "localhost", port, spec.dbname or spec.user, spec.user))
+    origin = password_line(spec) if spec is not None else None
     return Row(MASK, origin) if origin else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from pathlib import Path
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located, Origin
@@ -58,15 +57,6 @@ def build_spec(
     ordered = {k: told[k] for k in libpq.keywords() if k in told}
     hidden = [k for k in told if k in veiled]
     return ConnectionSpec.from_parameters(ordered, origins, veiled=hidden, session=session), []
-
-
-def judge_password_file(spec: ConnectionSpec) -> list[Problem]:
-    """Say why libpq ignores the password file that it would read, if it does."""
-    if spec.passfile is None or spec.password is not None:
-        return []
-    origin = spec.origins.get("passfile")
-    named = origin if origin is not None and origin.source != "libpq-default" else None
-    return list(password_file.judge(Path(spec.passfile), named))
 
 
 def _origin(located: Located | None) -> Origin:

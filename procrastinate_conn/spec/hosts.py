@@ -40,6 +40,13 @@ class Host(NamedTuple):
         """The path of its socket."""
         return f"{self.name}/.s.PGSQL.{libpq.integer(self.port)}"
 
+    @property
+    def known_as(self) -> str:
+        """What a password file calls it."""
+        if self.is_socket and self.name == libpq.default_host():
+            return "localhost"
+        return self.name or self.address
+
 
 def hosts(values: Mapping[str, str]) -> list[Host]:
     """Return the hosts that parameters describe; the lists must match, and the ports be numbers.

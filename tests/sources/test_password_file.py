@@ -1,0 +1,119 @@
+"""The password file: the line that libpq takes the password from, and why it takes none."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from procrastinate_conn import libpq
+from procrastinate_conn.spec.hosts import hosts
+from procrastinate_conn.spec.passfile import password_line
+from tests.resolution.oracle import BROADCAST, Inputs, ask_libpq, ask_spec
+
+FIELDS = st.sampled_from(
+    [
+        *(
+            "*",
+            "*",
+            "*",
+            "localhost",
+            "/nowhere",
+            BROADCAST,
+            "db.example",
+            "5432",
+            "5433",
+            "jobs",
+            "a\\:b",
+            "a:b",
+        ),
+        *("\\*", "**", "", "\\jobs", "jobs\\", "a\\\\b", "é", libpq.default_host()),
+    ]
+)
+NAMES = st.sampled_from(["jobs", "a:b", "a\\b", "*", "é", "**"])
+LINES = st.one_of(
+    st.tuples(FIELDS, FIELDS, FIELDS, FIELDS).map(":".join),
+    st.sampled_from(["# *:*:*:*", "", " *:*:*:*", "*:*:*"]),
+)
+HOSTS = st.sampled_from(["", "/nowhere", BROADCAST, "localhost", "db.example", f"/nowhere,{BROADCAST}"])
+
+
+@settings(
+    max_examples=int(os.environ.get("FUZZ_CASES", "200")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+@given(
+    lines=st.lists(LINES, max_size=5),
+    ending=st.sampled_from(["\n", "\r\n", "\r\r\n"]),
+    keywords=st.fixed_dictionaries(
+        {"user": NAMES, "dbname": NAMES},
+        optional={"host": HOSTS, "port": st.sampled_from(["5432", "5433", "+5432", ""])},
+    ),
+    hostaddr=st.booleans(),
+)
+def test_the_line_is_the_one_that_libpq_takes(lines, ending, keywords, hostaddr, home):
+    if hostaddr and "," not in keywords.get("host", ""):
+        keywords = {**keywords, "hostaddr": BROADCAST}
+    written = "".join(f"{line}:line{number}{ending}" for number, line in enumerate(lines, start=1))
+    inputs = Inputs(keywords=keywords, password_file=written.encode())
+    password = ask_libpq(inputs, home).password
+    spec = ask_spec(inputs, home).spec
+    origin = password_line(spec, hosts(spec.parameters)[-1])  # libpq shows that of the last one it tried
+    # A line with more colons has another password than `line1`, which the test's lines never begin with.
+    assert (origin is None) == (password == "")
+    if password.startswith("line"):
+        assert password == f"line{origin.line}"
+
+
+REASONS = {
+    "readable by others": (lambda file: file.chmod(0o640), "mode 0640"),
+    "a directory": (lambda file: (file.unlink(), file.mkdir(mode=0o700)), "not a plain file"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "reason"), REASONS.values(), ids=REASONS)
+def test_why_libpq_ignores_it_is_a_warning(spoil, reason, written):
+    file = written.file(".pgpass", "*:*:*:*:hush")
+    file.chmod(0o600)
+    assert not written.read().problems
+    spoil(file)
+    configuration = written.read()
+    [problem] = configuration.problems
+    assert (problem.code, problem.severity) == ("PC209", "warning")
+    assert reason in problem.message
+    assert password_line(configuration.spec) is None
+
+
+def test_it_is_named_where_it_was_stated(written):
+    file = written.file("passwords", "*:*:*:*:hush")
+    written.env_file("", f"PGPASSFILE={file}")
+    [problem] = written.read().problems
+    assert problem.origin.line == 2
+
+
+def test_one_that_is_absent_is_in_order(written):
+    configuration = written.read()
+    assert not configuration.problems
+    assert configuration.spec.passfile == str(written.directory / ".pgpass")
+
+
+def test_a_password_that_is_stated_leaves_it_unread(written):
+    written.file(".pgpass", "*:*:*:*:hush").chmod(0o644)
+    written.variables(PGPASSWORD="p")
+    assert not written.read().problems
+
+
+@pytest.mark.parametrize("variable", ["HOME"])
+def test_without_a_home_in_the_environment_the_systems_counts(variable, written):
+    from pwd import getpwuid
+
+    for value in (None, ""):
+        if value is None:
+            written.patch.delenv(variable)
+        else:
+            written.patch.setenv(variable, value)
+        assert written.read().spec.passfile == f"{getpwuid(os.geteuid()).pw_dir}/.pgpass"
