@@ -79,8 +79,12 @@ def batch_defer_async(dsn: str) -> Opened:
 def worker(dsn: str) -> Iterator[Work]:
     """Fetch and finish jobs, one after the other."""
     with connect(dsn) as connection:
-        worker_id = register_worker(connection)
-        yield repeated(lambda: finish_job(connection, fetch_job(connection, worker_id)))
+
+        def work(times: int) -> float:
+            worker_id = register_worker(connection)  # each time: real workers remove those that are silent
+            return repeated(lambda: finish_job(connection, fetch_job(connection, worker_id)))(times)
+
+        yield work
 
 
 @contextmanager
@@ -88,10 +92,10 @@ def wake_up(dsn: str, deferring_dsn: str) -> Iterator[Work]:
     """Fetch a job once a notification tells of it; then finish it, which takes no part in the time."""
     [channel] = get_channel_for_queues()
     with connect(deferring_dsn) as deferring, connect(dsn) as listening, connect(dsn) as connection:
-        worker_id = register_worker(connection)
         listening.execute(SQL("LISTEN {}").format(Identifier(channel)))
 
         def work(times: int) -> float:
+            worker_id = register_worker(connection)
             taken = 0.0
             for _ in range(times):
                 sleep(IDLE)

@@ -50,7 +50,7 @@ def test_a_job_worked_is_two_round_trips_instead_of_eight(tmp_path):
         measured = counted[f"work, concurrency {concurrency}"]
         # A worker asks a little besides: who it is, and whether there is no job left.
         assert 8 <= measured["by hand"]["psycopg"] < 10
-        assert all(2 <= number < 3 for number in measured["ours"].values())
-        assert measured["limit"] == {"psycopg": 2, "aiopg": 2}
+        for contender in ("ours", "limit"):
+            assert all(2 <= number < 3 for number in measured[contender].values())
     assert "| work, concurrency 1 | psycopg | jobs/s |" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "results.svg").read_text().startswith("<?xml")
