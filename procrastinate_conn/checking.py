@@ -16,10 +16,8 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as connection_rules
 from procrastinate_conn.rules import connector as connector_rules
 from procrastinate_conn.rules import pool as pool_rules
-from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_places
-from procrastinate_conn.sources.variables import PREFIX
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where it is needed, so that --help and completion answer at once
     from procrastinate_conn.configuration import Configuration
 
 
@@ -95,6 +93,7 @@ def resolve(target: Target) -> Configuration:
         If no libpq can be loaded.
     """
     from procrastinate_conn.configuration import configure
+    from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_places
 
     places = read_places(
         {"connector": target.connector},
@@ -147,6 +146,7 @@ def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
 
 _DEPEND_ON_THE_CONNECTOR = {
     connector_rules.OLD_LIBPQ.code,
+    connector_rules.REFUSED_BY_DRIVER.code,
     pool_rules.NOT_POSSIBLE.code,
     pool_rules.CALLBACK_COLOUR.code,
     pool_rules.ONE_COLOUR_ONLY.code,
@@ -170,6 +170,8 @@ def isolate() -> None:
 
     libpq reads its variables itself, so it is not enough to leave them out.
     """
+    from procrastinate_conn.sources.variables import PREFIX
+
     for name in list(os.environ):
         if name.upper().startswith((PREFIX, "DATABASE_URL", "PG")):
             del os.environ[name]

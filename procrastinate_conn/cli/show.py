@@ -21,7 +21,7 @@ from procrastinate_conn.cli.options import (
     say,
     terminal,
 )
-from procrastinate_conn.reporting import as_text
+from procrastinate_conn.reporting import Format, render
 from procrastinate_conn.reporting.report import Report
 from procrastinate_conn.reporting.terminal import Terminal
 
@@ -56,7 +56,7 @@ def show(
     where = terminal(color)
     target = Target(file, connector, secrets_dir or ())
     if not has_libpq():
-        say(as_text.render(Report([no_libpq(target)]), where), where)
+        say(render(Report([no_libpq(target)]), Format.TEXT, where), where)
         raise typer.Exit(FAILED)
     configuration = resolve(target)
     checked = judged(target, configuration)
@@ -65,7 +65,7 @@ def show(
     else:
         _print_tables(configuration, where, everything=everything)
         if checked.problems:
-            say("\n" + as_text.render(Report([checked]), where), where)
+            say("\n" + render(Report([checked]), Format.TEXT, where), where)
     if not Report([checked]).ok:
         raise typer.Exit(FAILED)
 

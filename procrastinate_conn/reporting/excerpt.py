@@ -12,6 +12,7 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.reporting.masking import masked_service_line, masked_value, masked_variable
 from procrastinate_conn.rules import all_rules
 from procrastinate_conn.sources.variables import PREFIX, SECTIONS
+from procrastinate_conn.spec.connection import MASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ def _fault(problem: Problem, text: str) -> tuple[int, int]:
         found = _last(spelt, name) or _last(last, value, offset=len(name) + 1)
         return found or _stripped(name, 0, len(name))
     start = len(name) + 1
+    if last == "password" and (masked := value.rfind(MASK)) >= 0:
+        return start + masked, start + masked + len(MASK)
     if _is_compound(name) and (pair := re.search(rf"\b{re.escape(last)}\"?\s*[=:]\s*[^\s&,]*", value)):
         return start + pair.start(), start + pair.end()
     return _stripped(text, start, len(text)) if value.strip() else (start - 1, start)

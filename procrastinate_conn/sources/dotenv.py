@@ -14,7 +14,7 @@ from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.place import Place
-from procrastinate_conn.sources.variables import read_variables
+from procrastinate_conn.sources.variables import PREFIX, read_variables
 
 
 def read_dotenv(file: str | Path, *, optional: bool = False) -> Place:
@@ -48,7 +48,7 @@ def read_dotenv(file: str | Path, *, optional: bool = False) -> Place:
             if value is not None
         ),
     )
-    return replace(place, problems=(*_malformed(file, bindings), *place.problems))
+    return replace(place, problems=(*_malformed(file, bindings), *_repeated(file, bindings), *place.problems))
 
 
 def _line(binding: Binding) -> int:
@@ -60,12 +60,29 @@ def _line(binding: Binding) -> int:
 
 def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
     for binding in bindings:
-        if binding.error:
+        is_bare = binding.value is None and (binding.key or "").upper().startswith(PREFIX)
+        if binding.error or is_bare:
             yield rules.MALFORMED_LINE(
                 "env_file",
                 "this line is not NAME=value and is ignored",
                 hint="write NAME=value, and close every quote",
                 origin=Origin("dotenv", None, str(file), _line(binding)),
+            )
+
+
+def _repeated(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
+    """Report a variable that a later line states otherwise: the last one counts."""
+    last = {binding.key: binding for binding in bindings if binding.value is not None}
+    for binding in bindings:
+        name = binding.key or ""
+        if binding.value is None or binding.value == last[name].value:
+            continue
+        if name.upper().startswith((PREFIX, "PG", "DATABASE_URL")):
+            yield rules.OVERRIDDEN(
+                name.upper().removeprefix(PREFIX).lower().replace("__", "."),
+                f"{name} has no effect: line {_line(last[name])} states it again",
+                hint="remove one of them",
+                origin=Origin("dotenv", name, str(file), _line(binding)),
             )
 
 

@@ -172,3 +172,12 @@ def test_no_process_is_started_and_no_connection_made(folder: Path) -> None:
     done = run(folder, script=script)
     assert (done.returncode, done.stderr) == (1, "")
     assert not (folder / "started").exists()
+
+
+def test_the_command_line_answers_before_it_imports_anything_large(folder: Path) -> None:
+    script = (
+        "import sys\n"
+        "import procrastinate_conn.cli\n"
+        "print({'pydantic', 'psycopg', 'rich', 'dotenv', 'procrastinate'} & sys.modules.keys())\n"
+    )
+    assert run(folder, script=script).stdout == "set()\n"
