@@ -15,6 +15,7 @@ from benchmarks.comparison import Outcome
 from benchmarks.plot import draw
 from benchmarks.start import cold_start, warm_build
 from procrastinate_conn import ConnectorKind
+from procrastinate_conn.demo.interrupts import end_as_ctrl_c_does
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.demo.profiles import environment_of_its_own
 
@@ -46,6 +47,7 @@ def main(
         rounds, jobs = 1, 32
     folder = output or (ROOT / "build" / "benchmarks" if quick else ROOT / "benchmarks" / "results")
     folder.mkdir(parents=True, exist_ok=True)
+    end_as_ctrl_c_does()
     with environment_of_its_own(), Console(stderr=True).status("Starting PostgreSQL") as status:
         outcomes = [*_starts(rounds, only)]
         with EmbeddedPostgres(settings=SERVER_SETTINGS) as server:
