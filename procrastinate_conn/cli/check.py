@@ -49,6 +49,7 @@ def check(
         list[Path] | None,
         typer.Argument(
             metavar="[FILE.env]...",
+            readable=False,
             show_default=False,
             help="Env files, each a configuration of its own. None: the environment and ./.env.",
         ),

@@ -40,6 +40,7 @@ def doctor(
         Path | None,
         typer.Argument(
             metavar="[FILE.env]",
+            readable=False,
             show_default=False,
             help="An env file. None: the environment and ./.env.",
         ),

@@ -60,7 +60,9 @@ Connector = Annotated[
 Isolated = Annotated[bool, typer.Option("--isolated", help="Ignore the process environment.")]
 SecretsDir = Annotated[
     list[Path] | None,
-    typer.Option("--secrets-dir", metavar="DIRECTORY", help="A directory with a file for each setting."),
+    typer.Option(
+        "--secrets-dir", metavar="DIRECTORY", readable=False, help="A directory with a file for each setting."
+    ),
 ]
 Colour = Annotated[
     bool | None,

@@ -33,7 +33,10 @@ def show(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE.env]", show_default=False, help="An env file. None: the environment and ./.env."
+            metavar="[FILE.env]",
+            readable=False,
+            show_default=False,
+            help="An env file. None: the environment and ./.env.",
         ),
     ] = None,
     *,
