@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AppNotOpen
 from procrastinate.sync_psycopg_connector import wrap_exceptions
+from procrastinate.utils import async_to_sync
 
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler, SyncDialler
+from procrastinate_conn.connectors.home_loop import in_event_loop, run_at_home
 from procrastinate_conn.connectors.pools import AsyncPool, SyncPool, async_pool, sync_pool
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 
 class _Holder(BaseConnector, Generic[P]):
@@ -126,6 +130,7 @@ class AsyncLifecycle(_Holder[P], ABC):
     def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
         super().__init__(blueprint, **arguments)
         self._synchronous: BaseConnector | None = None
+        self._home: asyncio.AbstractEventLoop | None = None
         self.at_work: set[int | None] = set()
 
     def get_sync_connector(self) -> BaseConnector:
@@ -135,6 +140,30 @@ class AsyncLifecycle(_Holder[P], ABC):
         if self._synchronous is None:
             self._synchronous = self.make_sync_connector()
         return self._synchronous
+
+    def execute_query(self, query: LiteralString, **arguments: Any) -> None:
+        """Execute a query, from a thread other than the event loop's."""
+        self._run(self.execute_query_async, query, arguments)
+
+    def execute_query_one(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row, from a thread other than the event loop's."""
+        return self._run(self.execute_query_one_async, query, arguments)
+
+    def execute_query_all(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows, from a thread other than the event loop's."""
+        return self._run(self.execute_query_all_async, query, arguments)
+
+    def _run(
+        self, execute: Callable[..., Coroutine[Any, Any, T]], query: LiteralString, arguments: dict[str, Any]
+    ) -> T:
+        """Call from a thread what belongs into the event loop.
+
+        procrastinate would make an event loop for each call: connections and locks of the pool, which belong
+        to the first one, fail or hang there as soon as there are several threads.
+        """
+        if self._home is None or not self._home.is_running() or in_event_loop():
+            return async_to_sync(execute, query, **arguments)  # which refuses to block a loop
+        return run_at_home(execute(query, **arguments), self._home, self.blueprint.pool.timeout)
 
     async def open_async(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's; nothing happens where there is one.
@@ -152,6 +181,7 @@ class AsyncLifecycle(_Holder[P], ABC):
         if self._held is not None:
             return
         await self._close_synchronous()
+        self._home = asyncio.get_running_loop()
         if pool is not None:
             self._held = pool
             return

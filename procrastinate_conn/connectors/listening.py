@@ -90,7 +90,7 @@ async def keep_listening(
 
 
 def heed_cancellation() -> None:
-    """End a task that did not notice that it was cancelled: `asyncio.wait_for` before Python 3.12 swallows it.
+    """End a task that did not notice that it was cancelled: Python 3.11's `asyncio.wait_for` may swallow it.
 
     The drivers wait with it, and a worker that stops waits for its listener to end.
 

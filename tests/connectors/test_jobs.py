@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import procrastinate
 import pytest
 from asgiref.sync import sync_to_async
+from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.kinds import FACTS
 from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, app, connector, soon, wait_until
@@ -97,6 +99,36 @@ def test_synchronous_use_before_and_while_open_asynchronously(kind, address, obs
     asyncio.run(scenario())
     assert observer.jobs() == ["before", "while open"]
     wait_until(lambda: observer.backends() == 0)
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_many_threads_use_an_open_asynchronous_connector(kind, address, observer):
+    jobs = app(connector(kind, address, min_size=2))
+
+    async def scenario():
+        async with jobs.open_async():
+            threads = (asyncio.to_thread(jobs.tasks["work"].defer, argument=number) for number in range(50))
+            await asyncio.gather(*threads)
+
+    asyncio.run(scenario())
+    assert sorted(observer.jobs()) == list(range(50))
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_synchronous_call_that_would_block_the_event_loop_is_refused(kind, address):
+    jobs = app(connector(kind, address, min_size=1, timeout=0.5))
+
+    async def scenario():
+        async with jobs.open_async():
+            with pytest.raises(RuntimeError, match="just await the async function"):
+                jobs.tasks["work"].defer()
+            with (
+                ThreadPoolExecutor(1) as thread,
+                pytest.raises(ConnectorException, match="does a synchronous call"),
+            ):
+                thread.submit(jobs.tasks["work"].defer).result()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("kind", KINDS)

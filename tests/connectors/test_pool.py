@@ -10,6 +10,7 @@ import psycopg_pool
 import pytest
 from procrastinate.exceptions import ConnectorException
 
+from procrastinate_conn.connectors import pools
 from procrastinate_conn.connectors.stats import pool_stats
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon, wait_until
 
@@ -289,6 +290,21 @@ def test_stats_count_from_zero(kind, address):
     assert (stats.size, stats.idle, stats.in_use, stats.max_size) == (2, 2, 0, 4)
     assert (stats.requests, stats.requests_waited, stats.wait_ms) == (0, 0, 0)
     assert (stats.connections_made, stats.connections_failed, stats.connections_lost) == (2, 0, 0)
+    sync.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pool_goes_on_to_connect_at_short_intervals(kind, own_server, monkeypatch):
+    """Left to itself, psycopg_pool tries after 1, 2, 4, 8, ... seconds: the tenth time after 17 minutes."""
+    monkeypatch.setattr(pools, "RECONNECT_WITHIN", 0.05)
+    sync = connector(kind, own_server.parameters("jobs"), min_size=1, timeout=30).get_sync_connector()
+    sync.open()
+    own_server.stop("immediate")
+    with ThreadPoolExecutor(1) as thread:
+        call = thread.submit(sync.execute_query, "SELECT 1")
+        wait_until(lambda: pool_stats(sync).connections_failed >= 10)
+        own_server.start()
+        call.result()
     sync.close()
 
 
