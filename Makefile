@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test lint format types build check clean
+.PHONY: help demo bench test lint format docs pages types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,12 @@ lint: $(INSTALLED) ## look for faults and for formatting that differs
 format: $(INSTALLED) ## mend what can be mended by itself
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: $(INSTALLED) ## build the documentation into build/docs, and check its links
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+
+pages: $(INSTALLED) ## write the pages and pictures again that are made from the package
+	$(BIN)/python -m docs.generate
 
 types: $(INSTALLED) ## check the types of the package
 	$(BIN)/mypy

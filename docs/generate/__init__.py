@@ -1,0 +1,6 @@
+"""The pages and pictures that are made from the package itself: ``python -m docs.generate``."""
+
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1]
+"""The folder of the documentation."""

@@ -1,0 +1,52 @@
+"""What is generated is what stands in the repository, and the whole builds without a warning."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+import procrastinate_conn
+from docs.generate.pictures import PICTURES, printed
+from docs.generate.reference import PAGES
+from procrastinate_conn import libpq
+from tests.docs.pages import DOCS
+
+SVG_LINE = re.compile(r"<text [^>]*?y=\"([\d.]+)\"[^>]*>(.*?)</text>")
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.skipif(libpq.version() // 10000 != 18, reason="the pages are made with libpq 18")
+def test_the_page_is_the_one_that_make_pages_writes(name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), "run `make pages`"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_picture_shows_what_the_command_prints(name: str) -> None:
+    told = [line.strip() for line in Text.from_ansi(printed(name)).plain.splitlines()]
+    shown = words((DOCS / "pictures" / name).read_text(encoding="utf-8"))
+    assert [line for line in told if "".join(line.split()) not in shown] == [], "run `make pages`"
+
+
+def words(svg: str) -> str:
+    """Return the text of a picture, without blanks."""
+    return "".join("".join(unescape(text).split()) for _, text in SVG_LINE.findall(svg))
+
+
+def test_everything_builds_and_every_link_between_the_pages_leads_somewhere(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(DOCS), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    interface = (tmp_path / "api.html").read_text(encoding="utf-8")
+    for name in procrastinate_conn.__all__:
+        assert f'id="procrastinate_conn.{name}"' in interface
