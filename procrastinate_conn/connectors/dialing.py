@@ -170,8 +170,14 @@ class SyncDialler(Dialler, ABC):
 class AsyncDialler(Dialler, ABC):
     """What the asynchronous drivers have in common."""
 
-    async def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
-        """Return a new connection, configured; psycopg_pool passes an empty connection string."""
+    async def connect(
+        self, _conninfo: str = "", *, connect_timeout: int | None = None, autocommit: bool = True
+    ) -> Any:
+        """Return a new connection, configured and in autocommit mode.
+
+        psycopg_pool passes an empty connection string; procrastinate asks for autocommit where it listens.
+        """
+        assert autocommit
         configure: Any = self.blueprint.pool.callback("configure", asynchronous=True)
         with self._attempt():
             if self.blueprint.password is None:

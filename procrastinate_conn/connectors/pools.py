@@ -202,6 +202,8 @@ class AsyncPool(AsyncConnectionPool[Any]):
 
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
+        if conn.closed:  # by the server; aiopg then leaves a reader with the event loop, on a descriptor
+            await conn.close()  # that the next connection will have
         self.dialler.idles(conn)
         await super().putconn(conn)
 

@@ -26,6 +26,15 @@ class WaitingConnectionPool(ThreadedConnectionPool):
         self.core = core
         self._keyed: dict[Hashable, Any] = {}
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, here or with its connector."""
+        return self.core.closed
+
+    @closed.setter
+    def closed(self, value: bool) -> None:
+        """Leave it to the core: psycopg2's pool sets it when it is made."""
+
     def getconn(self, key: Hashable = None) -> Any:
         """Return a connection, waiting for one if need be.
 
@@ -68,4 +77,3 @@ class WaitingConnectionPool(ThreadedConnectionPool):
     def closeall(self) -> None:
         """Close the connections; those in use are closed when they are put back."""
         self.core.close()
-        self.closed = True

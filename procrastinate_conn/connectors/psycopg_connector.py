@@ -64,7 +64,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
 
     def __init__(self, blueprint: Blueprint) -> None:
         self._json = Json(blueprint)
-        super().__init__(blueprint, json_dumps=self._json.dumps, json_loads=self._json.loads)
+        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
 
     @property
     def pool(self) -> AsyncConnectionPool[Any]:

@@ -60,7 +60,7 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
 
     def __init__(self, blueprint: Blueprint) -> None:
         self._json = Json(blueprint)
-        super().__init__(blueprint, json_dumps=self._json.dumps, json_loads=self._json.loads)
+        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
 
     @property
     def pool(self) -> ConnectionPool[Any]:
