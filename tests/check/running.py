@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from procrastinate_conn.cli import app
@@ -46,18 +48,33 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
 
-def run_all(commands: list[list[str]]) -> None:
-    """Run several commands in one process, which is faster than one process for each."""
-    for command in commands:
-        try:
-            app(command)
-        except SystemExit:
-            print("<end>")
+def run_each(cases: list[tuple[str, dict[str, str], list[list[str]]]]) -> None:
+    """Run several commands for each case, in a child that has all imports already.
+
+    A case is a folder, the environment, and the commands; the output is in the folder's ``output.txt``.
+    """
+    for imported in ("configuration", "judging", "showing.tables", "reporting.as_text", "reporting.as_sarif"):
+        import_module(f"procrastinate_conn.{imported}")
+    for folder, environment, commands in cases:
+        if child := os.fork():
+            os.waitpid(child, 0)
+            continue
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        with Path("output.txt").open("w", encoding="utf-8") as output:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            for command in commands:
+                with suppress(SystemExit):
+                    app(command)
+                print("<end>", flush=True)
+        os._exit(0)
 
 
 def clean_environment(folder: Path, import_first: Iterable[Path] = ()) -> dict[str, str]:

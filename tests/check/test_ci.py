@@ -49,8 +49,9 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pre_commit_takes_the_manifest() -> None:
-    done = run(ROOT, sys.executable, "-m", "pre_commit", "validate-manifest", ".pre-commit-hooks.yaml")
+def test_pre_commit_takes_the_manifest(tmp_path: Path) -> None:
+    manifest = str(ROOT / ".pre-commit-hooks.yaml")
+    done = run(tmp_path, sys.executable, "-m", "pre_commit", "validate-manifest", manifest)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -88,9 +89,9 @@ def test_the_hook_checks_env_files_and_no_others(
     assert ("did you mean min_size?" in done.stdout) == (status == 1)
 
 
-def test_the_workflow_is_one() -> None:
+def test_the_workflow_is_one(tmp_path: Path) -> None:
     checker = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows")
-    done = run(ROOT, *checker, str(WORKFLOW))
+    done = run(tmp_path, *checker, str(WORKFLOW))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
