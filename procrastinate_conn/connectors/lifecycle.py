@@ -101,8 +101,13 @@ class SyncLifecycle(_Holder[P], ABC):
             if self._held is not None:
                 return
             if pool is None:
-                self.core = sync_pool(self.dialler()).opened()
-                self._held = self.face(self.core)
+                core = sync_pool(self.dialler()).opened()
+                try:
+                    self._held = self.face(core)
+                except BaseException:
+                    core.close()
+                    raise
+                self.core = core
             else:
                 self._held = pool
 

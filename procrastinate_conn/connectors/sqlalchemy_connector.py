@@ -10,10 +10,11 @@ import sqlalchemy
 from procrastinate.contrib import sqlalchemy as contrib
 from procrastinate.contrib.sqlalchemy.psycopg2_connector import PERCENT_PATTERN, wrap_exceptions
 from psycopg2.extras import Json
+from sqlalchemy.exc import DBAPIError
 
 from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
-from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again
+from procrastinate_conn.connectors.farewell import NotBegun, farewell_told_apart, sent_again
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
 from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Dialler
@@ -75,7 +76,7 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
     @sent_again
     @wrap_exceptions()
     def _execute(self, query: str, arguments: dict[str, Any], fetch: Callable[[Result], Any]) -> Any:
-        with self.engine.begin() as connection:  # which sends nothing by itself
+        with self._connect() as connection, connection.begin():  # which sends nothing by itself
             if self.core is not None:  # an engine of the caller's keeps its transactions
                 autocommit(connection)
             with farewell_told_apart(driver_connection(connection).info):
@@ -83,3 +84,18 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
                     PERCENT_PATTERN.sub("%%", query), adapted(arguments, partial(Json, dumps=self.json_dumps))
                 )
             return fetch(result)
+
+    def _connect(self) -> sqlalchemy.Connection:
+        """Return a connection; on its first one an engine asks the server for its version.
+
+        Raises
+        ------
+        NotBegun
+            The server ended the session meanwhile; the query was not sent.
+        """
+        try:
+            return self.engine.connect()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise NotBegun("the server ended the session before the query was sent") from error
+            raise
