@@ -41,6 +41,7 @@ def draw(outcomes: Iterable[Outcome], file: Path) -> None:
                 bar = axes.barh(row + 0.27 * (place - 1), value or 0, 0.25, color=COLOURS[contender])
                 axes.bar_label(bar, fmt="%.0f", padding=3, fontsize=8)
         axes.set_yticks(range(len(shown)), [f"{o.measure}\n{o.kind}" for o in shown], fontsize=9)
+        axes.margins(y=0.02)
         axes.invert_yaxis()
         axes.set_title(f"Jobs a second, {distance(shown[0].delay_ms)}", fontsize=11, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
