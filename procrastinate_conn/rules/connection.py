@@ -142,12 +142,13 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
     origin
         Where the keyword is written.
     safe
-        Whether it may be shown: what looks like a keyword may be a piece of a password.
+        Whether it cannot be a piece of a password; if it may be, only a slip of the pen is shown.
     """
     near = nearest_keyword(keyword)
+    named = safe or (near is not None and nearest(keyword.lower(), [near], cutoff=0.8) is not None)
     return UNKNOWN_KEYWORD(
-        f"connection.{keyword}" if safe else "connection",
-        f"{subject} states {keyword if safe else 'something'}, which libpq does not know as a keyword",
+        f"connection.{keyword}" if named else "connection",
+        f"{subject} states {keyword if named else 'something'}, which libpq does not know as a keyword",
         hint=f"did you mean {near}?" if near else "see the list of libpq's connection keywords",
         origin=origin,
     )

@@ -207,9 +207,6 @@ class ConnectionSpec(BaseModel):
         """
         known = libpq.keywords().keys() if keywords is None else keywords
         stated = {**self._neutral(known), **dict.fromkeys(self._empty, ""), **self.parameters}
-        if "port" in self.parameters:
-            # psycopg hands the port to the resolver, which stumbles over blanks behind it.
-            stated["port"] = ",".join(port.strip() for port in stated["port"].split(","))
         return libpq.conninfo({k: v for k, v in stated.items() if k in known and k not in _CONSUMED})
 
     def _neutral(self, known: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 
 from procrastinate_conn import drivers, libpq
@@ -90,14 +91,31 @@ def _refusal(kind: ConnectorKind, values: Mapping[str, str], *, over_tcp: bool) 
 
 
 def _looked_up(stated: Mapping[str, Located], spec: ConnectionSpec) -> Iterator[Problem]:
-    """Report abstract sockets, which psycopg takes for names and looks up before libpq sees them."""
-    if any(host.is_socket and host.name.startswith("@") for host in hosts(spec.parameters)):
+    """Report what psycopg cannot look up: it does so itself, before libpq sees the hosts."""
+    tried = hosts(spec.parameters)
+    if any(host.is_socket and host.name.startswith("@") for host in tried):
         yield rules.REFUSED_BY_DRIVER(
             "connection.host",
             "psycopg cannot connect to an abstract socket: it looks the name up as a host's",
             hint="name a socket directory, or choose the psycopg2 connector",
             origin=stated["host"].origin,
         )
+    if any(not host.is_socket and not host.address and not _is_service(host.port) for host in tried):
+        yield rules.REFUSED_BY_DRIVER(
+            "connection.port",
+            "psycopg cannot look up a host together with this port, of which libpq would ignore the blanks",
+            hint="remove the blanks",
+            origin=stated["port"].origin,
+        )
+
+
+def _is_service(port: str) -> bool:
+    """Tell whether the resolver takes a text for a port, which is what psycopg asks it."""
+    try:
+        socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except OSError:
+        return False
+    return True
 
 
 def _libpq_of(kind: ConnectorKind) -> str:

@@ -42,13 +42,10 @@ def connected(spec: ConnectionSpec, variables: Mapping[str, str]) -> Verdict:
 def said(expected: Mapping[str, str], again: Verdict, spec: ConnectionSpec) -> dict[str, str]:
     """Return what is expected, and what an unset keyword means where its variable has to be kept out."""
     assert again.info is not None, again.message
-    port = (
-        {"port": ",".join(port.strip() for port in expected["port"].split(","))} if "port" in expected else {}
-    )
     neutral = {
         keyword: value for keyword, value in again.info.items() if value == neutral_value(keyword, spec)
     }
-    return {**neutral, **expected, **port}
+    return {**neutral, **expected}
 
 
 def neutral_value(keyword: str, spec: ConnectionSpec) -> str:

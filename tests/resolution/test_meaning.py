@@ -242,6 +242,10 @@ CASES = {
         Inputs(environment={"PGPASSFILE": "/nowhere"}, password_file=b"*:*:*:*:hush\n"),
         {"passfile": "/nowhere"},
     ),
+    "a port with a blank is another text": (
+        Inputs(dsn=f"hostaddr={BROADCAST} port='5432 '", password_file=b"*:5432:*:*:hush\n"),
+        {"port": "5432 "},
+    ),
     "a port with a sign is another text": (
         Inputs(dsn="port=+5432", password_file=b"*:5432:*:*:hush\n"),
         {"port": "+5432"},
