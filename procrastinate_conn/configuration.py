@@ -85,11 +85,12 @@ def configure(places: Sequence[Place]) -> Configuration:
     """
     settings = resolve_settings(places)
     connection = merge_connection(places, settings.defaults)
-    spec, refused = build_spec(connection.winners, connection.veiled, session_variables(places))
+    undriven = list(drivers.judge_installed(settings.kind, settings.stated.get("connector")))
+    known = None if undriven else drivers.keywords(settings.kind)
+    spec, refused = build_spec(connection.winners, connection.veiled, session_variables(places), known)
     pool, pool_problems = read_pool_options(
         _nearest_options(places), settings.kind, settings.stated.get("pool")
     )
-    undriven = list(drivers.judge_installed(settings.kind, settings.stated.get("connector")))
     problems = [
         *settings.problems,
         *misspelt_variables(places),

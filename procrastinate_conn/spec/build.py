@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located, Origin
@@ -17,7 +17,10 @@ _NOT_ASKED = ("host", "hostaddr", "port", "service", "servicefile")
 
 
 def build_spec(
-    stated: Mapping[str, Located], veiled: Container[str] = (), session: Mapping[str, str] | None = None
+    stated: Mapping[str, Located],
+    veiled: Container[str] = (),
+    session: Mapping[str, str] | None = None,
+    known: Collection[str] | None = None,
 ) -> tuple[ConnectionSpec | None, list[Problem]]:
     """Let libpq complete and judge the values that won.
 
@@ -29,6 +32,8 @@ def build_spec(
         The keywords whose value may hold a piece of a password.
     session
         The variables of the session, which libpq reads from the process environment.
+    known
+        The keywords that the libpq of the driver knows; by default those of psycopg's.
 
     Returns
     -------
@@ -56,7 +61,7 @@ def build_spec(
     origins = {k: _origin(stated.get(k)) for k, v in told.items() if v}
     ordered = {k: told[k] for k in libpq.keywords() if k in told}
     hidden = [k for k in told if k in veiled]
-    return ConnectionSpec.from_parameters(ordered, origins, veiled=hidden, session=session), []
+    return ConnectionSpec.from_parameters(ordered, origins, veiled=hidden, session=session, known=known), []
 
 
 def _origin(located: Located | None) -> Origin:

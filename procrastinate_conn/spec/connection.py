@@ -125,6 +125,7 @@ class ConnectionSpec(BaseModel):
     _veiled: frozenset[str] = PrivateAttr(frozenset())
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
     _session: dict[str, str] = PrivateAttr(default_factory=dict)
+    _known: frozenset[str] | None = PrivateAttr(None)
 
     @classmethod
     def from_parameters(
@@ -134,6 +135,7 @@ class ConnectionSpec(BaseModel):
         *,
         veiled: Iterable[str] = (),
         session: Mapping[str, str] | None = None,
+        known: Collection[str] | None = None,
     ) -> Self:
         """Make a spec of everything that libpq is told.
 
@@ -147,12 +149,15 @@ class ConnectionSpec(BaseModel):
             The keywords that are not to be shown: their value may hold a piece of a password.
         session
             The variables of the session that libpq reads from the process environment.
+        known
+            The keywords that the libpq of the driver knows; by default those of psycopg's.
         """
         spec = cls.model_validate({keyword: value for keyword, value in parameters.items() if value})
         spec._empty = frozenset(keyword for keyword, value in parameters.items() if not value)  # noqa: SLF001
         spec._veiled = frozenset(veiled)  # noqa: SLF001 - its own class
         spec._origins = dict(origins)  # noqa: SLF001
         spec._session = dict(session or {})  # noqa: SLF001
+        spec._known = None if known is None else frozenset(known)  # noqa: SLF001
         return spec
 
     @model_validator(mode="before")
@@ -198,14 +203,14 @@ class ConnectionSpec(BaseModel):
         Parameters
         ----------
         keywords
-            The keywords to state, for a libpq that does not know the same ones as psycopg's.
+            The keywords to state; by default those that the libpq of the spec's driver knows.
 
         Returns
         -------
         str
             Keyword/value string, secrets in clear.
         """
-        known = libpq.keywords().keys() if keywords is None else keywords
+        known = keywords or self._known or libpq.keywords().keys()
         stated = {**self._neutral(known), **dict.fromkeys(self._empty, ""), **self.parameters}
         return libpq.conninfo({k: v for k, v in stated.items() if k in known and k not in _CONSUMED})
 
