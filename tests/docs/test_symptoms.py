@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import procrastinate
 import pytest
+import trustme
 from procrastinate.connector import BaseConnector
 from procrastinate.contrib.aiopg import AiopgConnector
 from procrastinate.contrib.psycopg2 import Psycopg2Connector
@@ -18,6 +24,7 @@ from psycopg_pool import ConnectionPool
 from procrastinate_conn import make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.docs.pages import DOCS
+from tests.tls import TlsProxy
 
 HEADINGS = re.findall(r"^## (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
 NOWHERE = "host=127.0.0.1 port=1"
@@ -77,6 +84,39 @@ def test_a_connector_written_by_hand_says_what_a_heading_quotes(
         error = error.__cause__
     assert any(symptom in text for text in said), said
     assert any(symptom in heading for heading in HEADINGS)
+
+
+@pytest.mark.parametrize("driver", ["sync-psycopg", "psycopg2"])
+def test_authorities_of_the_system_are_found_where_ssl_cert_file_says(
+    driver: str, server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    """A process of its own, since OpenSSL looks at the variable once."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authorities.pem")
+    with TlsProxy(server.host, server.port) as proxy:
+        proxy.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(proxy.context)
+        proxy.handle_error = lambda *_: None  # of the client that hangs up
+        address = f"host=localhost hostaddr=127.0.0.1 port={proxy.port} user={server.user} dbname=postgres"
+        dsn = f"{address} sslmode=verify-full sslrootcert=system gssencmode=disable"
+        script = (
+            "from procrastinate_conn import make_connector\n"
+            f"make_connector({driver!r}, dsn={dsn!r}, pool={{'min_size': 1, 'timeout': 3}}).open()"
+        )
+
+        def connect(**variables: str) -> str:
+            return subprocess.run(
+                [sys.executable, "-c", script],
+                env={**os.environ, **variables},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            ).stderr
+
+        assert "certificate verify failed" in connect()
+        assert connect(SSL_CERT_FILE=str(tmp_path / "authorities.pem")) == ""
+    assert "certificate verify failed" in HEADINGS
 
 
 OURS: dict[str, Callable[[str], BaseConnector]] = {

@@ -42,7 +42,7 @@ def test_check_finds_nothing_but_what_the_profile_accepts(profile: Path, kind: C
 
 def test_every_setting_has_a_comment_above_it(profile: Path) -> None:
     lines = profile.read_text().splitlines()
-    for above, line in pairwise(lines):
+    for above, line in pairwise(["", *lines]):
         if line and not line.startswith("#"):
             assert above, f"there is nothing to say why before {line}"
 
