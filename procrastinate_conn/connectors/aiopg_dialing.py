@@ -16,10 +16,11 @@ from psycopg.conninfo import (
     make_conninfo,
     timeout_from_conninfo,
 )
-from psycopg2.extensions import POLL_OK, ConnectionInfo
+from psycopg2.extensions import POLL_OK, POLL_READ, ConnectionInfo
 from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn.connectors.dialing import AsyncDialler
+from procrastinate_conn.connectors.liveness import has_something_to_say
 from procrastinate_conn.connectors.psycopg2_dialing import read_json_with
 from procrastinate_conn.kinds import ConnectorKind
 
@@ -40,6 +41,10 @@ class PatientConnection(psycopg2.extensions.connection):
             return POLL_OK
         asked = self.isexecuting()
         state: int = super().poll()
+        while state == POLL_READ and has_something_to_say(self.fileno()):
+            # The farewell is read, and the end of the connection behind it is not. aiopg would wait to be
+            # called again; but of a connection that was reset, uvloop tells once.
+            state = super().poll()
         self.answered = asked and state == POLL_OK
         return state
 
