@@ -1,0 +1,68 @@
+"""Values that no driver can pass on to libpq: an error that says so, wherever they are written."""
+
+from __future__ import annotations
+
+import pytest
+
+NUL, HALF, LATIN1 = "a\0b", "a\ud800b", "a\udcffb"
+
+VALUES = {
+    "NUL in a keyword": (lambda w: w.call.update(connection={"user": NUL}), "NUL"),
+    "NUL in a DSN": (lambda w: w.call.update(dsn=f"user={NUL}"), "NUL"),
+    "NUL in JSON": (lambda w: w.variables(PROCRASTINATE_CONN_CONNECTION='{"user": "a\\u0000b"}'), "NUL"),
+    "NUL in an env file": (lambda w: w.env_file(f"PGUSER='{NUL}'"), "NUL"),
+    "NUL in a secret": (lambda w: w.secrets(PROCRASTINATE_CONN_CONNECTION__USER=NUL), "NUL"),
+    "half a character in a keyword": (
+        lambda w: w.call.update(connection={"user": HALF}),
+        "half of a character",
+    ),
+    "half a character in a DSN": (lambda w: w.call.update(dsn=f"user={HALF}"), "half of a character"),
+    "half a character in JSON": (
+        lambda w: w.variables(PROCRASTINATE_CONN_CONNECTION='{"user": "a\\ud800b"}'),
+        "half of a character",
+    ),
+    "Latin-1 in a variable": (lambda w: w.variables(PGUSER=LATIN1), "not UTF-8"),
+    "Latin-1 in a DSN": (lambda w: w.variables(PROCRASTINATE_CONN_DSN=f"user={LATIN1}"), "not UTF-8"),
+    "Latin-1, percent-encoded": (lambda w: w.call.update(dsn="postgresql://a%FFb@/"), "not UTF-8"),
+    "Latin-1 in a service file": (
+        lambda w: (
+            (w.directory / ".pg_service.conf").write_bytes(b"[jobs]\nuser=a\xffb\n"),
+            w.variables(PGSERVICE="jobs"),
+        ),
+        "not UTF-8",
+    ),
+    "a list": (lambda w: w.call.update(connection={"host": ["a", "b"]}), "not text or a number"),
+    "nothing": (
+        lambda w: w.variables(PROCRASTINATE_CONN_CONNECTION='{"host": null}'),
+        "not text or a number",
+    ),
+    "a DSN that is bytes": (lambda w: w.call.update(dsn=b"user=u"), "not text"),
+    "a service in LDAP": (
+        lambda w: (
+            w.file(".pg_service.conf", "[jobs]", "ldap://ldap.example/o=x?description?one?(cn=x)"),
+            w.variables(PGSERVICE="jobs"),
+        ),
+        "LDAP, which is not supported",
+    ),
+}
+
+
+@pytest.mark.parametrize(("write", "reason"), VALUES.values(), ids=VALUES)
+def test_it_is_an_error_with_its_reason(write, reason, written):
+    write(written)
+    [problem] = written.read().errors
+    assert reason in problem.message
+
+
+TEXTS = {True: "1", False: "0", 5: "5", 2.5: "2.5"}
+
+
+@pytest.mark.parametrize(("value", "text"), TEXTS.items())
+def test_numbers_and_truths_become_what_libpq_reads(value, text, written):
+    written.call.update(connection={"application_name": value})
+    assert written.read().spec.application_name == text
+
+
+def test_a_path_becomes_text(written):
+    written.call.update(connection={"sslrootcert": written.directory / "root.crt"})
+    assert written.read().spec.sslrootcert == f"{written.directory}/root.crt"
