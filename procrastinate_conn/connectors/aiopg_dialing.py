@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import aiopg
 import psycopg2
@@ -62,6 +64,14 @@ def answer_kept(connection: AiopgConnection) -> Iterator[None]:
 
 class AiopgConnection(aiopg.Connection):
     """A connection of aiopg's that psycopg_pool takes for one of psycopg's."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self._process_id = os.getpid()
+        super().__init__(*arguments, **keywords)
+
+    def __del__(self) -> None:
+        if self._process_id == os.getpid():  # a child would say goodbye in the name of its parent
+            super().__del__()
 
     @property
     def pgconn(self) -> ConnectionInfo:

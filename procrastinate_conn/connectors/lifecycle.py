@@ -19,6 +19,7 @@ from procrastinate.utils import async_to_sync
 
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler, SyncDialler
+from procrastinate_conn.connectors.forks import watch
 from procrastinate_conn.connectors.home_loop import in_event_loop, run_at_home
 from procrastinate_conn.connectors.pools import AsyncPool, SyncPool, async_pool, sync_pool
 
@@ -51,6 +52,12 @@ class _Holder(BaseConnector, Generic[P]):
     def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
         self.blueprint = blueprint
         super().__init__(**arguments)
+        watch(self)
+
+    def forked(self) -> object:
+        """In a child of this process: be closed, and return the pool, which is the parent's."""
+        parents, self.core, self._held = (self.core, self._held), None, None
+        return parents
 
     @property
     def _held(self) -> P | None:
@@ -83,6 +90,28 @@ class SyncLifecycle(_Holder[P], ABC):
     def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
         super().__init__(blueprint, **arguments)
         self._changing = threading.Lock()
+        self._open_in_parent = False
+
+    def forked(self) -> object:
+        """In a child of this process: open anew when it is used; a pool of the caller's is the caller's."""
+        self._changing = threading.Lock()  # the other may be held by a thread that is no more
+        self._open_in_parent = self.core is not None
+        return super().forked()
+
+    @property
+    def held(self) -> P:
+        """The pool.
+
+        Raises
+        ------
+        AppNotOpen
+            There is none.
+        ConnectorException
+            It was opened before a fork, and cannot be opened anew.
+        """
+        if self._open_in_parent:
+            self.open()
+        return super().held
 
     def open(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's; nothing happens where there is one.
@@ -100,6 +129,7 @@ class SyncLifecycle(_Holder[P], ABC):
         with self._changing, wrap_exceptions():
             if self._held is not None:
                 return
+            self._open_in_parent = False
             if pool is None:
                 core = sync_pool(self.dialler()).opened()
                 try:
@@ -114,6 +144,7 @@ class SyncLifecycle(_Holder[P], ABC):
     def close(self) -> None:
         """Close every connection, or let go of the caller's pool."""
         with self._changing:
+            self._open_in_parent = False
             core, self.core, self._held = self.core, None, None
             if core is not None:
                 core.close()
@@ -138,8 +169,19 @@ class AsyncLifecycle(_Holder[P], ABC):
         self._home: asyncio.AbstractEventLoop | None = None
         self.at_work: set[int | None] = set()
 
+    def forked(self) -> object:
+        """In a child of this process: be closed; the event loop is the parent's too."""
+        self._home = None
+        return super().forked()
+
+    def _let_go_of_a_closed_loop(self) -> None:
+        """Be closed where nobody closed the connector before its event loop ended, and the pool with it."""
+        if self._home is not None and self._home.is_closed():
+            self._home = self.core = self._held = None
+
     def get_sync_connector(self) -> BaseConnector:
         """Return this connector if it is open, or else one for synchronous use until it is."""
+        self._let_go_of_a_closed_loop()
         if self._held is not None:
             return self
         if self._synchronous is None:
@@ -183,6 +225,7 @@ class AsyncLifecycle(_Holder[P], ABC):
         ConnectorException
             The pool is not full within its `timeout`. It can be tried again.
         """
+        self._let_go_of_a_closed_loop()
         if self._held is not None:
             return
         await self._close_synchronous()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from itertools import count
 from time import monotonic
@@ -54,7 +55,12 @@ class SyncPool(ConnectionPool[Any]):
         self.dialler = dialler
         self.check_too = options.callback("check", asynchronous=False)
         self.discarded = 0
+        self._process_id = os.getpid()
         super().__init__(**_arguments(dialler, asynchronous=False))
+
+    def __del__(self) -> None:
+        if self._process_id == os.getpid():  # in a child the threads to stop are the parent's
+            super().__del__()
 
     def opened(self) -> Self:
         """Open and fill the pool, and return it.

@@ -12,11 +12,14 @@ from tests.conftest import apply_schema
 DURABLE = {"synchronous_commit": "on"}
 """What the server has confirmed outlives its crash, as it does in production."""
 
+SMALL = {"max_connections": "30", "superuser_reserved_connections": "0"}
+"""Soon full."""
+
 
 @pytest.fixture(scope="session")
 def hurt_server() -> Iterator[EmbeddedPostgres]:
     """The server; its database ``template`` has the schema."""
-    with EmbeddedPostgres(settings={**DURABLE, "log_connections": "on"}) as server:
+    with EmbeddedPostgres(settings={**DURABLE, **SMALL}) as server:
         apply_schema(server, server.create_database("template"))
         yield server
 

@@ -1,4 +1,4 @@
-"""Opening when no server is there: within the configured time, with a reason for each host; and later again."""
+"""Opening when no server is there: an error within the timeout that gives a reason for each host."""
 
 from __future__ import annotations
 

@@ -1,0 +1,106 @@
+"""The primary dies and its standby takes over: everybody goes to the new primary by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from procrastinate_conn.connectors.farewell import AnswerLost
+from procrastinate_conn.demo.postgres import AS_ROOT, EmbeddedPostgres
+from tests.conftest import apply_schema
+from tests.faults.ledger import UNFINISHED, Ledger, working
+from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
+
+
+class Standby(EmbeddedPostgres):
+    """A server that follows another one until it is promoted.
+
+    Parameters
+    ----------
+    primary
+        The other one, running.
+    """
+
+    def __init__(self, primary: EmbeddedPostgres) -> None:
+        super().__init__()
+        self.primary = primary
+
+    def _initialise(self) -> None:
+        if AS_ROOT:
+            self._admit_server_user()
+        self._run("pg_basebackup", "-D", self.data, "-d", self.primary.dsn(), "-R", "-c", "fast")
+        with (self.data / "postgresql.conf").open("a") as configuration:
+            configuration.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
+
+    def promote(self) -> None:
+        """Become a primary."""
+        self._run("pg_ctl", "promote", "-w", "-D", self.data)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[EmbeddedPostgres, Standby]]:
+    """A primary, whose database ``jobs`` has the schema, and a standby that has all that is confirmed."""
+    with EmbeddedPostgres(settings={"synchronous_commit": "on"}) as primary:
+        apply_schema(primary, primary.create_database("jobs"))
+        with Standby(primary) as standby:
+            with primary.connect() as connection:
+                connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                connection.execute("SELECT pg_reload_conf()")
+            yield primary, standby
+
+
+def both(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> dict[str, str]:
+    """Return the address of whichever of the two can be written to."""
+    return {
+        **primary.parameters("jobs"),
+        "host": f"{standby.host},{primary.host}",
+        "port": f"{standby.port},{primary.port}",
+        "target_session_attrs": "read-write",
+        "connect_timeout": "2",
+    }
+
+
+def fails_over(primary: EmbeddedPostgres, standby: Standby) -> None:
+    """Let the primary crash, and a second later the standby take over."""
+    primary.stop("immediate")
+    time.sleep(1)
+    standby.promote()
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_worker_and_deferrers_go_to_the_new_primary(kind, pair):
+    primary, standby = pair
+    deferrer, worker = (app(connector(kind, both(*pair), min_size=2, timeout=60)) for _ in range(2))
+    ledger = Ledger(deferrer)
+
+    async def scenario():
+        async with deferrer.open_async(), worker.open_async(), working(worker, concurrency=3) as running:
+            async with ledger.in_tasks(3):
+                await ledger.goes_on_async()
+                await asyncio.to_thread(fails_over, primary, standby)
+                await ledger.goes_on_async()
+            observer = Observer(standby, "jobs")
+            stored = ledger.stored_once(observer)
+            await soon(lambda: observer.one(UNFINISHED) == 0, within=40)
+            assert observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'")
+            assert not running.done()
+        return stored
+
+    stored = asyncio.run(scenario())
+    assert sorted(worker.worked) == stored
+    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_go_to_the_new_primary(kind, pair):
+    deferrer = app(connector(kind, both(*pair), min_size=2, timeout=60))
+    ledger = Ledger(deferrer)
+    with deferrer.open(), ledger.in_threads(3):
+        ledger.goes_on()
+        fails_over(*pair)
+        ledger.goes_on()
+    ledger.stored_once(Observer(pair[1], "jobs"))
+    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
