@@ -49,3 +49,12 @@ def test_links_into_the_repository_lead_somewhere() -> None:
     for page in (root / "README.md", *root.glob("*/README.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_example_is_told_of_and_fits_on_a_screen() -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    folders = {path.name for path in examples.iterdir() if path.is_dir()}
+    headings = re.findall(r"^## (.+)$", (examples / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(headings) == folders
+    for script in examples.rglob("*.py"):
+        assert len(script.read_text(encoding="utf-8").splitlines()) <= 40, script
