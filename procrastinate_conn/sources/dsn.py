@@ -10,7 +10,7 @@ from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=/|$)")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
 
 

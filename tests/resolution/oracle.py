@@ -125,7 +125,7 @@ def judged(conninfo: str) -> Verdict:
         message = connection.error_message.decode("utf-8", "replace")
     finally:
         connection.finish()
-    if NOT_A_REFUSAL.sub("", message) or not waits_for(info.get("connect_timeout"), conninfo):
+    if NOT_A_REFUSAL.sub("", message) or not waits_for(info, conninfo):
         return Verdict(None, message=message)
     return Verdict({k: v for k, v in info.items() if k not in UNCOMPARED}, password)
 
@@ -152,18 +152,18 @@ def combined(inputs: Inputs) -> str:
     return make_conninfo("", **{**keywords, **conninfo_to_dict(dsn)})
 
 
-def waits_for(connect_timeout: str | None, conninfo: str) -> bool:
+def waits_for(info: Mapping[str, str], conninfo: str) -> bool:
     """Tell whether libpq accepts the timeout, which it looks at only once a server has to be waited for."""
-    if connect_timeout is None and "connect_timeout" not in conninfo_to_dict(conninfo):
-        connect_timeout = os.environ.get("PGCONNECT_TIMEOUT")
-        if connect_timeout is None:
-            return True
-    with environment({}):
-        parameters = make_conninfo("", host=listening(), connect_timeout=connect_timeout or "", passfile="/-")
-        connection = pq.PGconn.connect(parameters.encode())
-    message = connection.error_message.decode()
+    stated = {*info, *conninfo_to_dict(conninfo)}
+    if not {"connect_timeout", "service"} & stated and not {"PGCONNECT_TIMEOUT", "PGSERVICE"} & set(
+        os.environ
+    ):
+        return True
+    there = {"host": listening(), "hostaddr": "", "port": "5432", "gssencmode": "disable", "password": "-"}
+    connection = pq.PGconn.connect(make_conninfo(conninfo, **there).encode())
+    message = connection.error_message.decode("utf-8", "replace")
     connection.finish()
-    return "connect_timeout" not in message
+    return 'connection option "connect_timeout"' not in message
 
 
 @cache

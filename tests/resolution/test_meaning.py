@@ -214,6 +214,11 @@ CASES = {
         Inputs(dsn="service=a", service_file=b"[a]\nuser=u\0v\nport=1\n"),
         {"user": "u", "port": "1"},
     ),
+    "an empty connect_timeout in a service": (
+        Inputs(environment={"PGSERVICE": "a"}, service_file=b"[a]\nconnect_timeout=\n"),
+        REFUSED,
+    ),
+    "a DATABASE_URL that is none": (Inputs(dsn="A:", dsn_in="DATABASE_URL"), REFUSED),
     "a service without a file": (Inputs(dsn="service=a"), REFUSED),
     "a service file that is a directory": (
         Inputs(environment={"PGSERVICEFILE": "/"}, dsn="service=a", service_file=b"[a]\nuser=1\n"),
