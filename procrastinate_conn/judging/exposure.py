@@ -59,9 +59,10 @@ def _exposed(setting: str, path: Path, located: Located) -> Problem:
 
 def _is_public(path: Path) -> bool:
     try:
-        return os.name == "posix" and bool(path.stat().st_mode & stat.S_IROTH)
+        mode = path.stat().st_mode
     except OSError:
         return False
+    return os.name == "posix" and stat.S_ISREG(mode) and bool(mode & stat.S_IROTH)
 
 
 def _is_written(secret: Located, path: Path) -> bool:

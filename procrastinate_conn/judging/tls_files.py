@@ -52,7 +52,7 @@ def _judge_file(keyword: str, located: Located) -> Iterator[Problem]:
     if not path.exists():
         tilde = "libpq does not expand ~; write the whole path" if str(path).startswith("~") else ""
         yield _unusable(keyword, located, "which does not exist", tilde or _CONSEQUENCES[keyword])
-    elif path.is_dir() == is_file:
+    elif path.is_file() != is_file:
         wanted = "a file" if is_file else "a directory"
         yield _unusable(keyword, located, f"which is not {wanted}", f"name {wanted}")
     elif not os.access(path, os.R_OK):
@@ -109,7 +109,7 @@ def _loads(load: Callable[..., object]) -> bool:
 
     try:
         load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-    except ssl.SSLError:
+    except OSError:  # which ssl.SSLError is
         return False
     return True
 

@@ -68,9 +68,12 @@ def _source_line(problem: Problem) -> str | None:
 
 @lru_cache(maxsize=8)
 def _lines(file: str) -> list[str]:
+    path = Path(file).expanduser()
+    if not path.is_file():  # a pipe has been read already
+        return []
     try:
         # python-dotenv and libpq end a line at these alone, unlike str.splitlines.
-        return re.split(r"\r\n|\n|\r", Path(file).expanduser().read_text("utf-8-sig", "replace"))
+        return re.split(r"\r\n|\n|\r", path.read_text("utf-8-sig", "replace"))
     except OSError:
         return []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +183,17 @@ def test_the_command_line_answers_before_it_imports_anything_large(folder: Path)
         "print({'pydantic', 'psycopg', 'rich', 'dotenv', 'procrastinate'} & sys.modules.keys())\n"
     )
     assert run(folder, script=script).stdout == "set()\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_an_env_file_may_be_a_pipe_which_is_read_once(mode: int, folder: Path) -> None:
+    os.mkfifo(folder / "decrypted.env")
+    (folder / "decrypted.env").chmod(mode)
+    writer = threading.Thread(target=(folder / "decrypted.env").write_text, args=(ERROR,), daemon=True)
+    writer.start()
+    done = run(folder, "check", "decrypted.env", "--ignore", "PC5")
+    writer.join(timeout=10)
+    assert done.stdout.startswith(
+        "decrypted.env:2: PC301 error: there is no pool option min_szie\n  = did you"
+    )

@@ -158,3 +158,15 @@ def test_an_encrypted_key_asks_nobody_for_its_passphrase(files: dict[str, str], 
     )
     encrypted.chmod(0o600)
     assert we_say(sslcert=files["client.pem"], sslkey=str(encrypted)) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("keyword", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+def test_a_pipe_is_no_certificate_and_is_not_waited_for(keyword: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert we_say(**{keyword: str(tmp_path / "pipe")}) == ["PC504"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no file here that fails when read")
+def test_a_certificate_that_cannot_be_read_to_its_end_is_a_finding() -> None:
+    assert we_say(sslrootcert="/proc/self/mem") == ["PC504"]
