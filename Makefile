@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test lint format docs pages types build check clean
+.PHONY: help demo bench test lowest lint format docs pages types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ bench: $(INSTALLED) ## compare with connectors written by hand: time, round trip
 
 test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself
 	$(BIN)/pytest -n auto $(ARGS)
+
+lowest: ## run it with the oldest versions of everything that pyproject.toml allows
+	PIP_CONSTRAINT=$(CURDIR)/tests/lowest.txt $(MAKE) --no-print-directory test VENV=.venv-lowest
 
 lint: $(INSTALLED) ## look for faults and for formatting that differs
 	$(BIN)/ruff check .
@@ -54,7 +57,7 @@ build: $(INSTALLED) ## build the wheel and the sdist into dist/
 check: test lint types build ## everything that has to pass before a commit is shared
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-3.* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.* .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml
