@@ -33,6 +33,12 @@ test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it star
 lowest: ## run it with the oldest versions of everything that pyproject.toml allows
 	PIP_CONSTRAINT=$(CURDIR)/tests/lowest.txt $(MAKE) --no-print-directory test VENV=.venv-lowest
 
+faults: $(INSTALLED) ## cause the faults that take long: failover, lost packets, a server that is away or full
+	$(BIN)/pytest -n auto tests/faults/slow_*.py $(ARGS)
+
+versions: $(INSTALLED) ## run the connectors' tests against PostgreSQL 14 to 18
+	$(BIN)/python tests/versions/run.py $(VENV)/postgresql -n auto $(ARGS)
+
 lint: $(INSTALLED) ## look for faults and for formatting that differs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
