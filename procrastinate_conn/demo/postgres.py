@@ -45,6 +45,8 @@ class EmbeddedPostgres:
     ----------
     version
         The major version, 16 or 18.
+    binaries
+        The directory of another server's programs, instead of `version`.
     auth
         How clients prove who they are. With ``scram-sha-256`` the superuser gets a random password.
     settings
@@ -63,10 +65,12 @@ class EmbeddedPostgres:
         self,
         *,
         version: int = 18,
+        binaries: Path | None = None,
         auth: Literal["trust", "scram-sha-256"] = "trust",
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.version = version
+        self.binaries = binaries or pgserver.POSTGRES_VERSIONS[version]
         self.auth = auth
         self.password = None if auth == "trust" else secrets.token_urlsafe(16)
         self.port = free_port()
@@ -144,7 +148,7 @@ class EmbeddedPostgres:
             self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.log)
         except subprocess.CalledProcessError as error:
             log = self.log.read_text(errors="replace") if self.log.exists() else ""
-            raise RuntimeError(f"PostgreSQL {self.version} does not start:\n{log[-2000:]}") from error
+            raise RuntimeError(f"{self.binaries}/postgres does not start:\n{log[-2000:]}") from error
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """Stop the server; nothing happens where it is not running.
@@ -201,11 +205,10 @@ class EmbeddedPostgres:
     def _admit_server_user(self) -> None:
         """Let the server's own user reach the binaries and the directory."""
         ensure_server_user()
-        binaries = pgserver.POSTGRES_VERSIONS[self.version]
-        for path in (binaries, self.directory):
+        for path in (self.binaries, self.directory):
             pgserver.ensure_prefix_permissions(path)
-        pgserver.ensure_folder_permissions(binaries, 0o555)
-        pgserver.ensure_folder_permissions(binaries.parent / "lib", 0o444)
+        pgserver.ensure_folder_permissions(self.binaries, 0o555)
+        pgserver.ensure_folder_permissions(self.binaries.parent / "lib", 0o444)
         shutil.chown(self.directory, SERVER_USER)
         self.directory.chmod(0o755)
 
@@ -214,7 +217,7 @@ class EmbeddedPostgres:
         pgexec(
             command,
             [str(argument) for argument in arguments],
-            pgserver.POSTGRES_VERSIONS[self.version],
+            self.binaries,
             user=user,
             cwd=self.directory,
             start_new_session=True,  # a terminal's Ctrl-C is for the caller, who then removes the server

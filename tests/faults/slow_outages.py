@@ -1,0 +1,60 @@
+"""Outages of the length that users report, with the settings that make_connector() gives."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from procrastinate_conn import make_connector
+from procrastinate_conn.connectors.farewell import AnswerLost
+from tests.conftest import apply_schema
+from tests.faults.ledger import UNFINISHED, Ledger, working
+from tests.faults.networks import FarPostgres, LossyNetwork, why_not
+from tests.faults.test_outages import outage
+from tests.servers import ASYNC_KINDS, KINDS, Observer, app, soon
+
+REASON = why_not()
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_worker_and_deferrers_outlive_35_seconds_twice(kind, victim, victim_database):
+    """`timeout` says that they should; `reconnect_timeout` ends much earlier."""
+    pool = {"timeout": 60, "reconnect_timeout": 10}
+    dsn = victim.dsn(victim_database)
+    worker, deferrer = (app(make_connector(kind, dsn=dsn, pool=pool, env_file=None)) for _ in range(2))
+    ledger = Ledger(deferrer)
+
+    async def scenario():
+        async with worker.open_async(), deferrer.open_async(), working(worker, concurrency=3) as running:
+            async with ledger.in_tasks(3):
+                for _ in range(2):
+                    await ledger.goes_on_async()
+                    await outage(victim, "fast", 35)
+                    await ledger.goes_on_async()
+            observer = Observer(victim, victim_database)
+            await soon(lambda: observer.one(UNFINISHED) == 0)
+            assert not running.done()
+            return ledger.stored_once(observer)
+
+    stored = asyncio.run(scenario())
+    assert sorted(worker.worked) == stored
+    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert len(ledger.failed) <= 2 * 3
+
+
+@pytest.mark.skipif(REASON is not None, reason=str(REASON))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_resilient_defaults_end_silence_within_30_seconds(kind):
+    with LossyNetwork() as network, FarPostgres(network) as far:
+        apply_schema(far, far.create_database("jobs"))
+        jobs = app(make_connector(kind, dsn=far.dsn("jobs"), pool={"min_size": 2}, env_file=None))
+        ledger = Ledger(jobs)
+        with jobs.open(), ledger.in_threads(2):
+            ledger.goes_on()
+            assert far.silence_clients("jobs") == 2
+            ledger.goes_on()
+        network.heal()
+        ledger.stored_once(Observer(far, "jobs"))
+    assert ledger.longest < 30 + 3
+    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
