@@ -63,9 +63,16 @@ def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
         layers.append(dsn)
     layers.append(_service([*layers, *variables], places, problems))
     layers.extend(variables)
+    layers.append(_named_by_the_pool(places))
     layers.append(resilient_defaults(defaults))
     problems.extend(_redirected(layers, dsn))
     return Merged(_stack(layers), _veiled(dsn, problems), tuple(problems))
+
+
+def _named_by_the_pool(places: Sequence[Place]) -> Layer:
+    """Return the pool's name as the name of its sessions, where nothing else names them."""
+    names = [place.settings["pool", "name"] for place in places if ("pool", "name") in place.settings]
+    return {"fallback_application_name": names[0]} if names and isinstance(names[0].value, str) else {}
 
 
 def _veiled(dsn: Layer, problems: Sequence[Problem]) -> frozenset[str]:

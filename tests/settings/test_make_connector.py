@@ -234,3 +234,11 @@ def test_where_no_libpq_can_be_loaded_one_line_says_what_to_install():
     printed = in_a_process_without(["psycopg_binary"], code)
     assert "PC403" in printed
     assert "procrastinate-conn[binary]" in printed
+
+
+def test_the_pools_name_is_the_sessions_name_where_nothing_else_names_it(monkeypatch):
+    named = ConnectorSettings(pool={"name": "web"}).spec()
+    assert (named.fallback_application_name, named.application_name) == ("web", None)
+    assert str(named.origins["fallback_application_name"]) == 'argument pool["name"]'
+    monkeypatch.setenv("PGAPPNAME", "mine")
+    assert ConnectorSettings(pool={"name": "web"}).spec().application_name == "mine"
