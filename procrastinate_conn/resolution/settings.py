@@ -17,6 +17,7 @@ from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.defaults import Defaults
+from procrastinate_conn.sources.dsn import read_dsn
 from procrastinate_conn.sources.place import Place
 
 PASSWORD_SOURCES = ("password", "password_file", "password_command")
@@ -147,9 +148,18 @@ def _password(places: Sequence[Place], problems: list[Problem]) -> PasswordSourc
             )
         if stated:
             return _password_source(*stated[0], problems)
-        if ("connection", "password") in place.settings:
+        if ("connection", "password") in place.settings or place is _place_of_dsn_with_password(places):
             return None
     return None
+
+
+def _place_of_dsn_with_password(places: Sequence[Place]) -> Place | None:
+    """Return the place of the DSN that counts, if that one states a password."""
+    place = next((place for place in places if ("dsn",) in place.settings), None)
+    if place is None:
+        return None
+    stated, _ = read_dsn(place.settings["dsn",])
+    return place if "password" in stated else None
 
 
 def _password_source(name: str, stated: Located, problems: list[Problem]) -> PasswordSource | None:

@@ -242,3 +242,18 @@ def test_the_pools_name_is_the_sessions_name_where_nothing_else_names_it(monkeyp
     assert str(named.origins["fallback_application_name"]) == 'argument pool["name"]'
     monkeypatch.setenv("PGAPPNAME", "mine")
     assert ConnectorSettings(pool={"name": "web"}).spec().application_name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("nearer", "from_file"),
+    [
+        ({"dsn": "host=db1 password=hush"}, False),
+        ({"connection": {"password": "hush"}}, False),
+        ({"dsn": "host=db1"}, True),
+        ({"dsn": "host=db1 password=hush", "password_file": "here"}, True),
+    ],
+)
+def test_of_passwords_and_their_sources_the_nearer_place_wins(nearer, from_file, monkeypatch):
+    monkeypatch.setenv("PROCRASTINATE_CONN_PASSWORD_FILE", "there")
+    blueprint = ConnectorSettings(**nearer).configuration.blueprint()
+    assert (blueprint.password is not None) is from_file
