@@ -112,7 +112,7 @@ def _looked_up(stated: Mapping[str, Located], spec: ConnectionSpec) -> Iterator[
 def _is_service(port: str) -> bool:
     """Tell whether the resolver takes a text for a port, which is what psycopg asks it."""
     try:
-        socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        socket.getaddrinfo(b"127.0.0.1", port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except OSError:
         return False
     return True
