@@ -210,8 +210,11 @@ class ConnectionSpec(BaseModel):
         str
             Keyword/value string, secrets in clear.
         """
-        known = keywords or self._known or libpq.keywords().keys()
-        stated = {**self._neutral(known), **dict.fromkeys(self._empty, ""), **self.parameters}
+        table = libpq.keywords()
+        known = set(keywords or self._known or table)
+        # The order is libpq's, so that equal specs give equal strings.
+        in_order = [*(k for k in table if k in known), *sorted(known - table.keys())]
+        stated = {**self._neutral(in_order), **dict.fromkeys(self._empty, ""), **self.parameters}
         return libpq.conninfo({k: v for k, v in stated.items() if k in known and k not in _CONSUMED})
 
     def _neutral(self, known: Iterable[str]) -> dict[str, str]:
