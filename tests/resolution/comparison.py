@@ -24,6 +24,9 @@ def compare(inputs: Inputs, home: Path) -> None:
     configuration = ask_spec(inputs, home)
     if any(problem.code == FOREIGN.code for problem in configuration.problems):
         return  # a DATABASE_URL of another database is ignored, which libpq would not do
+    several = any("," in (expected.info or {}).get(keyword, "") for keyword in ("host", "hostaddr"))
+    if several and "GSSAPI encryption required" in expected.message:
+        return  # without a Kerberos ticket libpq stops at the first host, and does not come to a socket
     if expected.info is None:
         assert configuration.errors, f"libpq refuses it: {expected.message}"
         return

@@ -127,7 +127,7 @@ def judged(conninfo: str) -> Verdict:
         connection.finish()
     if NOT_A_REFUSAL.sub("", message) or not waits_for(info, conninfo):
         return Verdict(None, message=message)
-    return Verdict({k: v for k, v in info.items() if k not in UNCOMPARED}, password)
+    return Verdict({k: v for k, v in info.items() if k not in UNCOMPARED}, password, message)
 
 
 def info_of(connection: pq.PGconn, *, finish: bool = True) -> dict[str, str]:
@@ -141,15 +141,14 @@ def info_of(connection: pq.PGconn, *, finish: bool = True) -> dict[str, str]:
 
 def combined(inputs: Inputs) -> str:
     """Write the DSN and the single keywords as one string, the nearer of them winning."""
-    keywords = dict(inputs.keywords)
-    dsn = inputs.dsn and re.sub(r"^postgres(ql)?\+[a-z0-9_]+://", "postgresql://", inputs.dsn)
-    if dsn is None:
-        return make_conninfo("", **keywords)
+    dsn = re.sub(r"^postgres(ql)?\+[a-z0-9_]+://", "postgresql://", inputs.dsn or "")
+    rows = pq.Conninfo.parse(dsn.encode())
+    stated = {row.keyword.decode(): row.val for row in rows if row.val is not None}
+    single = {keyword: value.encode() for keyword, value in inputs.keywords.items()}
     rank = ("call", "environment", "dotenv", "DATABASE_URL")
-    if rank.index(inputs.keywords_in) <= rank.index(inputs.dsn_in):
-        return make_conninfo(dsn, **keywords)
-    make_conninfo("", **keywords)  # refuses what only libpq's parser refuses
-    return make_conninfo("", **{**keywords, **conninfo_to_dict(dsn)})
+    nearer = rank.index(inputs.keywords_in) <= rank.index(inputs.dsn_in)
+    merged = {**stated, **single} if nearer else {**single, **stated}
+    return make_conninfo("", **{keyword: value.decode() for keyword, value in merged.items()})
 
 
 def waits_for(info: Mapping[str, str], conninfo: str) -> bool:
@@ -159,8 +158,9 @@ def waits_for(info: Mapping[str, str], conninfo: str) -> bool:
         os.environ
     ):
         return True
-    there = {"host": listening(), "hostaddr": "", "port": "5432", "gssencmode": "disable", "password": "-"}
-    connection = pq.PGconn.connect(make_conninfo(conninfo, **there).encode())
+    there = {"host": listening(), "hostaddr": "", "port": "5432", "password": "-"}
+    passing = {"gssencmode": "disable", "requirepeer": ""}
+    connection = pq.PGconn.connect(make_conninfo(conninfo, **there, **passing).encode())
     message = connection.error_message.decode("utf-8", "replace")
     connection.finish()
     return 'connection option "connect_timeout"' not in message
