@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from procrastinate_conn.connectors.stats import PoolStats as PoolStats
     from procrastinate_conn.connectors.stats import pool_stats as pool_stats
     from procrastinate_conn.kinds import ConnectorKind
+    from procrastinate_conn.making import make_connector
     from procrastinate_conn.origins import Origin
     from procrastinate_conn.pool import PoolOptions
     from procrastinate_conn.problems import ConfigurationError, Problem
-    from procrastinate_conn.settings import ConnectorSettings, make_connector
+    from procrastinate_conn.settings import ConnectorSettings
     from procrastinate_conn.spec.connection import ConnectionSpec
 
 __all__ = [
@@ -43,7 +44,7 @@ _HOMES = {
     "PoolOptions": "procrastinate_conn.pool",
     "PoolStats": "procrastinate_conn.connectors.stats",
     "Problem": "procrastinate_conn.problems",
-    "make_connector": "procrastinate_conn.settings",
+    "make_connector": "procrastinate_conn.making",
     "pool_stats": "procrastinate_conn.connectors.stats",
 }
 

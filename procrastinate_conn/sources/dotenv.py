@@ -6,15 +6,16 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-from dotenv.main import resolve_variables
-from dotenv.parser import Binding, parse_stream
+from typing import TYPE_CHECKING
 
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.place import Place
 from procrastinate_conn.sources.variables import PREFIX, read_variables
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
 
 
 def read_dotenv(file: str | Path, *, optional: bool = False) -> Place:
@@ -35,6 +36,10 @@ def read_dotenv(file: str | Path, *, optional: bool = False) -> Place:
         return _unreadable(file, f"byte {error.start} is not UTF-8")
     except OSError as error:
         return _unreadable(file, error.strerror or "it cannot be read")
+
+    # Imported where there is a file to read.
+    from dotenv.main import resolve_variables
+    from dotenv.parser import parse_stream
 
     bindings = list(parse_stream(io.StringIO(text)))
     lines = {binding.key: _line(binding) for binding in bindings if binding.key is not None}

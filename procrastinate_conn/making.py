@@ -1,0 +1,139 @@
+"""The one function that most users call: it does without pydantic-settings, whose import is half of ours."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from procrastinate_conn import libpq
+from procrastinate_conn.configuration import Configuration, configure
+from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.passwords import PasswordSource
+from procrastinate_conn.pool import PoolOptions
+from procrastinate_conn.problems import ConfigurationError
+from procrastinate_conn.rules import connector as rules
+from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_places
+from procrastinate_conn.sources.call import read_call
+from procrastinate_conn.sources.defaults import Defaults
+from procrastinate_conn.sources.place import Place
+
+if TYPE_CHECKING:
+    from procrastinate.connector import BaseConnector
+
+    from procrastinate_conn.settings import ConnectorSettings
+
+logger = logging.getLogger("procrastinate_conn")
+
+
+def make_connector(
+    kind: ConnectorKind | str | None = None,
+    /,
+    *,
+    settings: ConnectorSettings | None = None,
+    env_file: Files = DEFAULT_ENV_FILE,
+    secrets_dir: Files = None,
+    dsn: str | SecretStr | None = None,
+    connection: Mapping[str, Any] | None = None,
+    pool: Mapping[str, Any] | PoolOptions | str | None = None,
+    json_dumps: Callable[[Any], str] | str | None = None,
+    json_loads: Callable[[str], Any] | str | None = None,
+    password: str | SecretStr | PasswordSource | None = None,
+    password_file: str | Path | None = None,
+    password_command: str | SecretStr | None = None,
+    defaults: Defaults | None = None,
+) -> BaseConnector:
+    """Build one of procrastinate's connectors from what describes it; nothing is connected to yet.
+
+    What is not given is read from the environment, the env file and the secrets directory.
+
+    Parameters
+    ----------
+    kind
+        ``psycopg``, ``aiopg``, ``sync-psycopg``, ``psycopg2`` or ``sqlalchemy-psycopg2``, or procrastinate's
+        class name.
+    settings
+        Used in the place of every source; the other arguments still come first.
+    env_file
+        An env file, several (a later one wins), or None. The default may be absent.
+    secrets_dir
+        A secrets directory, several (a later one wins), or None.
+    dsn
+        URI or keyword/value string.
+    connection
+        Keywords of libpq.
+    pool
+        Pool options in psycopg_pool's names, for every connector; ``"null"`` for no pooling.
+    json_dumps, json_loads
+        As procrastinate's connectors take them, or ``package.module:function``.
+    password
+        The password, or a function that gives it, called for every new connection.
+    password_file
+        A file that holds the password, read for every new connection.
+    password_command
+        A command that prints the password, run for every new connection, without a shell.
+    defaults
+        ``resilient`` or ``libpq``.
+
+    Returns
+    -------
+    procrastinate.connector.BaseConnector
+        An instance of procrastinate's class for that kind.
+
+    Raises
+    ------
+    ConfigurationError
+        If anything is wrong, with all of it.
+    """
+    arguments = {
+        "connector": kind,
+        "dsn": dsn,
+        "connection": connection,
+        "pool": pool,
+        "json_dumps": json_dumps,
+        "json_loads": json_loads,
+        "password": password,
+        "password_file": password_file,
+        "password_command": password_command,
+        "defaults": defaults,
+    }
+    if settings is None:
+        return build(configured(read_places(arguments, env_file, secrets_dir)))
+    return build(configured([read_call(arguments), *settings.configuration.places]))
+
+
+def configured(places: list[Place]) -> Configuration:
+    """Return what the places say, if a connector can be built from it; warnings are logged.
+
+    Parameters
+    ----------
+    places
+        The places that settings are written in, the nearest first.
+
+    Raises
+    ------
+    ConfigurationError
+        If anything is wrong, with all of it.
+    """
+    try:
+        libpq.version()
+    except ImportError as error:
+        hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
+        problem = rules.NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
+        raise ConfigurationError([problem]) from error
+    configuration = configure(places)
+    if configuration.errors:
+        raise ConfigurationError(configuration.problems)
+    for problem in configuration.problems:
+        logger.warning("%s", problem)
+    return configuration
+
+
+def build(configuration: Configuration) -> BaseConnector:
+    """Build the connector that a configuration without errors describes; nothing is connected to yet."""
+    from procrastinate_conn import connectors
+
+    return connectors.build(configuration.blueprint())
