@@ -16,8 +16,8 @@ UNVERIFIED_SERVER = Rule(
     "encryption without verification",
     "sslmode=require without a root certificate encrypts, but to whoever answers: another server is not"
     " noticed.",
-    "State sslmode=verify-full and sslrootcert: a file, or `system` for the authorities that the machine"
-    " trusts.",
+    "State sslmode=verify-full and sslrootcert: a file, or `system`, for which the drivers' wheels need"
+    " SSL_CERT_FILE as well.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs?sslmode=require"),
 )
@@ -25,7 +25,7 @@ NO_ROOT_CERTIFICATE = Rule(
     "PC503",
     "verification without a root certificate",
     "libpq has nothing to verify the server against, and refuses to connect.",
-    "State sslrootcert: a file, or `system` for the authorities that the machine trusts.",
+    "State sslrootcert: a file, or `system`, for which the drivers' wheels need SSL_CERT_FILE as well.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs?sslmode=verify-full"),
 )
