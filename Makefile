@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test lowest faults versions lint format docs pages types build check clean
+.PHONY: help demo bench test lowest fuzz faults versions lint format docs pages types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,9 @@ test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it star
 
 lowest: ## run it with the oldest versions of everything that pyproject.toml allows
 	PIP_CONSTRAINT=$(CURDIR)/tests/lowest.txt $(MAKE) --no-print-directory test VENV=.venv-lowest
+
+fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations, for half an hour or so
+	FUZZ_CASES=3000 $(BIN)/pytest -n auto --timeout 3600 tests/resolution/test_fuzz.py $(ARGS)
 
 faults: $(INSTALLED) ## cause the faults that take long: failover, lost packets, a server that is away or full
 	$(BIN)/pytest -n auto tests/faults/slow_*.py $(ARGS)

@@ -105,7 +105,7 @@ class Dialler:
             anew = self.blueprint.credentials()
         except Exception as error:
             raise psycopg.OperationalError(f"the source of the password failed: {error}") from error
-        limits = [int(spec.parameters.get("connect_timeout", 0)), connect_timeout or 0]
+        limits = [libpq.integer(spec.parameters.get("connect_timeout", "")) or 0, connect_timeout or 0]
         if least := min((limit for limit in limits if limit > 0), default=0):
             anew["connect_timeout"] = str(least)
         stated = spec.conninfo(drivers.keywords(self.kind))
@@ -128,7 +128,7 @@ class Dialler:
         """
         message = f"{what} after {seconds:.2f} sec"
         if self.failure is None and self.under_way:
-            where = " or ".join(str(host) for host in hosts(self.blueprint.spec.parameters))
+            where = " or ".join(str(host) for host in hosts(self.blueprint.spec.redacted()))
             raise PoolTimeout(f"{message}; there is no answer yet from {where}") from None
         if self.failure is None:
             raise PoolTimeout(message) from None
