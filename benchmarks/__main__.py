@@ -29,7 +29,9 @@ def main(
     delay: Annotated[
         list[float], typer.Option(help="Milliseconds added to each round trip; a run for each that is given.")
     ] = [1.0, 0.0],  # noqa: B006 - typer copies it
-    only: Annotated[str, typer.Option(help="Measures whose names contain this.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Measures whose names contain this; results in build/.", show_default=False)
+    ] = "",
     output: Annotated[
         Path | None, typer.Option(help="Folder for the results.", show_default="benchmarks/results")
     ] = None,
@@ -45,7 +47,8 @@ def main(
     """
     if quick:
         rounds, jobs = 1, 32
-    folder = output or (ROOT / "build" / "benchmarks" if quick else ROOT / "benchmarks" / "results")
+    a_part = quick or only
+    folder = output or (ROOT / "build" / "benchmarks" if a_part else ROOT / "benchmarks" / "results")
     folder.mkdir(parents=True, exist_ok=True)
     end_as_ctrl_c_does()
     outcomes: list[Outcome] = []

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("*/README.md")]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOTENV = re.compile(r"echo '(PROCRASTINATE_CONN_DSN=)[^']*' > \.env")
 EXAMPLE = re.compile(r"```python\n(import procrastinate\n.*?)```", re.DOTALL)
 
@@ -37,22 +39,21 @@ def test_the_example_defers_a_job_and_works_it(tmp_path: Path, server: EmbeddedP
 
 
 def test_the_commands_are_targets_of_make() -> None:
-    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"\bmake ([a-z]+)", README))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {target for page in PAGES for target in re.findall(r"\bmake ([a-z]+)", page.read_text("utf-8"))}
     assert {"demo", "test"} <= targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_links_into_the_repository_lead_somewhere() -> None:
-    root = Path(__file__).parents[2]
-    for page in (root / "README.md", *root.glob("*/README.md")):
+    for page in PAGES:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_every_example_is_told_of_and_fits_on_a_screen() -> None:
-    examples = Path(__file__).parents[2] / "examples"
+    examples = ROOT / "examples"
     folders = {path.name for path in examples.iterdir() if path.is_dir()}
     headings = re.findall(r"^## (.+)$", (examples / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(headings) == folders
