@@ -71,7 +71,8 @@ def test_listening_outlives_an_outage_and_says_so(kind, own_server, caplog):
         await soon(lambda: sum(r.action == "listen_notify_failed" for r in failures(caplog)) >= 2)
         own_server.start()
         observer = Observer(own_server, "jobs")
-        await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"), 60)
+        to_both = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN.*two' AND state = 'idle'"
+        await soon(lambda: observer.one(to_both), 60)
         observer.connection.execute("NOTIFY two, 'hello'")
         await soon(lambda: heard)
         assert not listening.done()
