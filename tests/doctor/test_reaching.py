@@ -93,7 +93,10 @@ def gagged(server: EmbeddedPostgres) -> Iterator[int]:
             with socket.create_connection((server.host, server.port)) as upstream:
                 ready = False
                 while not ready:
-                    upstream.sendall(self.request.recv(4096) or b"")
+                    asked = self.request.recv(4096)
+                    if not asked:
+                        return
+                    upstream.sendall(asked)
                     answer = upstream.recv(4096)
                     self.request.sendall(answer)
                     ready = b"Z\x00\x00\x00\x05I" in answer
