@@ -13,6 +13,8 @@ import trustme
 
 SSL_REQUEST = 8
 """The length of the message in which a client asks for TLS."""
+TLS_CODE = (80877103).to_bytes(4, "big")
+"""What the message says."""
 
 
 class TlsProxy(socketserver.ThreadingTCPServer):
@@ -22,12 +24,14 @@ class TlsProxy(socketserver.ThreadingTCPServer):
     ----------
     host, port
         The server's address.
+    turned_away
+        Whether it refuses clients with TLS and takes the others, as a line ``hostnossl`` of pg_hba.conf does.
     """
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(("127.0.0.1", 0), Connection)
+    def __init__(self, host: str, port: int, *, turned_away: bool = False) -> None:
+        super().__init__(("127.0.0.1", 0), TurnedAway if turned_away else Connection)
         self.upstream = (host, port)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         trustme.CA().issue_cert("127.0.0.1").configure_cert(self.context)
@@ -59,6 +63,23 @@ class Connection(socketserver.BaseRequestHandler):
             answers.start()
             pump(client, server)
             answers.join()
+
+
+class TurnedAway(socketserver.BaseRequestHandler):
+    """One client, who may come in without TLS."""
+
+    def handle(self) -> None:
+        if self.request.recv(SSL_REQUEST, socket.MSG_PEEK)[4:] != TLS_CODE:
+            with socket.create_connection(self.server.upstream) as server:
+                threading.Thread(target=pump, args=(server, self.request), daemon=True).start()
+                pump(self.request, server)
+            return
+        self.request.recv(SSL_REQUEST)
+        self.request.sendall(b"S")
+        with self.server.context.wrap_socket(self.request, server_side=True) as client:
+            client.recv(65536)
+            refusal = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry\0\0"
+            client.sendall(b"E" + (4 + len(refusal)).to_bytes(4, "big") + refusal)
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:

@@ -18,7 +18,8 @@ from procrastinate.exceptions import ConnectorException
 from psycopg2.extras import Json
 from psycopg2.sql import SQL, Identifier
 
-from procrastinate_conn.connectors.aiopg_dialing import AiopgDialler, answer_kept
+from procrastinate_conn.connectors.aiopg_connection import answer_kept
+from procrastinate_conn.connectors.aiopg_dialing import AiopgDialler
 from procrastinate_conn.connectors.aiopg_pool import SharedPool
 from procrastinate_conn.connectors.answers import asked_again
 from procrastinate_conn.connectors.arguments import adapted

@@ -23,6 +23,11 @@ from procrastinate_conn.connectors.dialing import SyncDialler
 from procrastinate_conn.kinds import ConnectorKind
 
 
+def without_secrets(connection: connection) -> str:
+    """Describe a connection without the DSN, of which psycopg2 hides the password, but no other secret."""
+    return f"<{type(connection).__name__} at {id(connection):#x}; closed: {connection.closed}>"
+
+
 class Psycopg2Connection(connection):
     """A connection of psycopg2's that psycopg_pool takes for one of psycopg's."""
 
@@ -38,11 +43,7 @@ class Psycopg2Connection(connection):
             with self.cursor() as cursor:
                 cursor.execute("ROLLBACK")
 
-    def __repr__(self) -> str:
-        """Leave out the DSN, of which psycopg2 hides the password, but no other secret."""
-        return f"<{type(self).__name__} at {id(self):#x}; closed: {self.closed}>"
-
-    __str__ = __repr__
+    __repr__ = __str__ = without_secrets
 
 
 class Psycopg2Dialler(SyncDialler):

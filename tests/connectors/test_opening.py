@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 
 import aiopg
 import psycopg
@@ -19,6 +20,7 @@ from psycopg2.pool import ThreadedConnectionPool
 from procrastinate_conn.connectors.stats import pool_stats
 from procrastinate_conn.kinds import ConnectorKind
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, wait_until
+from tests.tls import TlsProxy
 
 ELSEWHERE = {"host": "127.0.0.1", "port": "1", "user": "nobody", "dbname": "nowhere", "password": "s3cret"}
 TYPES = {
@@ -253,3 +255,58 @@ def test_external_connections_keep_their_transactions(address, observer):
             alchemy.tasks["work"].configure(connection=connection).defer()
             connection.rollback()
         assert observer.jobs() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_turns_tls_away_is_reached_without_where_sslmode_prefers_it(kind, server, database):
+    with TlsProxy(server.host, server.port, turned_away=True) as proxy:
+        address = {**server.parameters(database), "port": str(proxy.port), "sslmode": "prefer"}
+        jobs = app(connector(kind, address, min_size=1, timeout=10))
+        if kind in ASYNC_KINDS:
+
+            async def scenario():
+                async with jobs.open_async():
+                    await jobs.tasks["work"].defer_async(argument="in clear")
+
+            asyncio.run(scenario())
+        else:
+            with jobs.open():
+                jobs.tasks["work"].defer(argument="in clear")
+
+
+def test_a_new_socket_is_watched_under_the_number_of_one_that_was_closed_behind_aiopg(server, database):
+    """Where another thread has the number for a moment, aiopg leaves a reader for it with the event loop."""
+    jobs = app(connector("aiopg", server.parameters(database), min_size=1, timeout=5))
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        async with jobs.open_async():
+            closed, other = socket.socketpair()
+            loop.add_reader(closed.fileno(), lambda: None)
+            number = closed.fileno()
+            closed.close()
+            connection = await jobs.connector.dialler().connect()
+            assert connection.raw.fileno() == number
+            await connection.close()
+            other.close()
+
+    asyncio.run(scenario())
+
+
+def test_closing_a_connection_of_aiopg_twice_leaves_the_next_one_alone(server, database):
+    ours = connector("aiopg", server.parameters(database), min_size=0, max_size=2, timeout=5)
+
+    async def scenario():
+        await ours.open_async()
+        first = await ours.pool.acquire()
+        number = first.raw.fileno()
+        await first.close()
+        second = await ours.pool.acquire()
+        assert second.raw.fileno() == number
+        await ours.pool.release(first)
+        async with second.cursor() as cursor:
+            await cursor.execute("SELECT 1", timeout=5)
+        await ours.pool.release(second)
+        await ours.close_async()
+
+    asyncio.run(scenario())
