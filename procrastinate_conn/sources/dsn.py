@@ -72,9 +72,9 @@ def spills(dsn: str) -> bool:
     """
     if not is_uri(dsn):
         return False
-    located, _, _ = dsn.partition("://")[2].partition("?")
+    located = dsn.partition("://")[2]
     credentials, at, rest = located.partition("@")
-    behind = rest if at and "/" not in credentials else located
+    behind, _, _ = (rest if at and "/" not in credentials else located).partition("?")
     return "@" in behind or "://" in behind
 
 

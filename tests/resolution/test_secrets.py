@@ -7,7 +7,7 @@ import pickle
 import traceback
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -66,6 +66,7 @@ def everything_shown(variables, **arguments):
     name=st.sampled_from(["PROCRASTINATE_CONN_DSN", "DATABASE_URL"]),
     address=st.sampled_from([{}, {"PGHOSTADDR": "127.0.0.1"}]),
 )
+@example("hunter?hunter@hunter", "postgresql://app:{}@db1:5432/jobs?sslmode=require", "DATABASE_URL", {})
 def test_a_badly_written_dsn_shows_no_piece_of_its_password(password, template, name, address):
     for shown in everything_shown({name: template.format(password), **address}):
         assert MARK not in shown
