@@ -87,7 +87,7 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
     ) -> Any:
         with wrap_exceptions():
             async with self._connection() as connection, connection.cursor() as cursor:
-                with farewell_told_apart(connection.raw.info), _told_as_errors(cursor.timeout):
+                with farewell_told_apart(connection.raw.info, query), _told_as_errors(cursor.timeout):
                     await cursor.execute(query, adapted(arguments, partial(Json, dumps=self.json_dumps)))
                 return await result(cursor)
 
@@ -121,6 +121,7 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
 
         async def session(listening: Callable[[], Awaitable[None]]) -> None:
             if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
+                await listening()  # too early by a moment: procrastinate does not tell when it listens
                 await theirs(on_notification, channels)
                 return
             async with await dialler.connect() as connection, connection.cursor() as cursor:

@@ -95,7 +95,7 @@ class AiopgDialler(AsyncDialler):
         read_json_with(self.blueprint.json_loads, dialled.raw)
         return dialled
 
-    async def ping(self, connection: AiopgConnection) -> None:
+    async def ask(self, connection: AiopgConnection) -> None:
         """Make a round trip."""
         async with connection.cursor() as cursor:
             await cursor.execute("SELECT 1")

@@ -1,7 +1,7 @@
 """A worker's queries whose answer is lost with the connection: asked again, so that the worker lives on.
 
 Whether such a query had its effect is unknown, so only these are asked again: what is the same if done twice,
-and fetching and finishing a job, whose effect can be looked up. To defer a job is none of them.
+and to fetch, finish and retry a job, whose effect can be looked up. To defer a job is none of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from procrastinate import sql
@@ -39,6 +39,11 @@ FETCHED = (
 )
 """A job that a worker has fetched without knowing it, in the columns of `FETCH`."""
 
+NOT_RETRIED = (
+    "SELECT id FROM procrastinate_jobs WHERE id = %(job_id)s AND status = 'doing' AND attempts = %(attempts)s"
+)
+"""A job that its worker is still at: to retry it adds an attempt."""
+
 RAISED = "P0001"
 """What PostgreSQL calls an exception of a function's own."""
 
@@ -53,22 +58,25 @@ Ask = Callable[..., Awaitable[Any]]
 def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """Decorate a connector's method that takes a query, its arguments, and what to do with its cursor.
 
-    The connector has two attributes: `core`, None where the pool is the caller's, and `at_work`, the set of
-    the jobs that its workers have fetched and not finished.
+    The connector has two attributes: `core`, None where the pool is the caller's, and `at_work`, the jobs that
+    its workers have fetched and not finished, each with its attempts so far.
     """
     untyped: Any = execute
 
     @functools.wraps(execute)
     async def executes(connector: Any, query: str, arguments: dict[str, Any], result: Any) -> Any:
         ask = functools.partial(untyped, connector)
-        if connector.core is not None and query in (FETCH, FINISH, *SAME_IF_DONE_TWICE):
+        askable = query in (FETCH, FINISH, *SAME_IF_DONE_TWICE)
+        if query == RETRY:  # a user's call may be about any job
+            askable = arguments["job_id"] in connector.at_work
+        if connector.core is not None and askable:
             answer = await _until_answered(ask, connector.at_work, query, arguments, result)
         else:
             answer = await ask(query, arguments, result)
-        if query == FETCH:
-            connector.at_work.add(answer["id"])
+        if query == FETCH and answer["id"] is not None:
+            connector.at_work[answer["id"]] = answer["attempts"]
         elif query in (FINISH, RETRY):
-            connector.at_work.discard(arguments["job_id"])
+            connector.at_work.pop(arguments["job_id"], None)
         return answer
 
     decorated: Any = executes
@@ -77,7 +85,7 @@ def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
 
 
 async def _until_answered(
-    ask: Ask, at_work: set[int | None], query: str, arguments: dict[str, Any], result: Any
+    ask: Ask, at_work: Mapping[int, int], query: str, arguments: dict[str, Any], result: Any
 ) -> Any:
     """Return the answer to a query, asking again where it is lost."""
     backoff = Backoff()
@@ -91,19 +99,27 @@ async def _until_answered(
 
 
 async def _ask(
-    ask: Ask, at_work: set[int | None], query: str, arguments: dict[str, Any], result: Any, *, again: bool
+    ask: Ask, at_work: Mapping[int, int], query: str, arguments: dict[str, Any], result: Any, *, again: bool
 ) -> Any:
     """Return the answer to a query; `again` means that it may have had its effect already."""
     if again and query == FETCH:
-        fetched = await ask(FETCHED, {**arguments, "at_work": [id_ for id_ in at_work if id_]}, result)
+        fetched = await ask(FETCHED, {**arguments, "at_work": list(at_work)}, result)
         if fetched is not None:
             return fetched
+    if again and query == RETRY:
+        attempts = at_work[arguments["job_id"]]
+        if await ask(NOT_RETRIED, {**arguments, "attempts": attempts}, _first_row) is None:
+            return None  # it was retried
     try:
         return await ask(query, arguments, result)
     except ConnectorException as error:
         if again and query == FINISH and _sqlstate(error) == RAISED:
             return None  # it was finished
         raise
+
+
+def _first_row(cursor: Any) -> Any:
+    return cursor.fetchone()
 
 
 def _sqlstate(error: ConnectorException) -> str | None:

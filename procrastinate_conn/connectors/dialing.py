@@ -16,9 +16,14 @@ from psycopg_pool import PoolTimeout
 
 from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connectors.blueprint import Blueprint
-from procrastinate_conn.connectors.liveness import has_something_to_say
+from procrastinate_conn.connectors.liveness import has_something_to_say, hung_up_in, hung_up_in_async
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.spec.hosts import hosts
+
+
+ANSWERS_WITHIN = 5.0
+"""Seconds in which a connection that is asked whether it is alive has to answer. Without a limit a caller would
+wait for the operating system to give up, and for ever where a middlebox acknowledges and does not answer."""
 
 
 class Dialler:
@@ -73,6 +78,10 @@ class Dialler:
         idle = monotonic() - self._idle_since[connection]
         return idle < self.blueprint.pool.check_after and not has_something_to_say(self.fileno(connection))
 
+    def drop(self, connection: Any) -> Any:
+        """Close a connection that is of no use; that of an asynchronous driver is to be awaited."""
+        return connection.close()
+
     @contextmanager
     def _attempt(self) -> Iterator[None]:
         """Everything that it takes to connect, with any driver, happens in here."""
@@ -111,7 +120,7 @@ class Dialler:
         stated = spec.conninfo(drivers.keywords(self.kind))
         return f"{stated} {libpq.conninfo(anew)}"  # of a keyword stated twice, the last one counts
 
-    def give_up(self, what: str, seconds: float) -> NoReturn:
+    def give_up(self, what: str, seconds: float, discarded_for: Exception | None = None) -> NoReturn:
         """Raise the error of one who waited in vain, naming what keeps the pool from connecting.
 
         Parameters
@@ -120,6 +129,8 @@ class Dialler:
             What did not happen in time.
         seconds
             How long it was waited for.
+        discarded_for
+            Why the last connection was not handed out, where there were some.
 
         Raises
         ------
@@ -130,12 +141,14 @@ class Dialler:
         if self.failure is None and self.under_way:
             where = " or ".join(str(host) for host in hosts(self.blueprint.spec.redacted()))
             raise PoolTimeout(f"{message}; there is no answer yet from {where}") from None
-        if self.failure is None:
+        reason, what_failed = self.failure, "the last attempt to connect failed"
+        if reason is None:
+            reason, what_failed = discarded_for, "the last connection was not fit for use"
+        if reason is None:
             raise PoolTimeout(message) from None
+        said = str(reason) or type(reason).__name__
         # Without the traceback, whose frames hold connection strings.
-        raise PoolTimeout(
-            f"{message}; the last attempt to connect failed: {self.failure}"
-        ) from self.failure.with_traceback(None)
+        raise PoolTimeout(f"{message}; {what_failed}: {said}") from reason.with_traceback(None)
 
 
 class SyncDialler(Dialler, ABC):
@@ -162,9 +175,14 @@ class SyncDialler(Dialler, ABC):
     def dial(self, conninfo: str) -> Any:
         """Return a new connection to what a connection string says."""
 
+    def ping(self, connection: Any, within: float = ANSWERS_WITHIN) -> None:
+        """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
+        with hung_up_in(within, self.fileno(connection)):
+            self.ask(connection)
+
     @abstractmethod
-    def ping(self, connection: Any) -> None:
-        """Make a round trip, and raise the driver's error where there is no answer."""
+    def ask(self, connection: Any) -> None:
+        """Make a round trip."""
 
 
 class AsyncDialler(Dialler, ABC):
@@ -200,9 +218,14 @@ class AsyncDialler(Dialler, ABC):
     async def dial(self, conninfo: str) -> Any:
         """Return a new connection to what a connection string says."""
 
+    async def ping(self, connection: Any, within: float = ANSWERS_WITHIN) -> None:
+        """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
+        with hung_up_in_async(within, self.fileno(connection)):
+            await self.ask(connection)
+
     @abstractmethod
-    async def ping(self, connection: Any) -> None:
-        """Make a round trip, and raise the driver's error where there is no answer."""
+    async def ask(self, connection: Any) -> None:
+        """Make a round trip."""
 
 
 def _require_idle(connection: Any) -> None:

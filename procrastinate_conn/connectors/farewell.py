@@ -3,7 +3,8 @@
 Whether a connection lives is told from its socket, so a session may be ended just when its connection is
 handed out. The query then goes to a server process that says goodbye without reading it. That process says
 so only at points where a statement is not complete, and a statement that is not complete leaves nothing
-behind. Any other loss of a connection may come after the query had its effect, and is reported.
+behind. Several statements in one query may have been complete in part. They, and any other loss of a
+connection, may come after an effect, and are reported.
 """
 
 from __future__ import annotations
@@ -55,14 +56,26 @@ class ConnectionInfo(Protocol):
         """What libpq said last, including what the server said before it hung up."""
 
 
+class Cursor(Protocol):
+    """What psycopg and psycopg2 tell of a cursor."""
+
+    @property
+    def statusmessage(self) -> str | None:
+        """What the server answered to the query; None while it has not."""
+
+
 @contextmanager
-def farewell_told_apart(info: ConnectionInfo) -> Iterator[None]:
+def farewell_told_apart(info: ConnectionInfo, query: str, cursor: Cursor | None = None) -> Iterator[None]:
     """Send a query in here, and nothing else.
 
     Parameters
     ----------
     info
         Of the connection.
+    query
+        The query.
+    cursor
+        A new one, which the query is sent with. psycopg's may send something more once it is answered.
 
     Raises
     ------
@@ -75,7 +88,9 @@ def farewell_told_apart(info: ConnectionInfo) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if monotonic() - sent < AT_ONCE and _is_farewell(error, info):
+        is_answered = cursor is not None and cursor.statusmessage is not None
+        crossed = monotonic() - sent < AT_ONCE and _is_farewell(error, info)
+        if crossed and not is_answered and _is_one_statement(query):
             raise NotBegun("the server ended the session before it began with the query") from error
         if info.status != 0:
             raise AnswerLost(f"{LOST}: {error}") from error
@@ -88,6 +103,11 @@ def _is_farewell(error: Exception, info: ConnectionInfo) -> bool:
         return error.diag.source_function == "ProcessInterrupts" and error.diag.context is None
     said = info.error_message or ""
     return any(text in said for text in TEXTS) and "CONTEXT:" not in said
+
+
+def _is_one_statement(query: str) -> bool:
+    """Tell whether a query is one statement for certain, as procrastinate's are."""
+    return ";" not in query.rstrip().removesuffix(";")
 
 
 def sent_again(call: Callable[P, T]) -> Callable[P, T]:

@@ -167,7 +167,7 @@ class AsyncLifecycle(_Holder[P], ABC):
         super().__init__(blueprint, **arguments)
         self._synchronous: BaseConnector | None = None
         self._home: asyncio.AbstractEventLoop | None = None
-        self.at_work: set[int | None] = set()
+        self.at_work: dict[int, int] = {}
 
     def forked(self) -> object:
         """In a child of this process: be closed; the event loop is the parent's too."""

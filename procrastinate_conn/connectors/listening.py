@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
 from typing import Protocol
 
 from procrastinate.connector import Notify
@@ -66,18 +67,20 @@ async def keep_listening(
 
     async def listening() -> None:
         nonlocal gap
-        backoff.succeeded()
         if gap:
             for channel in filter(OF_PROCRASTINATE.match, channels):
                 await on_notification(channel=channel, payload=ANY_JOB)
         gap = False
 
     while True:
+        begun = monotonic()
         try:
             return await session(listening)
         except failures as error:
             heed_cancellation()
             gap = True
+            if monotonic() - begun > LONGEST_PAUSE:
+                backoff.succeeded()
             pause = backoff.failed()
             logger.warning(
                 "LISTEN failed, next attempt in %.1f s: %s: %s",

@@ -22,7 +22,7 @@ from psycopg_pool import (
     pool_async,
 )
 
-from procrastinate_conn.connectors.dialing import AsyncDialler, Dialler, SyncDialler
+from procrastinate_conn.connectors.dialing import ANSWERS_WITHIN, AsyncDialler, Dialler, SyncDialler
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ RECONNECT_WITHIN = 5.0
 """Seconds between two attempts to replace a connection, at most. psycopg_pool doubles them without a limit:
 after an outage of minutes it would sleep for minutes more."""
 
+BEGIN_ANEW_AFTER = 1.0
+"""Seconds that a pool tries to connect before it begins anew, at least, however soon it is to give up."""
 
 CLOSE_WITHIN = 0.2
 """Seconds to wait, when a pool is closed, for those of its workers that are connecting. They cannot be
@@ -51,11 +53,10 @@ class SyncPool(ConnectionPool[Any]):
     """
 
     def __init__(self, dialler: SyncDialler) -> None:
-        options = dialler.blueprint.pool
-        self.dialler = dialler
-        self.check_too = options.callback("check", asynchronous=False)
-        self.discarded = 0
         self._process_id = os.getpid()
+        self.dialler = dialler
+        self.check_too = dialler.blueprint.pool.callback("check", asynchronous=False)
+        self.discarded = 0
         super().__init__(**_arguments(dialler, asynchronous=False))
 
     def __del__(self) -> None:
@@ -83,6 +84,7 @@ class SyncPool(ConnectionPool[Any]):
         """Return a connection that is alive; a dead one is replaced without its caller's notice."""
         timeout = self.timeout if timeout is None else timeout
         deadline = monotonic() + timeout
+        unfit: Exception | None = None
         for attempt in count():
             try:
                 connection = super().getconn(deadline - monotonic())
@@ -90,15 +92,16 @@ class SyncPool(ConnectionPool[Any]):
                 raise
             except Exception:  # noqa: BLE001 - the driver's, from a null pool, which connects in here
                 if monotonic() >= deadline:
-                    self.dialler.give_up("couldn't get a connection", timeout)
+                    self.dialler.give_up("couldn't get a connection", timeout, unfit)
                 time.sleep(_until_next_attempt(attempt, deadline))
                 continue
             try:
-                self._examine(connection)
+                self._examine(connection, _answers_within(attempt, deadline))
             except BaseException as error:
                 self._discard(connection, error)
                 if not isinstance(error, Exception):
                     raise
+                unfit = error
                 time.sleep(_pause(attempt, self.max_size))
             else:
                 return connection
@@ -119,23 +122,30 @@ class SyncPool(ConnectionPool[Any]):
 
     def reconnect_failed(self) -> None:
         """Begin anew to connect: psycopg_pool has given up, and forgets the callers who wait."""
-        super().reconnect_failed()
-        self.check()  # which lets the pool grow
+        try:
+            super().reconnect_failed()
+        finally:
+            time.sleep(max(0.0, BEGIN_ANEW_AFTER - self.reconnect_timeout))
+            self.check()  # which lets the pool grow
 
     def check_connection(self, conn: Any) -> None:  # type: ignore[override]  # a static method of psycopg's
         """Ask a connection for real whether it is alive; `check` does so with those that are idle."""
-        self.dialler.ping(conn)
+        try:
+            self.dialler.ping(conn)
+        except Exception:
+            self.dialler.drop(conn)
+            raise
 
-    def _examine(self, connection: Any) -> None:
+    def _examine(self, connection: Any, answers_within: float) -> None:
         if not self.dialler.vouches_for(connection):
-            self.dialler.ping(connection)
+            self.dialler.ping(connection, answers_within)
         if self.check_too is not None:
             self.check_too(connection)
 
     def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
         self.discarded += 1
-        connection.close()
+        self.dialler.drop(connection)
         super().putconn(connection)
 
 
@@ -154,9 +164,8 @@ class AsyncPool(AsyncConnectionPool[Any]):
     """
 
     def __init__(self, dialler: AsyncDialler) -> None:
-        options = dialler.blueprint.pool
         self.dialler = dialler
-        self.check_too = options.callback("check", asynchronous=True)
+        self.check_too = dialler.blueprint.pool.callback("check", asynchronous=True)
         self.discarded = 0
         super().__init__(**_arguments(dialler, asynchronous=True))
 
@@ -181,6 +190,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         """Return a connection that is alive; a dead one is replaced without its caller's notice."""
         timeout = self.timeout if timeout is None else timeout
         deadline = monotonic() + timeout
+        unfit: Exception | None = None
         for attempt in count():
             try:
                 connection = await super().getconn(deadline - monotonic())
@@ -188,15 +198,16 @@ class AsyncPool(AsyncConnectionPool[Any]):
                 raise
             except Exception:  # noqa: BLE001 - the driver's, from a null pool, which connects in here
                 if monotonic() >= deadline:
-                    self.dialler.give_up("couldn't get a connection", timeout)
+                    self.dialler.give_up("couldn't get a connection", timeout, unfit)
                 await asyncio.sleep(_until_next_attempt(attempt, deadline))
                 continue
             try:
-                await self._examine(connection)
+                await self._examine(connection, _answers_within(attempt, deadline))
             except BaseException as error:
                 await self._discard(connection, error)
                 if not isinstance(error, Exception):
                     raise
+                unfit = error
                 await asyncio.sleep(_pause(attempt, self.max_size))
             else:
                 return connection
@@ -211,7 +222,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         if conn.closed:  # by the server; aiopg then leaves a reader with the event loop, on a descriptor
             await conn.close()  # that the next connection will have
         self.dialler.idles(conn)
-        await super().putconn(conn)
+        await self._give_back(conn)
 
     async def schedule_task(self, task: pool_async.MaintenanceTask, delay: float) -> None:
         """Run a task later, as psycopg_pool asks, but a reconnection soon."""
@@ -221,24 +232,34 @@ class AsyncPool(AsyncConnectionPool[Any]):
 
     async def reconnect_failed(self) -> None:
         """Begin anew to connect: psycopg_pool has given up, and forgets the callers who wait."""
-        await super().reconnect_failed()
-        await self.check()  # which lets the pool grow
+        try:
+            await super().reconnect_failed()
+        finally:
+            await asyncio.sleep(max(0.0, BEGIN_ANEW_AFTER - self.reconnect_timeout))
+            await self.check()  # which lets the pool grow
 
     async def check_connection(self, conn: Any) -> None:  # type: ignore[override]  # as above
         """Ask a connection for real whether it is alive; `check` does so with those that are idle."""
-        await self.dialler.ping(conn)
+        try:
+            await self.dialler.ping(conn)
+        except Exception:
+            await self.dialler.drop(conn)
+            raise
 
-    async def _examine(self, connection: Any) -> None:
+    async def _examine(self, connection: Any, answers_within: float) -> None:
         if not self.dialler.vouches_for(connection):
-            await self.dialler.ping(connection)
+            await self.dialler.ping(connection, answers_within)
         if self.check_too is not None:
             await self.check_too(connection)
+
+    async def _give_back(self, connection: Any) -> None:
+        await super().putconn(connection)
 
     async def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
         self.discarded += 1
-        await connection.close()
-        await super().putconn(connection)
+        await self.dialler.drop(connection)
+        await self._give_back(connection)
 
 
 class SyncNullPool(SyncPool, NullConnectionPool[Any]):
@@ -247,6 +268,15 @@ class SyncNullPool(SyncPool, NullConnectionPool[Any]):
 
 class AsyncNullPool(AsyncPool, AsyncNullConnectionPool[Any]):
     """The same, keeping no connections."""
+
+    async def _give_back(self, connection: Any) -> None:
+        """Go on to the end though the task is cancelled: psycopg_pool waits here, and would lose the slot."""
+        giving_back = asyncio.ensure_future(super()._give_back(connection))
+        try:
+            await asyncio.shield(giving_back)
+        except asyncio.CancelledError:
+            await asyncio.wait([giving_back])
+            raise
 
 
 def sync_pool(dialler: SyncDialler) -> SyncPool:
@@ -267,6 +297,11 @@ def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
         waits = dialler.blueprint.pool.timeout
         arguments["reconnect_timeout"] = max(waits, arguments.get("reconnect_timeout", waits))
     return {**arguments, "connection_class": dialler, "kwargs": {}, "open": False}
+
+
+def _answers_within(attempt: int, deadline: float) -> float:
+    """Return the seconds that a connection has to answer: ever fewer, as others may be lost like the first."""
+    return max(0.1, min(ANSWERS_WITHIN / 2.0 ** min(attempt, 8), deadline - monotonic()))
 
 
 def _pause(attempt: int, max_size: int) -> float:

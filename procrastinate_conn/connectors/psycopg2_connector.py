@@ -68,7 +68,7 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
         connection = pool.getconn()
         try:
             with connection.cursor() as cursor:
-                with farewell_told_apart(connection.info):
+                with farewell_told_apart(connection.info, query):
                     cursor.execute(query, adapted(arguments, partial(Json, dumps=self.json_dumps)))
                 fetched = result(cursor)
             connection.commit()  # which sends nothing in autocommit mode

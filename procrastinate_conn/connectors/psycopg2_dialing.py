@@ -80,7 +80,7 @@ class Psycopg2Dialler(SyncDialler):
         read_json_with(self.blueprint.json_loads, dialled)
         return dialled
 
-    def ping(self, connection: Psycopg2Connection) -> None:
+    def ask(self, connection: Psycopg2Connection) -> None:
         """Make a round trip."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -46,7 +46,11 @@ class PsycopgDialler(AsyncDialler):
         )
         return connection
 
-    async def ping(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def drop(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Close a connection, and not as `close` does, which with `close_returns` gives it back."""
+        connection.pgconn.finish()
+
+    async def ask(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Make a round trip."""
         await AsyncConnectionPool.check_connection(connection)
 
@@ -112,7 +116,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
                 connection.cursor(row_factory=dict_row) as cursor,
             ):
                 self._json.adapt(cursor)
-                with farewell_told_apart(connection.info):
+                with farewell_told_apart(connection.info, query, cursor):
                     await cursor.execute(query, adapted(arguments, Jsonb))
                 return await result(cursor)
 
@@ -132,6 +136,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
 
         async def session(listening: Callable[[], Awaitable[None]]) -> None:
             if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
+                await listening()  # too early by a moment: procrastinate does not tell when it listens
                 await theirs(on_notification, channels)
                 return
             async with await dialler.connect() as connection:

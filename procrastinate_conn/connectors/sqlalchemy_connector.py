@@ -79,7 +79,7 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
         with self._connect() as connection, connection.begin():  # which sends nothing by itself
             if self.core is not None:  # an engine of the caller's keeps its transactions
                 autocommit(connection)
-            with farewell_told_apart(driver_connection(connection).info):
+            with farewell_told_apart(driver_connection(connection).info, query):
                 result = connection.exec_driver_sql(
                     PERCENT_PATTERN.sub("%%", query), adapted(arguments, partial(Json, dumps=self.json_dumps))
                 )

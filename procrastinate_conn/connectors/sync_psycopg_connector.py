@@ -44,7 +44,11 @@ class SyncPsycopgDialler(SyncDialler):
         )
         return connection
 
-    def ping(self, connection: psycopg.Connection[Any]) -> None:
+    def drop(self, connection: psycopg.Connection[Any]) -> None:
+        """Close a connection, and not as `close` does, which with `close_returns` gives it back."""
+        connection.pgconn.finish()
+
+    def ask(self, connection: psycopg.Connection[Any]) -> None:
         """Make a round trip."""
         ConnectionPool.check_connection(connection)
 
@@ -100,7 +104,7 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
             connection.cursor(row_factory=dict_row) as cursor,
         ):
             self._json.adapt(cursor)
-            with farewell_told_apart(connection.info):
+            with farewell_told_apart(connection.info, query, cursor):
                 cursor.execute(query, adapted(arguments, Jsonb))
             return result(cursor)
 

@@ -68,6 +68,29 @@ def test_a_worker_loses_no_job_with_an_answer(kind, concurrency, observer, proxy
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_job_is_retried_once_though_the_answer_is_lost(kind, observer, proxy, through_proxy):
+    jobs = app(connector(kind, through_proxy, min_size=1))
+    begun = []
+
+    @jobs.task(name="fails first", pass_context=True, retry=2)
+    def fails_first(context):
+        begun.append(context.job.attempts)
+        if len(begun) == 1:
+            raise RuntimeError("once")
+
+    async def scenario():
+        async with jobs.open_async():
+            await fails_first.defer_async()
+            proxy.lose(b"retry_job", b"procrastinate_jobs WHERE id", b"retry_job")
+            async with working(jobs):
+                await soon(lambda: observer.one(UNFINISHED) == 0)
+
+    asyncio.run(scenario())
+    assert begun == [0, 1]
+    assert proxy.lost == 2
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_worker_survives_only_so_many_lost_answers_in_a_row(kind, proxy, through_proxy):
     jobs = app(connector(kind, through_proxy, min_size=1))
 
