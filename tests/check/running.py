@@ -7,11 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 
-from procrastinate_conn.cli import app
+from tests.check.forking import run_forked
 
 COMMAND = (sys.executable, "-m", "procrastinate_conn")
 SECRET = "hunter2"
@@ -32,49 +30,31 @@ def run(
     hidden: Iterable[str] = (),
     script: str = "",
     import_first: Iterable[Path] = (),
+    new_process: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder, or a script in its place.
 
     The modules in `hidden` are as if they were not installed; what lies in `import_first` comes
-    before what is installed.
+    before what is installed. Where none of that changes what is imported, nothing is imported anew,
+    unless it is to be a `new_process`, as a shell starts it.
     """
+    stated = clean_environment(folder, import_first) | dict(environment or {})
+    is_special = hidden or script or import_first or "PSYCOPG_IMPL" in stated
+    if not (is_special or new_process) and hasattr(os, "fork"):
+        return run_forked(folder, list(arguments), stated)
     if hidden:
         script = HIDING.format(hidden=list(hidden))
     command = [sys.executable, "-c", script] if script else [*COMMAND]
     return subprocess.run(
         [*command, *arguments],
         cwd=folder,
-        env=clean_environment(folder, import_first) | dict(environment or {}),
+        env=stated,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
-
-
-def run_each(cases: list[tuple[str, dict[str, str], list[list[str]]]]) -> None:
-    """Run several commands for each case, in a child that has all imports already.
-
-    A case is a folder, the environment, and the commands; the output is in the folder's ``output.txt``.
-    """
-    for imported in ("configuration", "judging", "showing.tables", "reporting.as_text", "reporting.as_sarif"):
-        import_module(f"procrastinate_conn.{imported}")
-    for folder, environment, commands in cases:
-        if child := os.fork():
-            os.waitpid(child, 0)
-            continue
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(environment)
-        with Path("output.txt").open("w", encoding="utf-8") as output:
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
-            for command in commands:
-                with suppress(SystemExit):
-                    app(command)
-                print("<end>", flush=True)
-        os._exit(0)
 
 
 def clean_environment(folder: Path, import_first: Iterable[Path] = ()) -> dict[str, str]:

@@ -52,7 +52,7 @@ def checked(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]
 def test_exit_status_is_1_where_something_selected_is_wrong(
     arguments: list[str], status: int, folder: Path
 ) -> None:
-    done = run(folder, "check", *arguments)
+    done = run(folder, "check", *arguments, new_process=True)
     assert (done.returncode, done.stderr) == (status, "")
 
 
@@ -72,7 +72,7 @@ def test_exit_status_is_1_where_something_selected_is_wrong(
 def test_wrong_usage_is_status_2_and_said_on_standard_error(
     arguments: list[str], told: str, folder: Path
 ) -> None:
-    done = run(folder, "check", *arguments)
+    done = run(folder, "check", *arguments, new_process=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in " ".join(done.stderr.replace("│", "").split())
 
