@@ -15,6 +15,11 @@ NOWHERE = "/dev/null/procrastinate-conn"
 """A socket directory that cannot exist, so that libpq judges parameters without reaching a server."""
 
 
+_SOMEBODY = {"user": "-"}
+"""A user for questions about other things: where the process has none that the system knows, libpq refuses
+a connection that states none, whatever else it says."""
+
+
 class Answer(NamedTuple):
     """What libpq makes of a set of parameters.
 
@@ -58,12 +63,17 @@ def ask(parameters: Mapping[str, str], *, over_tcp: bool = False) -> Answer:
     return Answer(info, None if NOWHERE in message else message)
 
 
+def refuses(parameters: Mapping[str, str], *, over_tcp: bool = False) -> str | None:
+    """Return why libpq refuses some of a connection's parameters, as `ask` does; None if it does not."""
+    return ask({**_SOMEBODY, **parameters}, over_tcp=over_tcp).refusal
+
+
 def refuses_lists(lists: Mapping[str, str]) -> str | None:
     """Return why libpq cannot match `host`, `hostaddr` and `port` with each other; None if it can.
 
     It is asked with a value that it refuses right after having matched them, and never connects.
     """
-    refused = {"sslmode": "-", "password": "-"}
+    refused = {**_SOMEBODY, "sslmode": "-", "password": "-"}
     empty = {"host": "", "hostaddr": "", "port": ""}
     _, message = _start({**empty, **lists, **refused})
     _, matched = _start({**empty, **refused})
@@ -91,13 +101,14 @@ def _after_good_keepalives() -> str:
 
 def _after_keepalives(parameters: Mapping[str, str]) -> str:
     refused = {"tcp_user_timeout": "-", "hostaddr": "255.255.255.255", "port": "", "password": "-"}
-    return _start({**parameters, **refused})[1]
+    return _start({**_SOMEBODY, **parameters, **refused})[1]
 
 
 @cache
 def _refuses_gss() -> str | None:
     """Return why libpq never requires GSSAPI: most often it was built without it."""
-    refused = {"host": NOWHERE, "hostaddr": "", "target_session_attrs": "-", "password": "-"}
+    somewhere = {**_SOMEBODY, "host": NOWHERE, "hostaddr": ""}
+    refused = {**somewhere, "target_session_attrs": "-", "password": "-"}
     _, message = _start({**refused, "gssencmode": "require"})
     _, judged = _start({**refused, "gssencmode": "disable"})
     return None if message == judged else message
@@ -136,7 +147,7 @@ def default_host() -> str:
     """Return where libpq connects to if no host is stated: a socket directory, or ``localhost``."""
     from psycopg import pq
 
-    refused = {"host": "", "hostaddr": "", "port": "", "sslmode": "-", "password": "-"}
+    refused = {**_SOMEBODY, "host": "", "hostaddr": "", "port": "", "sslmode": "-", "password": "-"}
     connection = pq.PGconn.connect_start(encode(conninfo(refused)))
     try:
         return decode(connection.host)

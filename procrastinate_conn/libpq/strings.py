@@ -74,7 +74,8 @@ def decode(value: bytes) -> str:
 _BLANKS = r"[ \t\n\v\f\r]*"
 _INTEGER = re.compile(_BLANKS + r"([+-]?)0*([0-9]{1,10})" + _BLANKS)
 _PLAIN = re.compile(r"[\w./:@,+-]+", re.ASCII)
-_QUOTED = re.compile(r'"[]=:/]"|"(?s:.*)"')
+_SIGNS = ('"]"', '"="', '":"', '"/"')
+_QUOTED = re.compile(f"{'|'.join(map(re.escape, _SIGNS))}" + r'|"(?s:.*)"')
 _QUOTES_A_NAME = re.compile(r'(invalid connection option|invalid URI query parameter:) "([a-z_]+)"')
 
 
@@ -90,4 +91,4 @@ def _unquoted(message: str) -> str:
     message = message.strip()
     if _QUOTES_A_NAME.fullmatch(message):
         return message
-    return _QUOTED.sub(lambda match: match[0] if len(match[0]) == 3 else "...", message)
+    return _QUOTED.sub(lambda match: match[0] if match[0] in _SIGNS else "...", message)

@@ -51,7 +51,9 @@ def build_spec(
     problems += judge.judge_hosts(stated, tried)
     problems += judge.judge_integer("connect_timeout", stated)
     if answer.refusal:
-        problems += judge.judge_values(asked, lambda some: libpq.ask(some, over_tcp=over_tcp).refusal)
+        guilty = list(judge.judge_values(asked, lambda some: libpq.refuses(some, over_tcp=over_tcp)))
+        # What is refused of the whole alone is the user, which is the system's where none is stated.
+        problems += guilty or [judge.refused_user(answer.refusal)]
     if problems:
         return None, problems
     told = {**values, **answer.info}

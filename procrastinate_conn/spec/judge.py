@@ -85,6 +85,12 @@ def judge_values(stated: Stated, refusal: Refusal) -> Iterator[Problem]:
         yield _refused_together(innocent, stated, reason, refusal)
 
 
+def refused_user(reason: str) -> Problem:
+    """Report that libpq finds no user to log in as: none is stated, and the system has none for the process."""
+    message = f"libpq refuses to connect without user: {reason}"
+    return rules.REFUSED_VALUE("connection.user", message, hint="state a user")
+
+
 def text(stated: Stated) -> dict[str, str]:
     """Return the values without their origins."""
     return {keyword: str(located.value) for keyword, located in stated.items()}
@@ -119,7 +125,7 @@ def _judge_addresses(stated: Stated) -> Iterator[Problem]:
 
 def _judge_ports(stated: Stated) -> Iterator[Problem]:
     for port in filter(None, _elements("port", stated)):
-        if libpq.ask({"port": port}).refusal:
+        if libpq.refuses({"port": port}):
             # What libpq takes for a port may be the rest of a password that was not percent-encoded.
             hint = "write a number from 1 to 65535"
             if _from_dsn(stated["port"]):
@@ -179,7 +185,8 @@ def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
     choices = CHOICES.get(keyword, ())
     value = str(stated[keyword].value)
     if not choices:
-        return _refused(keyword, stated, _without_value(reason), "see libpq's documentation of it")
+        hint = "state a user" if keyword == "user" else "see libpq's documentation of it"
+        return _refused(keyword, stated, _without_value(reason), hint)
     if value in choices:  # refused for what libpq lacks, or beside another keyword's default
         hint = f"libpq was built without {value}" if "compiled" in reason else "change one of the two"
         return _refused(keyword, stated, reason, hint)

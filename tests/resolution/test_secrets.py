@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from procrastinate_conn import ConfigurationError, ConnectorSettings
+from procrastinate_conn import ConfigurationError, ConnectorSettings, libpq
 from tests.resolution.oracle import environment
 
 MARK = "hunter"
@@ -108,3 +108,14 @@ def test_a_password_file_is_named_and_never_read_into_the_spec(written):
     spec = written.read().spec
     assert MARK.encode() not in pickle.dumps(spec)
     assert spec.password is None
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    ["host=h password=x y", "host=h password=xx y z", "host=h password=a =y", 'host=h password=a y"="y'],
+)
+def test_not_one_character_of_what_libpq_quotes_is_shown(dsn):
+    with pytest.raises(libpq.Malformed) as caught:
+        libpq.parse(dsn)
+    assert '"y' not in str(caught.value)
+    assert 'y"' not in str(caught.value)
