@@ -1,22 +1,20 @@
-"""Passwords that change: read anew for every connection."""
+"""Passwords that change: asked for whenever a connection is made."""
 
 from __future__ import annotations
 
 import inspect
 import os
 import shlex
-import signal
 import stat
-import subprocess
 import threading
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
 from pydantic import SecretStr
 
+from procrastinate_conn import commands
 from procrastinate_conn.origins import Origin
 
 PasswordSource = Callable[[], str]
@@ -134,16 +132,23 @@ class _Command:
         self._words = words
         self._setting = setting
         self._printed = ""
+        self._failure = ""
+        self._runs = 0
         self._valid_until = 0.0
         self._process_id = os.getpid()
         self._running = threading.Lock()
 
     def __call__(self) -> str:
+        seen = self._runs
         with self._lock():
-            if monotonic() >= self._valid_until:
-                self._printed = self._run()
-                self._valid_until = monotonic() + COMMAND_KEPT_FOR
-            return self._printed
+            # Who has waited for a run takes what came of it, or each would wait for a failure of its own.
+            if self._runs == seen and monotonic() >= self._valid_until:
+                self._failure = self._run()
+                self._runs += 1
+            printed, failure = self._printed, self._failure
+        if failure:
+            raise PasswordUnavailable(failure)
+        return printed
 
     def _lock(self) -> threading.Lock:
         """Return the lock, a new one after a fork: the old one may be held by a thread that is no more."""
@@ -152,20 +157,21 @@ class _Command:
         return self._running
 
     def _run(self) -> str:
+        """Run the command, keep what it prints, and return why there is nothing to keep."""
         try:
-            return _password(_output(self._words))
+            printed = commands.output(self._words, seconds=COMMAND_TIME_LIMIT, most=LARGEST)
+            self._printed = _password(printed)
         except OSError as error:
             # The words stay unsaid: VARIABLE=secret before a command is a habit from shells.
             reason = f"cannot be started: {error.strerror}; it is run without a shell"
-        except _Failed as failed:
+        except commands.Failed as failed:
             reason = str(failed)
         except ValueError as error:
             reason = f"printed what cannot be used: {error}"
-        raise PasswordUnavailable(f"{self._setting}: the command {reason}")
-
-
-class _Failed(Exception):
-    """A command ended otherwise than it should; says how."""
+        else:
+            self._valid_until = monotonic() + COMMAND_KEPT_FOR
+            return ""
+        return f"{self._setting}: the command {reason}"
 
 
 def _setting(name: str, origin: Origin | None) -> str:
@@ -182,54 +188,6 @@ def _content(path: str) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise _Unusable("it is not a plain file")
         return file.read(LARGEST + 1)
-
-
-def _output(words: list[str]) -> bytes:
-    """Return what a command prints, and leave nothing of it running.
-
-    What it prints on its standard error is dropped, since that may be the password too.
-    """
-    expired = threading.Event()
-    with subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        process_group=0,
-    ) as process:
-
-        def expire() -> None:
-            expired.set()
-            _kill(process)
-
-        limit = threading.Timer(COMMAND_TIME_LIMIT, expire)
-        limit.daemon = True
-        limit.start()
-        try:
-            assert process.stdout is not None
-            output = process.stdout.read(LARGEST + 1)
-            if len(output) > LARGEST:
-                _kill(process)
-            status = process.wait()
-        except BaseException:
-            _kill(process)
-            raise
-        finally:
-            limit.cancel()
-    if expired.is_set():
-        raise _Failed(f"took longer than {COMMAND_TIME_LIMIT:g} s")
-    if status and len(output) <= LARGEST:
-        raise _Failed(f"ended with status {status}")
-    return output
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and those that it started."""
-    if os.name == "nt":
-        process.kill()
-        return
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _password(content: bytes) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from procrastinate_conn import ConfigurationError, make_connector, passwords
+from procrastinate_conn import ConfigurationError, commands, make_connector, passwords
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.passwords import PasswordUnavailable, from_command, from_file, from_function
 from tests.servers import wait_until
@@ -159,8 +161,56 @@ def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path, monkeypatc
     wait_until(lambda: not is_running(int(note.read_text())))
 
 
-def test_a_command_that_prints_without_end_is_stopped():
+@pytest.fixture(params=[commands._selecting, commands._in_a_thread])
+def reading(request, monkeypatch) -> None:
+    """Read what commands print in each of the two ways, of which Windows has one."""
+    monkeypatch.setattr(commands, "_READING", request.param)
+
+
+@pytest.fixture
+def note(tmp_path) -> Iterator[Path]:
+    """A file for the number of a process that leaves its command's group; it is ended with the test."""
+    note = tmp_path / "process"
+    yield note
+    os.kill(int(note.read_text()), 9)
+
+
+LEAVING = 'setsid sleep 600 & echo $! > "$0"; '
+
+
+def test_what_was_printed_is_used_while_a_process_that_has_left_holds_the_output(reading, note):
+    assert from_command(shlex.join(["sh", "-c", f"{LEAVING} echo password", str(note)]))() == "password"
+    assert is_running(int(note.read_text()))
+
+
+@pytest.mark.parametrize("then", ["exit 0", "sleep 600", "echo password; sleep 600"])
+def test_the_time_limit_holds_where_a_process_that_has_left_holds_the_output(
+    reading, note, monkeypatch, then
+):
+    monkeypatch.setattr(passwords, "COMMAND_TIME_LIMIT", 0.5)
+    command = shlex.join(["sh", "-c", f"{LEAVING} {then}", str(note)])
+    assert failure(from_command(command)) == "password_command: the command took longer than 0.5 s"
+    assert is_running(int(note.read_text()))
+
+
+@pytest.mark.parametrize("then", ["exec >&-; sleep 600", "while :; do echo x; sleep 0.01; done"])
+def test_the_time_limit_holds_where_output_ends_too_early_or_never(reading, monkeypatch, then):
+    monkeypatch.setattr(passwords, "COMMAND_TIME_LIMIT", 0.3)
+    assert failure(from_command(shlex.join(["sh", "-c", then]))).endswith("took longer than 0.3 s")
+
+
+def test_a_command_that_prints_without_end_is_stopped(reading):
     assert failure(from_command(python("while True: print('x' * 65536)"))).endswith("more than 65536 bytes")
+
+
+def test_a_process_that_has_ended_is_not_killed_as_its_number_may_be_anothers(monkeypatch):
+    killed: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda process_id, _signal: killed.append(process_id))
+    process = subprocess.Popen(["true"])
+    process.wait()
+    commands._kill(process)
+    assert commands.output(["echo", "password"], seconds=10, most=10) == b"password\n"
+    assert killed == []
 
 
 def is_running(process_id: int) -> bool:
@@ -193,6 +243,27 @@ def test_a_command_runs_once_for_many_threads_and_again_when_its_time_is_over(tm
     monkeypatch.setattr(passwords, "COMMAND_KEPT_FOR", 0.0)
     source._valid_until = 0.0
     assert [source(), source()] == ["2", "3"]
+
+
+def test_all_who_waited_for_a_run_share_its_failure(tmp_path, monkeypatch):
+    runs, go_on = tmp_path / "runs", tmp_path / "go on"
+    code = 'echo >> "$0"; while [ ! -e "$1" ]; do sleep 0.01; done; exit 3'
+    source = from_command(shlex.join(["sh", "-c", code, str(runs), str(go_on)]))
+    waiting: list[threading.Lock] = []
+
+    def lock() -> threading.Lock:
+        waiting.append(source._running)
+        return source._running
+
+    monkeypatch.setattr(source, "_lock", lock)
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(failure, source) for _ in range(3)]
+        wait_until(lambda: len(waiting) == 3)
+        go_on.touch()
+        assert {future.result(20) for future in asked} == {
+            "password_command: the command ended with status 3"
+        }
+    assert runs.read_text() == "\n"
 
 
 def test_a_command_that_failed_is_run_again_the_next_time(tmp_path):
