@@ -74,7 +74,7 @@ def make_connector(
     password_file
         A file that holds the password, read for every new connection.
     password_command
-        A command that prints the password, run without a shell; connections made within 10 s share its output.
+        A command that prints the password, run without a shell; its output is used for 10 s.
     defaults
         ``resilient`` or ``libpq``.
 
