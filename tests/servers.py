@@ -92,12 +92,12 @@ class Observer:
         wait
             Whether to wait until they are gone; otherwise the signal is on its way.
         """
-        return self.one(
-            f"SELECT count(*) FROM (SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity {OTHERS}"
-            " AND state = %s) AS terminated",
-            10_000 if wait else 0,
-            state,
-        )
+        query = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity {OTHERS} AND state = %s"
+        ended = [pid for pid, _ in self.connection.execute(query, [state]).fetchall()]
+        gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = ANY(%s)"
+        if wait:  # the server's own way to wait looks ten times a second
+            wait_until(lambda: self.one(gone, ended))
+        return len(ended)
 
 
 OTHERS = "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"

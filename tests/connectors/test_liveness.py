@@ -27,7 +27,7 @@ def test_terminated_backends_fail_no_synchronous_call(kind, unix_socket, server,
             assert observer.terminate() == 4
             for call in range(CALLS):
                 jobs.tasks["work"].defer(argument=CALLS * round_ + call)
-            wait_until(lambda: observer.backends() == 4)
+            wait_until(lambda: pool_stats(jobs.connector).idle == 4)
         stats = pool_stats(jobs.connector)
     assert observer.jobs() == list(range(ROUNDS * CALLS))
     assert (stats.size, stats.connections_lost, stats.requests) == (4, 4 * ROUNDS, ROUNDS * CALLS)
@@ -43,7 +43,7 @@ def test_terminated_backends_fail_no_asynchronous_call(kind, address, observer):
                 assert observer.terminate() == 4
                 for call in range(CALLS):
                     await jobs.tasks["work"].defer_async(argument=CALLS * round_ + call)
-                await soon(lambda: observer.backends() == 4)
+                await soon(lambda: pool_stats(jobs.connector).idle == 4)
             return pool_stats(jobs.connector)
 
     stats = asyncio.run(scenario())

@@ -1,0 +1,194 @@
+"""What must not happen: an effect twice, a wait without end, a slot lost, a storm of attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import contextmanager
+
+import psycopg
+import psycopg_pool
+import pytest
+from procrastinate.exceptions import ConnectorException
+
+from procrastinate_conn.connectors import pools
+from procrastinate_conn.connectors.farewell import AnswerLost, farewell_told_apart
+from procrastinate_conn.connectors.listening import keep_listening
+from procrastinate_conn.connectors.stats import pool_stats
+from tests.connectors.test_pool import causes
+from tests.servers import ASYNC_KINDS, KINDS, connector, soon, wait_until
+
+SCRIPT = "INSERT INTO seen DEFAULT VALUES; COMMIT; SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_script_that_was_complete_in_part_is_not_sent_again(kind, address, observer):
+    observer.connection.execute("CREATE TABLE seen (number int GENERATED ALWAYS AS IDENTITY)")
+    sync = connector(kind, address, min_size=1).get_sync_connector()
+    sync.open()
+    with pytest.raises(AnswerLost):
+        sync.execute_query(SCRIPT)
+    sync.close()
+    assert observer.one("SELECT count(*) FROM seen") == 1
+
+
+def test_a_query_that_was_answered_is_not_sent_again_for_what_psycopg_says_after_it(address, observer):
+    """Where a connection has many prepared statements, psycopg deallocates some in the same call."""
+    with psycopg.connect(**address, autocommit=True) as connection, connection.cursor() as cursor:
+
+        def execute(query):
+            with farewell_told_apart(connection.info, query, cursor):
+                cursor.execute(query)
+                observer.terminate()
+                connection.execute("DEALLOCATE ALL")
+
+        with pytest.raises(AnswerLost):
+            execute("SELECT 1")
+
+
+@contextmanager
+def stopped(pid):
+    """Let a server process do nothing: its side of the connection acknowledges, and does not answer."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_connection_that_does_not_answer_is_given_up_in_good_time(kind, address, observer, monkeypatch):
+    monkeypatch.setattr(pools, "ANSWERS_WITHIN", 0.3)
+    sync = connector(kind, address, min_size=1, timeout=20, check_after=0).get_sync_connector()
+    sync.open()
+    pid = sync.execute_query_one("SELECT pg_backend_pid() AS pid")["pid"]
+    with stopped(pid):
+        assert sync.execute_query_one("SELECT pg_backend_pid() AS pid")["pid"] != pid
+        assert pool_stats(sync).connections_lost == 1
+    sync.close()
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_task_gives_a_connection_that_does_not_answer_up_in_good_time(kind, address, monkeypatch):
+    monkeypatch.setattr(pools, "ANSWERS_WITHIN", 0.3)
+    ours = connector(kind, address, min_size=1, timeout=20, check_after=0)
+
+    async def scenario():
+        await ours.open_async()
+        ask = "SELECT pg_backend_pid() AS pid"
+        pid = (await ours.execute_query_one_async(ask))["pid"]
+        with stopped(pid):
+            async with asyncio.timeout(10):
+                assert (await ours.execute_query_one_async(ask))["pid"] != pid
+        await ours.close_async()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_why_no_connection_was_fit_for_use_is_told(kind, address):
+    def refuse(connection):
+        raise RuntimeError("the tenant is not set")
+
+    sync = connector(kind, address, min_size=1, timeout=0.5, check=refuse).get_sync_connector()
+    sync.open()
+    with pytest.raises(ConnectorException) as caught:
+        sync.execute_query("SELECT 1")
+    assert "the last connection was not fit for use: the tenant is not set" in causes(caught.value)
+    sync.close()
+
+
+@pytest.mark.skipif(
+    not hasattr(psycopg_pool.ConnectionPool, "close_returns")
+    and "close_returns" not in psycopg_pool.ConnectionPool.__init__.__kwdefaults__,
+    reason="psycopg_pool has the option from 3.3 on",
+)
+def test_a_connection_that_is_refused_leaves_the_pool_though_closing_returns_it(address):
+    refused = []
+
+    def refuse_the_first(connection):
+        if not refused:
+            refused.append(connection)
+            raise RuntimeError("not this one")
+
+    sync = connector("sync-psycopg", address, min_size=1, close_returns=True, check=refuse_the_first)
+    sync.open()
+    sync.execute_query("SELECT 1")
+    wait_until(lambda: pool_stats(sync).idle == 1)
+    with sync.pool.connection() as connection:
+        assert connection is not refused[0]
+    sync.close()
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_null_pool_keeps_its_slots_though_tasks_are_cancelled(kind, address):
+    ours = connector(kind, address, null=True, max_size=2, timeout=5)
+
+    async def scenario():
+        await ours.open_async()
+        dial = ours.core.dialler.dial
+
+        async def slowly(conninfo):
+            await asyncio.sleep(0.3)
+            return await dial(conninfo)
+
+        first = await ours.core.getconn()
+        ours.core.dialler.dial = slowly
+        other = asyncio.create_task(ours.core.getconn())  # which has the pool's lock while it connects
+        await asyncio.sleep(0.1)
+        returning = asyncio.create_task(ours.core.putconn(first))
+        await asyncio.sleep(0.1)
+        returning.cancel()
+        await asyncio.gather(returning, return_exceptions=True)
+        await ours.core.putconn(await other)
+        await soon(lambda: pool_stats(ours).size == 0)
+        await ours.close_async()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pool_that_gives_up_at_once_makes_no_storm(kind, own_server):
+    options = {"min_size": 1, "timeout": 1.5, "reconnect_timeout": 0}
+    sync = connector(kind, own_server.parameters("jobs"), **options).get_sync_connector()
+    sync.open()
+    own_server.stop("immediate")
+    with pytest.raises(ConnectorException, match="Database error"):
+        sync.execute_query("SELECT 1")
+    assert 0 < pool_stats(sync).connections_failed < 10
+    sync.close()
+
+
+def test_sessions_that_end_at_once_are_begun_ever_more_rarely():
+    begun = 0
+
+    async def session(listening):
+        nonlocal begun
+        begun += 1
+        await listening()
+        raise ConnectorException
+
+    async def ignore(**_):
+        pass
+
+    async def scenario():
+        async with asyncio.timeout(1.8):
+            await keep_listening(session, (ConnectorException,), ignore, ["one"])
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(scenario())
+    assert begun == 4  # at 0, 0, 0.5 and 1.5 seconds
+
+
+def test_no_secret_is_in_the_repr_of_aiopgs_connection(address):
+    ours = connector("aiopg", {**address, "sslpassword": "hush"}, min_size=1)
+
+    async def scenario():
+        await ours.open_async()
+        async with ours.pool.acquire() as connection:
+            shown = f"{connection!r} {connection} {connection.raw!r} {connection.raw}"
+        await ours.close_async()
+        return shown
+
+    assert "hush" not in asyncio.run(scenario())
