@@ -87,6 +87,8 @@ class Patient:
     def connect(self) -> psycopg.Connection[Any]:
         """Return a new session on this host, whatever it is: no other host, no preference.
 
+        It is the application's in all else, but for psycopg's libpq, which may not know all that it states.
+
         Raises
         ------
         psycopg.OperationalError
@@ -104,12 +106,11 @@ class Patient:
             "load_balance_hosts": "disable",
             "application_name": APPLICATION_NAME,
         }
-        known = {keyword: value for keyword, value in stated.items() if keyword in libpq.keywords()}
-        return psycopg.connect(
-            f"{self.blueprint.spec.conninfo()} {libpq.conninfo(known)}",  # the last of two counts
-            autocommit=True,
-            prepare_threshold=None,
-        )
+        spec, keywords = self.blueprint.spec, libpq.keywords()
+        known = {keyword: value for keyword, value in stated.items() if keyword in keywords}
+        conninfo = f"{spec.conninfo(keywords)} {libpq.conninfo(known)}"  # the last of two counts
+        with libpq.undisturbed(conninfo, spec.session):
+            return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
 
     def rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
         """Return the answer to a query, which writes nothing and is given up after `STEP` / 2.
