@@ -33,11 +33,14 @@ class Target:
         The connector that it is for, whatever it says; None for the one that it says.
     secrets_dirs
         The secrets directories, of which a later one wins.
+    isolated
+        Whether the file is read without the process environment, which ``${NAME}`` in it may name.
     """
 
     file: Path | None = None
     connector: ConnectorKind | None = None
     secrets_dirs: Sequence[Path] = ()
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def resolve(target: Target) -> Configuration:
         {"connector": target.connector},
         DEFAULT_ENV_FILE if target.file is None else target.file,
         target.secrets_dirs,
+        {} if target.isolated else os.environ,
     )
     with redirect_stdout(sys.stderr):
         return configure(places)
@@ -170,10 +174,10 @@ def isolate() -> None:
 
     libpq reads its variables itself, so it is not enough to leave them out.
     """
-    from procrastinate_conn.sources.variables import PREFIX
+    from procrastinate_conn.sources.variables import is_setting
 
     for name in list(os.environ):
-        if name.upper().startswith((PREFIX, "DATABASE_URL", "PG")):
+        if is_setting(name) or name.upper().startswith("PG"):
             del os.environ[name]
 
 

@@ -85,7 +85,7 @@ def check(
         isolate()
     find_modules_here()
     configurations: Sequence[Path | None] = files or [None]
-    targets = [Target(file, connector, secrets_dir or ()) for file in configurations]
+    targets = [Target(file, connector, secrets_dir or (), isolated) for file in configurations]
     checked = (check_one(target) for target in targets)
     report = Report([selected(c, _codes(select), _codes(ignore)) for c in checked], strict=strict)
     where = terminal(color)

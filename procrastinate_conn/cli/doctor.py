@@ -67,7 +67,10 @@ def doctor(
         isolate()
     find_modules_here()
     diagnosis = diagnose(
-        Target(file, connector, secrets_dir or ()), processes=processes, seconds=timeout, strict=strict
+        Target(file, connector, secrets_dir or (), isolated),
+        processes=processes,
+        seconds=timeout,
+        strict=strict,
     )
     where = terminal(color)
     if output is Format.JSON:

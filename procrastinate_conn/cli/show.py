@@ -57,7 +57,7 @@ def show(
         isolate()
     find_modules_here()
     where = terminal(color)
-    target = Target(file, connector, secrets_dir or ())
+    target = Target(file, connector, secrets_dir or (), isolated)
     if not has_libpq():
         say(render(Report([no_libpq(target)]), Format.TEXT, where), where)
         raise typer.Exit(FAILED)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.files import expanded
 from procrastinate_conn.judging.passwords import source_in_force
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
@@ -38,12 +39,12 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
         file = located.origin.file
         if located.origin.source not in ("dotenv", "service-file") or file is None or file in seen:
             continue
-        if _is_public(path := Path(file).expanduser()) and _is_written(located, path):
+        if _is_public(path := expanded(file)) and _is_written(located, path):
             seen.add(file)
             yield _exposed(setting, path, located)
     name, stated = source_in_force(configuration)
     if name == "password_file" and stated is not None:
-        path = Path(str(stated.value)).expanduser()
+        path = expanded(str(stated.value))
         if _is_public(path) and not any(path.is_relative_to(mounted) for mounted in MOUNTED):
             yield _exposed(name, path, stated)
 

@@ -82,6 +82,12 @@ def imported(name: str, path: str) -> object:
             f"{name} is {path}, and {module} has no such attribute",
             "check the name",
         ) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as for importing it
+        raise Refused(
+            rules.CALLBACK_NOT_FOUND,
+            f"{name} is {path}, and looking {attribute} up ended with {type(error).__name__}",
+            f"look {path.replace(':', '.')} up in a Python shell to see where",
+        ) from None
 
 
 def _module(name: str, path: str, module: str) -> ModuleType:

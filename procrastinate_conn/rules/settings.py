@@ -87,3 +87,11 @@ OVERRIDDEN = Rule(
     ),
     fault_in="name",
 )
+UNDEFINED_VARIABLE = Rule(
+    "PC111",
+    "reference to a variable that is not defined",
+    "python-dotenv puts nothing in its place: a host becomes empty, which is this machine.",
+    "Define the variable, or write ${NAME:-default} where it may be absent.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@${DB_HOST}/jobs"),
+)

@@ -19,7 +19,12 @@ Files = str | Path | Sequence[str | Path] | None
 """One file or directory, several, or none."""
 
 
-def read_places(arguments: Mapping[str, object], env_file: Files, secrets_dir: Files) -> list[Place]:
+def read_places(
+    arguments: Mapping[str, object],
+    env_file: Files,
+    secrets_dir: Files,
+    environment: Mapping[str, str] = os.environ,
+) -> list[Place]:
     """Read every place that settings are written in.
 
     Parameters
@@ -30,6 +35,8 @@ def read_places(arguments: Mapping[str, object], env_file: Files, secrets_dir: F
         The env files, of which a later one wins.
     secrets_dir
         The secrets directories, of which a later one wins.
+    environment
+        The variables of the process.
 
     Returns
     -------
@@ -38,8 +45,11 @@ def read_places(arguments: Mapping[str, object], env_file: Files, secrets_dir: F
     """
     return [
         read_call(arguments),
-        read_environment(os.environ),
-        *(read_dotenv(file, optional=file == DEFAULT_ENV_FILE) for file in reversed(_several(env_file))),
+        read_environment(environment),
+        *(
+            read_dotenv(file, optional=file == DEFAULT_ENV_FILE, environment=environment)
+            for file in reversed(_several(env_file))
+        ),
         *(read_secrets(directory) for directory in reversed(_several(secrets_dir))),
     ]
 

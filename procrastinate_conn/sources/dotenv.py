@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.origins import Origin
+from procrastinate_conn.files import expanded, unreadable
+from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.place import Place
-from procrastinate_conn.sources.variables import PREFIX, read_variables
+from procrastinate_conn.sources.variables import PREFIX, is_setting, read_variables, setting_of
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding
 
 
-def read_dotenv(file: str | Path, *, optional: bool = False) -> Place:
-    """Read one file; ``${NAME}`` is expanded from the lines above it and the process environment.
+def read_dotenv(
+    file: str | Path, *, optional: bool = False, environment: Mapping[str, str] = os.environ
+) -> Place:
+    """Read one file; ``${NAME}`` is expanded from the lines above it and the environment.
 
     Parameters
     ----------
@@ -27,33 +32,64 @@ def read_dotenv(file: str | Path, *, optional: bool = False) -> Place:
         Relative to the working directory; ``~`` is the home directory.
     optional
         Whether the file may be absent.
+    environment
+        The variables of the process, for ``${NAME}``.
     """
     try:
-        text = Path(file).expanduser().read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return Place("dotenv") if optional else _unreadable(file, "there is no such file")
-    except UnicodeDecodeError as error:
-        return _unreadable(file, f"byte {error.start} is not UTF-8")
-    except OSError as error:
-        return _unreadable(file, error.strerror or "it cannot be read")
+        text = expanded(file).read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError) as error:
+        # A directory is what a container platform makes of a file to mount that is not there.
+        return Place("dotenv") if optional else _unreadable(file, unreadable(error))
+    except (OSError, ValueError) as error:
+        return _unreadable(file, unreadable(error))
 
-    # Imported where there is a file to read.
-    from dotenv.main import resolve_variables
-    from dotenv.parser import parse_stream
+    from dotenv.parser import parse_stream  # imported where there is a file to read
 
     bindings = list(parse_stream(io.StringIO(text)))
-    lines = {binding.key: _line(binding) for binding in bindings if binding.key is not None}
-    stated = ((b.key, b.value) for b in bindings if b.key is not None and b.value is not None)
-    values = resolve_variables(stated, override=True)
-    place = read_variables(
-        "dotenv",
-        (
-            (name, value, Origin("dotenv", name, str(file), lines[name]))
-            for name, value in values.items()
-            if value is not None
-        ),
+    values: dict[str, Located | None] = {}
+    problems = [*_malformed(file, bindings), *_repeated(file, bindings)]
+    for binding in bindings:
+        if (name := binding.key) is None:
+            continue
+        origin = Origin("dotenv", name, str(file), _line(binding))
+        if binding.value is None:
+            values[name] = None  # for python-dotenv a name alone unsets what the lines above state
+            continue
+        above = {known: str(located.value) if located else "" for known, located in values.items()}
+        values[name], undefined = _expanded(binding.value, {**environment, **above}, origin)
+        problems += undefined
+    stated = ((name, str(located.value), located.origin) for name, located in values.items() if located)
+    place = read_variables("dotenv", stated)
+    return replace(place, problems=(*problems, *place.problems))
+
+
+def _expanded(value: str, known: Mapping[str, str], origin: Origin) -> tuple[Located, list[Problem]]:
+    """Expand ``${NAME}`` and ``${NAME:-default}`` as python-dotenv does, and report what is not defined."""
+    from dotenv.variables import Variable, parse_variables
+
+    atoms = list(parse_variables(value))
+    problems = [
+        _undefined(atom.name, origin)
+        for atom in atoms
+        if isinstance(atom, Variable) and atom.default is None and atom.name not in known
+    ]
+    located = Located("".join(atom.resolve(known) for atom in atoms), origin)
+    return located, problems if _is_of_interest(origin.name or "") else []
+
+
+def _undefined(name: str, origin: Origin) -> Problem:
+    # What does not look like a variable may be a piece of a password.
+    named = f"${{{name}}}" if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name) else "${...}"
+    return rules.UNDEFINED_VARIABLE(
+        setting_of(origin.name or ""),
+        f"{origin.name} refers to {named}, which is not defined: nothing takes its place",
+        hint="define it in the environment or on a line above, or write ${NAME:-default}",
+        origin=origin,
     )
-    return replace(place, problems=(*_malformed(file, bindings), *_repeated(file, bindings), *place.problems))
+
+
+def _is_of_interest(name: str) -> bool:
+    return is_setting(name) or name.upper().startswith("PG")
 
 
 def _line(binding: Binding) -> int:
@@ -64,27 +100,32 @@ def _line(binding: Binding) -> int:
 
 
 def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
+    stated: set[str] = set()
     for binding in bindings:
-        is_bare = binding.value is None and (binding.key or "").upper().startswith(PREFIX)
+        name = binding.key or ""
+        is_bare = binding.value is None and (name.upper().startswith(PREFIX) or name in stated)
         if binding.error or is_bare:
+            unsets = "unsets what a line above states" if name in stated else "is ignored"
             yield rules.MALFORMED_LINE(
                 "env_file",
-                "this line is not NAME=value and is ignored",
+                f"this line is not NAME=value and {unsets}",
                 hint="write NAME=value, and close every quote",
                 origin=Origin("dotenv", None, str(file), _line(binding)),
             )
+        elif _is_of_interest(name):
+            stated.add(name)
 
 
 def _repeated(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
     """Report a variable that a later line states otherwise: the last one counts."""
-    last = {binding.key: binding for binding in bindings if binding.value is not None}
+    last = {binding.key: binding for binding in bindings if not binding.error}
     for binding in bindings:
         name = binding.key or ""
-        if binding.value is None or binding.value == last[name].value:
+        if binding.value is None or last[name].value in (None, binding.value):
             continue
-        if name.upper().startswith((PREFIX, "PG", "DATABASE_URL")):
+        if _is_of_interest(name):
             yield rules.OVERRIDDEN(
-                name.upper().removeprefix(PREFIX).lower().replace("__", "."),
+                setting_of(name),
                 f"{name} has no effect: line {_line(last[name])} states it again",
                 hint="remove one of them",
                 origin=Origin("dotenv", name, str(file), _line(binding)),

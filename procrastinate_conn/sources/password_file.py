@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from procrastinate_conn import libpq
+from procrastinate_conn.files import is_plain_file, status
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
@@ -49,29 +50,29 @@ def judge(file: Path, origin: Origin | None) -> Iterator[Problem]:
     origin
         Where the file is named.
     """
-    try:
-        mode = file.stat().st_mode
-    except OSError:
+    found = status(file)
+    if found is None or str(file) == os.devnull:  # which says that there is to be none
         return
+    mode = found.st_mode
     if not stat.S_ISREG(mode):
-        reason = "it is not a plain file"
+        reason, hint = "it is not a plain file", "name a plain file"
     elif os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        reason = f"its mode {stat.S_IMODE(mode):04o} lets others at it"
+        reason, hint = f"its mode {stat.S_IMODE(mode):04o} lets others at it", f"chmod 0600 {file}"
     elif not os.access(file, os.R_OK):
-        reason = "it cannot be read"
+        reason, hint = "this user may not read it", "make the user that connects its owner"
     else:
         return
     yield rules.PASSWORD_FILE_IGNORED(
         "connection.passfile",
         f"libpq ignores the password file {file}: {reason}",
-        hint=f"chmod 0600 {file}",
+        hint=hint,
         origin=origin or Origin("passfile", None, str(file)),
     )
 
 
 def is_usable(file: Path) -> bool:
     """Tell whether libpq reads the file at all."""
-    return file.is_file() and not any(judge(file, None))
+    return is_plain_file(file) and not any(judge(file, None))
 
 
 def _lines(file: Path) -> list[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from procrastinate_conn.files import expanded, unreadable
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.place import Place
-from procrastinate_conn.sources.variables import PREFIX, read_variables
+from procrastinate_conn.sources.variables import is_setting, read_variables
 
 
 def read_secrets(directory: str | Path) -> Place:
@@ -21,8 +22,11 @@ def read_secrets(directory: str | Path) -> Place:
     directory
         Relative to the working directory; ``~`` is the home directory.
     """
-    path = Path(directory).expanduser()
-    if not path.exists():
+    path = expanded(directory)
+    problems: list[Problem] = []
+    try:
+        files = sorted(path.iterdir())
+    except FileNotFoundError:
         problem = rules.MISSING_SECRETS_DIRECTORY(
             "secrets_dir",
             f"the secrets directory {directory} does not exist",
@@ -30,35 +34,29 @@ def read_secrets(directory: str | Path) -> Place:
             origin=Origin("secrets", None, str(directory)),
         )
         return Place("secrets", problems=(problem,))
-    problems: list[Problem] = []
-    variables = list(_read_files(path, problems))
+    except (OSError, ValueError) as error:
+        return Place("secrets", problems=(_unreadable(path, error),))
+    variables = list(_read_files(files, problems))
     place = read_variables("secrets", variables)
     return replace(place, problems=(*problems, *place.problems))
 
 
-def _read_files(directory: Path, problems: list[Problem]) -> Iterator[tuple[str, str, Origin]]:
-    try:
-        files = sorted(directory.iterdir())
-    except OSError as error:
-        problems.append(_unreadable(directory, error.strerror or "it cannot be listed"))
-        return
+def _read_files(files: Iterable[Path], problems: list[Problem]) -> Iterator[tuple[str, str, Origin]]:
     for file in files:
-        if not file.name.upper().startswith((PREFIX, "DATABASE_URL")):
+        if not is_setting(file.name):
             continue
         try:
-            value = file.read_text(encoding="utf-8").strip()
-        except UnicodeDecodeError:
-            problems.append(_unreadable(file, "it is not UTF-8"))
-        except OSError as error:
-            problems.append(_unreadable(file, error.strerror or "it cannot be read"))
+            value = file.read_text(encoding="utf-8-sig").strip()
+        except (OSError, ValueError) as error:
+            problems.append(_unreadable(file, error))
         else:
             yield file.name, value, Origin("secrets", file.name, str(file))
 
 
-def _unreadable(file: Path, reason: str) -> Problem:
+def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
     return rules.UNREADABLE_FILE(
         "secrets_dir",
-        f"{file} cannot be read: {reason}",
+        f"{file} cannot be read: {unreadable(error)}",
         hint="make it a readable directory of text files, each named like a variable",
         origin=Origin("secrets", None, str(file)),
     )

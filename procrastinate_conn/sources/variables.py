@@ -30,6 +30,16 @@ SETTINGS = (
 """The settings that can be written as variables."""
 
 
+def is_setting(name: str) -> bool:
+    """Tell whether a variable is one of procrastinate-conn's own, or ``DATABASE_URL``."""
+    return name.upper().startswith(PREFIX) or name.upper() == "DATABASE_URL"
+
+
+def setting_of(name: str) -> str:
+    """Return the dotted path of the setting that a variable states."""
+    return name.upper().removeprefix(PREFIX).lower().replace("__", ".")
+
+
 def read_variables(source: Source, variables: Iterable[tuple[str, str, Origin]]) -> Place:
     """Sort variables into what they state.
 
@@ -50,7 +60,7 @@ def read_variables(source: Source, variables: Iterable[tuple[str, str, Origin]])
             path = tuple(name[len(PREFIX) :].lower().split("__"))
             if path[0] in SECTIONS and len(path) == 1:
                 problems += _read_section(path[0], value, origin, sections)
-            elif _is_setting(path):
+            elif _is_known(path):
                 settings[path] = Located(value, origin)
             else:
                 problems.append(_unknown(name, path, origin))
@@ -61,7 +71,7 @@ def read_variables(source: Source, variables: Iterable[tuple[str, str, Origin]])
     return Place(source, {**sections, **settings}, database_url, libpq, tuple(problems))
 
 
-def _is_setting(path: Path) -> bool:
+def _is_known(path: Path) -> bool:
     if path[0] in SECTIONS:
         return len(path) == 2 and bool(path[1])
     return path[0] in SETTINGS and len(path) == 1
@@ -76,7 +86,7 @@ def _read_section(
         return
     try:
         parts = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         parts = None
     if not isinstance(parts, dict):
         yield rules.NOT_AN_OBJECT(

@@ -86,7 +86,7 @@ def judge_values(stated: Stated, refusal: Refusal) -> Iterator[Problem]:
 
 
 def refused_user(reason: str) -> Problem:
-    """Report that libpq finds no user to log in as: none is stated, and the system has none for the process."""
+    """Report that there is no user to log in as: none is stated, and the system has none for the process."""
     message = f"libpq refuses to connect without user: {reason}"
     return rules.REFUSED_VALUE("connection.user", message, hint="state a user")
 

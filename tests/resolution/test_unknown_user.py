@@ -1,4 +1,4 @@
-"""A process whose user the system does not know: libpq then has no user to log in as, and nothing else changes."""
+"""A process whose user the system does not know: libpq has no user to log in as, and nothing else changes."""
 
 from __future__ import annotations
 

@@ -89,3 +89,39 @@ def test_a_file_that_is_not_utf8_is_an_error_without_its_content(tmp_path):
     [problem] = read_dotenv(file).problems
     assert problem.severity == "error"
     assert "byte 12" in problem.message
+
+
+def test_a_name_alone_unsets_what_a_line_above_states(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("PGPORT=1\nPGUSER=u\nPGPORT\n")
+    place = read_dotenv(file)
+    assert set(place.variables) == {"PGUSER"}
+    [problem] = place.problems
+    assert (problem.code, problem.origin.line) == ("PC104", 3)
+
+
+UNDEFINED = {
+    "nowhere": ("PGHOST=${NO_SUCH_HOST}\n", ["${NO_SUCH_HOST}"]),
+    "twice": ("PGHOST=${NO_SUCH_HOST}${NOR_THIS}\n", ["${NO_SUCH_HOST}", "${NOR_THIS}"]),
+    "below": ("PGHOST=${PGUSER}\nPGUSER=u\n", ["${PGUSER}"]),
+    "above": ("PGUSER=u\nPGHOST=${PGUSER}\n", []),
+    "in the environment": ("PGHOST=${SET}\n", []),
+    "with a default": ("PGHOST=${NO_SUCH_HOST:-h}${NOR_THIS:-}\n", []),
+    "in another program's variable": ("SHOP_HOST=${NO_SUCH_HOST}\n", []),
+    "in what may be a password": ("PGPASSWORD=hu${sh}\n", ["${...}"]),
+}
+
+
+@pytest.mark.parametrize(("text", "named"), UNDEFINED.values(), ids=UNDEFINED)
+def test_a_variable_that_is_not_defined_is_a_warning(text, named, tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(text)
+    problems = read_dotenv(file, environment={"SET": ""}).problems
+    assert [problem.code for problem in problems] == ["PC111"] * len(named)
+    for problem, name in zip(problems, named, strict=True):
+        assert name in problem.message
+
+
+def test_a_byte_order_mark_is_no_part_of_a_secret(written):
+    written.secrets(PROCRASTINATE_CONN_CONNECTION__PASSWORD="\ufeffhush\n")
+    assert written.read().spec.parameters["password"] == "hush"

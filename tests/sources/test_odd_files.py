@@ -1,0 +1,52 @@
+"""A file that cannot be looked at, or whose name is none, is a finding or nothing, and never an exception."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from procrastinate_conn.configuration import configure
+from procrastinate_conn.sources import read_places
+from procrastinate_conn.spec.passfile import password_line
+from tests.resolution.other_user import as_unknown_user
+
+
+@pytest.mark.parametrize("name", ["a\0b", "~a\0b", "~no-such-user/x", "n" * 300])
+@pytest.mark.parametrize("places", [(None, "."), (".", None)], ids=["secrets_dir", "env_file"])
+def test_a_name_that_no_file_has_is_a_finding(places, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = configure(read_places({}, *(place and name for place in places))).problems
+    assert [problem.code for problem in found] in (["PC103"], ["PC105"])
+
+
+def test_a_home_that_may_not_be_entered_has_no_files_for_libpq(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / ".pgpass").write_text("*:*:*:*:hush\n")
+    (home / ".pgpass").chmod(0o600)
+    monkeypatch.setenv("HOME", str(home))
+
+    def ask():
+        configuration = configure(read_places({"connection": {"user": "app"}}, None, str(home / "secrets")))
+        return [[p.code for p in configuration.problems], password_line(configuration.spec)]
+
+    assert as_unknown_user(ask) == [["PC103"], None]
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is no /dev/null")
+def test_dev_null_is_no_password_file_and_nothing_to_be_mended(written):
+    written.variables(PGPASSFILE=os.devnull)
+    assert not written.read().problems
+
+
+def test_each_reason_has_its_own_remedy(written):
+    file = written.file(".pgpass", "*:*:*:*:hush")
+    file.chmod(0o644)
+    [problem] = written.read().problems
+    assert problem.hint == f"chmod 0600 {file}"
+    file.unlink()
+    file.mkdir()
+    [problem] = written.read().problems
+    assert problem.hint == "name a plain file"
