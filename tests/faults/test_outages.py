@@ -23,7 +23,7 @@ async def outage(server: EmbeddedPostgres, mode: str, seconds: float) -> None:
     await asyncio.to_thread(server.start)
 
 
-async def outages_under_a_worker(kind, server, database, *, mode, seconds=3.0):
+async def outages_under_a_worker(kind, server, database, *, mode, seconds=2.0):
     """Take the server away twice under a worker and deferrers, and return the ledger and the worker's app."""
     address = server.parameters(database)
     deferrer, worker = (app(connector(kind, address, **PATIENT)) for _ in range(2))
