@@ -1,15 +1,19 @@
-"""Calls from other threads into the event loop where a connector was opened, and its connections live."""
+"""The event loop where a connector was opened, and its connections live: calls into it from other threads."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future, wait
 from typing import Any, TypeVar
 
 from procrastinate.exceptions import ConnectorException
 
 T = TypeVar("T")
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks at whether the loop is still there: one that was closed answers nobody."""
 
 
 def in_event_loop() -> bool:
@@ -19,6 +23,22 @@ def in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def require_sockets(loop: asyncio.AbstractEventLoop) -> None:
+    """Make sure that an event loop can wait for sockets that are not its own, as the drivers ask it to.
+
+    Raises
+    ------
+    ConnectorException
+        It cannot, as the one that asyncio makes on Windows; each attempt to connect would fail.
+    """
+    if type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
+        raise ConnectorException(
+            f"{type(loop).__name__} cannot wait for the connections' sockets: run the application with "
+            "asyncio.Runner(loop_factory=asyncio.SelectorEventLoop), or call "
+            "asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy()) before it runs"
+        )
 
 
 def run_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float) -> T:
@@ -36,20 +56,38 @@ def run_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, p
     Raises
     ------
     ConnectorException
-        The loop does not begin with it.
+        The loop does not begin with it, or cancels it, or ends before it is done.
     """
     begun = threading.Event()
+    claim = threading.Lock()  # who takes it decides: the loop, that it begins; the caller, that it never does
 
     async def run() -> T:
+        if not claim.acquire(blocking=False):
+            raise asyncio.CancelledError
         begun.set()
         return await call
 
     future = asyncio.run_coroutine_threadsafe(run(), loop)
-    if not begun.wait(patience):
+    if not begun.wait(patience) and claim.acquire(blocking=False):
         future.cancel()
         call.close()
         raise ConnectorException(
             f"the event loop that the connector was opened in did nothing for {patience:.2f} sec: "
             "does a synchronous call block it?"
         )
-    return future.result()
+    return _result(future, loop)
+
+
+def _result(future: Future[T], loop: asyncio.AbstractEventLoop) -> T:
+    """Return the result of a call that has begun."""
+    given_up = (
+        "the event loop that the connector was opened in has given up the call, "
+        "which may have had its effect or not"
+    )
+    while not wait([future], LOOK_AGAIN).done:
+        if loop.is_closed():
+            raise ConnectorException(given_up)
+    try:
+        return future.result()
+    except CancelledError as error:
+        raise ConnectorException(given_up) from error
