@@ -93,17 +93,18 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiopg.Connection]:
-        if self.core is None:
-            async with self.pool.acquire() as connection:
+        pool, core = self.pool, self.core  # which may be closed, and gone, before the connection comes back
+        if core is None:
+            async with pool.acquire() as connection:
                 yield connection
             return
         with pool_errors():  # without the detour over aiopg's interface, which makes a task to release it
-            connection = await self.core.getconn()
+            connection = await core.getconn()
         try:
             with answer_kept(connection):
                 yield connection
         finally:
-            await self.core.putconn(connection)
+            await core.putconn(connection)
 
     async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
         """Listen on a connection besides the pool, through any outage, until cancelled.

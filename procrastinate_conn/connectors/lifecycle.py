@@ -20,7 +20,7 @@ from procrastinate.utils import async_to_sync
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler, SyncDialler
 from procrastinate_conn.connectors.forks import watch
-from procrastinate_conn.connectors.home_loop import in_event_loop, run_at_home
+from procrastinate_conn.connectors.home_loop import in_event_loop, require_sockets, run_at_home
 from procrastinate_conn.connectors.pools import AsyncPool, SyncPool, async_pool, sync_pool
 
 P = TypeVar("P")
@@ -55,18 +55,28 @@ class _Holder(BaseConnector, Generic[P]):
         watch(self)
 
     def forked(self) -> object:
-        """In a child of this process: be closed, and return the pool, which is the parent's."""
-        parents, self.core, self._held = (self.core, self._held), None, None
+        """In a child of this process: be closed, and return the pool, which is the parent's.
+
+        A pool of the caller's stays: whether a child can use it is for the caller to know.
+        """
+        if self.core is None:
+            return None
+        parents, self.core, self.now_held = (self.core, self.now_held), None, None
         return parents
 
     @property
-    def _held(self) -> P | None:
+    def now_held(self) -> P | None:
+        """The pool, or None: to read it opens nothing."""
         pool: P | None = getattr(self, self.slot)
         return pool
 
-    @_held.setter
-    def _held(self, pool: P | None) -> None:
+    @now_held.setter
+    def now_held(self, pool: P | None) -> None:
         setattr(self, self.slot, pool)
+
+    def in_use(self) -> _Holder[Any]:
+        """Return the connector whose pool is the one to look at; nothing is made or opened."""
+        return self
 
     @property
     def held(self) -> P:
@@ -77,9 +87,10 @@ class _Holder(BaseConnector, Generic[P]):
         AppNotOpen
             There is none.
         """
-        if self._held is None:
+        pool = self.now_held
+        if pool is None:
             raise AppNotOpen
-        return self._held
+        return pool
 
 
 class SyncLifecycle(_Holder[P], ABC):
@@ -95,7 +106,7 @@ class SyncLifecycle(_Holder[P], ABC):
     def forked(self) -> object:
         """In a child of this process: open anew when it is used; a pool of the caller's is the caller's."""
         self._changing = threading.Lock()  # the other may be held by a thread that is no more
-        self._open_in_parent = self.core is not None
+        self._open_in_parent = self._open_in_parent or self.core is not None
         return super().forked()
 
     @property
@@ -127,25 +138,24 @@ class SyncLifecycle(_Holder[P], ABC):
             The pool is not full within its `timeout`. It can be tried again.
         """
         with self._changing, wrap_exceptions():
-            if self._held is not None:
+            if self.now_held is not None:
                 return
-            self._open_in_parent = False
             if pool is None:
                 core = sync_pool(self.dialler()).opened()
                 try:
-                    self._held = self.face(core)
+                    pool = self.face(core)
                 except BaseException:
                     core.close()
                     raise
-                self.core = core
-            else:
-                self._held = pool
+                self.core = core  # first, as it tells other threads whose pool it is
+            self.now_held = pool
+            self._open_in_parent = False
 
     def close(self) -> None:
         """Close every connection, or let go of the caller's pool."""
         with self._changing:
             self._open_in_parent = False
-            core, self.core, self._held = self.core, None, None
+            core, self.core, self.now_held = self.core, None, None
             if core is not None:
                 core.close()
 
@@ -165,28 +175,51 @@ class AsyncLifecycle(_Holder[P], ABC):
 
     def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
         super().__init__(blueprint, **arguments)
-        self._synchronous: BaseConnector | None = None
+        self._synchronous: SyncLifecycle[Any] | None = None
+        self._making = threading.Lock()
         self._home: asyncio.AbstractEventLoop | None = None
+        self._changing: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
         self.at_work: dict[int, int] = {}
 
     def forked(self) -> object:
         """In a child of this process: be closed; the event loop is the parent's too."""
+        self._making = threading.Lock()  # whoever holds the other ones is no more
+        self._changing = (None, asyncio.Lock())
         self._home = None
         return super().forked()
 
+    @property
+    def held(self) -> P:
+        """The pool.
+
+        Raises
+        ------
+        AppNotOpen
+            There is none, or the event loop that it was opened in was closed.
+        """
+        self._let_go_of_a_closed_loop()
+        return super().held
+
     def _let_go_of_a_closed_loop(self) -> None:
         """Be closed where nobody closed the connector before its event loop ended, and the pool with it."""
-        if self._home is not None and self._home.is_closed():
-            self._home = self.core = self._held = None
+        home = self._home
+        if home is not None and home.is_closed():
+            self._home = self.core = self.now_held = None
+
+    def in_use(self) -> _Holder[Any]:
+        """Return the connector to look at: this one, or its synchronous side while only that may be open."""
+        self._let_go_of_a_closed_loop()
+        return self if self.now_held is not None or self._synchronous is None else self._synchronous
 
     def get_sync_connector(self) -> BaseConnector:
         """Return this connector if it is open, or else one for synchronous use until it is."""
         self._let_go_of_a_closed_loop()
-        if self._held is not None:
+        if self.now_held is not None:
             return self
-        if self._synchronous is None:
-            self._synchronous = self.make_sync_connector()
-        return self._synchronous
+        with self._making:
+            if self._synchronous is None:
+                self._synchronous = self.make_sync_connector()
+            return self._synchronous
 
     def execute_query(self, query: LiteralString, **arguments: Any) -> None:
         """Execute a query, from a thread other than the event loop's."""
@@ -208,9 +241,10 @@ class AsyncLifecycle(_Holder[P], ABC):
         procrastinate would make an event loop for each call: connections and locks of the pool, which belong
         to the first one, fail or hang there as soon as there are several threads.
         """
-        if self._home is None or not self._home.is_running() or in_event_loop():
+        home = self._home
+        if home is None or not home.is_running() or in_event_loop():
             return async_to_sync(execute, query, **arguments)  # which refuses to block a loop
-        return run_at_home(execute(query, **arguments), self._home, self.blueprint.pool.timeout)
+        return run_at_home(execute(query, **arguments), home, self.blueprint.pool.timeout)
 
     async def open_async(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's; nothing happens where there is one.
@@ -223,37 +257,47 @@ class AsyncLifecycle(_Holder[P], ABC):
         Raises
         ------
         ConnectorException
-            The pool is not full within its `timeout`. It can be tried again.
+            The pool is not full within its `timeout`; it can be tried again. Or this event loop cannot wait
+            for sockets, as the one that asyncio makes on Windows.
         """
-        self._let_go_of_a_closed_loop()
-        if self._held is not None:
-            return
-        await self._close_synchronous()
-        self._home = asyncio.get_running_loop()
-        if pool is not None:
-            self._held = pool
-            return
-        with wrap_exceptions():
-            core = await async_pool(self.dialler()).opened()
-        if self._held is None:
-            self.core, self._held = core, self.face(core)
-        else:  # another task was faster
-            await core.close()
+        async with self._one_at_a_time():
+            self._let_go_of_a_closed_loop()
+            if self.now_held is not None:
+                return
+            home = asyncio.get_running_loop()
+            require_sockets(home)
+            await self._close_synchronous()
+            core = None
+            if pool is None:
+                with wrap_exceptions():
+                    core = await async_pool(self.dialler()).opened()
+                pool = self.face(core)
+            self._home, self.core, self.now_held = home, core, pool
 
     async def close_async(self) -> None:
-        """Close every connection, or let go of the caller's pool."""
-        await self._close_synchronous()
-        core, self.core, self._held = self.core, None, None
-        if core is not None:
-            await core.close()
+        """Close every connection, or let go of the caller's pool; an opening that is under way ends first."""
+        async with self._one_at_a_time():
+            self._let_go_of_a_closed_loop()
+            await self._close_synchronous()
+            core = self.core
+            self._home = self.core = self.now_held = None
+            if core is not None:
+                await core.close()
+
+    def _one_at_a_time(self) -> asyncio.Lock:
+        """Return the lock of the running event loop: a lock of asyncio's is of use in one."""
+        loop = asyncio.get_running_loop()
+        if self._changing[0] is not loop:
+            self._changing = (loop, asyncio.Lock())
+        return self._changing[1]
 
     async def _close_synchronous(self) -> None:
-        connector, self._synchronous = self._synchronous, None
-        if connector is not None:
-            await asyncio.to_thread(connector.close)
+        """Close the synchronous side, and keep it: a thread may be opening it again."""
+        if self._synchronous is not None:
+            await asyncio.to_thread(self._synchronous.close)
 
     @abstractmethod
-    def make_sync_connector(self) -> BaseConnector:
+    def make_sync_connector(self) -> SyncLifecycle[Any]:
         """Return the connector for synchronous use before this one is open."""
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from procrastinate.connector import BaseConnector
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import AppNotOpen, ConnectorException
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle, SyncLifecycle
@@ -74,14 +74,17 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
     TypeError
         It is not one of ours.
     """
-    active = connector.get_sync_connector()
-    if not isinstance(active, SyncLifecycle | AsyncLifecycle):
+    if not isinstance(connector, SyncLifecycle | AsyncLifecycle):
         raise TypeError(f"{type(connector).__name__} was not made by make_connector")
-    pool = active.core or active.held
+    active = connector.in_use()
+    core = active.core
+    pool = core or active.now_held
+    if pool is None:
+        raise AppNotOpen
     if not isinstance(pool, ConnectionPool | AsyncConnectionPool):
         raise ConnectorException("the pool is the caller's: only that one can tell")
     counted = pool.get_stats()
-    again = active.core.discarded if active.core is not None else 0
+    again = core.discarded if core is not None else 0
     size, idle = counted["pool_size"], counted["pool_available"]
     return PoolStats(
         size=size,
