@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.kinds import ConnectorKind
 
-if (
-    TYPE_CHECKING
-):  # procrastinate imports psycopg, which fails where there is no libpq: `check` says so better
+# procrastinate imports psycopg, which fails where there is no libpq: `check` says so better.
+if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
 
 _CLASSES = {
