@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from time import monotonic
 
 from psycopg.sql import SQL, Identifier
@@ -30,8 +31,10 @@ def examine(patient: Patient) -> Iterator[Result]:
         value = {"delivered": True, "milliseconds": milliseconds(seconds)}
         yield passed("listen", f"NOTIFY is delivered ({milliseconds(seconds)} ms)", value=value)
         return
-    between = "" if patient.pooler == "none" else "; the pooler in between seems to be in transaction mode"
-    yield _undelivered(patient, f"NOTIFY was not delivered within {STEP / 2:g} s{between}")
+    message = f"NOTIFY was not delivered within {STEP / 2:g} s"
+    if patient.pooler != "none":
+        message += "; the pooler in between seems to be in transaction mode, or to have no second session"
+    yield _undelivered(patient, message)
 
 
 def _deliver(patient: Patient) -> float | None:
@@ -41,9 +44,11 @@ def _deliver(patient: Patient) -> float | None:
     listener = patient.session
     listener.execute(SQL("LISTEN {}").format(channel))
     try:
-        with patient.connect() as notifier:
+        with closing(patient.connect()) as notifier:
             begun = monotonic()
-            notifier.execute(SQL("NOTIFY {}").format(channel))
+            # Its answer is not waited for: a pooler may have no session for it.
+            notifier.pgconn.send_query(SQL("NOTIFY {}").format(channel).as_bytes(notifier))
+            notifier.pgconn.flush()
             for notification in listener.notifies(timeout=patient.within(STEP / 2)):
                 if notification.channel == name:
                     return monotonic() - begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from time import monotonic
 from typing import Any
 
@@ -19,6 +20,9 @@ PROFILE = "settings/pgbouncer.env"
 ATTEMPTS = 5
 """How often the session of another client may come up by chance, before it is taken for our own."""
 
+ANSWER_WITHIN = 2.0
+"""Seconds for an answer that does not come where the pooler has no session left."""
+
 
 def examine(patient: Patient) -> Iterator[Result]:
     """Compare the process that the login told with the one that answers.
@@ -30,7 +34,7 @@ def examine(patient: Patient) -> Iterator[Result]:
         yield passed("pooler", "none: this is the server itself", value={"mode": "none"})
         return
     patient.pooler = "unknown"
-    with patient.connect() as second:
+    with closing(patient.connect()) as second, suppress(TimeoutError):
         if any(shares_backend(patient.session, second) for _ in range(ATTEMPTS)):
             patient.pooler = "transaction"
     mode = "transaction mode" if patient.pooler == "transaction" else "session mode, as far as can be told"
@@ -46,28 +50,36 @@ def backend(connection: psycopg.Connection[Any]) -> int:
 
 
 def shares_backend(first: psycopg.Connection[Any], second: psycopg.Connection[Any]) -> bool:
-    """Tell whether the second client is answered by the process that has just answered the first."""
+    """Tell whether the second client is answered by the process that has just answered the first.
+
+    Raises
+    ------
+    TimeoutError
+        The second client is not answered: in session mode the pooler may have no session left for it.
+    """
     process = backend(first)
-    send(second, "SELECT pg_backend_pid()")
-    answer = receive(second, 2.0)  # in session mode the pooler may have no session left for it
-    return answer is not None and answer.get_value(0, 0) == str(process).encode()
+    second.pgconn.send_query_params(b"SELECT pg_backend_pid()", None)
+    return receive(second).get_value(0, 0) == str(process).encode()
 
 
-def send(connection: psycopg.Connection[Any], query: str) -> None:
-    """Send a query, and do not wait for the answer."""
-    connection.pgconn.send_query_params(query.encode(), None)
-    connection.pgconn.flush()
+def receive(connection: psycopg.Connection[Any]) -> PGresult:
+    """Return the answer to the one command that was sent.
 
-
-def receive(connection: psycopg.Connection[Any], seconds: float) -> PGresult | None:
-    """Return the answer to what was sent, or None if it does not come within so many seconds."""
+    Raises
+    ------
+    TimeoutError
+        It does not come within `ANSWER_WITHIN`; the connection is good for nothing but to be closed, or
+        for another call.
+    """
     pgconn = connection.pgconn
-    deadline = monotonic() + seconds
+    pgconn.flush()
+    deadline = monotonic() + ANSWER_WITHIN
     while pgconn.is_busy():
         if not select.select([pgconn.socket], [], [], max(0.0, deadline - monotonic()))[0]:
-            return None
+            raise TimeoutError
         pgconn.consume_input()
     answer = pgconn.get_result()
+    assert answer is not None
     while pgconn.get_result() is not None:
         pass
     return answer

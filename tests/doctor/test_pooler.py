@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from time import monotonic
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.doctor import listen, pooler, prepared
+from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.doctor.rounds import _examined
+from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.spec.hosts import hosts
 from tests.doctor.clinic import Examined
 from tests.pgbouncer.bouncer import COMMAND, PgBouncer, version
-from tests.servers import KINDS
+from tests.servers import KINDS, blueprint, wait_until
 
 pytestmark = pytest.mark.skipif(COMMAND is None, reason="pgbouncer is not installed")
 
@@ -23,6 +31,15 @@ def bouncer(server: EmbeddedPostgres, request) -> Iterator[PgBouncer]:
         configuration.write(f"{request.param}\n")  # the last one counts
     with bouncer:
         yield bouncer
+
+
+def waiting(bouncer: PgBouncer, database: str) -> int:
+    """Return how many clients wait for a session, asked on PgBouncer's console."""
+    with psycopg.connect(
+        **bouncer.parameters("pgbouncer"), autocommit=True, cursor_factory=psycopg.ClientCursor
+    ) as console:
+        rows = console.cursor(row_factory=dict_row).execute("SHOW POOLS").fetchall()
+    return sum(row["cl_waiting"] for row in rows if row["database"] == database)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,11 +72,46 @@ def test_a_pooler_that_keeps_prepared_queries(bouncer, database):
 
 
 @pytest.mark.parametrize("bouncer", ["default_pool_size = 1"], indirect=True)
-def test_a_pooler_with_one_session_is_no_proof(bouncer, database):
+def test_a_pooler_with_one_session_is_no_proof(bouncer, database, monkeypatch):
+    monkeypatch.setattr(pooler, "ANSWER_WITHIN", 1.0)
     examined = Examined(bouncer.parameters(database))
     assert examined["pooler"].value == {"mode": "transaction"}
     assert examined["prepared"].status == "warning"
     assert "could not be told" in examined["prepared"].message
+
+
+@pytest.mark.parametrize("bouncer", ["default_pool_size = 1"], indirect=True)
+def test_a_pooler_that_never_answers_again_is_no_proof_either(bouncer, database, monkeypatch):
+    """Another client takes the only session while the doctor's two wait for it."""
+    monkeypatch.setattr(pooler, "ANSWER_WITHIN", 0.5)
+    plan = blueprint(ConnectorKind.PSYCOPG, bouncer.parameters(database))
+    [host] = hosts(plan.spec.parameters)
+    patient = Patient(host, plan, True, 1, monotonic() + 20, host.name, True, pooler="transaction")
+    with closing(psycopg.connect(**bouncer.parameters(database), autocommit=True)) as third:
+
+        def backend(connection):
+            found = pooler.backend(connection)
+            third.pgconn.send_query(b"BEGIN")  # and waits, first in the queue
+            third.pgconn.flush()
+            wait_until(lambda: waiting(bouncer, database))
+            return found
+
+        monkeypatch.setattr(prepared, "backend", backend)
+        [result] = _examined(prepared, patient)
+    assert result.status == "warning"
+    assert "could not be told" in result.message
+
+
+@pytest.mark.parametrize("bouncer", ["pool_mode = session\ndefault_pool_size = 1"], indirect=True)
+def test_a_pooler_in_session_mode_with_one_session_does_not_hold_the_doctor_up(
+    bouncer, database, monkeypatch
+):
+    monkeypatch.setattr(pooler, "ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr(listen, "STEP", 1.0)
+    examined = Examined(bouncer.parameters(database))
+    assert examined.faults() == {"listen": "fail"}
+    assert examined["pooler"].value == {"mode": "unknown"}
+    assert "or to have no second session" in examined["listen"].message
 
 
 @pytest.mark.parametrize("bouncer", ["pool_mode = session"], indirect=True)
