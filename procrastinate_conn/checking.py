@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,7 +133,7 @@ def judged(target: Target, configuration: Configuration) -> Checked:
     """
     from procrastinate_conn.judging import judge
 
-    found = list(_without_echoes([*configuration.problems, *judge(configuration)]))
+    found = list(map(_scrubbed, _without_echoes([*configuration.problems, *judge(configuration)])))
     if any(p.setting == "connector" and p.code != connector_rules.MISSING_DRIVER.code for p in found):
         rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
         return Checked(_name(target), None, in_order(rest))
@@ -146,6 +146,17 @@ def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
     for problem in problems:
         if problem.code != connection_rules.UNENCODED_PASSWORD.code or problem.origin not in refused:
             yield problem
+
+
+def _scrubbed(problem: Problem) -> Problem:
+    from procrastinate_conn.reporting.harmless import scrubbed
+
+    return replace(
+        problem,
+        setting=scrubbed(problem.setting),
+        message=scrubbed(problem.message),
+        hint=scrubbed(problem.hint),
+    )
 
 
 _DEPEND_ON_THE_CONNECTOR = {

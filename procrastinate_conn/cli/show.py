@@ -59,7 +59,9 @@ def show(
     where = terminal(color)
     target = Target(file, connector, secrets_dir or (), isolated)
     if not has_libpq():
-        say(render(Report([no_libpq(target)]), Format.TEXT, where), where)
+        checked = no_libpq(target)
+        as_json = json.dumps({"problems": [asdict(problem) for problem in checked.problems]}, indent=1)
+        say(as_json if output is Output.JSON else render(Report([checked]), Format.TEXT, where), where)
         raise typer.Exit(FAILED)
     configuration = resolve(target)
     checked = judged(target, configuration)
@@ -89,8 +91,10 @@ def document(configuration: Configuration, checked: Checked, *, everything: bool
 
     connection = resolved.connection(configuration, everything=everything)
     pool = resolved.pool(configuration, everything=everything)
+    others = resolved.others(configuration, everything=everything)
     shown: dict[str, Any] = {
         "connector": _without_overrides(asdict(resolved.connector(configuration))),
+        **{setting: _with_overrides(asdict(row)) for setting, row in others.items()},
         "connection": {keyword: _with_overrides(asdict(row)) for keyword, row in connection.items()},
         "pool": {option: _with_overrides(asdict(row)) for option, row in pool.items()},
     }

@@ -10,8 +10,13 @@ import re
 from collections.abc import Callable
 
 from procrastinate_conn import libpq
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.pool.names import suggestion, vocabulary
+from procrastinate_conn.nearest import nearest
+from procrastinate_conn.reporting.harmless import (
+    is_harmless,
+    is_harmless_option,
+    is_harmless_setting,
+    is_harmless_variable,
+)
 from procrastinate_conn.rules.connection import nearest_keyword
 from procrastinate_conn.sources.variables import PREFIX
 from procrastinate_conn.spec.connection import MASK, is_secret
@@ -19,25 +24,28 @@ from procrastinate_conn.spec.connection import MASK, is_secret
 _VARIABLE = re.compile(
     r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
 )
-_NUMBER = re.compile(r"[+-]?[0-9.]+ ?[a-z]{0,7}|true|false|yes|no|on|off|none|null", re.IGNORECASE)
-_HOSTS = re.compile(r"(?:[\w.-]*|\[[0-9a-fA-F:.%]*\])(?::[0-9]*)?")
+_WORD = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Z][A-Z0-9_]*)\b")
 _URI = re.compile(
-    r"(?P<scheme>[\w+.-]+://)(?:(?P<login>.*)@)?(?P<hosts>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?"
+    # libpq takes what stands before the first @ for the login, unless there is a slash before it.
+    r"(?P<scheme>(?:jdbc:)?[\w+.-]+://)(?:(?P<login>[^@/]*)@)?(?P<hosts>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?"
 )
+_HOSTS = re.compile(r"(?:[\w.-]*|\[[0-9a-fA-F:.%]*\])(?::[0-9]+)?")
+_USER = re.compile(r"[\w.%+-]*")
+_PATH = re.compile(r"(?:/[\w.%+$ -]*)?")
 _PAIR = re.compile(r"(?P<key>\w+)(?P<equals>\s*=\s*)(?P<value>'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)*)")
 _MEMBER = re.compile(r'"(?P<key>\w+)"(?P<equals>\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*"?|[^][{},"\s]+)')
-
-_HARMLESS_SETTINGS = ("connector", "defaults", "json_dumps", "json_loads", "password_file")
-_HARMLESS_VARIABLES = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGREQUIRESSL")
+_QUERY = re.compile(r"(?P<key>\w+)(?P<equals>=)(?P<value>[^&]*)")
 
 
 def masked_variable(line: str) -> str:
     """Mask a line of an env file, less its comment; a line that is not NAME=value keeps its first word."""
     found = _VARIABLE.fullmatch(line)
     if found is None:
-        word = re.match(r"\s*(?:export\s+)?[A-Z][A-Z0-9_]*\b", line)
-        return f"{word[0]} {MASK}" if word else MASK
+        word = _WORD.match(line)
+        return f"{word[0]} {MASK}" if word and _is_ours(word["name"]) else MASK
     name = found["name"].strip().removeprefix("export").strip(" \t'\"")
+    if not _is_ours(name) and not _WORD.fullmatch(name):
+        return MASK  # a line of something longer, such as a key
     return found["name"] + found["equals"] + _unquoted(found["value"], lambda v: masked_value(name, v))
 
 
@@ -48,7 +56,7 @@ def masked_service_line(line: str) -> str:
     keyword, equals, value = line.partition("=")
     if not equals or not keyword.isidentifier() or nearest_keyword(keyword) is None:
         return MASK
-    return f"{keyword}={value if _is_harmless(keyword, value) else MASK}"
+    return f"{keyword}={_shown_if(is_harmless(keyword, value), value)}"
 
 
 def masked_value(name: str, value: str) -> str:
@@ -62,21 +70,23 @@ def masked_value(name: str, value: str) -> str:
         Its value.
     """
     name = name.upper()
+    if name == "DATABASE_URL":
+        return masked_dsn(value)
     if not name.startswith(PREFIX):
-        return masked_dsn(value) if name == "DATABASE_URL" else _shown_if(_is_harmless_variable(name), value)
+        return _shown_if(is_harmless_variable(name, value), value)
     match name.removeprefix(PREFIX).lower().split("__"):
         case ["dsn"]:
             masked = masked_dsn(value)
         case ["connection"]:
-            masked = _masked_pairs(value, _MEMBER, _is_harmless, between=r"[{},\s]*")
+            masked = _masked_pairs(value, _MEMBER, is_harmless, between=r"[{},\s]*")
         case ["pool"]:
-            masked = _masked_pairs(value, _MEMBER, _is_harmless_option, between=r"[{},\s]*|[a-z]{1,8}")
+            masked = _masked_pairs(value, _MEMBER, is_harmless_option, between=r"[{},\s]*|[a-z]{1,8}")
         case ["connection", keyword]:
-            masked = _shown_if(_is_harmless(keyword, value), value)
+            masked = _shown_if(is_harmless(keyword, value), value)
         case ["pool", option]:
-            masked = _shown_if(_is_harmless_option(option, value), value)
+            masked = _shown_if(is_harmless_option(option, value), value)
         case [setting]:
-            masked = _shown_if(setting in _HARMLESS_SETTINGS, value)
+            masked = _shown_if(is_harmless_setting(setting, value), value)
         case _:
             masked = MASK
     return masked
@@ -86,21 +96,35 @@ def masked_dsn(dsn: str) -> str:
     """Mask a URI of any database or a keyword/value string, well-formed or not."""
     uri = _URI.fullmatch(dsn)
     if uri is None:
-        return _masked_pairs(dsn, _PAIR, _is_harmless, between=r"\s*")
-    if uri["login"] is None and not all(map(_HOSTS.fullmatch, uri["hosts"].split(","))):
-        return uri["scheme"] + MASK  # what stands for a port may be a password
+        return _masked_pairs(dsn, _PAIR, is_harmless, between=r"\s*")
+    if not _is_understood(uri):
+        return uri["scheme"] + MASK
     login = f"{_masked_login(uri['login'])}@" if uri["login"] else ""
-    query = _masked_pairs(uri["query"] or "", _QUERY, _is_harmless, between=r"[?&]*")
+    query = _masked_pairs(uri["query"] or "", _QUERY, is_harmless, between=r"[?&]*")
     return uri["scheme"] + login + uri["hosts"] + uri["path"] + query
 
 
-_QUERY = re.compile(r"(?P<key>\w+)(?P<equals>=)(?P<value>[^&]*)")
+def _is_understood(uri: re.Match[str]) -> bool:
+    """Tell whether each part of a URI looks like what it is taken for, and not like a piece of a password."""
+    user, _, _ = (uri["login"] or "").partition(":")
+    is_file = not uri["login"] and not uri["hosts"]
+    return (
+        bool(_USER.fullmatch(user))
+        and all(map(_HOSTS.fullmatch, uri["hosts"].split(",")))
+        and bool(_PATH.fullmatch(uri["path"]) or (is_file and "@" not in uri["path"]))
+        and not any(
+            "@" in pair and not _may_have_an_at(pair) for pair in re.split("[?&]", uri["query"] or "")
+        )
+    )
+
+
+def _may_have_an_at(pair: str) -> bool:
+    keyword = pair.partition("=")[0]
+    return keyword == "user" or is_secret(keyword)
 
 
 def _masked_login(login: str) -> str:
     user, colon, password = login.partition(":")
-    if not re.fullmatch(r"[\w.%+-]*", user):
-        return MASK
     return user + (colon + MASK if password else colon)
 
 
@@ -112,17 +136,36 @@ def _masked_pairs(
     def gap(start: int, end: int) -> str:
         return text[start:end] if re.fullmatch(between, text[start:end]) else f" {MASK} "
 
-    shown, position = "", 0
+    shown, position, behind_a_secret = "", 0, False
     for found in pair.finditer(text):
         shown += gap(position, found.start())
-        if is_harmless(found["key"], found["value"]):
+        key, value = found["key"], found["value"]
+        if is_harmless(key, _without_quotes(value)):
             shown += found[0]
-        elif nearest_keyword(found["key"]):
+        elif _is_a_name(key, certainly=behind_a_secret):
             shown += text[found.start() : found.start("value")] + MASK
         else:  # not even a name: a piece of a password that has an equals sign
             shown += MASK
+        behind_a_secret = behind_a_secret or MASK in shown
         position = found.end()
     return (shown + gap(position, len(text))).strip()
+
+
+def _is_a_name(key: str, *, certainly: bool) -> bool:
+    """Tell whether a key was meant for a keyword; behind a secret, which may go on, it has to be near one."""
+    near = nearest_keyword(key)
+    return near is not None and (not certainly or nearest(key.lower(), [near], cutoff=0.8) is not None)
+
+
+def _without_quotes(value: str) -> str:
+    quote = value[:1]
+    return value.strip(quote) if quote in ("'", '"') and value else value
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a name is one of a variable that this package or libpq reads."""
+    variables = {keyword.variable for keyword in libpq.keywords().values()}
+    return name.upper().startswith(PREFIX) or name == "DATABASE_URL" or name in variables
 
 
 def _unquoted(value: str, mask: Callable[[str], str]) -> str:
@@ -136,22 +179,3 @@ def _unquoted(value: str, mask: Callable[[str], str]) -> str:
 
 def _shown_if(harmless: bool, value: str) -> str:
     return value if harmless or not value else MASK
-
-
-def _is_harmless(keyword: str, value: str) -> bool:
-    """Tell whether a keyword's value may be shown: one of libpq's, not a secret, and no URL in it."""
-    return keyword in libpq.keywords() and not is_secret(keyword) and "://" not in value
-
-
-def _is_harmless_variable(name: str) -> bool:
-    keywords = {k.variable: k.name for k in libpq.keywords().values() if k.variable}
-    return name in _HARMLESS_VARIABLES or (name in keywords and not is_secret(keywords[name]))
-
-
-def _is_harmless_option(option: str, value: str) -> bool:
-    """Tell whether an option's value may be shown; of one that is not known, only a number or a word."""
-    known = vocabulary(ConnectorKind.PSYCOPG, null=False)
-    if option in known:
-        return "://" not in value
-    is_near = option not in libpq.keywords() and bool(suggestion(option, known))
-    return is_near and bool(_NUMBER.fullmatch(value.strip('"')))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.judging.passwords import source_in_force
 from procrastinate_conn.origins import Located, Origin
-from procrastinate_conn.pool.describe import describe
 from procrastinate_conn.pool.meaning import meaning
 from procrastinate_conn.pool.names import OWN, vocabulary
 from procrastinate_conn.pool.shown import written
+from procrastinate_conn.reporting.harmless import is_harmless, is_harmless_option, is_harmless_setting
 from procrastinate_conn.rules.settings import WRONG_VALUE
 from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret
 from procrastinate_conn.spec.passfile import password_line
@@ -51,9 +52,10 @@ def connector(configuration: Configuration) -> Row:
     """Return the connector that is in force."""
     stated = _stated(configuration, ("connector",))
     if any(p.code == WRONG_VALUE.code and p.setting == "connector" for p in configuration.problems):
-        return Row(configuration.settings.kind.value, None, [Row(str(s.value), s.origin) for s in stated])
-    first = stated[0].origin if stated else None
-    return Row(configuration.settings.kind.value, first, [Row(o.value, o.origin) for o in stated[1:]])
+        first, beaten = None, stated
+    else:
+        first, beaten = stated[0].origin if stated else None, stated[1:]
+    return Row(configuration.settings.kind.value, first, [_setting("connector", s) for s in beaten])
 
 
 def connection(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
@@ -72,7 +74,11 @@ def connection(configuration: Configuration, *, everything: bool) -> dict[str, R
     origins = spec.origins if spec else {k: v.origin for k, v in winners.items()}
     masked = _masked(configuration)
     rows = {
-        keyword: _keyword(values[keyword], origins[keyword], stated.get(keyword, ()), mask=keyword in masked)
+        keyword: _keyword(
+            keyword,
+            [Located(values[keyword], origins[keyword]), *_beaten(stated.get(keyword, ()), origins[keyword])],
+            mask=keyword in masked,
+        )
         for keyword in libpq.keywords()
         if keyword in values
         and (everything or keyword in WHERE_TO or origins[keyword].source != "libpq-default")
@@ -93,17 +99,17 @@ def pool(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
     """
     options = configuration.pool
     in_force = options.stated | {name: getattr(options, name) for name in OWN}
-    defaults = {option.name: option.default for option in describe(null=options.null)}
     rows = {}
     if options.null:
-        rows["null"] = _option(True, _stated(configuration, ("pool",)))
-    for name in vocabulary(configuration.settings.kind, null=options.null):
+        first, *beaten = _stated(configuration, ("pool",))
+        rows["null"] = Row(True, first.origin, [_setting("pool", located) for located in beaten])
+    for name, parameter in vocabulary(configuration.settings.kind, null=options.null).items():
         stated = _stated(configuration, ("pool", name))
         if stated and name in in_force:
-            rows[name] = _option(in_force[name], stated)
+            rows[name] = _option(name, in_force[name], stated)
         elif name in SIZES or (everything and _is_possible(name, configuration)):
-            value = getattr(options, name) if name in SIZES else defaults[name]
-            rows[name] = Row(value, None)
+            value = getattr(options, name) if name in SIZES else parameter.default
+            rows[name] = Row(_plain(name, value), None)
     return rows
 
 
@@ -121,26 +127,39 @@ def others(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
     for name in OTHERS:
         stated = _stated(configuration, (name,))
         if stated:
-            rows[name] = _rows([MASK if name == "password_command" else s.value for s in stated], stated)
+            first, *beaten = (_setting(name, located) for located in stated)
+            rows[name] = replace(first, overrides=beaten)
         elif everything and name == "defaults":
             rows[name] = Row(configuration.settings.defaults, None)
     return rows
 
 
-def _keyword(value: str, origin: Origin, stated: Sequence[Located], *, mask: bool) -> Row:
-    beaten = stated[1:] if stated and stated[0].origin == origin else stated
-    overrides = [Row(MASK if mask else located.value, located.origin) for located in beaten]
-    return Row(MASK if mask else value, origin, overrides)
+def _keyword(keyword: str, values: Sequence[Located], *, mask: bool) -> Row:
+    first, *beaten = (
+        Row(
+            str(located.value) if not mask and is_harmless(keyword, str(located.value)) else MASK,
+            located.origin,
+        )
+        for located in values
+    )
+    return replace(first, overrides=beaten)
 
 
 def _masked(configuration: Configuration) -> set[str]:
-    """Return the keywords that are not shown: secrets, and what may be a piece of one.
-
-    A port that is refused may be the password of a URI that lacks its host.
-    """
+    """Return the keywords that are not shown: secrets, and what may be a piece of one."""
     secrets = {keyword for keyword in libpq.keywords() if is_secret(keyword)}
-    refused = {"port"} if any(p.setting == "connection.port" for p in configuration.problems) else set()
-    return secrets | configuration.connection.veiled | refused
+    return secrets | configuration.connection.veiled | _beside_a_refused_port(configuration)
+
+
+def _beside_a_refused_port(configuration: Configuration) -> set[str]:
+    """Return where the pieces of a password are that libpq took for a port: the whole DSN is cut wrongly."""
+    refused = next((p for p in configuration.problems if p.setting == "connection.port"), None)
+    if refused is None:
+        return set()
+    cut = ("user", "host", "hostaddr", "dbname")
+    stated = configuration.connection.stated
+    beside = {k for k in cut if any(located.origin == refused.origin for located in stated.get(k, ()))}
+    return beside | {"port"}
 
 
 def _password(configuration: Configuration, spec: ConnectionSpec | None) -> Row | None:
@@ -162,11 +181,27 @@ def _is_possible(name: str, configuration: Configuration) -> bool:
     return meaning(name, configuration.settings.kind).how != "not possible"
 
 
-def _option(value: object, stated: Sequence[Located]) -> Row:
-    plain = value if value is None or isinstance(value, bool | int | float | str) else written(value)
-    return Row(plain, stated[0].origin, [Row(written(o.value), o.origin) for o in stated[1:]])
+def _beaten(stated: Sequence[Located], winner: Origin) -> Sequence[Located]:
+    return stated[1:] if stated and stated[0].origin == winner else stated
 
 
-def _rows(values: Iterable[object], stated: Sequence[Located]) -> Row:
-    first, *beaten = (Row(written(v), s.origin) for v, s in zip(values, stated, strict=True))
-    return Row(first.value, first.origin, beaten)
+def _option(name: str, value: object, stated: Sequence[Located]) -> Row:
+    return Row(
+        _plain(name, value), stated[0].origin, [Row(_written(name, o.value), o.origin) for o in stated[1:]]
+    )
+
+
+def _plain(name: str, value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float) else _written(name, value)
+
+
+def _written(name: str, value: object) -> str:
+    """Return an option's value as it is written; text only if it looks harmless."""
+    return MASK if isinstance(value, str) and not is_harmless_option(name, value) else written(value)
+
+
+def _setting(name: str, stated: Located) -> Row:
+    """Return a setting as it is written; text only if it looks harmless, a command never."""
+    text = written(stated.value)
+    is_text = isinstance(stated.value, str | os.PathLike)
+    return Row(MASK if is_text and not is_harmless_setting(name, text) else text, stated.origin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.kinds import FACTS
+from procrastinate_conn.reporting.harmless import is_harmless
 from procrastinate_conn.spec.connection import ConnectionSpec
 from procrastinate_conn.spec.hosts import hosts
 
@@ -17,11 +18,16 @@ _TLS = {
 def summary(configuration: Configuration) -> str:
     """Return a sentence without its full stop; an empty one where it cannot be told."""
     spec, kind = configuration.spec, configuration.settings.kind
-    if spec is None or configuration.connection.veiled:
+    if spec is None or configuration.connection.veiled or not _is_harmless(spec):
         return ""
     does = "async, runs workers" if FACTS[kind].asynchronous else "sync, defers only"
     where = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"
     return f"{kind} ({does}) to {where}, {_encryption(spec)}, {_connections(configuration)}"
+
+
+def _is_harmless(spec: ConnectionSpec) -> bool:
+    told = {k: v for k, v in spec.parameters.items() if k in ("user", "host", "hostaddr", "port", "dbname")}
+    return all(is_harmless(keyword, value) for keyword, value in told.items())
 
 
 def _hosts(spec: ConnectionSpec) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from procrastinate_conn import libpq
 from procrastinate_conn.reporting.masking import masked_dsn, masked_service_line, masked_variable
 from procrastinate_conn.spec.connection import MASK
+from tests.check.running import SECRET, run
 
 P = "PROCRASTINATE_CONN_"
 
@@ -47,6 +50,25 @@ ENV_LINES = (
     f"{P}PASSWORD_COMMAND=vault --token {{}}",
     f"{P}SECRET__KEY={{}}",
     "DATABASE_URL=postgresql://app:{}@db1/jobs",
+    f"{P}DSN=jdbc:postgresql://db1/jobs?user=app&password={{}}",
+    f"{P}DSN=postgresql://db1/jobs?user=app;password={{}}",
+    f"{P}DSN=host=db1;user=app;password={{}}",
+    f"{P}DSN=Server=db1;User Id=app;Password={{}}",
+    f"{P}DSN=postgresql://app:/sec/{{}}",
+    f"{P}DSN=app:{{}}@db1/jobs",
+    f"{P}CONNECTION__DBNAME=postgresql://app:{{}}@db1/jobs",
+    f"{P}CONNECTION__USER=app:{{}}@db1",
+    f"{P}CONNECTION__SSLKEY=-----BEGIN PRIVATE KEY-----{{}}",
+    f'{P}CONNECTION={{{{"host": "postgresql://app:{{}}@db1"}}}}',
+    f"{P}CONNECTOR=postgresql://app:{{}}@db1/jobs",
+    f"{P}DEFAULTS=postgresql://app:{{}}@db1/jobs",
+    f"{P}JSON_DUMPS=postgresql://app:{{}}@db1/jobs",
+    f"{P}PASSWORD_FILE=postgresql://app:{{}}@db1/jobs",
+    f"{P}POOL__NAME=postgresql://app:{{}}@db1/jobs",
+    f"{P}POOL=postgresql://app:{{}}@db1/jobs",
+    "PGHOST=postgresql://app:{}@db1/jobs",
+    "PGSERVICEFILE=postgresql://app:{}@db1/jobs",
+    "PGOPTIONS=-c my.password={}",
     "PGPASSWORD={}",
     "PGPASWORD={}",
     f"{P}CONNECTION__PASSWORD {{}}",
@@ -69,6 +91,34 @@ def test_a_password_is_masked_in_an_env_file(line: str, password: str) -> None:
     for written in (password, quote(password, safe=""), password.replace("'", "\\'")):
         masked = masked_variable(line.format(written))
         assert "hun" not in masked
+
+
+URIS = (
+    "postgresql://app:{}@db1:5432,db2/jobs?sslmode=require",
+    "postgresql://app:{}@db1",
+    "mysql://app:{}@db1/jobs",
+    "postgresql://app:/sec/{}",
+    "postgresql://db1/jobs?user=app&password={}",
+    "postgresql://app@db1/jobs?user=app;password={}",
+    "jdbc:postgresql://db1/jobs?user=app&password={}",
+)
+
+
+@pytest.mark.parametrize("uri", URIS)
+@pytest.mark.parametrize(
+    "password", ["hun@ter2", "hun?x@ter2", "hun?host=x@ter2", "hun/@ter2", "hun@x/ter2", "hun@x?y=ter2"]
+)
+def test_no_piece_of_a_password_is_shown_of_a_uri(uri: str, password: str) -> None:
+    masked = masked_dsn(uri.format(password))
+    assert "hun" not in masked
+    assert "ter2" not in masked
+
+
+def test_libpq_ends_the_login_at_the_first_at_before_a_slash() -> None:
+    dsn = "postgresql://app:s?x@cret@db1/jobs"
+    stated = libpq.parse(dsn)
+    assert (stated["user"], stated["password"], stated["host"]) == ("app", "s?x", "cret@db1")
+    assert masked_dsn(dsn) == f"postgresql://{MASK}"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +154,13 @@ def test_what_is_harmless_is_shown(line: str) -> None:
     assert masked_variable(line) == line
 
 
+@pytest.mark.parametrize(
+    "line", ["HUNTER2 and more", "hunter2=='", "MIIEvQIBADANBgkqhkiG9w0BAQEFAAS=='", "PGhunter2"]
+)
+def test_a_line_of_something_longer_is_not_shown(line: str) -> None:
+    assert masked_variable(line) == MASK
+
+
 def test_a_comment_is_left_out() -> None:
     assert masked_variable("PGHOST=db1 # was: hunter2") == "PGHOST=db1"
 
@@ -113,3 +170,50 @@ def test_a_dsn_stays_readable() -> None:
         f"postgresql://app:{MASK}@db1:5432/jobs?sslmode=requre"
     )
     assert masked_dsn("host=db1 password='hun ter2' user=app") == f"host=db1 password={MASK} user=app"
+
+
+MISPLACED = {
+    "an @ in the query": f"{P}DSN=postgresql://db1/jobs?user=app&password={SECRET}@{SECRET}",
+    "an @ in a foreign query": f"DATABASE_URL=mysql://db1/jobs?user=app&password={SECRET}@{SECRET}",
+    "a ? in the login": f"{P}DSN=postgresql://app:{SECRET}?x@{SECRET}@db1/jobs",
+    "a slash": f"{P}DSN=postgresql://app:/{SECRET}/{SECRET}",
+    "a comma": f"{P}DSN=postgresql://app:s3,{SECRET}/jobs",
+    "JDBC": f"{P}DSN=jdbc:postgresql://db1/jobs?user=app&password={SECRET}",
+    "semicolons": f"{P}DSN=host=db1;user=app;password={SECRET}",
+    "semicolons in a query": f"{P}DSN=postgresql://db1/jobs?user=app;password={SECRET}",
+    "ADO.NET": f"{P}DSN=Server=db1;Database=jobs;User Id=app;Password={SECRET}",
+    "a host": f"{P}CONNECTION__HOST=postgresql://app:{SECRET}@db1/jobs",
+    "a host without a scheme": f"{P}CONNECTION__HOST=app:{SECRET}@db1",
+    "a database": f"{P}CONNECTION__DBNAME=postgresql://app:{SECRET}@db1/jobs",
+    "a database of pairs": f"{P}CONNECTION__DBNAME=host=db1 password={SECRET}",
+    "a user": f"{P}CONNECTION__USER=app:{SECRET}@db1",
+    "PGHOST": f"PGHOST=postgresql://app:{SECRET}@db1/jobs",
+    "PGSERVICE": f"PGSERVICE=postgresql://app:{SECRET}@db1/jobs",
+    "PGPASSFILE": f"PGPASSFILE=postgresql://app:{SECRET}@db1/jobs",
+    "JSON": f'{P}CONNECTION={{"host": "postgresql://app:{SECRET}@db1/jobs"}}',
+    "JSON's name": f'{P}CONNECTION={{"postgresql://app:{SECRET}@db1/jobs": 1}}',
+    "the connector": f"{P}CONNECTOR=postgresql://app:{SECRET}@db1/jobs",
+    "the defaults": f"{P}DEFAULTS=postgresql://app:{SECRET}@db1/jobs",
+    "the functions": f"{P}JSON_DUMPS=postgresql://app:{SECRET}@db1/jobs",
+    "the password file": f"{P}PASSWORD_FILE=postgresql://app:{SECRET}@db1/jobs",
+    "the pool": f"{P}POOL=postgresql://app:{SECRET}@db1/jobs",
+    "the pool's name": f"{P}POOL__NAME=postgresql://app:{SECRET}@db1/jobs",
+    "a pool option": f"{P}POOL__MAX_SIZE=postgresql://app:{SECRET}@db1/jobs",
+}
+"""Where people write the password, or all of a URL, and nothing expects it."""
+
+
+@pytest.mark.parametrize("about", MISPLACED)
+def test_no_command_prints_a_password_that_stands_in_the_wrong_place(about: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"{MISPLACED[about]}\n{P}CONNECTION__SSLMODE=requre\nPGUSER=other\n")
+    commands = [["check", "--format", output] for output in ("text", "json", "github", "sarif")]
+    commands += [["show", "--all", "--format", output] for output in ("text", "json")]
+    for command in commands:
+        done = run(tmp_path, *command)
+        assert done.stderr == ""
+        assert SECRET not in done.stdout, command
+    (tmp_path / ".env").write_text(f"{MISPLACED[about]}\n")
+    for command in commands:
+        done = run(tmp_path, *command)
+        assert done.stderr == ""
+        assert SECRET not in done.stdout, command

@@ -198,6 +198,30 @@ def test_show_without_libpq_says_so(folder: Path) -> None:
     assert "PC403" in done.stdout
 
 
+def test_show_without_libpq_says_so_in_json(folder: Path) -> None:
+    document = shown(folder, PSYCOPG_IMPL="c")
+    assert [problem["code"] for problem in document["problems"]] == ["PC403"]
+
+
+def test_a_default_has_the_type_of_what_can_be_stated(folder: Path) -> None:
+    (folder / ".env").write_text("PROCRASTINATE_CONN_POOL__MAX_IDLE=600\n")
+    pool = shown(folder, "--all")["pool"]
+    assert (pool["max_idle"]["value"], pool["max_idle"]["origin"]["line"]) == (600.0, 1)
+    values = {option: row["value"] for option, row in pool.items() if row["origin"] is None}
+    assert (values["max_lifetime"], values["max_waiting"], values["configure"]) == (3600.0, 0, None)
+
+
+def test_what_stands_beside_a_refused_port_may_be_a_piece_of_a_password(folder: Path) -> None:
+    (folder / ".env").write_text(
+        "PROCRASTINATE_CONN_DSN=postgresql://app:s3cr,et/jobs\nPROCRASTINATE_CONN_CONNECTION__DBNAME=shop\n"
+    )
+    connection = shown(folder)["connection"]
+    assert {k: connection[k]["value"] for k in ("host", "port")} == {"host": "********", "port": "********"}
+    (folder / ".env").write_text("PROCRASTINATE_CONN_CONNECTION__PORT=s3cret\nPGHOST=db1\n")
+    connection = shown(folder)["connection"]
+    assert {k: connection[k]["value"] for k in ("host", "port")} == {"host": "db1", "port": "********"}
+
+
 def test_isolated_shows_nothing_of_the_process_environment(folder: Path) -> None:
     document = shown(folder, "--isolated", PGHOST="db9", PROCRASTINATE_CONN_CONNECTION__HOST="db8")
     assert document == shown(folder)
@@ -221,3 +245,11 @@ def test_settings_beside_the_connection_are_shown(folder: Path) -> None:
     assert "PROCRASTINATE_CONN_DEFAULTS" in told
     assert SECRET not in told
     assert "keepalives_idle" not in told
+    document = shown(folder)
+    assert document["json_dumps"]["value"] == "json:dumps"
+    assert document["password_command"] == {
+        "value": "********",
+        "origin": origin("PROCRASTINATE_CONN_PASSWORD_COMMAND", 4),
+        "overrides": [],
+    }
+    assert document["defaults"]["value"] == "libpq"
