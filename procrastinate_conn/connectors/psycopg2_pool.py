@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from psycopg2.pool import ThreadedConnectionPool
+from psycopg2.pool import PoolError, ThreadedConnectionPool
 
 from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.connectors.psycopg2_dialing import pool_errors
@@ -24,7 +26,9 @@ class WaitingConnectionPool(ThreadedConnectionPool):
         super().__init__(0, core.max_size)  # which connects to nothing
         self.minconn = core.min_size
         self.core = core
+        self._out: WeakKeyDictionary[Any, Hashable] = WeakKeyDictionary()
         self._keyed: dict[Hashable, Any] = {}
+        self._noting = threading.Lock()
 
     @property
     def closed(self) -> bool:
@@ -48,13 +52,17 @@ class WaitingConnectionPool(ThreadedConnectionPool):
         psycopg2.pool.PoolError
             There is none within the pool's `timeout`, too many wait already, or the pool is closed.
         """
-        if key is not None and key in self._keyed:
-            return self._keyed[key]
+        if key is not None and (kept := self._keyed.get(key)) is not None:
+            return kept
         with pool_errors():
             connection = self.core.getconn()
-        if key is not None:
-            self._keyed[key] = connection
-        return connection
+        with self._noting:
+            kept = connection if key is None else self._keyed.setdefault(key, connection)
+            if kept is connection:
+                self._out[connection] = key
+        if kept is not connection:  # another thread was faster
+            self.core.putconn(connection)
+        return kept
 
     def putconn(self, conn: Any = None, key: Hashable = None, close: bool = False) -> None:
         """Put a connection back.
@@ -64,12 +72,21 @@ class WaitingConnectionPool(ThreadedConnectionPool):
         conn
             The connection; with a key it may be left out.
         key
-            The key that it was got with.
+            The key that it was got with; with a connection it may be left out.
         close
             Whether to close it, so that a new one takes its place.
+
+        Raises
+        ------
+        psycopg2.pool.PoolError
+            It is not out: it was put back before, or comes from elsewhere.
         """
-        keyed = self._keyed.pop(key, None)
-        conn = conn or keyed
+        with self._noting:
+            if conn is None:
+                conn = self._keyed.get(key)
+            if conn not in self._out:
+                raise PoolError("trying to put back a connection that is not out")
+            self._keyed.pop(self._out.pop(conn), None)
         if close:
             conn.close()
         self.core.putconn(conn)
