@@ -22,10 +22,12 @@ class LentConnection(Psycopg2Connection):
         if lender is None:
             super().close()
             return
-        if not self.closed:
-            self.rollback()
-            self.autocommit = True
-        lender.putconn(self)
+        try:
+            if not self.closed:
+                self.rollback()
+                self.autocommit = True
+        finally:  # whatever the server says: the pool has to know, or its place is lost
+            lender.putconn(self)
 
 
 def engine_on(core: SyncPool) -> sqlalchemy.Engine:
