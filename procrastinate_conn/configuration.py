@@ -12,6 +12,7 @@ from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.pool.reading import read_pool_options
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.resolution.connection import Merged, merge_connection
+from procrastinate_conn.resolution.misplaced import cleaned
 from procrastinate_conn.resolution.settings import Settings, resolve_settings
 from procrastinate_conn.resolution.variables import (
     idle_session_variables,
@@ -83,6 +84,7 @@ def configure(places: Sequence[Place]) -> Configuration:
     ImportError
         If no libpq can be loaded.
     """
+    places = [cleaned(place) for place in places]
     settings = resolve_settings(places)
     connection = merge_connection(places, settings.defaults)
     undriven = list(drivers.judge_installed(settings.kind, settings.stated.get("connector")))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.resolution.misplaced import without_strings
 from procrastinate_conn.rules import connection as rules
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 from procrastinate_conn.sources.dsn import other_database, read_dsn
@@ -53,7 +54,9 @@ def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
     defaults
         Whether the resilient defaults come before libpq's own.
     """
-    dsn_place, dsn, problems = _nearest_dsn(places)
+    dsn_place, of_dsn, problems = _nearest_dsn(places)
+    dsn, misplaced = without_strings(of_dsn)
+    problems += misplaced
     variables = _libpq_variables(places)
     layers: list[Layer] = []
     for place in places:
@@ -163,8 +166,9 @@ def _service(layers: Sequence[Layer], places: Sequence[Place], problems: list[Pr
         variables.update(place.variables)
     file = next((layer["servicefile"] for layer in layers if "servicefile" in layer), None)
     found, faults = read_service(service, file or variables.get("PGSERVICEFILE"), variables)
-    problems.extend(faults)
-    return found
+    kept, misplaced = without_strings(found)
+    problems.extend([*faults, *misplaced])
+    return kept
 
 
 def _redirected(layers: Sequence[Layer], dsn: Layer) -> Iterable[Problem]:

@@ -14,6 +14,7 @@ from procrastinate_conn.origins import Located
 from procrastinate_conn.passwords import PasswordSource
 from procrastinate_conn.pool.callables import imported, is_async
 from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.shown import shown
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.defaults import Defaults
@@ -86,7 +87,7 @@ def _kind(stated: Located | None, problems: list[Problem]) -> ConnectorKind:
         problems.append(
             rules.WRONG_VALUE(
                 "connector",
-                f"there is no connector {stated.value!r}",
+                f"there is no connector {shown(stated.value)}",
                 hint=f"did you mean {near}?" if near else f"the connectors are {', '.join(names)}",
                 origin=stated.origin,
             )
@@ -103,7 +104,7 @@ def _defaults(stated: Located | None, problems: list[Problem]) -> Defaults:
     problems.append(
         rules.WRONG_VALUE(
             "defaults",
-            f"defaults is {stated.value!r}",
+            f"defaults is {shown(stated.value)}",
             hint=f"write one of {', '.join(get_args(Defaults))}",
             origin=stated.origin,
         )

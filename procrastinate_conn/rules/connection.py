@@ -107,6 +107,14 @@ SESSION_VARIABLE = Rule(
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs\nPGTZ=UTC"),
     fault_in="name",
 )
+WHOLE_STRING = Rule(
+    "PC213",
+    "connection string where one value belongs",
+    "libpq takes all of it for a host, a name or a path, and its password is looked up in DNS, logged and"
+    " shown like any of them.",
+    "Write it as the DSN: a URI, or keyword=value pairs with blanks between them.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__HOST=postgresql://app@localhost/jobs"),
+)
 
 _OTHER_NAMES = {
     "database": "dbname",

@@ -134,7 +134,9 @@ CASES = {
     ),
     # what libpq knows by itself
     "the database is named like the user": (Inputs(environment={"PGUSER": "u"}), {"dbname": "u"}),
-    "a dbname that looks like a string is a name": (Inputs(dsn="dbname='host=/x'"), {"dbname": "host=/x"}),
+    # psql would take it for a connection string, and libpq here for a name: it is refused
+    "a dbname that is a string": (Inputs(dsn="dbname='host=/x'"), REFUSED),
+    "a dbname that is a URI": (Inputs(keywords={"dbname": "postgresql://u:p@h/d"}), REFUSED),
     "PGREQUIRESSL": (Inputs(environment={"PGREQUIRESSL": "1"}), {"sslmode": "require"}),
     "PGREQUIRESSL beside PGSSLMODE": (
         Inputs(environment={"PGREQUIRESSL": "1"}, dotenv={"PGSSLMODE": "disable"}),
