@@ -41,7 +41,7 @@ class LossyNetwork:
 
     def __init__(self) -> None:
         self.name = f"lossy{secrets.token_hex(3)}"
-        prefix = f"10.213.{random.randrange(256)}"
+        prefix = f"10.{random.randrange(200, 250)}.{random.randrange(256)}"
         self.ours, self.address, self.subnet = f"{prefix}.1", f"{prefix}.2", f"{prefix}.0/30"
 
     def __enter__(self) -> Self:
