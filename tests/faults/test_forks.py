@@ -9,9 +9,13 @@ import traceback
 from collections.abc import Callable
 
 import pytest
-from procrastinate.exceptions import AppNotOpen
+import sqlalchemy
+from procrastinate.exceptions import AppNotOpen, ConnectorException
+from sqlalchemy.pool import NullPool
 
-from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector
+from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.kinds import ConnectorKind
+from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, Observer, app, connector
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -32,6 +36,11 @@ def fork(work: Callable[[], None]) -> int:
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def status_of(work: Callable[[], None]) -> int:
+    """Run a function in a child; return how that ended."""
+    return os.waitpid(fork(work), 0)[1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,3 +87,66 @@ def test_a_child_is_not_open_where_its_parent_was_open_asynchronously(kind, serv
 
     assert asyncio.run(scenario()) == 0
     assert observer.jobs() == ["before", "opened", "after"]
+
+
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+def test_a_child_of_a_child_opens_anew_what_neither_had_used(kind, server, database):
+    jobs = app(connector(kind, server.parameters(database), min_size=1, timeout=10))
+
+    def defer_in_a_grandchild():
+        assert status_of(lambda: jobs.tasks["work"].defer(argument="grandchild")) == 0
+        jobs.tasks["work"].defer(argument="child")
+
+    with jobs.open():
+        assert status_of(defer_in_a_grandchild) == 0
+    assert Observer(server, database).jobs() == ["grandchild", "child"]
+
+
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+def test_a_child_that_could_not_open_tries_again(kind, server, database):
+    parent = os.getpid()
+    asked = []
+
+    def password() -> str:
+        if os.getpid() != parent and not asked:
+            asked.append(1)
+            raise OSError("the vault is sealed")
+        return "none is needed"
+
+    jobs = app(connector(kind, server.parameters(database), min_size=1, timeout=0.3, password=password))
+
+    def defer_twice():
+        with pytest.raises(ConnectorException):
+            jobs.tasks["work"].defer(argument="in vain")
+        jobs.tasks["work"].defer(argument="again")
+
+    with jobs.open():
+        assert status_of(defer_twice) == 0
+    assert Observer(server, database).jobs() == ["again"]
+
+
+def test_an_engine_of_the_callers_is_in_use_in_a_child_too(server, database):
+    """One without a pool is fit for it; of any other the caller has to dispose there."""
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg2://", connect_args=server.parameters(database), poolclass=NullPool
+    )
+    jobs = app(connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, {"host": "127.0.0.1", "port": "1"}))
+    with jobs.open(engine):
+        assert status_of(lambda: jobs.tasks["work"].defer(argument="child")) == 0
+        jobs.tasks["work"].defer(argument="parent")
+    assert Observer(server, database).jobs() == ["child", "parent"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_to_read_the_stats_in_a_child_opens_nothing(kind, server, database):
+    jobs = app(connector(kind, server.parameters(database), min_size=1))
+    observer = Observer(server, database)
+
+    def read():
+        with pytest.raises(AppNotOpen):
+            pool_stats(jobs.connector)
+        assert Observer(server, database).backends() == 2  # the parent's, and the observer's there
+
+    with jobs.open():
+        assert status_of(read) == 0
+        assert observer.backends() == 1
