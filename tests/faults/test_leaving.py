@@ -66,7 +66,7 @@ def test_an_opening_that_is_cancelled_leaves_nothing(kind):
         with silent_port() as port:
             ours = connector(kind, {"host": "127.0.0.1", "port": str(port)}, min_size=2)
             opening = asyncio.create_task(ours.open_async())
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
             opening.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.wait_for(opening, 5)
@@ -144,7 +144,7 @@ import asyncio, sys
 import procrastinate
 from procrastinate_conn import make_connector
 
-connector = make_connector(sys.argv[1], dsn=sys.argv[2], env_file=None, pool={"min_size": 1, "timeout": 2})
+connector = make_connector(sys.argv[1], dsn=sys.argv[2], env_file=None, pool={"min_size": 1, "timeout": 1})
 app = procrastinate.App(connector=connector)
 
 async def main():
