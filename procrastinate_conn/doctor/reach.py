@@ -14,7 +14,10 @@ from procrastinate_conn.doctor.result import Result, failed, milliseconds, passe
 def examine(patient: Patient) -> Iterator[Result]:
     """Look the host up, and connect to it."""
     if patient.host.is_socket:
-        yield _connect_to_socket(patient)
+        if hasattr(socket, "AF_UNIX"):
+            yield _connect_to_socket(patient)
+        else:  # on Windows libpq can use it, and Python cannot: the login will tell
+            patient.is_reached = True
         return
     addresses = [patient.host.address] if patient.host.address else []
     if not addresses:

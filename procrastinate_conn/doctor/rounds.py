@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from time import monotonic
 from types import ModuleType
 
@@ -33,7 +35,6 @@ class _Round:
 
     results: list[Result] = field(default_factory=list)
     at: str = ""
-    error: Exception | None = None
     thread: threading.Thread | None = None
 
     def start(self, work: Iterable[Result]) -> None:
@@ -43,8 +44,8 @@ class _Round:
             try:
                 for result in work:
                     self.results.append(result)
-            except Exception as error:  # noqa: BLE001 - raised again by whoever waits
-                self.error = error
+            except Exception as error:  # noqa: BLE001 - what was found until then is reported all the same
+                self.results.append(_unexpected(self.at, error))
 
         self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
@@ -53,8 +54,6 @@ class _Round:
         """Return what was found until the deadline, and what was not found in time."""
         assert self.thread is not None
         self.thread.join(max(0.0, deadline - monotonic()))
-        if self.error is not None:
-            raise self.error
         results = list(self.results)
         if self.thread.is_alive():
             hint = "is the server, or the network, overloaded? --timeout gives it longer"
@@ -116,7 +115,7 @@ def _examine_host(patient: Patient, each: _Round, progress: Progress) -> Iterato
 
 
 def _examined(module: ModuleType, patient: Patient) -> Iterator[Result]:
-    """Examine; what the server refuses meanwhile is a failure of this examination."""
+    """Examine; what goes wrong meanwhile is a failure of this examination."""
     name = module.__name__.rpartition(".")[2]
     try:
         yield from module.examine(patient)
@@ -126,3 +125,13 @@ def _examined(module: ModuleType, patient: Patient) -> Iterator[Result]:
         yield refused(name, error, patient)
     except psycopg.Error as error:
         yield failed(name, cause(error), "see the server's log")
+    except Exception as error:  # noqa: BLE001 - the other examinations, and hosts, may do better
+        yield _unexpected(name, error)
+
+
+def _unexpected(name: str, error: Exception) -> Result:
+    """Report what was not foreseen, by its place: its text may hold a secret."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{PurePath(frame.filename).name}:{frame.lineno}"
+    message = f"the examination broke off with {type(error).__name__} at {where}"
+    return failed(name, message, "it is a fault of procrastinate-conn: please report it with this line")

@@ -62,7 +62,7 @@ def examine(patient: Patient) -> Iterator[Result]:
         return
     try:
         seen = _look(patient)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         if patient.connection is not None:
             yield passed("tls", f"in use; the certificate cannot be looked at: {error}")
         return
@@ -127,6 +127,8 @@ def _look(patient: Patient) -> Seen:
     ------
     OSError
         The server does not do TLS, or not with us.
+    ValueError
+        Python does not take what libpq takes for a host's name.
     """
     with _handshake(patient, _context(patient.blueprint.spec)) as connection:
         certificate = connection.getpeercert(binary_form=True)

@@ -13,10 +13,14 @@ import psycopg
 import pytest
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
+from procrastinate_conn.doctor import connector, identity, login, reach
+from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.spec.hosts import hosts
 from tests.conftest import apply_schema
 from tests.doctor.clinic import Examined
 from tests.doctor.standby import standby_of
-from tests.servers import wait_until
+from tests.servers import blueprint, wait_until
 
 SECRET = "marked-secret-9c1e"
 
@@ -51,6 +55,43 @@ def test_a_socket_that_is_not_there(tmp_path):
     assert "unix_socket_directories" in examined["connect"].hint
 
 
+def test_a_socket_where_python_has_none_is_left_to_the_login(server, database, monkeypatch):
+    """As on Windows."""
+    plan = blueprint(ConnectorKind.PSYCOPG, server.parameters(database, unix_socket=True))
+    patient = Patient(hosts(plan.spec.parameters)[0], plan, True, 1, time.monotonic() + 20)
+    monkeypatch.delattr(socket, "AF_UNIX")
+    assert list(reach.examine(patient)) == []
+    [result] = login.examine(patient)
+    assert result.status == "pass"
+    patient.session.close()
+
+
+def test_an_examination_that_breaks_off_is_a_line_of_its_host_and_the_others_go_on(
+    server, database, monkeypatch
+):
+    def examine(_patient):
+        raise LookupError(SECRET)
+        yield
+
+    address = server.parameters(database)
+    two = {**address, "host": "127.0.0.1,127.0.0.1", "port": f"{free_port()},{address['port']}"}
+    monkeypatch.setattr(identity, "examine", examine)
+    examined = Examined(two)
+    assert examined.faults() == {"connect": "fail", "identity": "fail"}
+    assert examined["identity"].message.startswith(
+        "the examination broke off with LookupError at test_reaching.py:"
+    )
+    assert examined["schema"].status == examined["connector"].status == "pass"
+    assert SECRET not in repr(examined.all())
+
+
+def test_a_connector_whose_examination_breaks_off_is_a_line_too(address, monkeypatch):
+    monkeypatch.setattr(connector, "build", lambda _blueprint: None)
+    examined = Examined(address)
+    assert examined.faults() == {"connector": "fail"}
+    assert "broke off with AttributeError at connector.py:" in examined["connector"].message
+
+
 def test_a_name_that_nobody_knows():
     examined = Examined({"host": "nowhere.invalid"})
     assert examined.faults() == {"resolve": "fail"}
@@ -60,7 +101,8 @@ def test_a_name_that_nobody_knows():
 def test_a_server_that_accepts_and_says_nothing_is_given_up_after_connect_timeout():
     with answering(b"") as port:
         begun = time.monotonic()
-        examined = Examined({"host": "127.0.0.1", "port": str(port), "connect_timeout": "2"})
+        address = {"host": "127.0.0.1", "port": str(port), "connect_timeout": "2", "sslmode": "disable"}
+        examined = Examined(address)
         assert time.monotonic() - begun < 20
     assert examined.faults() == {"login": "fail"}
     assert "says nothing" in examined["login"].hint
@@ -78,9 +120,9 @@ def test_a_server_that_stops_answering_after_the_login_does_not_outlast_the_time
     with gagged(own_server) as port:
         begun = time.monotonic()
         address = {**own_server.parameters("jobs"), "port": str(port)}
-        examined = Examined(address, seconds=3)
+        examined = Examined(address, seconds=2)
         assert time.monotonic() - begun < 20
-    assert examined["identity"].message == "not finished when the time was up (3 s)"
+    assert examined["identity"].message == "not finished when the time was up (2 s)"
     assert "--timeout" in examined["identity"].hint
 
 

@@ -113,6 +113,13 @@ def test_a_certificate_for_another_name(behind_tls):
     assert "connect by the name that is in the certificate" in examined["login"].hint
 
 
+@pytest.mark.parametrize("name", [".localhost", "local..host", "l" * 64])
+def test_a_name_that_python_does_not_take_leaves_the_certificate_unseen(behind_tls, name):
+    examined = Examined(behind_tls(host=name, hostaddr="127.0.0.1", sslmode="verify-ca"))
+    assert examined.faults() == {}
+    assert examined["tls"].message.startswith("in use; the certificate cannot be looked at: ")
+
+
 def test_a_certificate_of_another_authority(behind_tls, tmp_path):
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.crt"))
     examined = Examined(behind_tls(sslrootcert=str(tmp_path / "other.crt")))
