@@ -141,10 +141,22 @@ def judged(target: Target, configuration: Configuration) -> Checked:
 
 
 def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
-    """Leave out that a password is not encoded, where libpq refuses what it took for a host or port."""
+    """Leave out what another problem says better.
+
+    That a password is not encoded, where libpq refuses what it took for a host or port; that an address
+    redirects the host, where their numbers do not match; that a service is missing, whose name is refused.
+    """
     refused = {p.origin for p in problems if p.setting in ("connection.host", "connection.port")}
+    codes = {(p.code, p.setting) for p in problems}
+    is_mismatched = any(code == connection_rules.MISMATCHED_HOSTS.code for code, _ in codes)
+    is_refused = (connection_rules.REFUSED_VALUE.code, "connection.service") in codes
     for problem in problems:
-        if problem.code != connection_rules.UNENCODED_PASSWORD.code or problem.origin not in refused:
+        is_echo = {
+            connection_rules.UNENCODED_PASSWORD.code: problem.origin in refused,
+            connection_rules.HOSTADDR_OVERRIDES_HOST.code: is_mismatched,
+            connection_rules.SERVICE.code: is_refused,
+        }
+        if not is_echo.get(problem.code, False):
             yield problem
 
 

@@ -19,6 +19,9 @@ JUDGES = (
     overridden.judge,
 )
 
+OF_THE_CONNECTION = (tls.judge,)
+"""Those that judge where everything together leads to; nothing is known of that if a part was not read."""
+
 
 def judge(configuration: Configuration) -> Iterator[Problem]:
     """Let every judge judge.
@@ -28,5 +31,7 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     configuration
         Resolved; it may have errors.
     """
+    is_read = not any(problem.severity == "error" for problem in configuration.connection.problems)
     for judge_one in JUDGES:
-        yield from judge_one(configuration)
+        if is_read or judge_one not in OF_THE_CONNECTION:
+            yield from judge_one(configuration)

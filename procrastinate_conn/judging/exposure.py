@@ -6,10 +6,10 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import unquote_to_bytes
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.files import expanded
+from procrastinate_conn.files import expanded, status
 from procrastinate_conn.judging.passwords import source_in_force
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
@@ -59,14 +59,22 @@ def _exposed(setting: str, path: Path, located: Located) -> Problem:
 
 
 def _is_public(path: Path) -> bool:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
+    found = status(path)
+    if found is None or os.name != "posix":
         return False
-    return os.name == "posix" and stat.S_ISREG(mode) and bool(mode & stat.S_IROTH)
+    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & stat.S_IROTH)
 
 
 def _is_written(secret: Located, path: Path) -> bool:
-    """Tell a secret that stands in a file from one that the file takes from a variable."""
-    text, value = path.read_bytes(), str(secret.value)
-    return bool(value) and any(os.fsencode(form) in text for form in (value, quote(value, safe="")))
+    """Tell a secret that stands in a file from one that the file takes from a variable.
+
+    It may be encoded, quoted or escaped there, so that it is looked for only beside a variable.
+    """
+    if not secret.value:
+        return False
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return False
+    line = lines[secret.origin.line - 1] if secret.origin.line and secret.origin.line <= len(lines) else b""
+    return b"${" not in line or os.fsencode(str(secret.value)) in unquote_to_bytes(line)

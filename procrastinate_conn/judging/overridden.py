@@ -39,11 +39,17 @@ def _settings(configuration: Configuration) -> Iterator[Problem]:
 
 
 def _keywords(configuration: Configuration) -> Iterator[Problem]:
-    """Yield the single keywords and variables of libpq's that lost, but no part of a DSN or a service."""
+    """Yield the single keywords and variables of libpq's that lost, but no part of a DSN or a service.
+
+    The pool's name, which is offered as the sessions' too, still names the pool.
+    """
+    names = [located.origin for located in _stated(configuration, ("pool", "name"))]
     for keyword, (first, *others) in configuration.connection.stated.items():
         for located in others:
             name = (located.origin.name or "").upper()
-            if located.origin.source in FILES and not _is_dsn(name) and _differs(first, located):
+            if located.origin.source not in FILES or located.origin in names or _is_dsn(name):
+                continue
+            if _differs(first, located):
                 yield _without_effect(f"connection.{keyword}", located, first.origin)
 
 
@@ -66,6 +72,10 @@ def _password(configuration: Configuration) -> Iterator[Problem]:
         return
     if password.origin.source in FILES or (password.origin.name or "").upper() != "PGPASSWORD":
         yield _without_effect("connection.password", password, source.origin)
+
+
+def _stated(configuration: Configuration, path: tuple[str, ...]) -> Iterator[Located]:
+    return (place.settings[path] for place in configuration.places if path in place.settings)
 
 
 def _is_dsn(name: str) -> bool:

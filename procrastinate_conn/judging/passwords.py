@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.origins import Located
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.reporting.harmless import holds_contents, is_path
 from procrastinate_conn.resolution.settings import PASSWORD_SOURCES
 from procrastinate_conn.rules import connection as connection_rules
 from procrastinate_conn.rules import security as rules
@@ -45,29 +47,46 @@ def source_in_force(configuration: Configuration) -> tuple[str, Located | None]:
 
 
 def _judge_file(stated: Located) -> Iterator[Problem]:
+    path = str(stated.value)
     try:
-        from_file(str(stated.value))()
+        from_file(path)()
     except PasswordUnavailable as unavailable:
-        yield rules.UNUSABLE_PASSWORD_FILE(
-            "password_file",
+        message, hint = (
             str(unavailable),
-            hint="it is read for every new connection, relative to the working directory",
-            origin=stated.origin,
+            "it is read for every new connection, relative to the working directory",
         )
+    else:
+        return
+    if holds_contents(path):
+        message = "password_file is longer than the name of a file can be: it seems to be the password itself"
+        hint = "write it into a file, and name that"
+    elif not is_path(path):
+        message = "password_file does not look like the name of a file, and there is none of that name"
+    yield rules.UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=stated.origin)
 
 
 def _judge_command(stated: Located) -> Iterator[Problem]:
     program = shlex.split(str(stated.value))[0]
-    if shutil.which(program) is None:
-        # NAME=value before a command is a shell's way to set a variable, and the value may be a secret.
-        name, is_assignment, _ = program.partition("=")
-        message = f"sets {name}, as in a shell" if is_assignment else f"runs {name}, which is not found"
-        yield rules.UNKNOWN_COMMAND(
-            "password_command",
-            f"password_command {message}",
-            hint="no shell reads it: write sh -c '...'" if is_assignment else "write its full path",
-            origin=stated.origin,
-        )
+    if shutil.which(program) is not None:
+        return
+    # NAME=value before a command is a shell's way to set a variable, and the value may be a secret.
+    name, is_assignment, _ = program.partition("=")
+    if is_assignment:
+        named = name if _VARIABLE.fullmatch(name) else "a variable"
+        message, hint = f"sets {named}, as in a shell", "no shell reads it: write sh -c '...'"
+    else:
+        named = name if _PROGRAM.fullmatch(name) else "something"
+        message, hint = f"runs {named}, which is not found", "write its full path"
+    yield rules.UNKNOWN_COMMAND(
+        "password_command", f"password_command {message}", hint=hint, origin=stated.origin
+    )
+
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_PROGRAM = re.compile(
+    r"(?:~|\.{0,2})/[\w./+-]+|aws|az|bash|cat|gcloud|gopass|op|pass|python3?|secret-tool|security|sh|vault"
+)
+"""A path, or a program that passwords are commonly had from. What else was written may be the password."""
 
 
 def _judge_passfile(configuration: Configuration) -> Iterator[Problem]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
 from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.files import status
+from procrastinate_conn.judging.tls_files import default_file
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.reporting.harmless import is_harmless
 from procrastinate_conn.rules import security as rules
-from procrastinate_conn.spec.connection import ConnectionSpec
+from procrastinate_conn.spec.connection import MASK, ConnectionSpec
 from procrastinate_conn.spec.hosts import Host, hosts
 
 ADVICE = "state sslmode=verify-full and sslrootcert, a file or `system`"
@@ -31,25 +33,25 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     remote = remote_hosts(spec)
     if not remote:
         return
-    hosts = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
+    where = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
     mode, origin = spec.sslmode or "prefer", _place(spec)
     stated = mode if "sslmode" in configuration.connection.stated else f"{mode} by default"
     if mode in ("disable", "allow", "prefer"):
         may = "goes" if mode == "disable" else "may go"
         yield rules.PLAINTEXT_POSSIBLE(
             "connection.sslmode",
-            f"the connection to {hosts} {may} unencrypted: sslmode is {stated}",
+            f"the connection to {where} {may} unencrypted: sslmode is {stated}",
             hint=ADVICE,
             origin=origin,
         )
-    elif not spec.sslrootcert and not default_root_certificate().exists():
+    elif not spec.sslrootcert and status(default_root_certificate()) is None:
         if mode == "require":
-            message = f"sslmode=require encrypts the connection to {hosts} and verifies nothing"
+            message = f"sslmode=require encrypts the connection to {where} and verifies nothing"
             yield rules.UNVERIFIED_SERVER("connection.sslmode", message, hint=ADVICE, origin=origin)
         else:
             yield rules.NO_ROOT_CERTIFICATE(
                 "connection.sslrootcert",
-                f"sslmode={mode} has nothing to verify {hosts} with: sslrootcert is not stated, and there is"
+                f"sslmode={mode} has nothing to verify {where} with: sslrootcert is not stated, and there is"
                 f" no {default_root_certificate()}",
                 hint="state sslrootcert, a file or `system`",
                 origin=origin,
@@ -58,8 +60,8 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
 
 def remote_hosts(spec: ConnectionSpec) -> list[str]:
     """Return the hosts that are reached over a network, by the names that were stated for them."""
-    remote = (host.name or host.address for host in hosts(spec.parameters) if not _is_local(host))
-    return list(dict.fromkeys(remote))
+    remote = [host.name or host.address for host in hosts(spec.parameters) if not _is_local(host)]
+    return list(dict.fromkeys(name if is_harmless("host", name) else MASK for name in remote))
 
 
 def _is_local(host: Host) -> bool:
@@ -74,9 +76,7 @@ def _is_local(host: Host) -> bool:
 
 def default_root_certificate() -> Path:
     """Return the root certificate that libpq looks for where none is named."""
-    if os.name == "nt":
-        return Path(os.environ.get("APPDATA", "")) / "postgresql" / "root.crt"
-    return Path.home() / ".postgresql" / "root.crt"
+    return default_file("root.crt")
 
 
 def _place(spec: ConnectionSpec) -> Origin | None:
