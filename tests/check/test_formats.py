@@ -165,6 +165,8 @@ def test_sarif_of_nothing_and_of_every_rule_is_valid() -> None:
         ("./a b/c%d#e?.env", "a%20b/c%25d%23e%3F.env"),
         ("/etc/jobs/prod.env", "file:///etc/jobs/prod.env"),
         ("../prod.env", "../prod.env"),
+        ("\udcff.env", "%FF.env"),
+        ("/\udcff.env", "file:///%FF.env"),
     ],
 )
 def test_sarif_names_a_file_by_a_uri(file: str, uri: str) -> None:

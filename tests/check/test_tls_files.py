@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.judging import tls_files
@@ -19,6 +22,7 @@ CORPUS = Path(__file__).parent / "corpus"
 CERTIFICATE = (CORPUS / "in-order-client-certificate" / "client.pem").read_text()
 KEY = (CORPUS / "in-order-client-certificate" / "client.key").read_text()
 OTHER_KEY = (CORPUS / "client-key-of-another-certificate" / "other.key").read_text()
+PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
 ROOT = os.name == "posix" and os.geteuid() == 0
 
 
@@ -151,13 +155,65 @@ def test_what_libpq_takes_is_no_finding(
     assert we_say(**parameters) == []
 
 
-def test_an_encrypted_key_asks_nobody_for_its_passphrase(files: dict[str, str], tmp_path: Path) -> None:
-    encrypted = tmp_path / "encrypted.key"
-    encrypted.write_text(
-        f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{KEY.splitlines()[1]}\n-----END ENCRYPTED PRIVATE KEY-----\n"
-    )
-    encrypted.chmod(0o600)
-    assert we_say(sslcert=files["client.pem"], sslkey=str(encrypted)) == []
+def encrypted(passphrase: bytes) -> str:
+    how = serialization.BestAvailableEncryption(passphrase)
+    return loaded().private_bytes(PEM, PKCS8, how).decode()
+
+
+def loaded() -> PrivateKeyTypes:
+    return serialization.load_pem_private_key(KEY.encode(), None)
+
+
+@pytest.mark.parametrize(
+    ("key", "passphrase"),
+    [
+        (encrypted(b"hunter2"), "hunter2"),
+        (encrypted(b"hunter2"), "another"),
+        (encrypted(b"x" * 1023), "x" * 2000),
+        (encrypted(b"\xff"), "\udcff"),
+        (KEY.replace("BEGIN ", "BEGIN ENCRYPTED ").replace("END ", "END ENCRYPTED "), "hunter2"),
+        ("no key", "hunter2"),
+    ],
+    ids=["right", "wrong", "cut off", "not UTF-8", "damaged", "no key"],
+)
+def test_a_key_opens_where_libpq_can_open_it(
+    key: str, passphrase: str, files: dict[str, str], willing_server: int
+) -> None:
+    Path(files["client.key"]).write_text(key)
+    parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], "sslmode": "require"}
+    if "\udcff" in passphrase:  # which no driver passes on; check has to survive it
+        assert we_say(**parameters, sslpassword=passphrase) == []
+        return
+    refused = "could not load private key" in libpq_says(willing_server, **parameters, sslpassword=passphrase)
+    assert we_say(**parameters, sslpassword=passphrase) == (["PC504"] if refused else [])
+
+
+def test_an_encrypted_key_asks_nobody_for_its_passphrase(files: dict[str, str]) -> None:
+    Path(files["client.key"]).write_text(encrypted(b"hunter2"))
+    assert we_say(sslcert=files["client.pem"], sslkey=files["client.key"]) == ["PC504"]
+
+
+def test_a_key_in_binary_form_is_taken(files: dict[str, str], willing_server: int) -> None:
+    der = loaded().private_bytes(serialization.Encoding.DER, PKCS8, serialization.NoEncryption())
+    Path(files["client.key"]).write_bytes(der)
+    parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], "sslmode": "require"}
+    assert "could not load" not in libpq_says(willing_server, **parameters)
+    assert we_say(**parameters) == []
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_the_key_of_a_certificate_alone_is_libpqs_default(
+    has_key: bool, files: dict[str, str], willing_server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if has_key:
+        (tmp_path / ".postgresql").mkdir()
+        shutil.copy2(files["client.key"], tmp_path / ".postgresql" / "postgresql.key")
+    parameters = {"sslcert": files["client.pem"], "sslmode": "require"}
+    refused = "but not private key file" in libpq_says(willing_server, **parameters)
+    assert refused is not has_key
+    assert we_say(**parameters) == (["PC504"] if refused else [])
+    assert we_say(**parameters, sslcertmode="disable") == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")

@@ -16,7 +16,7 @@ from tests.check.running import COMMAND, clean_environment
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the permissions are Unix's")
 
 
-def check(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+def check(folder: Path, *arguments: str, **environment: str) -> list[dict[str, Any]]:
     """Run check without root's privilege to read everything."""
     command = [*COMMAND, "check", "--format", "json", *arguments]
     if os.geteuid() == 0:
@@ -26,7 +26,7 @@ def check(folder: Path, *arguments: str) -> list[dict[str, Any]]:
     done = subprocess.run(
         command,
         cwd=folder,
-        env=clean_environment(folder),
+        env=clean_environment(folder) | environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -70,3 +70,18 @@ def test_a_file_of_a_secrets_directory(tmp_path: Path) -> None:
     write(tmp_path / "secrets" / "procrastinate_conn_dsn", "hunter2\n", 0o000)
     [problem] = check(tmp_path, "--secrets-dir", "secrets")
     assert (problem["code"], problem["origin"]["file"]) == ("PC103", "secrets/procrastinate_conn_dsn")
+
+
+def test_a_file_in_a_directory_that_may_not_be_entered(tmp_path: Path) -> None:
+    (tmp_path / "certificates").mkdir(mode=0o000)
+    write(tmp_path / "jobs.env", "PGHOST=localhost\nPGSSLROOTCERT=certificates/ca.pem\n")
+    [problem] = check(tmp_path, "jobs.env")
+    assert problem["code"] == "PC504"
+    assert problem["message"].endswith("which this user cannot look at")
+
+
+def test_a_home_directory_that_may_not_be_entered_holds_no_root_certificate(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o000)
+    write(tmp_path / "jobs.env", "PGHOST=db1.example.com\nPGUSER=app\nPGSSLMODE=require\n")
+    codes = [problem["code"] for problem in check(tmp_path, "jobs.env", HOME=str(tmp_path / "locked"))]
+    assert codes == ["PC502"]
