@@ -279,6 +279,35 @@ def test_a_budget_that_can_never_be_met_and_one_that_cannot_be_now():
         assert "are free now (max_connections)" in now["budget"].message
 
 
+@pytest.mark.parametrize(
+    ("stated", "name"),
+    [({}, "procrastinate"), ({"pool": {"name": "shop"}}, "shop"), ({"pool": {"name": "x" * 70}}, "x" * 70)],
+)
+def test_the_applications_own_sessions_are_no_others(server, permitted, stated, name):
+    """As on a live deployment: what its processes have open already is part of what they need."""
+    role = permitted["user"]
+    another_role, another_name = {"user": "postgres", "application_name": name}, {"application_name": "other"}
+    with server.connect() as connection, ExitStack() as held:
+        connection.execute(f"ALTER ROLE {role} CONNECTION LIMIT 14")
+        for _ in range(6):
+            held.enter_context(psycopg.connect(**permitted, application_name=name))
+        for others in (another_role, another_name):
+            held.enter_context(psycopg.connect(**{**permitted, **others}))
+        running = Examined(permitted, processes=2, **stated)
+        assert running.faults() == {}
+        assert running["budget"].value["own"] == 6
+        assert running["budget"].value["limits"][f"role {role}"] == {"allowed": 14, "taken": 1}
+        assert running["budget"].message.endswith(
+            f"; 13 of 14 are free now or the application's own (role {role}; 6 sessions are called {name})"
+        )
+
+
+def test_sessions_without_a_name_are_nobodys(address):
+    nameless = {**address, "application_name": ""}
+    with psycopg.connect(**nameless):
+        assert Examined(nameless)["budget"].value["own"] == 0
+
+
 def test_a_null_pool_without_a_bound_is_a_warning(address):
     examined = Examined(address, pool="null")
     assert examined.faults() == {"budget": "warning"}
