@@ -101,12 +101,60 @@ def _read_section(
 
 
 def _unknown(name: str, path: Path, origin: Origin) -> Problem:
-    known = [PREFIX + setting.upper() for setting in SETTINGS]
-    near = nearest(PREFIX + path[0].upper(), known, cutoff=0.75)
     if path[0] == "password":
         hint = f"write {PREFIX}CONNECTION__PASSWORD, or a DSN with the password in it"
-    elif near:
-        hint = f"did you mean {'__'.join([near, *(part.upper() for part in path[1:])])}?"
+    elif path[0] in SECTIONS and not any(path[1:]):
+        example = {"connection": "HOST", "pool": "MAX_SIZE"}[path[0]]
+        hint = f"name a part of it, as in {PREFIX}{path[0].upper()}__{example}"
+    elif path[0] in SETTINGS:
+        whole = path[:2] if path[0] in SECTIONS else path[:1]
+        hint = f"it has no parts: write {PREFIX}{'__'.join(whole).upper()}"
+    elif meant := _meant(path):
+        hint = f"did you mean {PREFIX}{meant.upper()}?"
     else:
-        hint = f"the settings are {', '.join(known)}"
+        hint = f"the settings are {', '.join(PREFIX + setting.upper() for setting in SETTINGS)}"
     return rules.UNKNOWN_SETTING(".".join(path), f"no setting is called {name}", hint=hint, origin=origin)
+
+
+def _meant(path: Path) -> str | None:
+    """Return the rest of the variable that was probably meant; the prefix would make all of them alike."""
+    if len(path) > 1:
+        near = nearest(path[0], SETTINGS)
+        return near and "__".join([near, *path[1:]])
+    parts = _parts()
+    for section in SECTIONS:
+        own = {part: variable for part, variable in parts.items() if variable.startswith(f"{section}__")}
+        if path[0].startswith(f"{section}_") and (near := nearest(path[0].removeprefix(f"{section}_"), own)):
+            return own[near]
+    known = {**parts, **_OTHER_NAMES, **{setting: setting for setting in SETTINGS}}
+    near = nearest(path[0], known)
+    return near and known[near]
+
+
+_OTHER_NAMES = {
+    "connection_string": "dsn",
+    "conninfo": "dsn",
+    "database": "connection__dbname",
+    "database_url": "dsn",
+    "db": "connection__dbname",
+    "hostname": "connection__host",
+    "kind": "connector",
+    "server": "connection__host",
+    "uri": "dsn",
+    "url": "dsn",
+    "username": "connection__user",
+}
+"""What a setting may be looked for as."""
+
+
+def _parts() -> dict[str, str]:
+    """Return libpq's keywords and the pool options, each with the rest of its variable."""
+    from procrastinate_conn import libpq  # neither is needed before something is wrong
+    from procrastinate_conn.kinds import ConnectorKind
+    from procrastinate_conn.pool.names import vocabulary
+
+    try:
+        keywords = {keyword: f"connection__{keyword}" for keyword in libpq.keywords()}
+    except ImportError:  # which is a finding of its own
+        return {}
+    return {option: f"pool__{option}" for option in vocabulary(ConnectorKind.PSYCOPG, null=False)} | keywords
