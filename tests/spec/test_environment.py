@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Barrier, Event, Thread
+from time import monotonic
 
 import procrastinate
 import psycopg2
 import pytest
 
 from procrastinate_conn import ConnectorKind, ConnectorSettings, drivers, libpq, make_connector
+from procrastinate_conn.libpq import environment as environment_of_libpq
 from procrastinate_conn.libpq.environment import imposed
 from tests.resolution.comparison import HOSTILE, connected
 from tests.resolution.oracle import environment
+from tests.servers import wait_until
 
 SPECS = {
     "nothing stated": {"defaults": "libpq"},
@@ -139,13 +143,97 @@ def test_the_environment_returns_when_the_last_overlapping_use_ends(monkeypatch)
     monkeypatch.setenv("PGTZ", "before")
     barrier = Barrier(8)
 
-    def use(value):
-        with imposed({"PGTZ": value}):
+    def use(_number):
+        with imposed({"PGTZ": "a"}):
             barrier.wait(20)
+            found = os.environ["PGTZ"]
             barrier.wait(20)
+        return found
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(use, [None, "a"] * 4))
+        assert set(threads.map(use, range(8))) == {"a"}
+    assert os.environ["PGTZ"] == "before"
+
+
+def test_a_thread_waits_for_who_needs_other_values(monkeypatch):
+    monkeypatch.setattr(environment_of_libpq, "PATIENCE", 30)
+
+    def use_none():
+        with imposed({"PGTZ": None, "PGGEQO": "on"}):
+            return os.environ.get("PGTZ")
+
+    with ThreadPoolExecutor(1) as threads:
+        with imposed({"PGTZ": "UTC"}):
+            other = threads.submit(use_none)
+            assert wait([other], 0.2).not_done
+            assert os.environ["PGTZ"] == "UTC"
+        assert other.result(20) is None
+    assert "PGGEQO" not in os.environ
+
+
+def test_a_thread_that_has_waited_long_goes_on_and_the_others_values_return(monkeypatch):
+    monkeypatch.setattr(environment_of_libpq, "PATIENCE", 0.05)
+
+    def use_another():
+        with imposed({"PGTZ": "Asia/Tokyo"}):
+            return os.environ["PGTZ"]
+
+    with ThreadPoolExecutor(1) as threads, imposed({"PGTZ": "UTC"}):
+        assert threads.submit(use_another).result(20) == "Asia/Tokyo"
+        assert os.environ["PGTZ"] == "UTC"
+    assert "PGTZ" not in os.environ
+
+
+def test_an_event_loop_is_not_kept_waiting(monkeypatch):
+    monkeypatch.setattr(environment_of_libpq, "PATIENCE", 10)
+
+    async def use(value, begun, ended):
+        with imposed({"PGTZ": value}):
+            begun.set()
+            await ended.wait()
+            return os.environ["PGTZ"]
+
+    async def overlap():
+        events = [asyncio.Event() for _ in range(4)]
+        first = asyncio.create_task(use("UTC", *events[:2]))
+        await events[0].wait()
+        second = asyncio.create_task(use("Asia/Tokyo", *events[2:]))
+        await events[2].wait()
+        events[3].set()
+        assert await second == "Asia/Tokyo"
+        events[1].set()
+        assert await first == "UTC"
+
+    begun = monotonic()
+    asyncio.run(overlap())
+    assert monotonic() - begun < 5
+    assert "PGTZ" not in os.environ
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_in_the_middle_leaves_the_child_with_its_own_environment(monkeypatch):
+    monkeypatch.setenv("PGTZ", "before")
+    busy, over = Event(), Event()
+
+    def use():
+        with imposed({"PGTZ": "imposed"}), environment_of_libpq._IMPOSED._changed:
+            busy.set()
+            over.wait(20)
+
+    thread = Thread(target=use)
+    thread.start()
+    busy.wait(20)
+    child = os.fork()
+    if child == 0:
+        found = os.environ["PGTZ"]
+        with imposed({"PGTZ": None}):
+            unset = "PGTZ" not in os.environ
+        os._exit(0 if (found, unset, os.environ["PGTZ"]) == ("before", True, "before") else 1)
+    try:
+        wait_until(lambda: os.waitpid(child, os.WNOHANG) == (child, 0))
+    finally:
+        over.set()
+        thread.join(20)
     assert os.environ["PGTZ"] == "before"
 
 
