@@ -111,10 +111,19 @@ def _least_above_most(o: Together) -> Iterator[Problem]:
             rules.CONFLICT,
             "max_size",
             f"max_size is {o.max_size}, less than min_size, which is {o.told('min_size', beside='max_size')}",
-            "make min_size the smaller one"
-            if o.states("min_size")
-            else f"state min_size={o.max_size} or less as well",
+            _smaller(o),
         )
+
+
+def _smaller(o: Together) -> str:
+    """Return the hint for a min_size that is above max_size."""
+    if o.max_size == 0:  # a min_size of 0 beside it would be refused as well
+        return 'state a max_size of 1 or more; for connections that are not kept write pool="null"'
+    return (
+        "make min_size the smaller one"
+        if o.states("min_size")
+        else f"state min_size={o.max_size} or less as well"
+    )
 
 
 def _large(o: Together) -> Iterator[Problem]:

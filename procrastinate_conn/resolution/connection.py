@@ -13,7 +13,7 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.resolution.misplaced import without_strings
 from procrastinate_conn.rules import connection as rules
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
-from procrastinate_conn.sources.dsn import other_database, read_dsn
+from procrastinate_conn.sources.dsn import foreign_scheme, read_dsn
 from procrastinate_conn.sources.place import Place
 from procrastinate_conn.sources.service_file import read_service
 
@@ -99,10 +99,10 @@ def _nearest_dsn(places: Sequence[Place]) -> tuple[Place | None, Layer, list[Pro
             return place, *read_dsn(dsn)
     for place in places:
         if url := place.database_url:
-            scheme = other_database(str(url.value))
+            scheme = foreign_scheme(str(url.value))
             if scheme is None:
                 return None, *read_dsn(url)
-            message = f"DATABASE_URL is a {scheme}:// URL and is ignored"
+            message = f"DATABASE_URL is a {scheme}: URL and is ignored"
             hint = "set PROCRASTINATE_CONN_DSN to a postgresql:// URL"
             return None, {}, [rules.FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
     return None, {}, []
@@ -127,12 +127,16 @@ def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, 
     for keyword, located in stated.items():
         if keyword not in libpq.keywords():
             problems.append(rules.unknown_keyword(keyword, str(located.origin.name), located.origin))
-        elif (text := _text(located.value)) is None:
+        elif (text := as_text(located.value)) is None:
             problems.append(
                 rules.REFUSED_VALUE(
                     f"connection.{keyword}",
                     f"{keyword} is a {type(located.value).__name__}, not text or a number",
-                    hint="write several hosts or ports as one text, separated by commas",
+                    hint=(
+                        "write several as one text, separated by commas"
+                        if keyword in ("host", "hostaddr", "port")
+                        else "write it as text"
+                    ),
                     origin=located.origin,
                 )
             )
@@ -141,14 +145,16 @@ def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, 
     return known
 
 
-def _text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
     """Write a value as libpq reads it; None if it has no such form."""
     match value:
         case str():
             return value
         case bool():
             return str(int(value))
-        case int() | float():
+        case int():
+            return str(int(value))  # of an enumeration's member the number, not the name
+        case float():
             return str(value)
         case os.PathLike():
             return os.fsdecode(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -120,16 +121,14 @@ def _function(name: str, stated: Located | None, problems: list[Problem]) -> Cal
     except Refused as refused:
         problems.append(rules.NOT_IMPORTABLE(name, refused.message, hint=refused.hint, origin=stated.origin))
         return None
-    if callable(found):
+    if callable(found) and not is_async(found):
         return found
-    problems.append(
-        rules.NOT_IMPORTABLE(
-            name,
-            f"{name} is a {type(found).__name__}, not a function",
-            hint="give a function, or package.module:function",
-            origin=stated.origin,
-        )
-    )
+    if callable(found):
+        message, hint = f"{name} is asynchronous, and nobody would await it", "give a plain function"
+    else:
+        message = f"{name} is a {type(found).__name__}, not a function"
+        hint = "give a function, or package.module:function"
+    problems.append(rules.NOT_IMPORTABLE(name, message, hint=hint, origin=stated.origin))
     return None
 
 
@@ -166,11 +165,15 @@ def _place_of_dsn_with_password(places: Sequence[Place]) -> Place | None:
 def _password_source(name: str, stated: Located, problems: list[Problem]) -> PasswordSource | None:
     if name == "password" and callable(stated.value) and not is_async(stated.value):
         return passwords.from_function(stated.value, stated.origin)
-    if name == "password_file":
+    if name == "password_file" and isinstance(stated.value, str | os.PathLike) and str(stated.value):
         return passwords.from_file(str(stated.value), stated.origin)
     if name == "password_command" and isinstance(stated.value, str) and _words(stated.value):
         return passwords.from_command(stated.value, stated.origin)
-    expected = {"password": "text or a plain function", "password_command": "a command line"}[name]
+    expected = {
+        "password": "text or a plain function",
+        "password_file": "the name of a file",
+        "password_command": "a command line",
+    }[name]
     hint = f"give {expected}"
     if callable(stated.value):
         expected = "a plain function"

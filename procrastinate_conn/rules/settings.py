@@ -58,7 +58,7 @@ WRONG_VALUE = Rule(
 )
 NOT_IMPORTABLE = Rule(
     "PC108",
-    "callable that cannot be imported",
+    "callable that cannot be imported or called",
     "The function would be missing when the first job is deferred.",
     "Name it package.module:function, and make sure that the module is installed here.",
     example=Example("PROCRASTINATE_CONN_JSON_DUMPS=json:dump_it"),

@@ -67,4 +67,7 @@ def _parts(section: str, parts: Mapping[object, object]) -> Iterator[tuple[Path,
 
 
 def _plain(value: object) -> object:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
+    """Return text as plain text: also a secret, and the member of an enumeration of texts."""
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return str.__str__(value) if isinstance(value, str) else value

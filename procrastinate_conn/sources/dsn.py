@@ -20,6 +20,13 @@ def other_database(dsn: str) -> str | None:
     return scheme[1] if scheme and not scheme[1].lower().startswith("postgres") else None
 
 
+def foreign_scheme(url: str) -> str | None:
+    """Return the scheme of what is a URL for another tool, with or without ``//``; None for PostgreSQL's."""
+    scheme = re.match(r"([A-Za-z][\w+.-]*):", url)
+    is_ours = re.match(r"(?:jdbc:)?postgres", url, re.IGNORECASE)
+    return scheme[1] if scheme and not is_ours else None
+
+
 def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
     """Let libpq take a DSN apart.
 

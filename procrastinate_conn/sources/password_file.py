@@ -34,8 +34,7 @@ def find_line(file: Path, login: Login) -> Origin | None:
         Host, port, database and user of the connection.
     """
     for number, line in enumerate(_lines(file), start=1):
-        fields = _split(line)
-        if len(fields) > len(login) and all(_matches(f, v) for f, v in zip(fields, login, strict=False)):
+        if not line.startswith("#") and _matches(line, login):
             return Origin("passfile", None, str(file), number)
     return None
 
@@ -81,22 +80,25 @@ def _lines(file: Path) -> list[str]:
     return [os.fsdecode(line).rstrip("\r") for line in file.read_bytes().split(b"\n")]
 
 
-def _split(line: str) -> list[str]:
-    r"""Split at the colons that no backslash escapes; a comment has no fields."""
-    fields, escaped = [""], False
-    for character in "" if line.startswith("#") else line:
-        if character == ":" and not escaped:
-            fields.append("")
-        else:
-            fields[-1] += character
-        escaped = character == "\\" and not escaped
-    return fields if len(fields) > 1 else []
+def _matches(line: str, login: Login) -> bool:
+    """Tell whether a line is about a login, as ``passwordFromFile`` in libpq's ``fe-connect.c`` does."""
+    rest: str | None = line
+    for wanted in login:
+        rest = None if rest is None else _behind(rest, wanted)
+    return rest is not None
 
 
-def _matches(field: str, value: str) -> bool:
-    return field == "*" or _unescaped(field) == value
+def _behind(line: str, wanted: str) -> str | None:
+    """Return what follows a field that is ``*`` or the wanted text; None if it is another field.
 
-
-def _unescaped(field: str) -> str:
-    characters = iter(field)
-    return "".join(next(characters, "\\") if c == "\\" else c for c in characters)
+    The line is read along with the wanted text, so that a colon that is wanted needs no backslash.
+    """
+    if line.startswith("*:"):
+        return line[2:]
+    at = 0
+    for character in wanted:
+        at += line[at : at + 1] == "\\"
+        if line[at : at + 1] != character:
+            return None
+        at += 1
+    return line[at + 1 :] if line[at : at + 1] == ":" else None

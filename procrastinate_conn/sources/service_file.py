@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from procrastinate_conn import libpq
+from procrastinate_conn.files import unreadable
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
@@ -49,13 +49,11 @@ def read_service(
     name = str(service.value)
     looked_in: list[str] = []
     for file in _candidates(named, variables):
-        looked_in.append(str(file))
+        looked_in.append(file)
         try:
             found = read_section(file, name)
         except BadServiceFile as error:
-            origin = Origin("service-file", f"[{name}]", str(file), error.line)
-            hint = "write keyword=value with no blanks around =, as libpq expects it"
-            return {}, [rules.SERVICE("connection.service", str(error), hint=hint, origin=origin)]
+            return {}, [_bad(name, file, error, named)]
         if found is not None:
             return found, []
     reason = f"definition of service {name!r} not found"
@@ -73,6 +71,16 @@ def read_service(
     ]
 
 
+def _bad(service: str, file: str, error: BadServiceFile, named: Located | None) -> Problem:
+    """Report a file at its line, or where it is named if the whole of it cannot be read."""
+    if error.line is None and named is not None:
+        hint, origin = "name a file that exists and can be read", named.origin
+    else:
+        hint = "write keyword=value with no blanks around =, as libpq expects it"
+        origin = Origin("service-file", f"[{service}]", file, error.line)
+    return rules.SERVICE("connection.service", str(error), hint=hint, origin=origin)
+
+
 def _read_system(service: str, variables: Mapping[str, Located]) -> tuple[dict[str, Located], str]:
     """Let libpq read the system's service file, of which it alone knows the place."""
     if reason := libpq.unspeakable(service):
@@ -84,7 +92,7 @@ def _read_system(service: str, variables: Mapping[str, Located]) -> tuple[dict[s
     return {keyword: Located(value, origin) for keyword, value in found.items()}, reason
 
 
-def read_section(file: Path, service: str) -> dict[str, Located] | None:
+def read_section(file: str, service: str) -> dict[str, Located] | None:
     """Read the section of one service.
 
     Returns
@@ -108,9 +116,7 @@ def read_section(file: Path, service: str) -> dict[str, Located] | None:
             keyword, separator, value = os.fsdecode(line).partition("=")
             if fault := _fault(keyword, separator):
                 raise BadServiceFile(fault, number)
-            found.setdefault(
-                keyword, Located(value, Origin("service-file", f"[{service}]", str(file), number))
-            )
+            found.setdefault(keyword, Located(value, Origin("service-file", f"[{service}]", file, number)))
     return found
 
 
@@ -127,26 +133,26 @@ def _fault(keyword: str, separator: str) -> str | None:
     return None
 
 
-def _candidates(named: Located | None, variables: Mapping[str, Located]) -> Iterator[Path]:
+def _candidates(named: Located | None, variables: Mapping[str, Located]) -> Iterator[str]:
     """Yield the files to look in; only a file that was named has to exist."""
     if named is not None:
-        yield Path(str(named.value))
+        yield str(named.value)
     elif (home := libpq.home()) and os.path.exists(users := f"{home}/.pg_service.conf"):  # noqa: PTH110
-        yield Path(users)
+        yield users
     directory = variables.get("PGSYSCONFDIR")
     if directory and os.path.exists(systems := f"{directory.value}/pg_service.conf"):  # noqa: PTH110
-        yield Path(systems)  # as for libpq, one that cannot be looked at is not there
+        yield systems  # as for libpq, one that cannot be looked at is not there
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(file: str) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that say something, without the blanks around them; C ends a line at a NUL."""
     try:
-        content = io.BytesIO(file.read_bytes())
+        with open(file, "rb") as opened:  # noqa: PTH123 - for pathlib an empty name is the working directory
+            content = io.BytesIO(opened.read())
     except IsADirectoryError:
         return
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "its name is none"
-        raise BadServiceFile(f"the service file cannot be read: {reason}") from None
+        raise BadServiceFile(f"the service file {file} cannot be read: {unreadable(error)}") from None
     for number, line in enumerate(iter(lambda: content.readline(LINE_LIMIT + 1), b""), start=1):
         read, _, _ = line.partition(b"\0")
         if len(read) > LINE_LIMIT:

@@ -43,7 +43,7 @@ class Host(NamedTuple):
     @property
     def known_as(self) -> str:
         """What a password file calls it."""
-        if self.is_socket and self.name == libpq.default_host():
+        if self.name == libpq.default_host():  # libpq does not look whether there is an address as well
             return "localhost"
         return self.name or self.address
 

@@ -177,7 +177,7 @@ def _judge_tcp(stated: Stated) -> Iterator[Problem]:
 def _refused_number(keyword: str, stated: Stated) -> Problem:
     value = str(stated[keyword].value)
     fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
-    hint = f"write a whole number of {INTEGERS[keyword]}"
+    hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
     return _refused(keyword, stated, f"{shown(value, stated[keyword])}is {fault}", hint)
 
 

@@ -118,6 +118,8 @@ def judged(conninfo: str) -> Verdict:
     stated = info_of(pq.PGconn.connect_start(refused.encode()))
     told = {k: stated.get(k, "") for k in ("host", "hostaddr")}
     harmless = {k: ",".join(map(HARMLESS[k], v.split(","))) for k, v in told.items()}
+    if told["hostaddr"] and not any("," in value for value in told.values()):
+        del harmless["host"]  # it is not looked up, and a password file may name it
     connection = pq.PGconn.connect_start(make_conninfo(conninfo, **harmless).encode())
     try:
         info = {**info_of(connection, finish=False), **{k: v for k, v in told.items() if v}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import pytest
 
 NUL, HALF, LATIN1 = "a\0b", "a\ud800b", "a\udcffb"
@@ -66,3 +68,38 @@ def test_numbers_and_truths_become_what_libpq_reads(value, text, written):
 def test_a_path_becomes_text(written):
     written.call.update(connection={"sslrootcert": written.directory / "root.crt"})
     assert written.read().spec.sslrootcert == f"{written.directory}/root.crt"
+
+
+class Mode(str, Enum):  # noqa: UP042 - as it is written for Python 3.10
+    REQUIRE = "require"
+
+
+class Seconds(int, Enum):
+    FIVE = 5
+
+
+def test_the_member_of_an_enumeration_is_its_value(written):
+    written.call.update(
+        connector=Enum("Kind", {"AIOPG": "aiopg"}, type=str).AIOPG,
+        connection={"sslmode": Mode.REQUIRE, "connect_timeout": Seconds.FIVE},
+    )
+    configuration = written.read()
+    assert not configuration.errors
+    assert configuration.settings.kind == "aiopg"
+    told = configuration.spec.parameters
+    assert (told["sslmode"], told["connect_timeout"]) == ("require", "5")
+
+
+HINTS = {
+    "bytes": ({"connection": {"user": b"u"}}, "write it as text"),
+    "a list of hosts": ({"connection": {"host": ["a", "b"]}}, "separated by commas"),
+    "keepalives": ({"connection": {"host": "h", "keepalives": "yes"}}, "write 0 or 1"),
+    "no connections at all": ({"pool": {"max_size": 0}}, "state a max_size of 1 or more"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "hint"), HINTS.values(), ids=HINTS)
+def test_a_hint_can_be_followed(arguments, hint, written):
+    written.call.update(arguments)
+    [problem] = written.read().errors
+    assert hint in problem.hint

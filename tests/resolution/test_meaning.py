@@ -220,7 +220,7 @@ CASES = {
         Inputs(environment={"PGSERVICE": "a"}, service_file=b"[a]\nconnect_timeout=\n"),
         REFUSED,
     ),
-    "a DATABASE_URL that is none": (Inputs(dsn="A:", dsn_in="DATABASE_URL"), REFUSED),
+    "a DATABASE_URL that is none": (Inputs(dsn="A", dsn_in="DATABASE_URL"), REFUSED),
     "a service without a file": (Inputs(dsn="service=a"), REFUSED),
     "a service file that is a directory": (
         Inputs(environment={"PGSERVICEFILE": "/"}, dsn="service=a", service_file=b"[a]\nuser=1\n"),
@@ -230,10 +230,22 @@ CASES = {
         Inputs(environment={"PGSERVICEFILE": "/nowhere"}, dsn="service=a", service_file=b"[a]\nuser=1\n"),
         REFUSED,
     ),
+    "an empty PGSERVICEFILE": (
+        Inputs(environment={"PGSERVICEFILE": ""}, dsn="service=a", service_file=b"[a]\nuser=1\n"),
+        REFUSED,
+    ),
     "PGSERVICEFILE without a service": (Inputs(environment={"PGSERVICEFILE": "/nowhere"}), {"port": "5432"}),
     # password files
     "a password for this login": (
         Inputs(dsn="host=/nowhere user=u dbname=d", password_file=b"/nowhere:5432:d:u:hush\n"),
+        {"password": ""},
+    ),
+    "a password for an address with colons": (
+        Inputs(dsn=f"host=::1 hostaddr={BROADCAST} user=u dbname=d", password_file=b"::1:5432:d:u:hush\n"),
+        {"password": ""},
+    ),
+    "a password for a database with a colon": (
+        Inputs(dsn="host=/nowhere user=u dbname=a:b", password_file=b"/nowhere:5432:a:b:u:hush\n"),
         {"password": ""},
     ),
     "a password for localhost": (Inputs(password_file=b"localhost:*:*:*:hush\n"), {"password": ""}),

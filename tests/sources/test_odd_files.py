@@ -50,3 +50,10 @@ def test_each_reason_has_its_own_remedy(written):
     file.mkdir()
     [problem] = written.read().problems
     assert problem.hint == "name a plain file"
+
+
+def test_a_service_file_that_is_not_there_is_reported_where_it_is_named(written):
+    written.env_file("PGSERVICE=jobs", "PGSERVICEFILE=no-such-file")
+    [problem] = written.read().errors
+    assert (problem.code, problem.origin.name, problem.origin.line) == ("PC207", "PGSERVICEFILE", 2)
+    assert "name a file that exists" in problem.hint

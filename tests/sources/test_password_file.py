@@ -28,6 +28,7 @@ FIELDS = st.sampled_from(
             "jobs",
             "a\\:b",
             "a:b",
+            "::1",
         ),
         *("\\*", "**", "", "\\jobs", "jobs\\", "a\\\\b", "é", libpq.default_host()),
     ]
@@ -37,7 +38,18 @@ LINES = st.one_of(
     st.tuples(FIELDS, FIELDS, FIELDS, FIELDS).map(":".join),
     st.sampled_from(["# *:*:*:*", "", " *:*:*:*", "*:*:*"]),
 )
-HOSTS = st.sampled_from(["", "/nowhere", BROADCAST, "localhost", "db.example", f"/nowhere,{BROADCAST}"])
+HOSTS = st.sampled_from(
+    [
+        "",
+        "/nowhere",
+        BROADCAST,
+        "localhost",
+        "db.example",
+        "::1",
+        f"/nowhere,{BROADCAST}",
+        libpq.default_host(),
+    ]
+)
 
 
 @settings(
@@ -56,7 +68,8 @@ HOSTS = st.sampled_from(["", "/nowhere", BROADCAST, "localhost", "db.example", f
     hostaddr=st.booleans(),
 )
 def test_the_line_is_the_one_that_libpq_takes(lines, ending, keywords, hostaddr, home):
-    if hostaddr and "," not in keywords.get("host", ""):
+    looked_up = keywords.get("host") in ("localhost", "db.example", "::1")
+    if looked_up or (hostaddr and "," not in keywords.get("host", "")):
         keywords = {**keywords, "hostaddr": BROADCAST}
     written = "".join(f"{line}:line{number}{ending}" for number, line in enumerate(lines, start=1))
     inputs = Inputs(keywords=keywords, password_file=written.encode())
@@ -67,6 +80,28 @@ def test_the_line_is_the_one_that_libpq_takes(lines, ending, keywords, hostaddr,
     assert (origin is None) == (password == "")
     if password.startswith("line"):
         assert password == f"line{origin.line}"
+
+
+FOUND = {
+    "an address with colons": ({"host": "::1", "hostaddr": BROADCAST}, "::1:5432:d:u:line1"),
+    "escaped colons": ({"host": "::1", "hostaddr": BROADCAST}, r"\:\:1:5432:d:u:line1"),
+    "a database with a colon": ({"hostaddr": BROADCAST, "dbname": "a:b"}, f"{BROADCAST}:5432:a:b:u:line1"),
+    "the socket directory beside an address": (
+        {"host": libpq.default_host(), "hostaddr": BROADCAST},
+        "localhost:*:*:*:line1",
+    ),
+    "not the socket directory's own name": (
+        {"host": libpq.default_host(), "hostaddr": BROADCAST},
+        f"{libpq.default_host()}:*:*:*:line1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("keywords", "line"), FOUND.values(), ids=FOUND)
+def test_a_line_is_read_along_with_what_is_looked_for(keywords, line, home):
+    inputs = Inputs(keywords={"user": "u", "dbname": "d", **keywords}, password_file=f"{line}\n".encode())
+    spec = ask_spec(inputs, home).spec
+    assert (password_line(spec) is not None) == (ask_libpq(inputs, home).password == "line1")
 
 
 REASONS = {
