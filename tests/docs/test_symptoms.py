@@ -46,9 +46,17 @@ def crowd(connector: Any) -> None:
         connector.close()
 
 
+def impatiently(connector: Any) -> None:
+    """Defer, with a pool that gives up sooner than after procrastinate's 30 s."""
+    give_up = ConnectionPool.wait
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConnectionPool, "wait", lambda pool, timeout: give_up(pool, timeout / 100))
+        defer(connector)
+
+
 BY_HAND: dict[str, Callable[[str], None]] = {
-    "pool initialization incomplete after": lambda _: defer(
-        procrastinate.SyncPsycopgConnector(conninfo=NOWHERE, timeout=1.0)
+    "pool initialization incomplete after": lambda _: impatiently(
+        procrastinate.SyncPsycopgConnector(conninfo=NOWHERE)
     ),
     "connection pool exhausted": lambda dsn: crowd(Psycopg2Connector(dsn=dsn, minconn=1, maxconn=1)),
     "Can't load plugin: sqlalchemy.dialects:postgres": lambda _: defer(
