@@ -74,8 +74,9 @@ def imported(name: str, path: str) -> object:
             "for example myapp.database:configure",
         )
     module, _, attribute = path.partition(":")
+    found = _module(name, path, module)
     try:
-        return operator.attrgetter(attribute)(_module(name, path, module))
+        return operator.attrgetter(attribute)(found)
     except AttributeError:
         raise Refused(
             rules.CALLBACK_NOT_FOUND,

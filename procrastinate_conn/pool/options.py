@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.pool.callables import pick
-from procrastinate_conn.pool.names import CHECK_AFTER, OWN, PREPARE_THRESHOLD
+from procrastinate_conn.pool.names import CHECK_AFTER, OWN, PREPARE_THRESHOLD, RESERVED
 from procrastinate_conn.pool.signature import parameters
+from procrastinate_conn.spec.connection import MASK
+
+_UNSTATED: Any = object()
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class PoolOptions:
     """Pool options in psycopg_pool's names.
 
@@ -26,9 +29,10 @@ class PoolOptions:
         Whether every call opens a connection of its own (psycopg_pool's null pools).
     check_after
         Seconds of idleness after which a connection is asked for real before it is handed out;
-        0 asks every time.
+        0 asks every time. By default 60.
     prepare_threshold
         Executions of a query on a connection after which psycopg prepares it there; None for never.
+        By default 5.
     **options
         More of `stated`.
 
@@ -42,22 +46,32 @@ class PoolOptions:
     null: bool
     check_after: float
     prepare_threshold: int | None
+    _own: frozenset[str] = field(compare=False, init=False)
+    """Which of the two options of our own were stated: they come before what a farther place states."""
 
     def __init__(
         self,
         stated: Mapping[str, Any] | None = None,
         *,
         null: bool = False,
-        check_after: float = 60.0,
-        prepare_threshold: int | None = 5,
+        check_after: float = _UNSTATED,
+        prepare_threshold: int | None = _UNSTATED,
         **options: Any,
     ) -> None:
-        stated = {**(stated or {}), **options}
-        object.__setattr__(self, "check_after", stated.pop(CHECK_AFTER.name, check_after))
-        threshold = stated.pop(PREPARE_THRESHOLD.name, prepare_threshold)
-        object.__setattr__(self, "prepare_threshold", threshold)
+        named = {CHECK_AFTER.name: check_after, PREPARE_THRESHOLD.name: prepare_threshold}
+        own = {name: value for name, value in named.items() if value is not _UNSTATED}
+        stated = {**own, **(stated or {}), **options}
+        object.__setattr__(self, "_own", frozenset(OWN.keys() & stated.keys()))
+        for name, parameter in OWN.items():
+            object.__setattr__(self, name, stated.pop(name, parameter.default))
         object.__setattr__(self, "stated", stated)
         object.__setattr__(self, "null", null)
+
+    def __repr__(self) -> str:
+        """Show what was stated, but no connection: it may hold a password, and no pool takes it from here."""
+        shown = {name: MASK if name in RESERVED else value for name, value in self.stated.items()}
+        own = ", ".join(f"{name}={getattr(self, name)!r}" for name in OWN)
+        return f"PoolOptions(stated={shown!r}, null={self.null}, {own})"
 
     @property
     def min_size(self) -> int:
@@ -119,6 +133,5 @@ class PoolOptions:
 
     def located(self, origin: Origin) -> dict[str, Located]:
         """Return the options as entries that all stand in one place, for judging them."""
-        own = {name: getattr(self, name) for name in OWN}
-        changed = {name: value for name, value in own.items() if value != OWN[name].default}
-        return {name: Located(value, origin) for name, value in {**self.stated, **changed}.items()}
+        own = {name: getattr(self, name) for name in OWN if name in self._own}
+        return {name: Located(value, origin) for name, value in {**self.stated, **own}.items()}

@@ -35,7 +35,7 @@ def read_pool_options(
     kind
         The connector that they are for.
     null
-        What was stated in the place of options: ``null`` for a null pool; None if nothing was.
+        What was stated as a whole: ``null`` for a null pool, a mapping for any other; None if nothing was.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def _unsound(options: Collection[str], values: Collection[str], known: Mapping[s
 
 
 def _read_null(null: Located | None) -> tuple[bool, list[Problem]]:
-    if null is None:
+    if null is None or isinstance(null.value, Mapping):
         return False, []
     text = null.value.strip().lower() if isinstance(null.value, str) else ""
     if text == "null":

@@ -12,7 +12,7 @@ from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.place import Path, Place
-from procrastinate_conn.sources.variables import SECTIONS, SETTINGS
+from procrastinate_conn.sources.variables import OPTIONS, SECTIONS, SETTINGS
 
 ARGUMENTS = (*SETTINGS, "password")
 """The settings that can be given as arguments."""
@@ -40,10 +40,11 @@ def read_call(arguments: Mapping[str, object]) -> Place:
             )
         elif name in SECTIONS and isinstance(value, Mapping):
             settings.update(_parts(name, value))
+            if name == "pool":
+                settings[(name,)] = Located(OPTIONS, origin)
         elif isinstance(value, PoolOptions):
             settings.update({(name, option): located for option, located in value.located(origin).items()})
-            if value.null:
-                settings[(name,)] = Located("null", origin)
+            settings[(name,)] = Located("null" if value.null else OPTIONS, origin)
         elif name == "password" and not callable(value):
             settings[("connection", name)] = Located(_plain(value), origin)
         elif name == "connection":

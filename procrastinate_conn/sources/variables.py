@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located, Origin, Source
@@ -16,6 +16,9 @@ PREFIX = "PROCRASTINATE_CONN_"
 
 SECTIONS = ("connection", "pool")
 """The settings that have parts of their own, written ``PROCRASTINATE_CONN_POOL__MIN_SIZE`` or as JSON."""
+
+OPTIONS: Mapping[str, object] = {}
+"""What stands for a pool that was stated as an object of options, and is no null pool therefore."""
 
 SETTINGS = (
     "connector",
@@ -96,6 +99,8 @@ def _read_section(
             origin=origin,
         )
         return
+    if section == "pool":
+        settings[(section,)] = Located(OPTIONS, origin)
     for name, part in parts.items():
         settings[(section, name)] = Located(part, origin)
 

@@ -46,3 +46,17 @@ def test_located_entries_hold_all_that_was_stated_and_show_no_value():
     entries = PoolOptions(min_size=2, check_after=5).located(origin)
     assert entries == {"min_size": Located(2, origin), "check_after": Located(5, origin)}
     assert repr(Located("hunter2", origin)) == f"Located(origin={origin!r})"
+
+
+def test_an_option_of_our_own_that_is_stated_counts_even_where_it_is_the_default():
+    assert set(PoolOptions(check_after=60.0, prepare_threshold=5).located(Origin("call"))) == {
+        "check_after",
+        "prepare_threshold",
+    }
+    assert PoolOptions().located(Origin("call")) == {}
+
+
+def test_what_may_hold_a_password_is_not_shown():
+    options = PoolOptions(kwargs={"password": "hush"}, conninfo="password=hush", min_size=2)
+    assert "hush" not in repr(options) + str(options)
+    assert "'min_size': 2" in repr(options)
