@@ -116,9 +116,7 @@ def no_libpq(target: Target) -> Checked:
     target
         What was to be read.
     """
-    hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
-    problem = connector_rules.NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
-    return Checked(_name(target), target.connector, (problem,))
+    return Checked(_name(target), target.connector, (connector_rules.no_libpq(),))
 
 
 def judged(target: Target, configuration: Configuration) -> Checked:
@@ -190,18 +188,6 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
         return file, line, problem.code, problem.setting
 
     return tuple(sorted(dict.fromkeys(problems), key=place))
-
-
-def isolate() -> None:
-    """Forget every variable of this process that says something about a connection.
-
-    libpq reads its variables itself, so it is not enough to leave them out.
-    """
-    from procrastinate_conn.sources.variables import is_setting
-
-    for name in list(os.environ):
-        if is_setting(name) or name.upper().startswith("PG"):
-            del os.environ[name]
 
 
 def _name(target: Target) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from procrastinate_conn.nearest import nearest
+
 
 class ConnectorKind(StrEnum):
     """The kinds of connector; procrastinate's class names are accepted too, in any case.
@@ -30,6 +32,13 @@ class ConnectorKind(StrEnum):
             if wanted in (kind.value, facts.class_name.lower()):
                 return kind
         return None
+
+
+def suggestion(name: str) -> str:
+    """Return the hint about a name that is no kind's."""
+    names = [kind.value for kind in ConnectorKind]
+    near = nearest(name.lower(), names)
+    return f"did you mean {near}?" if near else f"the connectors are {', '.join(names)}"
 
 
 class KindFacts(NamedTuple):

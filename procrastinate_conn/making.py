@@ -121,9 +121,7 @@ def configured(places: list[Place]) -> Configuration:
     try:
         libpq.version()
     except ImportError as error:
-        hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
-        problem = rules.NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
-        raise ConfigurationError([problem]) from error
+        raise ConfigurationError([rules.no_libpq()]) from error
     configuration = configure(places)
     if configuration.errors:
         raise ConfigurationError(configuration.problems)

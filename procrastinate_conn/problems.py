@@ -20,7 +20,8 @@ class Problem:
     code
         The rule that was broken, such as ``PC301``; stable across versions.
     severity
-        An error keeps the connector from being built, a warning does not.
+        An error keeps the connector from being built, or is one that only ``check`` looks for and that
+        keeps the connector from connecting (PC504, PC505, PC507, PC508); a warning does neither.
     setting
         The dotted path of the setting: ``dsn``, ``connection.port``, ``pool.min_size``.
     message

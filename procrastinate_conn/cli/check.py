@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from procrastinate_conn.checking import Target, isolate
+from procrastinate_conn.checking import Target
 from procrastinate_conn.checking import check as check_one
 from procrastinate_conn.cli.options import (
     FAILED,
@@ -19,9 +18,12 @@ from procrastinate_conn.cli.options import (
     SecretsDir,
     complete_codes,
     find_modules_here,
+    isolate,
     say,
     terminal,
+    unforeseen,
 )
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.reporting import Format, render
 from procrastinate_conn.reporting.report import Report, selected
 from procrastinate_conn.rules import all_rules
@@ -38,8 +40,8 @@ def parse_codes(text: str) -> str:
     codes = [code.strip().upper() for code in text.split(",")]
     for code in codes:
         if not code or not any(rule.startswith(code) for rule in all_rules()):
-            near = get_close_matches(code, all_rules(), n=1)
-            hint = f"did you mean {near[0]}?" if near else "`procrastinate-conn rule` lists them"
+            near = nearest(code, all_rules())
+            hint = f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
             raise typer.BadParameter(f"no rule's code begins with {code!r}; {hint}")
     return ",".join(codes)
 
@@ -86,10 +88,15 @@ def check(
     find_modules_here()
     configurations: Sequence[Path | None] = files or [None]
     targets = [Target(file, connector, secrets_dir or (), isolated) for file in configurations]
-    checked = (check_one(target) for target in targets)
-    report = Report([selected(c, _codes(select), _codes(ignore)) for c in checked], strict=strict)
     where = terminal(color)
-    say(render(report, output, where), where)
+    checked = []
+    for target in targets:
+        with unforeseen(str(target.file or "the configuration")):
+            checked.append(selected(check_one(target), _codes(select), _codes(ignore)))
+    report = Report(checked, strict=strict)
+    with unforeseen("what was found"):
+        rendered = render(report, output, where)
+    say(rendered, where)
     if not report.ok:
         raise typer.Exit(FAILED)
 

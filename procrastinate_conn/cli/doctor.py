@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procrastinate_conn.checking import Target, check, isolate, judged, resolve
+from procrastinate_conn.checking import Target, check, judged, resolve
 from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
@@ -19,6 +19,7 @@ from procrastinate_conn.cli.options import (
     Isolated,
     SecretsDir,
     find_modules_here,
+    isolate,
     say,
     terminal,
 )

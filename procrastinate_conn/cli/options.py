@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from difflib import get_close_matches
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.kinds import ConnectorKind, suggestion
 from procrastinate_conn.reporting.terminal import Terminal, standard_output
 from procrastinate_conn.rules import all_rules
 
 FAILED = 1
 """The exit status where something is wrong with what was looked at."""
+
+BROKEN = 3
+"""The exit status where something is wrong with the command itself."""
 
 
 def parse_kind(name: str) -> ConnectorKind:
@@ -24,10 +29,7 @@ def parse_kind(name: str) -> ConnectorKind:
     try:
         return ConnectorKind(name)
     except ValueError:
-        kinds = [kind.value for kind in ConnectorKind]
-        near = get_close_matches(name.lower(), kinds, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the connectors are {', '.join(kinds)}"
-        raise typer.BadParameter(f"there is no connector {name!r}; {hint}") from None
+        raise typer.BadParameter(f"there is no connector {name!r}; {suggestion(name)}") from None
 
 
 def complete_kind(incomplete: str) -> list[str]:
@@ -70,6 +72,37 @@ Colour = Annotated[
         "--color/--no-color", help="By default there is colour on a terminal, unless NO_COLOR is set."
     ),
 ]
+
+
+def isolate() -> None:
+    """Forget every variable of this process that says something about a connection.
+
+    libpq reads its variables itself, so it is not enough to leave them out.
+    """
+    from procrastinate_conn.sources.variables import is_setting
+
+    for name in list(os.environ):
+        if is_setting(name) or name.upper().startswith("PG"):
+            del os.environ[name]
+
+
+@contextmanager
+def unforeseen(about: str) -> Iterator[None]:
+    """End an error of ours with a line; a traceback would show what was read.
+
+    Parameters
+    ----------
+    about
+        What was being looked at.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 - "<frozen os>" is no path
+        ours = "this is a fault of procrastinate-conn, please report it"
+        typer.echo(f"{about} cannot be judged: {type(error).__name__} at {place}; {ours}", err=True)
+        raise typer.Exit(BROKEN) from None
 
 
 def find_modules_here() -> None:

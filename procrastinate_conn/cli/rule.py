@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from procrastinate_conn.cli.options import Colour, complete_codes, say, terminal
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.reporting.rules import described, listed, markdown
 from procrastinate_conn.rules import all_rules
 
@@ -35,8 +35,8 @@ def rule(
     where = terminal(color)
     rules = all_rules()
     if code is not None and code.strip().upper() not in rules:
-        near = get_close_matches(code.upper(), rules, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`procrastinate-conn rule` lists them."
+        near = nearest(code.upper(), rules)
+        hint = f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them."
         raise typer.BadParameter(f"there is no rule {code!r}; {hint}", param_hint="CODE")
     wanted = list(rules.values()) if code is None else [rules[code.strip().upper()]]
     if output is RuleFormat.MARKDOWN:

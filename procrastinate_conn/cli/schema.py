@@ -8,6 +8,7 @@ import typer
 
 from procrastinate_conn.checking import has_libpq
 from procrastinate_conn.cli.options import FAILED
+from procrastinate_conn.rules.connector import no_libpq
 
 
 def schema() -> None:
@@ -16,7 +17,8 @@ def schema() -> None:
     It has the keywords and pool options of the libpq and the psycopg_pool that are installed here.
     """
     if not has_libpq():
-        typer.echo("psycopg cannot load libpq: pip install 'procrastinate-conn[binary]'", err=True)
+        problem = no_libpq()
+        typer.echo(f"{problem.message}: {problem.hint}", err=True)
         raise typer.Exit(FAILED)
     from procrastinate_conn.schema import settings_schema
 

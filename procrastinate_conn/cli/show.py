@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrastinate_conn.checking import Checked, Target, has_libpq, isolate, judged, no_libpq, resolve
+from procrastinate_conn.checking import Checked, Target, has_libpq, judged, no_libpq, resolve
 from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
@@ -18,8 +18,10 @@ from procrastinate_conn.cli.options import (
     Output,
     SecretsDir,
     find_modules_here,
+    isolate,
     say,
     terminal,
+    unforeseen,
 )
 from procrastinate_conn.reporting import Format, render
 from procrastinate_conn.reporting.report import Report
@@ -63,8 +65,9 @@ def show(
         as_json = json.dumps({"problems": [asdict(problem) for problem in checked.problems]}, indent=1)
         say(as_json if output is Output.JSON else render(Report([checked]), Format.TEXT, where), where)
         raise typer.Exit(FAILED)
-    configuration = resolve(target)
-    checked = judged(target, configuration)
+    with unforeseen(str(file or "the configuration")):
+        configuration = resolve(target)
+        checked = judged(target, configuration)
     if output is Output.JSON:
         say(json.dumps(document(configuration, checked, everything=everything), indent=1), where)
     else:

@@ -88,18 +88,29 @@ def _fault(problem: Problem, text: str) -> tuple[int, int]:
     name, equals, value = text.partition("=")
     if not equals:
         return _stripped(text, 0, len(text))
-    last = problem.setting.rpartition(".")[2]
-    if all_rules()[problem.code].fault_in == "name":
-        is_known = problem.setting.startswith(tuple(f"{section}." for section in SECTIONS))
-        spelt = last if is_known else problem.setting.replace(".", "__")
-        found = _last(spelt, name) or _last(last, value, offset=len(name) + 1)
-        return found or _stripped(name, 0, len(name))
-    start = len(name) + 1
+    in_name = all_rules()[problem.code].fault_in == "name"
+    start, end = (
+        _in_name(problem.setting, name, value) if in_name else _in_value(problem.setting, name, value)
+    )
+    return _stripped(text, start, end) if text[start:end].strip() else (len(name), len(name) + 1)
+
+
+def _in_name(setting: str, name: str, value: str) -> tuple[int, int]:
+    """Find the part of a name that is at fault; it may be that of a keyword, in the value."""
+    last = setting.rpartition(".")[2]
+    is_known = setting.startswith(tuple(f"{section}." for section in SECTIONS))
+    spelt = last if is_known else setting.replace(".", "__")
+    return _last(spelt, name) or _last(last, value, offset=len(name) + 1) or (0, len(name))
+
+
+def _in_value(setting: str, name: str, value: str) -> tuple[int, int]:
+    """Find the part of a value that is at fault; of one that is a single setting's, it is all of it."""
+    start, last = len(name) + 1, setting.rpartition(".")[2]
     if last == "password" and (masked := value.rfind(MASK)) >= 0:
         return start + masked, start + masked + len(MASK)
     if _is_compound(name) and (pair := re.search(rf"\b{re.escape(last)}\"?\s*[=:]\s*[^\s&,]*", value)):
         return start + pair.start(), start + pair.end()
-    return _stripped(text, start, len(text)) if value.strip() else (start - 1, start)
+    return start, start + len(value)
 
 
 def _is_compound(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Rules of the connector room: drivers."""
 
+from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules.rule import Example, Rule
 
 MISSING_DRIVER = Rule(
@@ -36,3 +37,9 @@ REFUSED_BY_DRIVER = Rule(
         "PROCRASTINATE_CONN_DSN=host=@postgres dbname=jobs", given="PostgreSQL listens on an abstract socket"
     ),
 )
+
+
+def no_libpq() -> Problem:
+    """Report that psycopg can load no libpq, which is all that can be said then."""
+    hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
+    return NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)

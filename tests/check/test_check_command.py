@@ -77,6 +77,23 @@ def test_wrong_usage_is_status_2_and_said_on_standard_error(
     assert told in " ".join(done.stderr.replace("│", "").split())
 
 
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_an_error_of_ours_is_a_line_without_what_was_read(command: str, folder: Path) -> None:
+    script = (
+        "from procrastinate_conn import judging\n"
+        "def fail(configuration):\n"
+        "    raise OSError(36, 'File name too long', configuration.settings.stated['dsn'].value)\n"
+        "judging.JUDGES = (fail,)\n"
+        "from procrastinate_conn.cli import app\n"
+        f"app([{command!r}, 'good.env'])\n"
+    )
+    done = run(folder, script=script)
+    assert (done.returncode, done.stdout) == (3, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("good.env cannot be judged: OSError at <string>:3; ")
+    assert "localhost" not in line
+
+
 def test_each_file_is_a_configuration_of_its_own(folder: Path) -> None:
     (folder / "warning.env").write_text("PROCRASTINATE_CONN_CONNECTOR=aiopg\n")
     document = checked(folder, "good.env", "warning.env", "error.env")
