@@ -56,7 +56,8 @@ def make_connector(
         ``psycopg``, ``aiopg``, ``sync-psycopg``, ``psycopg2`` or ``sqlalchemy-psycopg2``, or procrastinate's
         class name.
     settings
-        Used in the place of every source; the other arguments still come first.
+        Used in the place of every source, so that no env file and no secrets directory is read; the other
+        arguments still come first.
     env_file
         An env file, several (a later one wins), or None. The default may be absent.
     secrets_dir

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, SecretStr
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, SecretStr, field_serializer
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.making import build, configured
+from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions
+from procrastinate_conn.pool.shown import written
+from procrastinate_conn.resolution.connection import as_text, dsn_in_force
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_places
+from procrastinate_conn.sources.call import read_call
 from procrastinate_conn.sources.defaults import Defaults
+from procrastinate_conn.sources.place import Place
 from procrastinate_conn.sources.variables import PREFIX
 from procrastinate_conn.spec.connection import ConnectionSpec, is_secret
 
@@ -25,18 +32,26 @@ if TYPE_CHECKING:
 _FROM_CONFIG: Any = object()
 
 
+_DEFAULTS_THAT_COUNT = ("connector", "pool", "json_dumps", "json_loads", "defaults")
+"""The fields that a subclass may give another default. For the others it would have to come between
+places that are merged keyword by keyword: they are stated in one of those."""
+
+
 class ConnectorSettings(BaseSettings):
     """Everything that describes a connector, read from where it is written.
 
     Reads, nearest first: the arguments, the process environment, the env files, the secrets directories;
     then ``DATABASE_URL``, the service file, libpq's own variables and the defaults.
 
+    A subclass may name another ``env_file`` and ``secrets_dir`` in its ``model_config``, and other defaults
+    of connector, pool, json_dumps, json_loads and defaults; anything else that it changes is a TypeError.
+
     Parameters
     ----------
     _env_file
         An env file, several (a later one wins), or None; by default ``.env``, which may be absent.
     _secrets_dir
-        A secrets directory, several (a later one wins), or None.
+        A secrets directory, several (a later one wins), or None; by default none.
     **values
         The fields below, and ``password``, text or a function.
 
@@ -80,11 +95,58 @@ class ConnectorSettings(BaseSettings):
     )
     configuration: SkipJsonSchema[Configuration] = Field(exclude=True, repr=False)
 
-    def __init__(self, *, _env_file: Files = _FROM_CONFIG, _secrets_dir: Files = None, **values: Any) -> None:
-        env_file = self.model_config.get("env_file") if _env_file is _FROM_CONFIG else _env_file
-        configuration = configured(read_places(values, env_file, _secrets_dir))
+    def __init__(
+        self, *, _env_file: Files = _FROM_CONFIG, _secrets_dir: Files = _FROM_CONFIG, **values: Any
+    ) -> None:
+        config = self.model_config
+        env_file = config.get("env_file") if _env_file is _FROM_CONFIG else _env_file
+        secrets_dir = config.get("secrets_dir") if _secrets_dir is _FROM_CONFIG else _secrets_dir
+        places = [*read_places(values, env_file, secrets_dir), _defaults_of(type(self))]
         # What pydantic-settings would read is read already, with its origins.
-        super().__init__(_env_file=None, **_fields(configuration))
+        super().__init__(_env_file=None, **_fields(configured(places)))
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a subclass of which a part would have no effect."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if ignored := list(_without_effect(cls)):
+            raise TypeError(f"{cls.__name__} cannot change these of ConnectorSettings: {', '.join(ignored)}")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of what can be written, which ``procrastinate-conn schema`` prints too."""
+        from procrastinate_conn.schema import settings_schema
+
+        del core_schema, handler
+        return settings_schema()
+
+    @field_serializer("pool", when_used="json")
+    def _write_pool(self, pool: PoolOptions) -> object:
+        options = {name: located.value for name, located in pool.located(Origin("call")).items()}
+        return "null" if pool.null and not options else {k: _written(v) for k, v in options.items()}
+
+    @field_serializer("json_dumps", "json_loads", when_used="json")
+    def _write_function(self, function: Callable[..., Any] | None) -> str | None:
+        return None if function is None else written(function)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the settings; what is updated is resolved again, as an argument of the call.
+
+        Raises
+        ------
+        ConfigurationError
+            If anything is wrong with the copy.
+        """
+        if not update:
+            return super().model_copy(deep=deep)
+        configuration = configured([read_call(update), *self.configuration.places])
+        return super().model_copy(update=_fields(configuration), deep=deep)
+
+    def __hash__(self) -> int:
+        """Hash what the connector is built from."""
+        return hash((self.connector, self.spec()))
 
     @classmethod
     def settings_customise_sources(
@@ -107,19 +169,52 @@ class ConnectorSettings(BaseSettings):
         return build(self.configuration)
 
 
+def _without_effect(cls: type[ConnectorSettings]) -> Iterator[str]:
+    """Yield what a subclass changes that is not read by pydantic-settings, and would have no effect."""
+    fields = ConnectorSettings.model_fields
+    yield from (name for name in cls.model_fields if name not in fields)
+    yield from (n for n in fields if n not in _DEFAULTS_THAT_COUNT and _default(cls, n) != _default(None, n))
+    for option in SettingsConfigDict.__annotations__.keys() - ConfigDict.__annotations__.keys():
+        ours, theirs = (c.model_config.get(option) for c in (ConnectorSettings, cls))
+        if option not in ("env_file", "secrets_dir") and ours != theirs:
+            yield option
+
+
+def _defaults_of(cls: type[ConnectorSettings]) -> Place:
+    """Return the defaults that a subclass changes, as the farthest place."""
+    changed = {n: _default(cls, n) for n in _DEFAULTS_THAT_COUNT if _default(cls, n) != _default(None, n)}
+    place = read_call(changed)
+    located = {
+        path: replace(value, origin=Origin("call", f"{cls.__name__}.{value.origin.name}"))
+        for path, value in place.settings.items()
+    }
+    return replace(place, settings=located)
+
+
+def _default(cls: type[ConnectorSettings] | None, name: str) -> Any:
+    return (cls or ConnectorSettings).model_fields[name].get_default(call_default_factory=True)
+
+
+def _written(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float | str) else written(value)
+
+
 def _fields(configuration: Configuration) -> dict[str, Any]:
     """Return the fields of the model, which are what the places say, merged and converted."""
     stated = configuration.settings.stated
     fields: dict[str, Any] = {
-        name: stated[name].value for name in ("dsn", "password_file", "password_command") if name in stated
+        name: stated[name].value for name in ("password_file", "password_command") if name in stated
     }
+    dsn = dsn_in_force(configuration.places)
     return {
         **fields,
+        "dsn": None if dsn is None else SecretStr(str(dsn.value)),
         "connector": configuration.settings.kind,
         "connection": {
-            keyword: SecretStr(str(located.value)) if is_secret(keyword) else str(located.value)
+            keyword: SecretStr(text) if is_secret(keyword) else text
             for place in reversed(configuration.places)
             for keyword, located in place.section("connection").items()
+            if (text := as_text(located.value)) is not None
         },
         "pool": configuration.pool,
         "json_dumps": configuration.settings.json_dumps,

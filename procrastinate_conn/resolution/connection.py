@@ -92,6 +92,15 @@ def _stack(layers: Iterable[Layer]) -> dict[str, list[Located]]:
     return stated
 
 
+def dsn_in_force(places: Sequence[Place]) -> Located | None:
+    """Return the nearest DSN, or else the nearest DATABASE_URL if that is one of PostgreSQL's."""
+    stated = [place.settings["dsn",] for place in places if ("dsn",) in place.settings]
+    urls = [place.database_url for place in places if place.database_url is not None]
+    if stated or not urls or foreign_scheme(str(urls[0].value)):
+        return stated[0] if stated else None
+    return urls[0]
+
+
 def _nearest_dsn(places: Sequence[Place]) -> tuple[Place | None, Layer, list[Problem]]:
     """Return the nearest DSN with its place, or the nearest DATABASE_URL, which ranks below every place."""
     for place in places:

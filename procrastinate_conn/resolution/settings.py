@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from procrastinate_conn import passwords
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.nearest import nearest
+from procrastinate_conn.kinds import ConnectorKind, suggestion
 from procrastinate_conn.origins import Located
 from procrastinate_conn.passwords import PasswordSource
 from procrastinate_conn.pool.callables import imported, is_async
@@ -83,13 +82,11 @@ def _kind(stated: Located | None, problems: list[Problem]) -> ConnectorKind:
     try:
         return ConnectorKind(str(stated.value))
     except ValueError:
-        names = [kind.value for kind in ConnectorKind]
-        near = nearest(str(stated.value).lower(), names)
         problems.append(
             rules.WRONG_VALUE(
                 "connector",
                 f"there is no connector {shown(stated.value)}",
-                hint=f"did you mean {near}?" if near else f"the connectors are {', '.join(names)}",
+                hint=suggestion(str(stated.value)),
                 origin=stated.origin,
             )
         )

@@ -1,0 +1,113 @@
+"""ConnectorSettings as a model: subclasses, copies, hashes, dumps and schemas."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import BaseModel, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from procrastinate_conn import ConfigurationError, ConnectorKind, ConnectorSettings, PoolOptions
+from procrastinate_conn.schema import settings_schema
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test has a working directory of its own, without an env file."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_subclass_may_name_another_secrets_directory(tmp_path):
+    class Ours(ConnectorSettings):
+        model_config = SettingsConfigDict(secrets_dir="ours")
+
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "procrastinate_conn_dsn").write_text("host=db7")
+    assert Ours().spec().host == "db7"
+    assert Ours(_secrets_dir=None).spec().host is None
+
+
+def test_a_subclass_may_have_other_defaults(monkeypatch):
+    class Ours(ConnectorSettings):
+        connector: ConnectorKind = ConnectorKind.AIOPG
+        pool: PoolOptions = PoolOptions(max_size=7, timeout=5)
+        defaults: str = "libpq"
+
+    settings = Ours()
+    assert (settings.connector, settings.pool.max_size, settings.pool.timeout) == ("aiopg", 7, 5)
+    assert "keepalives_idle" not in settings.spec().parameters
+    assert str(settings.configuration.settings.stated["connector"].origin) == "argument Ours.connector"
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTOR", "psycopg2")
+    monkeypatch.setenv("PROCRASTINATE_CONN_POOL__MAX_SIZE", "9")
+    assert (Ours().connector, Ours().pool.max_size, Ours().pool.timeout) == ("psycopg2", 9, 5)
+
+
+SUBCLASSES = {
+    "env_prefix": {"model_config": SettingsConfigDict(env_prefix="OURS_")},
+    "case_sensitive": {"model_config": SettingsConfigDict(case_sensitive=True)},
+    "dsn": {"__annotations__": {"dsn": SecretStr}, "dsn": SecretStr("host=db1")},
+    "colour": {"__annotations__": {"colour": str}, "colour": "red"},
+}
+
+
+@pytest.mark.parametrize("name", SUBCLASSES)
+def test_what_a_subclass_cannot_change_is_refused(name):
+    with pytest.raises(TypeError, match=f"Ours cannot change these of ConnectorSettings: {name}"):
+        type("Ours", (ConnectorSettings,), {"__module__": __name__, **SUBCLASSES[name]})
+
+
+def test_the_dsn_may_be_database_url(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:hush@db1/jobs")
+    settings = ConnectorSettings()
+    assert settings.dsn == SecretStr("postgresql://app:hush@db1/jobs")
+    assert "hush" not in repr(settings)
+    monkeypatch.setenv("DATABASE_URL", "mysql://app:hush@db1/jobs")
+    assert ConnectorSettings().dsn is None
+    assert ConnectorSettings(dsn="host=db2").dsn == SecretStr("host=db2")
+
+
+def test_a_copy_is_resolved_again():
+    settings = ConnectorSettings(dsn="host=db1 port=1", connection={"dbname": "jobs"})
+    copy = settings.model_copy(update={"dsn": "host=db2", "pool": {"max_size": 7}})
+    assert (copy.spec().host, copy.spec().port, copy.spec().dbname) == ("db2", "5432", "jobs")
+    assert copy.dsn == SecretStr("host=db2")
+    assert copy.configuration.blueprint().pool.max_size == 7
+    assert settings.spec().host == "db1"
+    assert settings.model_copy() == settings
+    with pytest.raises(ConfigurationError):
+        settings.model_copy(update={"dsn": "hots=db2"})
+
+
+def test_equal_settings_have_equal_hashes():
+    first, second = (ConnectorSettings(dsn="host=db1", pool={"max_size": 7}) for _ in range(2))
+    assert first == second
+    assert len({first, second, ConnectorSettings(dsn="host=db2")}) == 2
+
+
+def test_what_is_stated_as_a_truth_is_shown_as_libpq_has_it():
+    settings = ConnectorSettings(connection={"keepalives": True})
+    assert settings.connection["keepalives"] == settings.spec().parameters["keepalives"] == "1"
+
+
+async def configure(_connection):
+    """Set a connection up."""
+
+
+def test_functions_are_dumped_by_name():
+    settings = ConnectorSettings(
+        json_dumps=json.dumps, pool={"configure": configure, "max_size": 7, "check_after": 5.0}
+    )
+    dumped = json.loads(settings.model_dump_json())
+    assert dumped["json_dumps"] == "json:dumps"
+    assert dumped["pool"] == {"configure": f"{__name__}:configure", "max_size": 7, "check_after": 5.0}
+    assert json.loads(ConnectorSettings(pool="null").model_dump_json())["pool"] == "null"
+
+
+def test_its_schema_is_that_of_what_can_be_written():
+    assert ConnectorSettings.model_json_schema() == settings_schema()
+
+    class Application(BaseModel):
+        jobs: ConnectorSettings
+
+    assert "dsn" in str(Application.model_json_schema())
