@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from procrastinate_conn import libpq
 from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.pool.describe import describe, json_schema
 from procrastinate_conn.settings import ConnectorSettings
-from procrastinate_conn.sources.defaults import resilient_defaults
+from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 from procrastinate_conn.sources.variables import PREFIX
 from procrastinate_conn.spec.connection import ConnectionSpec, is_secret
 from procrastinate_conn.spec.keywords import CHOICES, INTEGERS
@@ -100,6 +100,6 @@ _SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
     "json_loads": _function,
     "password_file": lambda: {"type": "string"},
     "password_command": lambda: {"type": "string", "writeOnly": True},
-    "defaults": lambda: {"enum": ["resilient", "libpq"], "default": "resilient"},
+    "defaults": lambda: {"enum": list(get_args(Defaults)), "default": "resilient"},
 }
 """What can be written for each setting."""

@@ -119,17 +119,20 @@ def holds_contents(value: str) -> bool:
     return "\n" in value or "-----BEGIN" in value or longest > LONGEST_NAME
 
 
-_LOGGING_IN = re.compile(r"[^\s:'\"]+:(?!//user:password@)\S*@[^\s'\"]*")
+EXAMPLE = "user:password@host"
+"""How hints write a login, which is nobody's."""
+
+_LOGGING_IN = re.compile(r"[^\s:'\"]+:\S*@[^\s'\"]*")
 _PAIR = re.compile(r"\b(\w*(?:passw|pwd|secret|token)\w*=)(?!\.\.\.)[^\s,;&]+", re.IGNORECASE)
 _KEY = re.compile(r"-----BEGIN.*", re.DOTALL)
-_LONG = re.compile(rf"[^\s/]{{{LONGEST_NAME + 1},}}")
+_LONG = re.compile(rf"[^\s/,]{{{LONGEST_NAME + 1},}}")
 
 
 def scrubbed(sentence: str) -> str:
     """Return a sentence without what is a secret by its looks, whatever made the sentence."""
-    for pattern, shown in ((_KEY, MASK), (_LOGGING_IN, MASK), (_PAIR, rf"\1{MASK}"), (_LONG, MASK)):
-        sentence = pattern.sub(shown, sentence)
-    return sentence
+    sentence = _LOGGING_IN.sub(lambda found: found[0] if EXAMPLE in found[0] else MASK, sentence)
+    sentence = _PAIR.sub(rf"\1{MASK}", sentence)
+    return _LONG.sub(MASK, _KEY.sub(MASK, sentence))
 
 
 def _is_plain(value: str) -> bool:

@@ -118,18 +118,23 @@ def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
 
 def _repeated(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
     """Report a variable that a later line states otherwise: the last one counts."""
-    last = {binding.key: binding for binding in bindings if not binding.error}
+    last = {_identity(binding.key): binding for binding in bindings if not binding.error}
     for binding in bindings:
         name = binding.key or ""
-        if binding.value is None or last[name].value in (None, binding.value):
+        if binding.value is None or last[_identity(name)].value in (None, binding.value):
             continue
         if _is_of_interest(name):
             yield rules.OVERRIDDEN(
                 setting_of(name),
-                f"{name} has no effect: line {_line(last[name])} states it again",
+                f"{name} has no effect: line {_line(last[_identity(name)])} states it again",
                 hint="remove one of them",
                 origin=Origin("dotenv", name, str(file), _line(binding)),
             )
+
+
+def _identity(name: str | None) -> str:
+    """Return what two names of the same setting have in common; libpq's variables are as they are written."""
+    return name.upper() if name and is_setting(name) else name or ""
 
 
 def _unreadable(file: str | Path, reason: str) -> Place:

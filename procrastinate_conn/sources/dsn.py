@@ -93,7 +93,7 @@ def _malformed(reason: str, dsn: Located) -> Problem:
     unknown = re.search(r'(?:connection option|query parameter:) "(\w+)"', reason)
     if unknown:
         # A blank, a ? or an & may have cut a password in two, and this may be its second half.
-        safe = "@" not in text and "pass" not in text
+        safe = not re.search("@|pass|secret|scram|key", text)
         return rules.unknown_keyword(unknown[1], "the DSN", dsn.origin, safe=safe)
     hint = (
         "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located, Origin, Source
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.place import Path, Place
+
+if TYPE_CHECKING:
+    from procrastinate_conn.libpq import Keyword
 
 PREFIX = "PROCRASTINATE_CONN_"
 """What the variables of procrastinate-conn begin with, in any case."""
@@ -40,6 +44,8 @@ def is_setting(name: str) -> bool:
 
 def setting_of(name: str) -> str:
     """Return the dotted path of the setting that a variable states."""
+    if name in (variables := {row.variable: row.name for row in _keywords().values()}):
+        return f"connection.{variables[name]}"
     return name.upper().removeprefix(PREFIX).lower().replace("__", ".")
 
 
@@ -154,12 +160,19 @@ _OTHER_NAMES = {
 
 def _parts() -> dict[str, str]:
     """Return libpq's keywords and the pool options, each with the rest of its variable."""
-    from procrastinate_conn import libpq  # neither is needed before something is wrong
-    from procrastinate_conn.kinds import ConnectorKind
+    if not (keywords := {keyword: f"connection__{keyword}" for keyword in _keywords()}):
+        return {}
+    from procrastinate_conn.kinds import ConnectorKind  # it is not needed before something is wrong
     from procrastinate_conn.pool.names import vocabulary
 
-    try:
-        keywords = {keyword: f"connection__{keyword}" for keyword in libpq.keywords()}
-    except ImportError:  # which is a finding of its own
-        return {}
     return {option: f"pool__{option}" for option in vocabulary(ConnectorKind.PSYCOPG, null=False)} | keywords
+
+
+def _keywords() -> Mapping[str, Keyword]:
+    """Return libpq's keywords; none where there is no libpq, which is a finding of its own."""
+    from procrastinate_conn import libpq
+
+    try:
+        return libpq.keywords()
+    except ImportError:
+        return {}

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from procrastinate_conn import libpq
+from procrastinate_conn.reporting.harmless import scrubbed
 from procrastinate_conn.reporting.masking import masked_dsn, masked_service_line, masked_variable
 from procrastinate_conn.spec.connection import MASK
 from tests.check.running import SECRET, run
@@ -217,3 +218,27 @@ def test_no_command_prints_a_password_that_stands_in_the_wrong_place(about: str,
         done = run(tmp_path, *command)
         assert done.stderr == ""
         assert SECRET not in done.stdout, command
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("no host postgresql://app:hunter2@db1/jobs here", f"no host {MASK} here"),
+        ("definition of service 'app:hunter2@db1' not found", f"definition of service '{MASK}' not found"),
+        ("the connection to db1;password=hunter2;x may", f"the connection to db1;password={MASK};x may"),
+        ("names -----BEGIN PRIVATE KEY-----\nhunter2\n", f"names {MASK}"),
+        (f"names {'hunter2' * 40}, which", f"names {MASK}, which"),
+        ("write postgresql://user:password@host:5432/database, or", None),
+        (".env:1 PGHOST: libpq connects to [::1]:5432 as app@tenant", None),
+        ("password_file (.env:1 X): /run/db cannot be used", None),
+    ],
+)
+def test_a_sentence_loses_what_looks_like_a_secret(sentence: str, shown: str | None) -> None:
+    assert scrubbed(sentence) == (shown or sentence)
+
+
+def test_a_piece_of_a_secret_is_no_keyword(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"{P}DSN=host=h oauth_client_secret=foo barsecret=baz\n")
+    done = run(tmp_path, "check")
+    assert "PC204" in done.stdout
+    assert "barsecret" not in done.stdout
