@@ -9,12 +9,10 @@ from procrastinate_conn import drivers
 from procrastinate_conn.kinds import FACTS, ConnectorKind
 
 DISTRIBUTIONS = {
-    "aiopg": ("aiopg",),
-    "psycopg": ("psycopg",),
     "psycopg2": ("psycopg2", "psycopg2-binary"),
     "sqlalchemy": ("SQLAlchemy",),
 }
-"""The distributions that a driver's module may come from."""
+"""The distributions that a driver's module may come from, where they are not named like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def _libpq(kind: ConnectorKind) -> str | None:
 
 
 def _version(driver: str) -> str:
-    for distribution in DISTRIBUTIONS[driver]:
+    for distribution in DISTRIBUTIONS.get(driver, (driver,)):
         try:
             return version(distribution)
         except PackageNotFoundError:

@@ -54,6 +54,8 @@ class KindFacts(NamedTuple):
         The extra of procrastinate-conn that installs them.
     asynchronous
         Whether it defers asynchronously and runs a worker; every kind defers synchronously.
+    looks_hosts_up
+        Whether the driver asks the resolver for the addresses of hosts before libpq sees them.
     """
 
     class_module: str
@@ -61,14 +63,25 @@ class KindFacts(NamedTuple):
     drivers: tuple[str, ...]
     extra: str
     asynchronous: bool
+    looks_hosts_up: bool
 
 
 FACTS: dict[ConnectorKind, KindFacts] = {
     ConnectorKind.PSYCOPG: KindFacts(
-        "procrastinate.psycopg_connector", "PsycopgConnector", ("psycopg",), "binary", asynchronous=True
+        "procrastinate.psycopg_connector",
+        "PsycopgConnector",
+        ("psycopg",),
+        "binary",
+        asynchronous=True,
+        looks_hosts_up=True,
     ),
     ConnectorKind.AIOPG: KindFacts(
-        "procrastinate.contrib.aiopg", "AiopgConnector", ("aiopg", "psycopg2"), "aiopg", asynchronous=True
+        "procrastinate.contrib.aiopg",
+        "AiopgConnector",
+        ("aiopg", "psycopg2"),
+        "aiopg",
+        asynchronous=True,
+        looks_hosts_up=True,
     ),
     ConnectorKind.SYNC_PSYCOPG: KindFacts(
         "procrastinate.sync_psycopg_connector",
@@ -76,9 +89,15 @@ FACTS: dict[ConnectorKind, KindFacts] = {
         ("psycopg",),
         "binary",
         asynchronous=False,
+        looks_hosts_up=True,
     ),
     ConnectorKind.PSYCOPG2: KindFacts(
-        "procrastinate.contrib.psycopg2", "Psycopg2Connector", ("psycopg2",), "psycopg2", asynchronous=False
+        "procrastinate.contrib.psycopg2",
+        "Psycopg2Connector",
+        ("psycopg2",),
+        "psycopg2",
+        asynchronous=False,
+        looks_hosts_up=False,
     ),
     ConnectorKind.SQLALCHEMY_PSYCOPG2: KindFacts(
         "procrastinate.contrib.sqlalchemy",
@@ -86,5 +105,6 @@ FACTS: dict[ConnectorKind, KindFacts] = {
         ("sqlalchemy", "psycopg2"),
         "sqlalchemy",
         asynchronous=False,
+        looks_hosts_up=False,
     ),
 }

@@ -61,12 +61,14 @@ def keywords() -> Mapping[str, Keyword]:
 NEUTRAL: Mapping[str, str] = {
     "connect_timeout": "0",
     "gssdelegation": "0",
+    "keepalives": "1",
     "load_balance_hosts": "disable",
     "max_protocol_version": "3.0",
     "min_protocol_version": "3.0",
     "require_auth": "password,md5,gss,sspi,scram-sha-256,none",
     "sslcertmode": "allow",
     "sslnegotiation": "postgres",
+    "tcp_user_timeout": "0",
 }
 """What an unset keyword means to a libpq whose table has no default for it, where an empty value means
 something else or is refused."""

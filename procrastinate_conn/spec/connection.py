@@ -26,6 +26,10 @@ _CONSUMED = ("service", "servicefile")
 """Keywords that have done their work once the spec is made."""
 
 
+_ONLY_FROM_A_SERVICE = ("keepalives", "oauth_issuer", "replication", "sslkeylogfile", "tcp_user_timeout")
+"""Keywords without a variable, and with a value that means the same as none: a service may state them."""
+
+
 class ConnectionSpec(BaseModel):
     """What libpq is told, keyword by keyword.
 
@@ -200,6 +204,12 @@ class ConnectionSpec(BaseModel):
         Every keyword for which libpq would look at a variable is stated, if only as what it means when
         unset. The service is left out: what it says is in the spec.
 
+        Two things no string can keep out, and our connectors do so themselves. Where ``PGSERVICE`` is set,
+        libpq refuses to connect if the service is not defined, and takes from it what has no value that
+        means the same as none: ``keepalives_idle``, ``keepalives_interval``, ``keepalives_count``,
+        ``sslpassword`` and the SCRAM keys, where the spec states none. And ``PGTZ``, ``PGDATESTYLE`` and
+        ``PGGEQO`` are settings of the session, which libpq sends whatever the string says.
+
         Parameters
         ----------
         keywords
@@ -214,13 +224,18 @@ class ConnectionSpec(BaseModel):
         known = set(keywords or self._known or table)
         # The order is libpq's, so that equal specs give equal strings.
         in_order = [*(k for k in table if k in known), *sorted(known - table.keys())]
-        stated = {**self._neutral(in_order), **dict.fromkeys(self._empty, ""), **self.parameters}
-        return libpq.conninfo({k: v for k, v in stated.items() if k in known and k not in _CONSUMED})
+        return libpq.conninfo({k: v for k, v in self._told(in_order).items() if k in known})
+
+    def _told(self, known: Iterable[str]) -> dict[str, str]:
+        """Return what a libpq that knows some keywords is told, what is not stated included."""
+        stated = {**self._neutral(known), **dict.fromkeys(self._empty, ""), **self.parameters}
+        return {keyword: value for keyword, value in stated.items() if keyword not in _CONSUMED}
 
     def _neutral(self, known: Iterable[str]) -> dict[str, str]:
-        """Return every keyword that has a variable, with the value that means nothing was stated."""
+        """Return what a variable or a service could state, with the value that means that nothing was."""
         table = libpq.keywords()
-        neutral = {k: libpq.neutral(k) for k in known if k not in table or table[k].variable}
+        elsewhere = [k for k in known if k not in table or table[k].variable or k in _ONLY_FROM_A_SERVICE]
+        neutral = {k: libpq.neutral(k) for k in elsewhere}
         if self.oauth_issuer is not None:
             # Not known to every libpq that knows require_auth, but to every one that knows oauth_issuer.
             neutral["require_auth"] += ",oauth"
@@ -233,11 +248,12 @@ class ConnectionSpec(BaseModel):
 
     def __eq__(self, other: object) -> bool:
         """Compare what libpq is told."""
-        return isinstance(other, ConnectionSpec) and self.parameters == other.parameters
+        table = libpq.keywords()
+        return isinstance(other, ConnectionSpec) and self._told(table) == other._told(table)
 
     def __hash__(self) -> int:
         """Hash what libpq is told."""
-        return hash(frozenset(self.parameters.items()))
+        return hash(frozenset(self._told(libpq.keywords()).items()))
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Show what is stated, secrets masked."""

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 
 from procrastinate_conn import drivers, libpq
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.libpq.environment import imposed
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
@@ -42,7 +42,7 @@ def judge_driver(
         return
     if drivers.uses_psycopg2(kind):
         yield from _refused_values(kind, {k: v for k, v in stated.items() if k not in unknown}, spec)
-    if kind is not ConnectorKind.PSYCOPG2 and kind is not ConnectorKind.SQLALCHEMY_PSYCOPG2:
+    if FACTS[kind].looks_hosts_up:
         yield from _looked_up(stated, spec)
 
 

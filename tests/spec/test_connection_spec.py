@@ -44,6 +44,21 @@ def test_equal_inputs_give_equal_specs_wherever_they_are_written(monkeypatch):
     assert len({by_dsn, by_parts}) == 1
 
 
+EMPTY = {
+    "application_name": ("host=/x application_name=''", "host=/x", False),
+    "sslsni": ("host=/x sslsni=''", "host=/x", False),
+    "hostaddr": ("host=/x hostaddr=''", "host=/x", True),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "equal"), EMPTY.values(), ids=EMPTY)
+def test_specs_are_equal_if_they_tell_libpq_the_same(one, other, equal):
+    first, second = spec_of(dsn=one), spec_of(dsn=other)
+    assert (first == second) is equal
+    assert (first.conninfo() == second.conninfo()) is equal
+    assert (hash(first) == hash(second)) is equal
+
+
 def test_it_cannot_be_changed():
     spec = spec_of(dsn="host=h")
     with pytest.raises(ValidationError):
