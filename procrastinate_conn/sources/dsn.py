@@ -57,10 +57,15 @@ def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
     located = {keyword: replace(dsn, value=value) for keyword, value in stated.items()}
     if not spills(dsn.value):
         return located, []
+    message = (
+        "the DSN has an @ where none belongs; libpq takes what stands before it for a host or a database"
+    )
+    if "@" not in dsn.value:
+        message = "the DSN has a : without a port, and a / in the database, which may be a password's"
     return located, [
         rules.UNENCODED_PASSWORD(
             "dsn",
-            "the DSN has an @ where none belongs; libpq takes what stands before it for a host or a database",
+            message,
             hint="percent-encode the password: @ is %40, / is %2F",
             origin=dsn.origin,
         )
@@ -75,14 +80,15 @@ def is_uri(dsn: str) -> bool:
 def spills(dsn: str) -> bool:
     """Tell whether a URI has an @ or a :// where libpq does not take it for the end of the credentials.
 
-    libpq takes the first @ for it, and none after a slash.
+    libpq takes the first @ for it, and none after a slash. A password that begins with a slash, and lacks
+    the host behind it, leaves an empty port and a database with a slash.
     """
     if not is_uri(dsn):
         return False
     located = dsn.partition("://")[2]
     credentials, at, rest = located.partition("@")
     behind, _, _ = (rest if at and "/" not in credentials else located).partition("?")
-    return "@" in behind or "://" in behind
+    return "@" in behind or "://" in behind or re.match(r"[^/]*:/[^/]*/", behind) is not None
 
 
 _EXAMPLE = "write postgresql://user:password@host:5432/database, or host=... user=... dbname=..."

@@ -257,3 +257,26 @@ def test_of_passwords_and_their_sources_the_nearer_place_wins(nearer, from_file,
     monkeypatch.setenv("PROCRASTINATE_CONN_PASSWORD_FILE", "there")
     blueprint = ConnectorSettings(**nearer).configuration.blueprint()
     assert (blueprint.password is not None) is from_file
+
+
+@pytest.mark.parametrize("value", [3, "", b"password", ["password"]])
+def test_a_password_file_that_is_no_name_is_a_finding(value):
+    with pytest.raises(ConfigurationError) as caught:
+        ConnectorSettings(password_file=value)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.setting) == ("PC107", "password_file")
+
+
+def test_json_nested_too_deeply_is_a_finding(monkeypatch):
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION", '{"a":' * 2000 + "1" + "}" * 2000)
+    (problem,) = problems_of()
+    assert (problem.code, problem.setting) == ("PC102", "connection")
+
+
+@pytest.mark.parametrize("name", ["json_dumps", "json_loads"])
+def test_an_asynchronous_function_for_json_is_a_finding(name):
+    async def convert(value):
+        return value
+
+    (problem,) = problems_of(**{name: convert})
+    assert (problem.code, problem.setting) == ("PC108", name)
