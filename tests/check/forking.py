@@ -17,6 +17,10 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import typer.main
+
+from procrastinate_conn.cli import app, main
+
 IMPORTED = (
     "dotenv.main",
     "procrastinate_conn.cli.console",
@@ -81,6 +85,9 @@ def serve() -> None:
     """Fork a child for each line of standard input, and answer with its exit status."""
     for module in IMPORTED:
         import_module(module)
+    # Half of a short command is the making of all commands' options: that is done once, too.
+    typer.main.get_command = cache(typer.main.get_command)
+    typer.main.get_command(app)
     gc.freeze()
     for line in sys.stdin:
         wanted = json.loads(line)
@@ -93,8 +100,6 @@ def serve() -> None:
 
 def _be_the_command(folder: str, arguments: list[str], environment: dict[str, str], outputs: str) -> None:
     """Do what ``python -m procrastinate_conn`` does in a process of its own, and end."""
-    from procrastinate_conn.cli import main
-
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, stream in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(f"{outputs}/{stream}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)

@@ -206,18 +206,14 @@ MISPLACED = {
 
 @pytest.mark.parametrize("about", MISPLACED)
 def test_no_command_prints_a_password_that_stands_in_the_wrong_place(about: str, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"{MISPLACED[about]}\n{P}CONNECTION__SSLMODE=requre\nPGUSER=other\n")
-    commands = [["check", "--format", output] for output in ("text", "json", "github", "sarif")]
-    commands += [["show", "--all", "--format", output] for output in ("text", "json")]
-    for command in commands:
-        done = run(tmp_path, *command)
-        assert done.stderr == ""
-        assert SECRET not in done.stdout, command
-    (tmp_path / ".env").write_text(f"{MISPLACED[about]}\n")
-    for command in commands:
-        done = run(tmp_path, *command)
-        assert done.stderr == ""
-        assert SECRET not in done.stdout, command
+    commands = [["check"], ["check", "--format", "json"], ["show", "--all"], ["show", "--format", "json"]]
+    more_faults = f"{P}CONNECTION__SSLMODE=requre\nPGUSER=other\n"
+    for text, wanted in (("", commands), (more_faults, commands[::3])):
+        (tmp_path / ".env").write_text(f"{MISPLACED[about]}\n{text}")
+        for command in wanted:
+            done = run(tmp_path, *command)
+            assert done.stderr == ""
+            assert SECRET not in done.stdout, command
 
 
 @pytest.mark.parametrize(
