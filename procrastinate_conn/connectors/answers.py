@@ -58,8 +58,8 @@ Ask = Callable[..., Awaitable[Any]]
 def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """Decorate a connector's method that takes a query, its arguments, and what to do with its cursor.
 
-    The connector has two attributes: `core`, None where the pool is the caller's, and `at_work`, the jobs that
-    its workers have fetched and not finished, each with its attempts so far.
+    The connector has two attributes: `core`, None where the pool is the caller's, and `at_work`, the jobs
+    that its workers have fetched and not finished, each with its attempts so far.
     """
     untyped: Any = execute
 

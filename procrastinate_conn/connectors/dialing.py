@@ -20,10 +20,9 @@ from procrastinate_conn.connectors.liveness import has_something_to_say, hung_up
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.spec.hosts import hosts
 
-
 ANSWERS_WITHIN = 5.0
-"""Seconds in which a connection that is asked whether it is alive has to answer. Without a limit a caller would
-wait for the operating system to give up, and for ever where a middlebox acknowledges and does not answer."""
+"""Seconds that a connection has to answer when it is asked whether it is alive. Without a limit callers wait
+for the operating system to give up, and for ever where a middlebox acknowledges and does not answer."""
 
 
 class Dialler:

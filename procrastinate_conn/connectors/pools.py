@@ -300,7 +300,7 @@ def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
 
 
 def _answers_within(attempt: int, deadline: float) -> float:
-    """Return the seconds that a connection has to answer: ever fewer, as others may be lost like the first."""
+    """Return the seconds that a connection has to answer: ever fewer, as all may be lost like the first."""
     return max(0.1, min(ANSWERS_WITHIN / 2.0 ** min(attempt, 8), deadline - monotonic()))
 
 

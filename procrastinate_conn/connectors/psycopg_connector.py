@@ -148,6 +148,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
                     async with aclosing(connection.notifies(timeout=connector.LISTEN_TIMEOUT)) as notifies:
                         async for notification in notifies:
                             await on_notification(channel=notification.channel, payload=notification.payload)
+                            heed_cancellation()
                     async with asyncio.timeout(connector.LISTEN_TIMEOUT):
                         await connection.execute("SELECT 1")
                     heed_cancellation()
