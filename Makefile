@@ -12,6 +12,10 @@ VENV := $(VENV)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Half of the time tests wait, for servers to start and for time to pass.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())' 2> /dev/null)
+PYTEST := $(BIN)/pytest -n $(WORKERS)
+
 # Arguments for pytest or the demo: make test ARGS="-k demo", make demo ARGS="--jobs 50"
 ARGS ?=
 
@@ -28,19 +32,19 @@ bench: $(INSTALLED) ## compare with connectors written by hand: time, round trip
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself
-	$(BIN)/pytest -n auto $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lowest: ## run it with the oldest versions of everything that pyproject.toml allows
 	PIP_CONSTRAINT=$(CURDIR)/tests/lowest.txt $(MAKE) --no-print-directory test VENV=.venv-lowest
 
 fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations, for half an hour or so
-	FUZZ_CASES=3000 $(BIN)/pytest -n auto --timeout 3600 tests/resolution/test_fuzz.py $(ARGS)
+	FUZZ_CASES=3000 $(PYTEST) --timeout 3600 tests/resolution/test_fuzz.py $(ARGS)
 
 faults: $(INSTALLED) ## cause the faults that take long: failover, lost packets, a server that is away or full
-	$(BIN)/pytest -n auto tests/faults/slow_*.py $(ARGS)
+	$(PYTEST) tests/faults/slow_*.py $(ARGS)
 
 versions: $(INSTALLED) ## run the connectors' tests against PostgreSQL 14 to 18
-	$(BIN)/python tests/versions/run.py $(VENV)/postgresql -n auto $(ARGS)
+	$(BIN)/python tests/versions/run.py $(VENV)/postgresql -n $(WORKERS) $(ARGS)
 
 lint: $(INSTALLED) ## look for faults and for formatting that differs
 	$(BIN)/ruff check .
