@@ -87,7 +87,9 @@ class ConnectorSettings(BaseSettings):
         None, description="File that the password is read from, anew for each connection."
     )
     password_command: SecretStr | None = Field(
-        None, description="Command that prints the password, run anew for each connection, without a shell."
+        None,
+        description="Command that prints the password for new connections, run without a shell;"
+        " its output is used for 10 s.",
     )
     defaults: Defaults = Field(
         "resilient",

@@ -27,9 +27,9 @@ from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import heed_cancellation, keep_listening
+from procrastinate_conn.connectors.pool_errors import pool_errors
 from procrastinate_conn.connectors.pools import AsyncPool
 from procrastinate_conn.connectors.psycopg2_connector import Psycopg2Connector
-from procrastinate_conn.connectors.psycopg2_dialing import pool_errors
 
 
 class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):

@@ -7,8 +7,8 @@ from typing import Any
 
 import aiopg
 
+from procrastinate_conn.connectors.pool_errors import pool_errors
 from procrastinate_conn.connectors.pools import AsyncPool
-from procrastinate_conn.connectors.psycopg2_dialing import pool_errors
 
 
 class SharedPool(aiopg.Pool):

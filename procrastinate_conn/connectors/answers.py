@@ -15,8 +15,8 @@ from typing import Any, ParamSpec, TypeVar
 from procrastinate import sql
 from procrastinate.exceptions import ConnectorException
 
+from procrastinate_conn.connectors.backoff import Backoff
 from procrastinate_conn.connectors.farewell import AnswerLost
-from procrastinate_conn.connectors.listening import Backoff
 
 logger = logging.getLogger(__name__)
 

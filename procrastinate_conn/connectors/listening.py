@@ -12,30 +12,13 @@ from typing import Protocol
 
 from procrastinate.connector import Notify
 
+from procrastinate_conn.connectors.backoff import LONGEST_PAUSE, Backoff
+
 logger = logging.getLogger(__name__)
 
 OF_PROCRASTINATE = re.compile("procrastinate_(any_)?queue_v1")
 ANY_JOB = json.dumps({"type": "job_inserted", "job_id": 0})
 """What a worker is told after a gap; it only takes it as a hint to look for jobs."""
-
-LONGEST_PAUSE = 10.0
-"""Seconds between two attempts to listen again, at most."""
-
-
-class Backoff:
-    """How long to wait before the next attempt: not at all, and then ever longer."""
-
-    def __init__(self) -> None:
-        self.pause = 0.0
-
-    def succeeded(self) -> None:
-        """Begin anew: the attempt went well."""
-        self.pause = 0.0
-
-    def failed(self) -> float:
-        """Return the seconds to wait now."""
-        pause, self.pause = self.pause, min(2 * self.pause or 0.5, LONGEST_PAUSE)
-        return pause
 
 
 class Session(Protocol):

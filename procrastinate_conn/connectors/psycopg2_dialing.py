@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import psycopg2
-import psycopg_pool
 from psycopg2.extensions import (
     TRANSACTION_STATUS_INERROR,
     TRANSACTION_STATUS_INTRANS,
@@ -16,7 +14,6 @@ from psycopg2.extensions import (
     cursor,
 )
 from psycopg2.extras import register_default_json, register_default_jsonb
-from psycopg2.pool import PoolError
 
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import SyncDialler
@@ -91,18 +88,3 @@ def read_json_with(loads: Callable[[str], Any] | None, connection: connection) -
     if loads is not None:
         register_default_json(connection, loads=loads)
         register_default_jsonb(connection, loads=loads)
-
-
-@contextmanager
-def pool_errors() -> Iterator[None]:
-    """Turn psycopg_pool's errors, which psycopg2 does not know, into psycopg2's error for pools.
-
-    Raises
-    ------
-    psycopg2.pool.PoolError
-        With the same message, and the original as its cause.
-    """
-    try:
-        yield
-    except (psycopg_pool.PoolClosed, psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests) as error:
-        raise PoolError(str(error)) from error

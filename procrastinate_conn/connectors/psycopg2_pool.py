@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 
 from psycopg2.pool import PoolError, ThreadedConnectionPool
 
+from procrastinate_conn.connectors.pool_errors import pool_errors
 from procrastinate_conn.connectors.pools import SyncPool
-from procrastinate_conn.connectors.psycopg2_dialing import pool_errors
 
 
 class WaitingConnectionPool(ThreadedConnectionPool):

@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
+from procrastinate_conn.connectors.pool_errors import pool_errors
 from procrastinate_conn.connectors.pools import SyncPool
-from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Connection, pool_errors
+from procrastinate_conn.connectors.psycopg2_dialing import Psycopg2Connection
 
 
 class LentConnection(Psycopg2Connection):
