@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 import time
 from itertools import count
 from time import monotonic
 from typing import Any, Self
+from weakref import WeakSet
 
 from psycopg_pool import (
     AsyncConnectionPool,
@@ -60,8 +62,12 @@ class SyncPool(ConnectionPool[Any]):
         super().__init__(**_arguments(dialler, asynchronous=False))
 
     def __del__(self) -> None:
-        if self._process_id == os.getpid():  # in a child the threads to stop are the parent's
+        if self.is_of_this_process():
             super().__del__()
+
+    def is_of_this_process(self) -> bool:
+        """Tell whether the pool's threads are here: in a child of the process they are the parent's."""
+        return self._process_id == os.getpid()
 
     def opened(self) -> Self:
         """Open and fill the pool, and return it.
@@ -71,6 +77,7 @@ class SyncPool(ConnectionPool[Any]):
         psycopg_pool.PoolTimeout
             It is not full within its `timeout`; the message says why, and the pool is closed.
         """
+        _TO_CLOSE_AT_EXIT.add(self)
         try:
             self.open(wait=True, timeout=self.timeout)
         except PoolTimeout:
@@ -147,6 +154,17 @@ class SyncPool(ConnectionPool[Any]):
         self.discarded += 1
         self.dialler.drop(connection)
         super().putconn(connection)
+
+
+_TO_CLOSE_AT_EXIT: WeakSet[SyncPool] = WeakSet()
+
+
+@atexit.register
+def _close_what_nobody_closed() -> None:
+    """Close while threads can still end: from Python 3.13 on, psycopg_pool's `__del__` waits for them in vain."""
+    for pool_ in list(_TO_CLOSE_AT_EXIT):
+        if pool_.is_of_this_process():
+            pool_.close()
 
 
 class AsyncPool(AsyncConnectionPool[Any]):

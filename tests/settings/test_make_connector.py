@@ -268,7 +268,7 @@ def test_a_password_file_that_is_no_name_is_a_finding(value):
 
 
 def test_json_nested_too_deeply_is_a_finding(monkeypatch):
-    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION", '{"a":' * 2000 + "1" + "}" * 2000)
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION", "[" * 60_000 + "]" * 60_000)
     (problem,) = problems_of()
     assert (problem.code, problem.setting) == ("PC102", "connection")
 
