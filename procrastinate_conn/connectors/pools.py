@@ -161,7 +161,7 @@ _TO_CLOSE_AT_EXIT: WeakSet[SyncPool] = WeakSet()
 
 @atexit.register
 def _close_what_nobody_closed() -> None:
-    """Close while threads can still end: from Python 3.13 on, psycopg_pool's `__del__` waits for them in vain."""
+    """Close while threads can still end: from Python 3.13 on, `__del__` would wait for them in vain."""
     for pool_ in list(_TO_CLOSE_AT_EXIT):
         if pool_.is_of_this_process():
             pool_.close()
