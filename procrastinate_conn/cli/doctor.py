@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from procrastinate_conn.doctor.rounds import Progress
 
 
+_ENCODE = "percent-encode the password: @ is %40, / is %2F"
+
+
 class Format(StrEnum):
     """How a diagnosis is printed."""
 
@@ -102,6 +105,7 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
     """
     from procrastinate_conn.doctor import settings
     from procrastinate_conn.doctor.diagnosis import Diagnosis
+    from procrastinate_conn.doctor.result import failed
 
     try:
         configuration = resolve(target)
@@ -112,6 +116,9 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
     checks = list(settings.examine(checked.problems))
     if configuration.errors:
         return Diagnosis(checked.connector, checks, strict=strict)
+    if configuration.connection.veiled:  # what would be looked up may be a piece of a password
+        unasked = failed("connect", "not tried: the DSN's password ends where it should not", _ENCODE)
+        return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
     from procrastinate_conn.doctor.rounds import examine
 
     with progress() as tell:

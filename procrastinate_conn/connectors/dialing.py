@@ -89,8 +89,12 @@ class Dialler:
         try:
             yield
         except Exception as error:
-            self.failure = error
-            raise
+            said = self.blueprint.spec.without_veiled(str(error))
+            if said == str(error):
+                self.failure = error
+                raise
+            self.failure = psycopg.OperationalError(said)
+            raise self.failure from None
         finally:
             self.under_way.remove(attempt)
         self.failure = None

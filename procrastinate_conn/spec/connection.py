@@ -1,6 +1,7 @@
 """The validated connection: one field for each of libpq's keywords."""
 
 # Annotations are not postponed here: pydantic would evaluate the strings one by one, at every start.
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
@@ -190,6 +191,13 @@ class ConnectionSpec(BaseModel):
     def session(self) -> Mapping[str, str]:
         """The variables that libpq sends as settings of the session, as they were: ``PGTZ`` and the like."""
         return dict(self._session)
+
+    def without_veiled(self, text: str) -> str:
+        """Return a text, such as an error's, without the values that may hold a piece of a password."""
+        for keyword in self._veiled:
+            for value in filter(None, re.split(r"[,:]", self.parameters.get(keyword, ""))):
+                text = text.replace(value, MASK)
+        return text
 
     def redacted(self) -> dict[str, str]:
         """Return `parameters` with ``********`` in the place of every secret."""

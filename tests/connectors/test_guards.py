@@ -12,6 +12,7 @@ import psycopg_pool
 import pytest
 from procrastinate.exceptions import ConnectorException
 
+from procrastinate_conn import make_connector
 from procrastinate_conn.connectors import pools
 from procrastinate_conn.connectors.farewell import AnswerLost, farewell_told_apart
 from procrastinate_conn.connectors.listening import keep_listening
@@ -192,3 +193,14 @@ def test_no_secret_is_in_the_repr_of_aiopgs_connection(address):
         return shown
 
     assert "hush" not in asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_piece_of_a_password_that_spills_is_in_an_error_or_a_log_record(kind, caplog):
+    """libpq takes what stands behind the first @ for the host, and tells that it cannot look it up."""
+    dsn = "postgresql://app:a@hunter2@localhost:1/jobs"
+    ours = make_connector(kind, dsn=dsn, pool={"timeout": 0.5}, env_file=None).get_sync_connector()
+    with pytest.raises(ConnectorException) as caught:
+        ours.open()
+    assert "hunter2" not in causes(caught.value) + caplog.text
+    assert "********" in causes(caught.value)
