@@ -7,7 +7,6 @@ import os
 import shlex
 import stat
 import threading
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -16,6 +15,7 @@ from pydantic import SecretStr
 
 from procrastinate_conn import commands
 from procrastinate_conn.origins import Origin
+from procrastinate_conn.raised import raised_at
 
 PasswordSource = Callable[[], str]
 """Called for every new connection, from any thread; gives its password."""
@@ -115,7 +115,7 @@ def from_function(function: Callable[[], object], origin: Origin | None = None) 
         except _Unusable as unusable:
             reason = f"gave {unusable}"
         except Exception as error:  # noqa: BLE001 - whatever the user's function does
-            reason = f"raised {type(error).__name__} at {_place(error)}"
+            reason = f"raised {type(error).__name__} at {raised_at(error, frames=2)}"
         raise PasswordUnavailable(f"{setting}: the function {reason}")
 
     return call
@@ -215,9 +215,3 @@ def _text(given: object) -> bytes:
     if not isinstance(given, str):
         raise _Unusable(f"a {type(given).__name__}, not text")
     return given.encode("utf-8", "surrogatepass")
-
-
-def _place(error: Exception) -> str:
-    """Return where in the function it was raised, like ``tokens.py:42``; its text may hold a secret."""
-    frame = traceback.extract_tb(error.__traceback__, limit=2)[-1]
-    return f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 - "<string>" is no path

@@ -18,7 +18,7 @@ from procrastinate_conn.making import build, configured
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.pool.shown import written
-from procrastinate_conn.resolution.connection import as_text, dsn_in_force
+from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_places
 from procrastinate_conn.sources.call import read_call
 from procrastinate_conn.sources.defaults import Defaults
@@ -207,7 +207,7 @@ def _fields(configuration: Configuration) -> dict[str, Any]:
     fields: dict[str, Any] = {
         name: stated[name].value for name in ("password_file", "password_command") if name in stated
     }
-    dsn = dsn_in_force(configuration.places)
+    dsn = configuration.connection.dsn
     return {
         **fields,
         "dsn": None if dsn is None else SecretStr(str(dsn.value)),

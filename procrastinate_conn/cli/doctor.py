@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +16,7 @@ from procrastinate_conn.cli.options import (
     Colour,
     Connector,
     Isolated,
+    Output,
     SecretsDir,
     find_modules_here,
     isolate,
@@ -27,16 +27,6 @@ from procrastinate_conn.cli.options import (
 if TYPE_CHECKING:
     from procrastinate_conn.doctor.diagnosis import Diagnosis
     from procrastinate_conn.doctor.rounds import Progress
-
-
-_ENCODE = "percent-encode the password: @ is %40, / is %2F"
-
-
-class Format(StrEnum):
-    """How a diagnosis is printed."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def doctor(
@@ -58,7 +48,7 @@ def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
     isolated: Isolated = False,
     secrets_dir: SecretsDir = None,
-    output: Annotated[Format, typer.Option("--format", help="How results are printed.")] = Format.TEXT,
+    output: Annotated[Output, typer.Option("--format", help="How results are printed.")] = Output.TEXT,
     color: Colour = None,
 ) -> None:
     """Find what is wrong with the live server: reachable, TLS, role, schema, LISTEN, pool budget.
@@ -77,7 +67,7 @@ def doctor(
         strict=strict,
     )
     where = terminal(color)
-    if output is Format.JSON:
+    if output is Output.JSON:
         from procrastinate_conn.doctor import as_json
 
         say(as_json.render(diagnosis), where)
@@ -106,6 +96,7 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
     from procrastinate_conn.doctor import settings
     from procrastinate_conn.doctor.diagnosis import Diagnosis
     from procrastinate_conn.doctor.result import failed
+    from procrastinate_conn.sources.dsn import ENCODE
 
     try:
         configuration = resolve(target)
@@ -117,7 +108,7 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
     if configuration.errors:
         return Diagnosis(checked.connector, checks, strict=strict)
     if configuration.connection.veiled:  # what would be looked up may be a piece of a password
-        unasked = failed("connect", "not tried: the DSN's password ends where it should not", _ENCODE)
+        unasked = failed("connect", "not tried: the DSN's password ends where it should not", ENCODE)
         return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
     from procrastinate_conn.doctor.rounds import examine
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -14,6 +13,7 @@ from typing import Annotated
 import typer
 
 from procrastinate_conn.kinds import ConnectorKind, suggestion
+from procrastinate_conn.raised import raised_at
 from procrastinate_conn.reporting.terminal import Terminal, standard_output
 from procrastinate_conn.rules import all_rules
 
@@ -98,9 +98,7 @@ def unforeseen(about: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 - "<frozen os>" is no path
-        ours = "this is a fault of procrastinate-conn, please report it"
+        place, ours = raised_at(error), "this is a fault of procrastinate-conn, please report it"
         typer.echo(f"{about} cannot be judged: {type(error).__name__} at {place}; {ours}", err=True)
         raise typer.Exit(BROKEN) from None
 

@@ -8,7 +8,7 @@ import psycopg2
 from aiopg.connection import TIMEOUT
 from psycopg.abc import ConnMapping
 
-# Not documented, but without an underscore; `tests/packaging` tries them with the oldest psycopg as well.
+# Two of them are not documented; every test of aiopg notices if they go.
 from psycopg.conninfo import (
     conninfo_attempts_async,
     conninfo_to_dict,

@@ -16,15 +16,6 @@ LOOK_AGAIN = 1.0
 """Seconds between two looks at whether the loop is still there: one that was closed answers nobody."""
 
 
-def in_event_loop() -> bool:
-    """Tell whether this thread is running an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 def require_sockets(loop: asyncio.AbstractEventLoop) -> None:
     """Make sure that an event loop can wait for sockets that are not its own, as the drivers ask it to.
 

@@ -20,8 +20,9 @@ from procrastinate.utils import async_to_sync
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler, SyncDialler
 from procrastinate_conn.connectors.forks import watch
-from procrastinate_conn.connectors.home_loop import in_event_loop, require_sockets, run_at_home
+from procrastinate_conn.connectors.home_loop import require_sockets, run_at_home
 from procrastinate_conn.connectors.pools import AsyncPool, SyncPool, async_pool, sync_pool
+from procrastinate_conn.loops import in_event_loop
 
 P = TypeVar("P")
 T = TypeVar("T")

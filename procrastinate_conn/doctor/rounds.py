@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from time import monotonic
 from types import ModuleType
 
@@ -20,6 +18,7 @@ from procrastinate_conn.doctor.login import cause, refused
 from procrastinate_conn.doctor.patient import Patient
 from procrastinate_conn.doctor.result import Result, failed
 from procrastinate_conn.passwords import PasswordUnavailable
+from procrastinate_conn.raised import raised_at
 from procrastinate_conn.spec.hosts import hosts
 
 Progress = Callable[[str], None]
@@ -131,7 +130,5 @@ def _examined(module: ModuleType, patient: Patient) -> Iterator[Result]:
 
 def _unexpected(name: str, error: Exception) -> Result:
     """Report what was not foreseen, by its place: its text may hold a secret."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{PurePath(frame.filename).name}:{frame.lineno}"
-    message = f"the examination broke off with {type(error).__name__} at {where}"
+    message = f"the examination broke off with {type(error).__name__} at {raised_at(error)}"
     return failed(name, message, "it is a fault of procrastinate-conn: please report it with this line")

@@ -2,6 +2,7 @@
 
 from procrastinate_conn.libpq.asking import (
     NOWHERE,
+    SOMEBODY,
     Answer,
     ask,
     default_host,
@@ -18,6 +19,7 @@ __all__ = [
     "NEUTRAL",
     "NOWHERE",
     "SESSION_VARIABLES",
+    "SOMEBODY",
     "Answer",
     "Keyword",
     "Malformed",

@@ -15,7 +15,7 @@ NOWHERE = "/dev/null/procrastinate-conn"
 """A socket directory that cannot exist, so that libpq judges parameters without reaching a server."""
 
 
-_SOMEBODY = {"user": "-"}
+SOMEBODY = {"user": "-"}
 """A user for questions about other things: where the process has none that the system knows, libpq refuses
 a connection that states none, whatever else it says."""
 
@@ -65,7 +65,7 @@ def ask(parameters: Mapping[str, str], *, over_tcp: bool = False) -> Answer:
 
 def refuses(parameters: Mapping[str, str], *, over_tcp: bool = False) -> str | None:
     """Return why libpq refuses some of a connection's parameters, as `ask` does; None if it does not."""
-    return ask({**_SOMEBODY, **parameters}, over_tcp=over_tcp).refusal
+    return ask({**SOMEBODY, **parameters}, over_tcp=over_tcp).refusal
 
 
 def refuses_lists(lists: Mapping[str, str]) -> str | None:
@@ -73,7 +73,7 @@ def refuses_lists(lists: Mapping[str, str]) -> str | None:
 
     It is asked with a value that it refuses right after having matched them, and never connects.
     """
-    refused = {**_SOMEBODY, "sslmode": "-", "password": "-"}
+    refused = {**SOMEBODY, "sslmode": "-", "password": "-"}
     empty = {"host": "", "hostaddr": "", "port": ""}
     _, message = _start({**empty, **lists, **refused})
     _, matched = _start({**empty, **refused})
@@ -101,13 +101,13 @@ def _after_good_keepalives() -> str:
 
 def _after_keepalives(parameters: Mapping[str, str]) -> str:
     refused = {"tcp_user_timeout": "-", "hostaddr": "255.255.255.255", "port": "", "password": "-"}
-    return _start({**_SOMEBODY, **parameters, **refused})[1]
+    return _start({**SOMEBODY, **parameters, **refused})[1]
 
 
 @cache
 def _refuses_gss() -> str | None:
     """Return why libpq never requires GSSAPI: most often it was built without it."""
-    somewhere = {**_SOMEBODY, "host": NOWHERE, "hostaddr": ""}
+    somewhere = {**SOMEBODY, "host": NOWHERE, "hostaddr": ""}
     refused = {**somewhere, "target_session_attrs": "-", "password": "-"}
     _, message = _start({**refused, "gssencmode": "require"})
     _, judged = _start({**refused, "gssencmode": "disable"})
@@ -147,7 +147,7 @@ def default_host() -> str:
     """Return where libpq connects to if no host is stated: a socket directory, or ``localhost``."""
     from psycopg import pq
 
-    refused = {**_SOMEBODY, "host": "", "hostaddr": "", "port": "", "sslmode": "-", "password": "-"}
+    refused = {**SOMEBODY, "host": "", "hostaddr": "", "port": "", "sslmode": "-", "password": "-"}
     connection = pq.PGconn.connect_start(encode(conninfo(refused)))
     try:
         return decode(connection.host)

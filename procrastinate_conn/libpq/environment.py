@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition
 
+from procrastinate_conn.loops import in_event_loop
+
 PATIENCE = 1.0
 """Seconds to wait for others who need other values. Theirs may be an attempt at a server that is away, and
 to connect with a session setting of theirs is better than not to connect."""
@@ -23,7 +25,7 @@ class _Imposed:
     def begin(self, values: Mapping[str, str | None]) -> None:
         """Impose values, once nobody needs others; the mapping itself stands for its user."""
         with self._changed:
-            if not _in_event_loop():
+            if not in_event_loop():
                 self._changed.wait_for(lambda: all(_agree(values, user) for user in self._users), PATIENCE)
             self._users.append(values)
             self._apply()
@@ -83,16 +85,6 @@ def imposed(values: Mapping[str, str | None]) -> Iterator[None]:
 
 def _agree(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> bool:
     return all(one[name] == other[name] for name in one.keys() & other.keys())
-
-
-def _in_event_loop() -> bool:
-    import asyncio  # which psycopg has imported by now
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _put(name: str, value: str | None) -> None:

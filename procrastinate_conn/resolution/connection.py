@@ -28,6 +28,8 @@ class Merged(NamedTuple):
     ----------
     stated
         For each keyword every value that was stated, the nearest first.
+    dsn
+        The one DSN that counts, or the ``DATABASE_URL`` in its place.
     veiled
         The keywords that are not to be shown: what was stated may hold a piece of a password.
     problems
@@ -35,6 +37,7 @@ class Merged(NamedTuple):
     """
 
     stated: Mapping[str, Sequence[Located]]
+    dsn: Located | None
     veiled: frozenset[str]
     problems: tuple[Problem, ...]
 
@@ -54,9 +57,10 @@ def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
     defaults
         Whether the resilient defaults come before libpq's own.
     """
-    dsn_place, of_dsn, problems = _nearest_dsn(places)
+    dsn_place, dsn_in_force, problems = _nearest_dsn(places)
+    of_dsn, faults = read_dsn(dsn_in_force) if dsn_in_force else ({}, [])
     dsn, misplaced = without_strings(of_dsn)
-    problems += misplaced
+    problems += [*faults, *misplaced]
     variables = _libpq_variables(places)
     layers: list[Layer] = []
     for place in places:
@@ -69,7 +73,7 @@ def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
     layers.append(_named_by_the_pool(places))
     layers.append(resilient_defaults(defaults))
     problems.extend(_redirected(layers, dsn))
-    return Merged(_stack(layers), _veiled(dsn, problems), tuple(problems))
+    return Merged(_stack(layers), dsn_in_force, _veiled(dsn, problems), tuple(problems))
 
 
 def _named_by_the_pool(places: Sequence[Place]) -> Layer:
@@ -92,29 +96,17 @@ def _stack(layers: Iterable[Layer]) -> dict[str, list[Located]]:
     return stated
 
 
-def dsn_in_force(places: Sequence[Place]) -> Located | None:
-    """Return the nearest DSN, or else the nearest DATABASE_URL if that is one of PostgreSQL's."""
-    stated = [place.settings["dsn",] for place in places if ("dsn",) in place.settings]
-    urls = [place.database_url for place in places if place.database_url is not None]
-    if stated or not urls or foreign_scheme(str(urls[0].value)):
-        return stated[0] if stated else None
-    return urls[0]
-
-
-def _nearest_dsn(places: Sequence[Place]) -> tuple[Place | None, Layer, list[Problem]]:
+def _nearest_dsn(places: Sequence[Place]) -> tuple[Place | None, Located | None, list[Problem]]:
     """Return the nearest DSN with its place, or the nearest DATABASE_URL, which ranks below every place."""
     for place in places:
         if dsn := place.settings.get(("dsn",)):
-            return place, *read_dsn(dsn)
-    for place in places:
-        if url := place.database_url:
-            scheme = foreign_scheme(str(url.value))
-            if scheme is None:
-                return None, *read_dsn(url)
-            message = f"DATABASE_URL is a {scheme}: URL and is ignored"
-            hint = "set PROCRASTINATE_CONN_DSN to a postgresql:// URL"
-            return None, {}, [rules.FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
-    return None, {}, []
+            return place, dsn, []
+    url = next((place.database_url for place in places if place.database_url), None)
+    if url is None or (scheme := foreign_scheme(str(url.value))) is None:
+        return None, url, []
+    message = f"DATABASE_URL is a {scheme}: URL and is ignored"
+    hint = "set PROCRASTINATE_CONN_DSN to a postgresql:// URL"
+    return None, None, [rules.FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
 
 
 def _libpq_variables(places: Sequence[Place]) -> Sequence[Layer]:

@@ -47,16 +47,17 @@ def read_dotenv(
 
     bindings = list(parse_stream(io.StringIO(text)))
     values: dict[str, Located | None] = {}
+    known = dict(environment)
     problems = [*_malformed(file, bindings), *_repeated(file, bindings)]
     for binding in bindings:
         if (name := binding.key) is None:
             continue
         origin = Origin("dotenv", name, str(file), _line(binding))
         if binding.value is None:
-            values[name] = None  # for python-dotenv a name alone unsets what the lines above state
+            values[name], known[name] = None, ""  # a name alone unsets what the lines above state
             continue
-        above = {known: str(located.value) if located else "" for known, located in values.items()}
-        values[name], undefined = _expanded(binding.value, {**environment, **above}, origin)
+        located, undefined = _expanded(binding.value, known, origin)
+        values[name], known[name] = located, str(located.value)
         problems += undefined
     stated = ((name, str(located.value), located.origin) for name, located in values.items() if located)
     place = read_variables("dotenv", stated)

@@ -14,6 +14,10 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
 
 
+ENCODE = "percent-encode the password: @ is %40, / is %2F"
+"""What to do about a password that ends where it should not."""
+
+
 def other_database(dsn: str) -> str | None:
     """Return the scheme of a URL that is not PostgreSQL's; None for everything else."""
     scheme = _SCHEME.match(dsn)
@@ -66,7 +70,7 @@ def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
         rules.UNENCODED_PASSWORD(
             "dsn",
             message,
-            hint="percent-encode the password: @ is %40, / is %2F",
+            hint=ENCODE,
             origin=dsn.origin,
         )
     ]

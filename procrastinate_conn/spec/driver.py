@@ -78,7 +78,8 @@ def _refusal(kind: ConnectorKind, values: Mapping[str, str], *, over_tcp: bool) 
     """Let psycopg2 connect to a socket that cannot exist, and return what else keeps it from connecting."""
     import psycopg2
 
-    stated = {"user": "-", **values, "host": libpq.NOWHERE, "hostaddr": "", "port": "", "password": "-"}
+    somewhere = {"host": libpq.NOWHERE, "hostaddr": "", "port": "", "password": "-"}
+    stated = {**libpq.SOMEBODY, **values, **somewhere}
     if over_tcp and stated.get("gssencmode") == "require":
         stated["gssencmode"] = "prefer"  # libpq refuses it for sockets alone
     conninfo = ConnectionSpec.model_validate(stated).conninfo(drivers.keywords(kind))
