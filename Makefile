@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 
 # Half of the time tests wait, for servers to start and for time to pass.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())' 2> /dev/null)
-PYTEST := $(BIN)/pytest -n $(WORKERS)
+PYTEST = $(BIN)/pytest -n $(WORKERS)
 
 # Arguments for pytest or the demo: make test ARGS="-k demo", make demo ARGS="--jobs 50"
 ARGS ?=
