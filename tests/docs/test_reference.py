@@ -14,7 +14,8 @@ from rich.text import Text
 import procrastinate_conn
 from docs.generate.pictures import PICTURES, printed
 from docs.generate.reference import PAGES
-from procrastinate_conn import libpq
+from procrastinate_conn import libpq, passwords
+from procrastinate_conn.connectors import dialing
 from tests.docs.pages import DOCS
 
 SVG_LINE = re.compile(r"<text [^>]*?y=\"([\d.]+)\"[^>]*>(.*?)</text>")
@@ -31,6 +32,24 @@ def test_the_picture_shows_what_the_command_prints(name: str) -> None:
     told = [line.strip() for line in Text.from_ansi(printed(name)).plain.splitlines()]
     shown = words((DOCS / "pictures" / name).read_text(encoding="utf-8"))
     assert [line for line in told if "".join(line.split()) not in shown] == [], "run `make pages`"
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence", "seconds"),
+    [
+        ("docs/inside.md", "and has five seconds to answer", dialing.ANSWERS_WITHIN == 5),
+        (
+            "docs/cloud.md",
+            "It has 10 s, and what it prints",
+            passwords.COMMAND_TIME_LIMIT == 10,
+        ),
+        ("docs/cloud.md", "unless it was within the last 10 s", passwords.COMMAND_KEPT_FOR == 10),
+        ("README.md", "a command at most every 10 s", passwords.COMMAND_KEPT_FOR == 10),
+    ],
+)
+def test_the_seconds_are_those_of_the_code(page: str, sentence: str, seconds: bool) -> None:
+    assert sentence in " ".join((DOCS.parent / page).read_text(encoding="utf-8").split())
+    assert seconds
 
 
 def words(svg: str) -> str:
