@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import psycopg_pool
@@ -101,8 +101,7 @@ def test_why_no_connection_was_fit_for_use_is_told(kind, address):
 
 
 @pytest.mark.skipif(
-    not hasattr(psycopg_pool.ConnectionPool, "close_returns")
-    and "close_returns" not in psycopg_pool.ConnectionPool.__init__.__kwdefaults__,
+    "close_returns" not in psycopg_pool.ConnectionPool.__init__.__kwdefaults__,
     reason="psycopg_pool has the option from 3.3 on",
 )
 def test_a_connection_that_is_refused_leaves_the_pool_though_closing_returns_it(address):
@@ -180,6 +179,30 @@ def test_sessions_that_end_at_once_are_begun_ever_more_rarely():
     with pytest.raises(TimeoutError):
         asyncio.run(scenario())
     assert begun == 4  # at 0, 0, 0.5 and 1.5 seconds
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_listener_whose_cancellation_is_swallowed_ends_with_the_notification(kind, address, observer):
+    """As asyncio.wait_for of Python 3.11 may swallow it; a worker that stops waits for its listener."""
+    ours = connector(kind, address, min_size=1)
+
+    async def scenario():
+        async def swallow(**_):
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+
+        await ours.open_async()
+        listening = asyncio.create_task(ours.listen_notify(swallow, ["one"]))
+        heard = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN.*one' AND state = 'idle'"
+        await soon(lambda: observer.one(heard))
+        observer.connection.execute("NOTIFY one")
+        async with asyncio.timeout(10):  # it would end at the next look at the connection, after 30 s
+            await asyncio.gather(listening, return_exceptions=True)
+        assert listening.cancelled()
+        await ours.close_async()
+
+    asyncio.run(scenario())
 
 
 def test_no_secret_is_in_the_repr_of_aiopgs_connection(address):
