@@ -10,6 +10,7 @@ from procrastinate_conn.libpq.asking import (
     refuses_keepalives,
     refuses_lists,
     system_service,
+    turns_keepalives_off,
 )
 from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, undisturbed
 from procrastinate_conn.libpq.strings import Malformed, conninfo, integer, parse, unspeakable
@@ -35,6 +36,7 @@ __all__ = [
     "refuses_keepalives",
     "refuses_lists",
     "system_service",
+    "turns_keepalives_off",
     "undisturbed",
     "unspeakable",
     "version",

@@ -88,15 +88,26 @@ def refuses_keepalives(parameters: Mapping[str, str]) -> str | None:
     Parameters
     ----------
     parameters
-        Any of ``keepalives_...``.
+        ``keepalives``, and any of ``keepalives_...``.
     """
     message = _after_keepalives(parameters)
-    return None if message == _after_good_keepalives() else message
+    return None if message in (_after_good_keepalives(), _after_keepalives_off()) else message
+
+
+def turns_keepalives_off(value: str) -> bool:
+    """Return whether ``keepalives`` is off: 16.0 and libpqs of its time take an empty one for 0, too."""
+    return _after_keepalives({"keepalives": value}) == _after_keepalives_off()
 
 
 @cache
 def _after_good_keepalives() -> str:
     return _after_keepalives({})
+
+
+@cache
+def _after_keepalives_off() -> str:
+    """Return what the system says: libpq goes on to connect, to an address that TCP cannot connect to."""
+    return _after_keepalives({"keepalives": "0"})
 
 
 def _after_keepalives(parameters: Mapping[str, str]) -> str:

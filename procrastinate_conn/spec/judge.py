@@ -165,11 +165,10 @@ def _is_too_long(path: str) -> bool:
 
 def _judge_tcp(stated: Stated) -> Iterator[Problem]:
     """Judge what libpq sets on a TCP socket; with keepalives off it sets nothing, and looks at nothing."""
-    yield from judge_integer("keepalives", stated)
-    if "keepalives" in stated and not libpq.integer(str(stated["keepalives"].value)):
+    values = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives")}
+    if "keepalives" in values and libpq.turns_keepalives_off(values["keepalives"]):
         return
     yield from judge_integer("tcp_user_timeout", stated)
-    values = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives_")}
     if values and libpq.refuses_keepalives(values):
         for keyword, value in values.items():
             if libpq.refuses_keepalives({keyword: value}):
