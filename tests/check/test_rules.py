@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from procrastinate_conn import drivers, libpq
-from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.reporting.rules import ROOMS, markdown
 from procrastinate_conn.rules import all_rules
 from procrastinate_conn.rules.rule import Rule
 from tests.check.running import run
+from tests.installed import needs, unmet
 
 ROOT = Path(__file__).parents[2]
 
 OTHER_VERSIONS = {
+    "PC306": ["psycopg-pool>=3.3"],
     "PC310": ["psycopg-pool>=3.2,<3.3"],
-    "PC311": ["psycopg>=3.2,<3.3", "psycopg-binary>=3.2,<3.3"],
+    "PC311": ["psycopg-pool>=3.3", "psycopg>=3.2,<3.3", "psycopg-binary>=3.2,<3.3"],
 }
-"""What has to be installed in the place of the newest, for the rules that only older versions break."""
+"""What has to be there for the rules that only some versions break; what is not is installed beside it."""
+
+LIBPQS = {"PC402": ["libpq>=18", "psycopg2-libpq<18"]}
 
 HIDDEN = {"PC401": ["aiopg"]}
 ENVIRONMENT = {"PC403": {"PSYCOPG_IMPL": "c"}}
@@ -30,8 +33,7 @@ ENVIRONMENT = {"PC403": {"PSYCOPG_IMPL": "c"}}
 
 @pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)
 def test_the_example_breaks_its_rule(rule: Rule, tmp_path: Path) -> None:
-    if rule.code == "PC402" and drivers.libpq_version(ConnectorKind.PSYCOPG2) >= min(libpq.version(), 180000):
-        pytest.skip("psycopg2 has a new libpq here")
+    needs(*LIBPQS.get(rule.code, ()))
     folder = tmp_path / "example"
     folder.mkdir()
     for name, text in {".env": rule.example.env, **rule.example.files}.items():
@@ -56,14 +58,16 @@ def test_the_example_breaks_its_rule(rule: Rule, tmp_path: Path) -> None:
 
 def other_versions(code: str, folder: Path) -> list[Path]:
     """Install the versions that a rule needs into a folder, from PyPI."""
-    if code not in OTHER_VERSIONS:
+    wanted = unmet(OTHER_VERSIONS.get(code, ()))
+    if not wanted:
         return []
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    unconstrained = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
     done = subprocess.run(
-        [*pip, *OTHER_VERSIONS[code]], capture_output=True, text=True, timeout=120, check=False
+        [*pip, *wanted], env=unconstrained, capture_output=True, text=True, timeout=120, check=False
     )
     if done.returncode != 0:
-        pytest.skip(f"pip cannot install {OTHER_VERSIONS[code]} here: {done.stderr[-200:]}")
+        pytest.skip(f"pip cannot install {wanted} here: {done.stderr[-200:]}")
     return [folder]
 
 

@@ -113,11 +113,11 @@ def test_every_schema_since_3_0_is_told_from_the_present_one(server, empty):
 
 def test_a_dropped_function_is_named(server, database, address):
     with server.connect(database) as connection:
-        connection.execute("DROP FUNCTION procrastinate_retry_job_v2")
+        connection.execute("DROP FUNCTION procrastinate_fetch_job_v2")
     examined = Examined(address)
     assert examined.faults() == {"schema": "fail"}
-    assert "needs the function procrastinate_retry_job_v2, not there" in examined["schema"].message
-    assert "03.04.00_01_pre_add_retry_failed_job_procedure.sql" in examined["schema"].hint
+    assert "needs the function procrastinate_fetch_job_v2, not there" in examined["schema"].message
+    assert "03.03.00_01_pre_priority_lock_fetch_job.sql" in examined["schema"].hint
 
 
 def test_a_dropped_index_and_a_changed_function_are_warnings(server, database, address):
