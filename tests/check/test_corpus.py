@@ -109,10 +109,6 @@ def test_the_corpus_is_large_and_says_what_each_case_is_about() -> None:
 
 
 def test_the_corpus_breaks_every_rule_that_files_and_variables_can_break() -> None:
-    broken = {
-        finding["code"]
-        for name in NAMES
-        for finding in parse_case(name).get("finding", [])
-    }
+    broken = {finding["code"] for name in NAMES for finding in parse_case(name).get("finding", [])}
     # Only another version of psycopg_pool or psycopg breaks these two; see test_rules.
     assert all_rules().keys() - broken == {"PC310", "PC311"}

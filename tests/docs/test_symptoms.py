@@ -62,9 +62,7 @@ BY_HAND: dict[str, Callable[[str], None]] = {
     "Can't load plugin: sqlalchemy.dialects:postgres": lambda _: defer(
         SQLAlchemyPsycopg2Connector(dsn="postgres://app@localhost/jobs")
     ),
-    "Could not parse SQLAlchemy URL": lambda dsn: defer(
-        SQLAlchemyPsycopg2Connector(dsn=dsn)
-    ),
+    "Could not parse SQLAlchemy URL": lambda dsn: defer(SQLAlchemyPsycopg2Connector(dsn=dsn)),
     "invalid literal for int()": lambda _: defer(
         SQLAlchemyPsycopg2Connector(dsn="postgresql://a:1,b:2/jobs")
     ),
