@@ -55,11 +55,14 @@ class Checked:
         The connector that it is for; None where that is wrong itself.
     problems
         In the order of the files and lines that they stand in.
+    says_nothing
+        Whether nothing in it is about a connection, so that all of it is left to defaults.
     """
 
     file: str | None
     connector: ConnectorKind | None
     problems: tuple[Problem, ...]
+    says_nothing: bool = False
 
 
 def check(target: Target) -> Checked:
@@ -135,7 +138,12 @@ def judged(target: Target, configuration: Configuration) -> Checked:
     if any(p.setting == "connector" and p.code != connector_rules.MISSING_DRIVER.code for p in found):
         rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
         return Checked(_name(target), None, in_order(rest))
-    return Checked(_name(target), configuration.settings.kind, in_order(found))
+    says_nothing = not any(
+        place.settings or place.database_url or place.variables
+        for place in configuration.places
+        if place.source != "call"
+    )
+    return Checked(_name(target), configuration.settings.kind, in_order(found), says_nothing)
 
 
 def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:

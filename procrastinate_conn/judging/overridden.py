@@ -26,6 +26,7 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     yield from _settings(configuration)
     yield from _keywords(configuration)
     yield from _dsn(configuration)
+    yield from _database_url(configuration)
     yield from _password(configuration)
 
 
@@ -41,13 +42,16 @@ def _settings(configuration: Configuration) -> Iterator[Problem]:
 def _keywords(configuration: Configuration) -> Iterator[Problem]:
     """Yield the single keywords and variables of libpq's that lost, but no part of a DSN or a service.
 
-    The pool's name, which is offered as the sessions' too, still names the pool.
+    A DSN's password that lost against an empty one probably was not meant to. The pool's name, which is
+    offered as the sessions' too, still names the pool.
     """
     names = [located.origin for located in _stated(configuration, ("pool", "name"))]
     for keyword, (first, *others) in configuration.connection.stated.items():
         for located in others:
             name = (located.origin.name or "").upper()
-            if located.origin.source not in FILES or located.origin in names or _is_dsn(name):
+            if located.origin.source not in FILES or located.origin in names:
+                continue
+            if _is_dsn(name) and not (keyword == "password" and first.value == ""):
                 continue
             if _differs(first, located):
                 yield _without_effect(f"connection.{keyword}", located, first.origin)
@@ -62,6 +66,14 @@ def _dsn(configuration: Configuration) -> Iterator[Problem]:
     parts = [(stated[0], part) for stated in values for part in stated if part.origin == dsn.origin]
     if parts and all(_differs(first, part) for first, part in parts):
         yield _without_effect("dsn", dsn, parts[0][0].origin)
+
+
+def _database_url(configuration: Configuration) -> Iterator[Problem]:
+    """Yield the ``DATABASE_URL`` that stands in a file beside another DSN."""
+    for place in configuration.places:
+        dsn, url = place.settings.get(("dsn",)), place.database_url
+        if place.source in FILES and dsn and url and _differs(dsn, url):
+            yield _without_effect("dsn", url, dsn.origin)
 
 
 def _password(configuration: Configuration) -> Iterator[Problem]:
@@ -91,7 +103,7 @@ def _without_effect(setting: str, located: Located, first: Origin) -> Problem:
     what = (
         f"{here.name} has"
         if setting == "dsn" or not _is_dsn((here.name or "").upper())
-        else "its password has"
+        else f"the password in {here.name} has"
     )
     return rules.OVERRIDDEN(
         setting,

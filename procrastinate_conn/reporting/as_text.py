@@ -111,8 +111,10 @@ def _wrapped(text: str, width: int | None, indent: str = "    ") -> str:
 def _summary(report: Report, problems: list[Problem]) -> str:
     checked = report.configurations
     if not problems:
-        alone = checked[0].file or "the environment and .env"
-        return f"In order: {alone if len(checked) == 1 else _counted(len(checked), 'configuration')}."
+        names = [c.file or "the environment and .env" for c in checked]
+        empty = [name for name, c in zip(names, checked, strict=True) if c.says_nothing]
+        noted = f" Nothing is stated in {', '.join(empty)}, so that all is libpq's default." if empty else ""
+        return f"In order: {names[0] if len(names) == 1 else _counted(len(names), 'configuration')}.{noted}"
     counts = [_counted(sum(p.severity == s for p in problems), s) for s in COLOURS]
     found = " and ".join(count for count in counts if not count.startswith("0 "))
     affected = sum(bool(c.problems) for c in checked)
