@@ -37,7 +37,7 @@ class ConnectorKind(StrEnum):
 def suggestion(name: str) -> str:
     """Return the hint about a name that is no kind's."""
     names = [kind.value for kind in ConnectorKind]
-    near = nearest(name.lower(), names)
+    near = nearest(name, names)
     return f"did you mean {near}?" if near else f"the connectors are {', '.join(names)}"
 
 

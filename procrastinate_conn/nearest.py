@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name that comes nearest, None where none comes near.
+    """Return the known name that comes nearest in any case of its letters, None where none comes near.
 
     Parameters
     ----------
@@ -19,4 +19,6 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """
     from difflib import get_close_matches  # not above: only mistakes need it, and starting is to be quick
 
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+    in_lower_case = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), in_lower_case, n=1, cutoff=cutoff)
+    return in_lower_case[near[0]] if near else None

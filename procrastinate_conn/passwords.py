@@ -201,7 +201,7 @@ def _password(content: bytes) -> str:
         raise _Unusable("text that is not UTF-8")
     password = password.removesuffix("\n").removesuffix("\r")
     if not password:
-        raise _Unusable("nothing")
+        raise _Unusable("an empty password")
     if "\0" in password:
         raise _Unusable("text with a NUL character")
     return password

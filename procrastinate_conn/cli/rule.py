@@ -35,7 +35,7 @@ def rule(
     where = terminal(color)
     rules = all_rules()
     if code is not None and code.strip().upper() not in rules:
-        near = nearest(code.upper(), rules)
+        near = nearest(code, rules)
         hint = f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them."
         raise typer.BadParameter(f"there is no rule {code!r}; {hint}", param_hint="CODE")
     wanted = list(rules.values()) if code is None else [rules[code.strip().upper()]]

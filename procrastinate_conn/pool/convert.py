@@ -8,7 +8,7 @@ import re
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from procrastinate_conn.pool.refused import Refused
-from procrastinate_conn.pool.shown import shown
+from procrastinate_conn.pool.shown import shown, written
 from procrastinate_conn.pool.signature import Parameter
 from procrastinate_conn.rules import pool as rules
 
@@ -41,6 +41,7 @@ def converted(parameter: Parameter, value: object) -> object:
         raise Refused(
             rules.WRONG_TYPE,
             f"{parameter.name} is {shown(value)}, and has to be {described_type(parameter)}",
+            "" if parameter.is_callback else f"leave it out for the default, {written(parameter.default)}",
         ) from None
 
 

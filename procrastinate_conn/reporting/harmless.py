@@ -11,8 +11,11 @@ import re
 
 from procrastinate_conn import libpq
 from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.pool.names import suggestion, vocabulary
 from procrastinate_conn.spec.connection import MASK, is_secret
+from procrastinate_conn.spec.judge import LIKE_AN_ADDRESS
+from procrastinate_conn.spec.keywords import CHOICES
 
 LONGEST_NAME = 255
 """Bytes that a file's name may have, on all common file systems: what is longer is no name."""
@@ -26,13 +29,15 @@ _HOST = re.compile(
     r" *(?:[\w.-]*|@[\w./-]+|(?:[a-zA-Z]:)?[/\\][\w ./\\~+-]*|\[?[0-9a-fA-F:.]*(?:%\w+)?\]?) *"
 )
 _PATH = re.compile(r"[\w ./\\:~+@,()#-]*")
-_SECRETIVE = re.compile(r"pass|pwd|secret|token|key|cred", re.IGNORECASE)
+_SECRETIVE = "pass|pwd|secret|token|key|cred"
 
+_LISTS = {"host": _HOST, "hostaddr": LIKE_AN_ADDRESS}
 _KEYWORDS = {
     "dbname": re.compile(r"[\w .$+-]*"),
-    "hostaddr": re.compile(r"[0-9a-fA-F:.,%\w ]*"),
     "oauth_issuer": re.compile(r"https?://[\w./:-]*"),
-    "options": re.compile(r"(?:[\w ,./:=+'\"-]|\\ )*"),
+    "options": re.compile(
+        rf"(?:(?=[^=]*$)|(?!.*(?:{_SECRETIVE})))(?:[\w ,./:=+'\"-]|\\ )*", re.IGNORECASE | re.DOTALL
+    ),
     "port": re.compile(r"[0-9, +-]*"),
     "user": re.compile(r"[\w .@$+\\-]*"),
 }
@@ -73,12 +78,12 @@ def is_harmless(keyword: str, value: str) -> bool:
     """
     if keyword not in libpq.keywords() or is_secret(keyword):
         return False
-    if keyword == "host":
-        return all(map(_HOST.fullmatch, value.split(",")))
+    if keyword in _LISTS:
+        return all(map(_LISTS[keyword].fullmatch, value.split(",")))
     if keyword in _FILES:
         return is_path(value)
-    if keyword == "options" and "=" in value and _SECRETIVE.search(value):
-        return False
+    if keyword in CHOICES:
+        return nearest(value, CHOICES[keyword]) is not None or bool(_NUMBER.fullmatch(value))
     if keyword in _KEYWORDS:
         return bool(_KEYWORDS[keyword].fullmatch(value))
     return _is_plain(value)

@@ -154,7 +154,7 @@ def _masked_pairs(
 def _is_a_name(key: str, *, certainly: bool) -> bool:
     """Tell whether a key was meant for a keyword; behind a secret, which may go on, it has to be near one."""
     near = nearest_keyword(key)
-    return near is not None and (not certainly or nearest(key.lower(), [near], cutoff=0.8) is not None)
+    return near is not None and (not certainly or nearest(key, [near], cutoff=0.8) is not None)
 
 
 def _without_quotes(value: str) -> str:

@@ -150,10 +150,12 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
     origin
         Where the keyword is written.
     safe
-        Whether it cannot be a piece of a password; if it may be, only a slip of the pen is shown.
+        Whether it cannot be a piece of a password; if it may be, only a slip of the pen is shown, and
+        what other libraries call a keyword.
     """
     near = nearest_keyword(keyword)
-    named = safe or (near is not None and nearest(keyword.lower(), [near], cutoff=0.8) is not None)
+    is_slip = near is not None and nearest(keyword, [near], cutoff=0.8) is not None
+    named = safe or is_slip or keyword.lower() in _OTHER_NAMES
     return UNKNOWN_KEYWORD(
         f"connection.{keyword}" if named else "connection",
         f"{subject} states {keyword if named else 'something'}, which libpq does not know as a keyword",

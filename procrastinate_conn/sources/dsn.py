@@ -105,9 +105,9 @@ def _malformed(reason: str, dsn: Located) -> Problem:
         # A blank, a ? or an & may have cut a password in two, and this may be its second half.
         safe = not re.search("@|pass|secret|scram|key", text)
         return rules.unknown_keyword(unknown[1], "the DSN", dsn.origin, safe=safe)
-    hint = (
-        "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"
-        if is_uri(text)
-        else _EXAMPLE
-    )
+    hint = _EXAMPLE
+    if is_uri(text):
+        hint = "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"
+    elif scheme := _SCHEME.match(text):
+        reason, hint = f"it is no URL to libpq with {scheme[1]}://", "did you mean postgresql://?"
     return rules.MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=dsn.origin)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from procrastinate_conn import libpq
 from procrastinate_conn.files import unreadable
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
@@ -61,14 +62,11 @@ def read_service(
         found, reason = _read_system(name, variables)
         if not reason:
             return found, []
-    return {}, [
-        rules.SERVICE(
-            "connection.service",
-            f"libpq cannot read the service: {reason}",
-            hint=f"add a section [{name}] to {' or '.join(looked_in) or 'a service file'}",
-            origin=service.origin,
-        )
-    ]
+    hint = f"add a section [{name}] to {' or '.join(looked_in) or 'a service file'}"
+    if near := nearest(name, (section for file in looked_in for section in _sections(file))):
+        hint = f"did you mean {near}?"
+    message = f"libpq cannot read the service: {reason}"
+    return {}, [rules.SERVICE("connection.service", message, hint=hint, origin=service.origin)]
 
 
 def _bad(service: str, file: str, error: BadServiceFile, named: Located | None) -> Problem:
@@ -118,6 +116,12 @@ def read_section(file: str, service: str) -> dict[str, Located] | None:
                 raise BadServiceFile(fault, number)
             found.setdefault(keyword, Located(value, Origin("service-file", f"[{service}]", file, number)))
     return found
+
+
+def _sections(file: str) -> Iterator[str]:
+    for _, line in _lines(file):
+        if line.startswith(b"[") and line.endswith(b"]"):
+            yield os.fsdecode(line[1:-1])
 
 
 def _fault(keyword: str, separator: str) -> str | None:

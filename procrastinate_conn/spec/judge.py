@@ -96,7 +96,13 @@ def text(stated: Stated) -> dict[str, str]:
     return {keyword: str(located.value) for keyword, located in stated.items()}
 
 
-def shown(value: str, located: Located) -> str:
+_ANYTHING = re.compile(r"(?s:.*)")
+LIKE_AN_ADDRESS = re.compile(r"(localhost|[\w-]*([.:][\w%-]*)+)?")
+_LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
+"""What may be shown of a value that cannot be used: in the wrong place there may stand a password."""
+
+
+def shown(value: str, located: Located, harmless: re.Pattern[str] = _ANYTHING) -> str:
     """Return a value for a sentence, with a blank behind it, but none out of a DSN.
 
     A password that is not percent-encoded spills into the other parts.
@@ -107,8 +113,10 @@ def shown(value: str, located: Located) -> str:
         The value, or the part of it that the sentence is about.
     located
         Where it is written.
+    harmless
+        What a value looks like that may be shown.
     """
-    if _from_dsn(located):
+    if _from_dsn(located) or not harmless.fullmatch(value):
         return "the value "
     return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "
 
@@ -119,7 +127,7 @@ def _judge_addresses(stated: Stated) -> Iterator[Problem]:
         try:
             socket.getaddrinfo(address.encode(), 5432, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except OSError:
-            value = shown(address, stated["hostaddr"])
+            value = shown(address, stated["hostaddr"], LIKE_AN_ADDRESS)
             yield _refused("hostaddr", stated, f"{value}is not a numeric address", "put a name into host")
 
 
@@ -130,7 +138,8 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
             hint = "write a number from 1 to 65535"
             if _from_dsn(stated["port"]):
                 hint += ", and percent-encode /, ?, # and @ in the user and the password"
-            yield _refused("port", stated, f"{shown(port, stated['port'])}is not a port", hint)
+            value = shown(port, stated["port"], _LIKE_A_NUMBER)
+            yield _refused("port", stated, f"{value}is not a port", hint)
             return
 
 
@@ -179,7 +188,7 @@ def _refused_number(keyword: str, stated: Stated) -> Problem:
     value = str(stated[keyword].value)
     fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
     hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
-    return _refused(keyword, stated, f"{shown(value, stated[keyword])}is {fault}", hint)
+    return _refused(keyword, stated, f"{shown(value, stated[keyword], _LIKE_A_NUMBER)}is {fault}", hint)
 
 
 def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
@@ -191,9 +200,10 @@ def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
     if value in choices:  # refused for what libpq lacks, or beside another keyword's default
         hint = f"libpq was built without {value}" if "compiled" in reason else "change one of the two"
         return _refused(keyword, stated, reason, hint)
-    near = nearest(value.lower(), choices)
+    near = nearest(value, choices)
     hint = f"did you mean {near}?" if near else f"write one of {', '.join(choices)}"
-    return _refused(keyword, stated, f"{shown(value, stated[keyword])}is none of {', '.join(choices)}", hint)
+    what = shown(value, stated[keyword], _ANYTHING if near else _LIKE_A_NUMBER)
+    return _refused(keyword, stated, f"{what}is none of {', '.join(choices)}", hint)
 
 
 def _refused_together(values: Mapping[str, str], stated: Stated, reason: str, refusal: Refusal) -> Problem:

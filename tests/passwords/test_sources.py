@@ -63,8 +63,8 @@ def test_a_file_and_a_command_give_the_same(tmp_path, content, password):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "nothing"),
-        (b"\n", "nothing"),
+        (b"", "an empty password"),
+        (b"\n", "an empty password"),
         (f"{SECRET}\0".encode(), "text with a NUL character"),
         (f"{SECRET}\xff".encode("latin-1"), "text that is not UTF-8"),
         (SECRET.encode() * passwords.LARGEST, "more than 65536 bytes"),
@@ -316,7 +316,7 @@ def fail() -> str:
     [
         (lambda: None, "gave a NoneType, not text"),
         (SECRET.encode, "gave a bytes, not text"),
-        (lambda: "", "gave nothing"),
+        (lambda: "", "gave an empty password"),
         (lambda: f"{SECRET}\0", "gave text with a NUL character"),
         (lambda: f"{SECRET}\udc80", "gave text that is not UTF-8"),
         (give_later, "gave a coroutine, not text"),
