@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,9 +25,14 @@ def connection_variables() -> list[str]:
 
 
 def pytest_configure() -> None:
-    """Forget the developer's databases before any server is started."""
+    """Forget the developer's databases before any server is started, and that the run is in the background.
+
+    There a shell lets it ignore Ctrl-C, and so would every command that a test starts.
+    """
     for name in connection_variables():
         del os.environ[name]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
