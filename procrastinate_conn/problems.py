@@ -42,8 +42,9 @@ class Problem:
     def __str__(self) -> str:
         """Read like ``.env:7 PROCRASTINATE_CONN_POOL__MIN_SZIE: PC301 ... (did you mean min_size?)``."""
         place = f"{self.origin}: " if self.origin else ""
+        severity = "warning: " if self.severity == "warning" else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{place}{self.code} {self.message}{hint}"
+        return f"{place}{self.code} {severity}{self.message}{hint}"
 
 
 class ConfigurationError(ValueError):
@@ -57,11 +58,11 @@ class ConfigurationError(ValueError):
     Attributes
     ----------
     problems : tuple of Problem
-        The same, in the order in which they were found.
+        The same, the errors before the warnings.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.severity == "warning"))
         super().__init__(self.problems)
 
     def __str__(self) -> str:

@@ -26,6 +26,18 @@ _OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")
 """Variables of servers and tools that only look like a misspelt one."""
 
 
+_OTHER_NAMES = {
+    "PGDB": "PGDATABASE",
+    "PGDBNAME": "PGDATABASE",
+    "PGHOSTNAME": "PGHOST",
+    "PGPASS": "PGPASSWORD",
+    "PGPWD": "PGPASSWORD",
+    "PGSSL": "PGSSLMODE",
+    "PGUSERNAME": "PGUSER",
+}
+"""What is written for libpq's variables, and is too far from them to be a slip of the pen."""
+
+
 def misspelt_variables(places: Sequence[Place]) -> Iterator[Problem]:
     """Yield a warning for each variable that libpq does not know but nearly does.
 
@@ -39,7 +51,7 @@ def misspelt_variables(places: Sequence[Place]) -> Iterator[Problem]:
         for name, located in place.variables.items():
             if name in known or name in _OTHERS:
                 continue
-            if near := nearest(name, known, cutoff=0.8):
+            if near := _OTHER_NAMES.get(name) or nearest(name, known, cutoff=0.8):
                 yield rules.LIKELY_MISSPELT_VARIABLE(
                     name,
                     f"libpq does not know {name}",

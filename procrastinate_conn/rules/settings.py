@@ -30,7 +30,7 @@ MALFORMED_LINE = Rule(
     "python-dotenv skips such a line, so that what it was meant to state is missing.",
     "Write NAME=value; close every quote.",
     severity="warning",
-    example=Example('PROCRASTINATE_CONN_DSN="postgresql://app@localhost/jobs'),
+    example=Example('PGHOST="localhost'),
 )
 MISSING_SECRETS_DIRECTORY = Rule(
     "PC105",
@@ -42,9 +42,9 @@ MISSING_SECRETS_DIRECTORY = Rule(
 )
 LIKELY_MISSPELT_VARIABLE = Rule(
     "PC106",
-    "variable that looks like one of libpq's",
-    "libpq ignores a variable that it does not know, and connects with a default in its place.",
-    "Spell the variable as libpq does; the hint names the nearest one.",
+    "variable that looks like one of libpq's, or of procrastinate-conn's",
+    "Nobody reads a variable by that name, and a default takes its place.",
+    "Spell the variable as the hint does.",
     severity="warning",
     example=Example("PGHSOT=localhost"),
     fault_in="name",
@@ -85,6 +85,14 @@ OVERRIDDEN = Rule(
         "PROCRASTINATE_CONN_CONNECTION__HOST=localhost\n"
         "PGUSER=jobs"
     ),
+    fault_in="name",
+)
+MALFORMED_SETTING = Rule(
+    "PC112",
+    "setting whose line is not NAME=value",
+    "python-dotenv skips such a line, and the connection would be another one than was meant.",
+    "Write NAME=value; close every quote.",
+    example=Example('PROCRASTINATE_CONN_DSN="postgresql://app@localhost/jobs'),
     fault_in="name",
 )
 UNDEFINED_VARIABLE = Rule(

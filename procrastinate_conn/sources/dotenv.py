@@ -100,17 +100,28 @@ def _line(binding: Binding) -> int:
     return binding.original.line + blank.count("\n")
 
 
+_SETTING = re.compile(rf"\s*(?:export\s+)?['\"]?({PREFIX}\w+)", re.IGNORECASE)
+_EXAMPLE = "write NAME=value, and close every quote"
+
+
 def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
     stated: set[str] = set()
     for binding in bindings:
         name = binding.key or ""
-        is_bare = binding.value is None and (name.upper().startswith(PREFIX) or name in stated)
-        if binding.error or is_bare:
+        ours = _SETTING.match(binding.original.string)
+        if (binding.error or binding.value is None) and ours and name not in stated:
+            yield rules.MALFORMED_SETTING(
+                setting_of(ours[1]),
+                f"the line of {ours[1]} is not NAME=value, and states nothing",
+                hint=_EXAMPLE,
+                origin=Origin("dotenv", ours[1], str(file), _line(binding)),
+            )
+        elif binding.error or (binding.value is None and name in stated):
             unsets = "unsets what a line above states" if name in stated else "is ignored"
             yield rules.MALFORMED_LINE(
                 "env_file",
                 f"this line is not NAME=value and {unsets}",
-                hint="write NAME=value, and close every quote",
+                hint=_EXAMPLE,
                 origin=Origin("dotenv", None, str(file), _line(binding)),
             )
         elif _is_of_interest(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,23 @@ def read_variables(source: Source, variables: Iterable[tuple[str, str, Origin]])
             database_url = Located(value, origin)
         elif name.startswith("PG"):
             libpq[name] = Located(value, origin)
+        elif meant := _misspelt(name):
+            hint = f"did you mean {meant}?"
+            message = f"procrastinate-conn does not read {name}"
+            problems.append(rules.LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin))
     return Place(source, {**sections, **settings}, database_url, libpq, tuple(problems))
+
+
+_WITH_ANOTHER_PREFIX = re.compile(rf"(PR?O\w+?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?")
+_PREFIXES = (PREFIX.strip("_"), PREFIX.partition("_")[0])
+
+
+def _misspelt(name: str) -> str | None:
+    """Return the variable that was meant by one with a prefix that nearly is ours, or a part of it."""
+    found = _WITH_ANOTHER_PREFIX.fullmatch(name.upper())
+    if found is None or not nearest(found[1], _PREFIXES, cutoff=0.85):
+        return None
+    return f"{PREFIX}{found[2]}{found[3] or ''}"
 
 
 def _is_known(path: Path) -> bool:

@@ -133,7 +133,7 @@ def test_carets_stand_under_the_fault(folder: Path) -> None:
         ("PC205", "requre"),
         ("PC101", "PASSWORD"),
         ("PC110", "PGUSER"),
-        ("PC104", "PROCRASTINATE_CONN_CONNECTION__PASSWORD ********"),
+        ("PC112", "PROCRASTINATE_CONN_CONNECTION__PASSWORD ********"),
     ]
 
 
