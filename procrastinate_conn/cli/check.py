@@ -81,7 +81,7 @@ def check(
 ) -> None:
     """Find what is wrong with the settings, all at once and without a server.
 
-    Exit status 0: in order; 1: problems found; 2: wrong usage.
+    Exit status 0: in order; 1: problems found; 2: wrong usage; 3: a fault of procrastinate-conn's own.
     """
     if isolated:
         isolate()

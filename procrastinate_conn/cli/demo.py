@@ -27,7 +27,8 @@ def demo(
 
     Starts a PostgreSQL 18 of its own in a temporary directory, defers jobs with each connector, works them
     with a worker on psycopg and with one on aiopg, and shows what each job cost. Exit status 1 means that
-    a job was lost. Your own connection settings are not read, and nothing is left behind.
+    a job was lost. Your own connection settings are not read, and nothing is left behind. It needs every
+    driver: pip install 'procrastinate-conn[all]'.
     """
     try:
         for module in NEEDED:

@@ -53,7 +53,8 @@ def show(
 ) -> None:
     """Show what will be used: every value, and where it is written. Secrets are masked.
 
-    Exit status 0: in order; 1: problems found, which are shown as well; 2: wrong usage.
+    Exit status 0: in order; 1: problems found, which are shown as well; 2: wrong usage; 3: a
+    fault of procrastinate-conn's own.
     """
     if isolated:
         isolate()

@@ -57,7 +57,8 @@ def _absent(patient: Patient) -> Result:
         " WHERE relname = 'procrastinate_jobs' AND relkind IN ('r', 'p') ORDER BY 1"
     )
     if not elsewhere:
-        return failed("schema", "procrastinate's tables are not there", "procrastinate schema --apply")
+        hint = "procrastinate --app=package.module.app schema --apply"
+        return failed("schema", "procrastinate's tables are not there", hint)
     name, quoted, may_use, role = elsewhere[0]
     if not may_use:
         return failed("schema", f"{role} may not use the schema {name}, where procrastinate's tables are",
