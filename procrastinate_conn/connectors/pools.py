@@ -109,7 +109,9 @@ class SyncPool(ConnectionPool[Any]):
                 if not isinstance(error, Exception):
                     raise
                 unfit = error
-                time.sleep(_pause(attempt, self.max_size))
+                time.sleep(_pause(attempt, self.max_size, deadline))
+                if monotonic() >= deadline:  # psycopg_pool hands out what it has even then
+                    self.dialler.give_up("couldn't get a connection", timeout, unfit)
             else:
                 return connection
         raise AssertionError
@@ -226,7 +228,9 @@ class AsyncPool(AsyncConnectionPool[Any]):
                 if not isinstance(error, Exception):
                     raise
                 unfit = error
-                await asyncio.sleep(_pause(attempt, self.max_size))
+                await asyncio.sleep(_pause(attempt, self.max_size, deadline))
+                if monotonic() >= deadline:
+                    self.dialler.give_up("couldn't get a connection", timeout, unfit)
             else:
                 return connection
         raise AssertionError
@@ -322,9 +326,9 @@ def _answers_within(attempt: int, deadline: float) -> float:
     return max(0.1, min(ANSWERS_WITHIN / 2.0 ** min(attempt, 8), deadline - monotonic()))
 
 
-def _pause(attempt: int, max_size: int) -> float:
+def _pause(attempt: int, max_size: int, deadline: float) -> float:
     """Return the seconds to wait after a dead connection: none while they may be left from an outage."""
-    return min(0.1 * max(0, attempt - max_size), 1.0)
+    return max(0.0, min(0.1 * max(0, attempt - max_size), 1.0, deadline - monotonic()))
 
 
 def _until_next_attempt(attempt: int, deadline: float) -> float:

@@ -225,5 +225,6 @@ def test_no_piece_of_a_password_that_spills_is_in_an_error_or_a_log_record(kind,
     ours = make_connector(kind, dsn=dsn, pool={"timeout": 0.5}, env_file=None).get_sync_connector()
     with pytest.raises(ConnectorException) as caught:
         ours.open()
-    assert "hunter2" not in causes(caught.value) + caplog.text
-    assert "********" in causes(caught.value)
+    told = causes(caught.value)
+    assert "hunter2" not in told + caplog.text
+    assert "********" in told or "[Errno" in told  # psycopg 3.2 names no host
