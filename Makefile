@@ -19,8 +19,11 @@ PYTEST = $(BIN)/pytest -n $(WORKERS)
 # Arguments for pytest or the demo: make test ARGS="-k demo", make demo ARGS="--jobs 50"
 ARGS ?=
 
+# How long `make damage` goes on.
+MINUTES ?= 60
+
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test lowest fuzz faults versions lint format docs pages types build check clean
+.PHONY: help demo bench test lowest fuzz damage faults versions lint format docs pages types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +42,9 @@ lowest: ## run it with the oldest versions of everything that pyproject.toml all
 
 fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations, for half an hour or so
 	FUZZ_CASES=3000 $(PYTEST) --timeout 3600 tests/resolution/test_fuzz.py $(ARGS)
+
+damage: $(INSTALLED) ## feed damaged files and variables to everything that reads them, for an hour
+	DAMAGE_MINUTES=$(MINUTES) $(PYTEST) tests/damage $(ARGS)
 
 faults: $(INSTALLED) ## cause the faults that take long: failover, lost packets, a server that is away or full
 	$(PYTEST) tests/faults/slow_*.py $(ARGS)
