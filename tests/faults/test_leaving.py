@@ -107,7 +107,8 @@ def test_threads_that_end_leave_no_connection(kind, server, database, observer):
             for thread in threads:
                 thread.join(30)
         assert observer.backends() <= 4
-        wait_until(lambda: pool_stats(jobs.connector).in_use == 0)  # psycopg_pool 3.2 takes them back in a thread
+        # psycopg_pool 3.2 takes connections back in a thread of its own.
+        wait_until(lambda: pool_stats(jobs.connector).in_use == 0)
     assert sorted(observer.jobs()) == list(range(48))
     wait_until(lambda: observer.backends() == 0)
 
