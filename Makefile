@@ -40,7 +40,7 @@ test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it star
 lowest: ## run it with the oldest versions of everything that pyproject.toml allows
 	PIP_CONSTRAINT=$(CURDIR)/tests/lowest.txt $(MAKE) --no-print-directory test VENV=.venv-lowest
 
-fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations, for half an hour or so
+fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations, for five to thirty minutes
 	FUZZ_CASES=3000 $(PYTEST) --timeout 3600 tests/resolution/test_fuzz.py $(ARGS)
 
 damage: $(INSTALLED) ## feed damaged files and variables to everything that reads them, for an hour
