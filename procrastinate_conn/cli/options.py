@@ -117,4 +117,4 @@ def terminal(colour: bool | None) -> Terminal:
 def say(text: str, where: Terminal) -> None:
     """Print a result; nothing at all where there is no text."""
     if text:
-        typer.echo(text.encode("utf-8", "backslashreplace").decode(), color=where.colour)
+        typer.echo(text, color=where.colour)

@@ -253,3 +253,12 @@ def test_settings_beside_the_connection_are_shown(folder: Path) -> None:
         "overrides": [],
     }
     assert document["defaults"]["value"] == "libpq"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_the_terminal_cannot_encode_is_printed_all_the_same(encoding: str, folder: Path) -> None:
+    stated = {"PROCRASTINATE_CONN_CONNECTION__SSLMODE": "verify\udcff-full", "PYTHONIOENCODING": encoding}
+    done = run(folder, "show", environment=stated, new_process=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "verify\\udcff-full" in done.stdout

@@ -13,12 +13,12 @@ from contextlib import redirect_stderr, redirect_stdout
 from itertools import count
 from pathlib import Path
 from time import monotonic
+from unittest import mock
 
 import pytest
-import typer.main
 
 from procrastinate_conn import ConfigurationError, ConnectorKind, make_connector
-from procrastinate_conn.cli import app
+from procrastinate_conn.cli import main
 from tests.damage.damage import damaged, originals
 
 MINUTES = float(os.environ.get("DAMAGE_MINUTES", "0"))
@@ -27,7 +27,6 @@ ROUND = 25
 """Configurations that a round reads."""
 
 ORIGINALS = originals()
-COMMAND = typer.main.get_command(app)
 COMMANDS = [
     *(["check", "--format", output] for output in ("text", "json", "github", "sarif")),
     *(["show", "--all", "--format", output] for output in ("text", "json")),
@@ -106,8 +105,12 @@ def run(arguments: list[str]) -> tuple[int, str]:
     """Run the command in this process, and return its exit status with what it printed."""
     output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     try:
-        with redirect_stdout(output), redirect_stderr(output):
-            COMMAND.main(arguments)
+        with (
+            redirect_stdout(output),
+            redirect_stderr(output),
+            mock.patch("sys.argv", ["procrastinate-conn", *arguments]),
+        ):
+            main()
     except SystemExit as end:
         status = end.code
     else:
