@@ -151,10 +151,8 @@ def as_text(value: object) -> str | None:
     match value:
         case str():
             return value
-        case bool():
-            return str(int(value))
         case int():
-            return str(int(value))  # of an enumeration's member the number, not the name
+            return str(int(value))  # of True 1, and of an enumeration's member the number
         case float():
             return str(value)
         case os.PathLike():

@@ -60,3 +60,4 @@ def test_what_may_hold_a_password_is_not_shown():
     options = PoolOptions(kwargs={"password": "hush"}, conninfo="password=hush", min_size=2)
     assert "hush" not in repr(options) + str(options)
     assert "'min_size': 2" in repr(options)
+    assert repr(options).endswith("null=False, check_after=60.0, prepare_threshold=5)")

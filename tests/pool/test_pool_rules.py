@@ -127,6 +127,7 @@ BROKEN = [
         "no effect on a null pool",
         null=True,
     ),
+    Case({"max_waiting": 1}, rules.NO_EFFECT, "max_waiting", "nobody waits for a null pool", "state max_size", null=True),
     Case({"max_waiting": 3}, rules.NO_EFFECT, "max_waiting", "nobody waits for a null pool", "state max_size", null=True),
     Case({"num_workers": 9}, rules.NO_EFFECT, "num_workers", "more than the 4 connections", "num_workers=4 does"),
     Case(
@@ -155,6 +156,24 @@ def test_a_broken_rule_is_told_once_with_setting_origin_and_advice(case):
     assert case.hint in problem.hint
 
 
+ADVICE = [
+    ({"min_size": 5, "max_size": 3}, "make min_size the smaller one"),
+    ({"max_size": 2}, "state min_size=2 or less as well"),
+    ({"max_size": 0}, 'state a max_size of 1 or more; for connections that are not kept write pool="null"'),
+    ({"wibble": 3}, ""),
+    ({"maxsize": 3}, "psycopg_pool calls it max_size"),
+    ({"pool-size": 3}, "psycopg_pool calls it min_size"),
+    ({"poolsize": 3}, "did you mean min_size?"),
+    ({"sslmode": "require"}, "it is a keyword of libpq: write connection.sslmode"),
+    ({"password_file": "x"}, "it is a setting of its own: write password_file"),
+]
+
+
+@pytest.mark.parametrize(("options", "hint"), ADVICE)
+def test_the_advice_fits_what_was_written(options, hint):
+    assert [problem.hint for problem in read(options)[1]] == [hint]
+
+
 SOUND = [
     ({}, False),
     ({"min_size": 0, "max_size": 1}, False),
@@ -173,6 +192,7 @@ SOUND = [
     ({}, True),
     ({"min_size": 0}, True),
     ({"max_size": 0}, True),
+    ({"max_waiting": 0}, True),
     ({"max_size": 3, "max_waiting": 3}, True),
     ({"timeout": "10m"}, True),
 ]
