@@ -23,7 +23,7 @@ ARGS ?=
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test lowest fuzz damage faults versions lint format docs pages types build check clean
+.PHONY: help demo bench test lowest fuzz damage mutants faults versions lint format docs pages types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,10 @@ fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations, for
 
 damage: $(INSTALLED) ## feed damaged files and variables to everything that reads them, for an hour
 	DAMAGE_MINUTES=$(MINUTES) $(PYTEST) tests/damage $(ARGS)
+
+mutants: $(INSTALLED) ## change resolution, pool rules and liveness in 2,000 ways, and see which changes tests miss
+	$(BIN)/pip install --quiet mutmut
+	$(BIN)/mutmut run --max-children $(WORKERS) $(ARGS)
 
 faults: $(INSTALLED) ## cause the faults that take long: failover, lost packets, a server that is away or full
 	$(PYTEST) tests/faults/slow_*.py $(ARGS)
@@ -76,7 +80,7 @@ build: $(INSTALLED) ## build the wheel and the sdist into dist/
 check: test lint types build ## everything that has to pass before a commit is shared
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-3.* .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.* .venv-lowest build dist mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml
