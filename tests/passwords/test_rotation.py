@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -195,14 +196,18 @@ def test_asynchronous_calls_a_worker_and_listen_go_on_through_a_change(kind, sou
             await soon(lambda: listeners(rotation) not in ([], old_listener), within=30)
             enough.set()
             made = await load  # raises what a call has raised
-            await jobs.tasks["work"].defer_async(argument="heard of")
-            await soon(lambda: len(jobs.worked) == made + 1, within=30)
+            for _ in range(5):  # procrastinate forgets a notification that comes while it fetches
+                await jobs.tasks["work"].defer_async(argument="heard of")
+                made += 1
+                with suppress(TimeoutError):
+                    await soon(lambda: len(jobs.worked) == made, within=6)  # noqa: B023 - called at once
+                    break
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
             return made
 
     made = asyncio.run(scenario())
-    assert made + 1 == rotation.deferred() == len(jobs.worked)
+    assert made == rotation.deferred() == len(jobs.worked)
 
 
 def listeners(rotation: Rotation) -> list[int]:
