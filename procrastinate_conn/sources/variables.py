@@ -110,14 +110,18 @@ def _read_section(
     if section == "pool" and not value.lstrip().startswith("{"):
         settings[(section,)] = Located(value, origin)
         return
+    parts, where = None, ""
     try:
         parts = json.loads(value)
-    except (ValueError, RecursionError):
-        parts = None
+    except json.JSONDecodeError as error:
+        if value.lstrip().startswith("{"):
+            where = f": {error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+    except (ValueError, RecursionError):  # digits, or levels, beyond Python's limits
+        pass
     if not isinstance(parts, dict):
         yield rules.NOT_AN_OBJECT(
             section,
-            f"{origin.name} is not a JSON object",
+            f"{origin.name} is not a JSON object{where}",
             hint=f"write an object, or one variable for each part: {PREFIX}{section.upper()}__NAME=value",
             origin=origin,
         )

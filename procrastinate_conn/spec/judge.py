@@ -98,7 +98,7 @@ def text(stated: Stated) -> dict[str, str]:
 
 _ANYTHING = re.compile(r"(?s:.*)")
 LIKE_AN_ADDRESS = re.compile(r"(localhost|[\w-]*([.:][\w%-]*)+)?")
-_LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
+_LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
 """What may be shown of a value that cannot be used: in the wrong place there may stand a password."""
 
 

@@ -125,3 +125,18 @@ def test_a_variable_that_is_not_defined_is_a_warning(text, named, tmp_path):
 def test_a_byte_order_mark_is_no_part_of_a_secret(written):
     written.secrets(PROCRASTINATE_CONN_CONNECTION__PASSWORD="\ufeffhush\n")
     assert written.read().spec.parameters["password"] == "hush"
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ('{"host": "db1", port: 1}', " at character 17"),
+        ("hush", " is not a JSON object"),
+        ("[1]", " JSON object"),
+    ],
+)
+def test_damaged_json_is_told_with_its_place(tmp_path, value, where):
+    (tmp_path / ".env").write_text(f"PROCRASTINATE_CONN_CONNECTION={value}\n")
+    [problem] = read_dotenv(tmp_path / ".env").problems
+    assert problem.code == "PC102"
+    assert problem.message.endswith(where)
