@@ -84,7 +84,12 @@ def _is_misplaced(name: str, value: object) -> bool:
         return False
     if name in _FREE or name.startswith("oauth_"):
         return bool(_URL.search(value)) or _names_a_keyword(_PAIR_BEHIND_A_SEPARATOR, value)
-    return "://" in value or _names_a_keyword(_PAIR, value)
+    return "://" in value or _names_a_keyword(_PAIR, value) or _is_login(name, value)
+
+
+def _is_login(name: str, value: str) -> bool:
+    """Tell whether a user and a password stand before a host; an @ at its beginning is an abstract socket."""
+    return name == "host" and any(re.match("[^@:]+:.*@", host) for host in value.split(","))
 
 
 def _names_a_keyword(pair: re.Pattern[str], value: str) -> bool:
@@ -97,6 +102,9 @@ def _problem(setting: str, name: str, located: Located) -> Problem:
             f"{name} is a URL, where one value belongs",
             f"write the {name} alone, or the URL as the DSN",
         )
+    elif _is_login(name, str(located.value)):
+        message = "host has a user and a password before it, where its name belongs"
+        hint = "write the host alone, or all of it as the DSN: postgresql://user:password@host:5432/database"
     else:
         message = f"{name} goes on with another keyword, where one value belongs"
         hint = "separate the keywords of a DSN by blanks, and those of a URI by & behind its first ?"
