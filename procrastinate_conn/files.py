@@ -29,6 +29,11 @@ def is_plain_file(file: str | Path) -> bool:
     return found is not None and stat.S_ISREG(found.st_mode)
 
 
+def may_be_shown(name: str) -> bool:
+    """Tell whether a text is surely meant as a file's name: a bare word that names none may be a password."""
+    return any(mark in name for mark in "./\\~") or status(name) is not None
+
+
 def unreadable(error: OSError | ValueError) -> str:
     """Say why a file cannot be read, without what the file holds."""
     if isinstance(error, UnicodeDecodeError):

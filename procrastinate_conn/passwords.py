@@ -14,6 +14,7 @@ from time import monotonic
 from pydantic import SecretStr
 
 from procrastinate_conn import commands
+from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.raised import raised_at
 
@@ -61,7 +62,8 @@ def from_file(file: str | Path, origin: Origin | None = None) -> PasswordSource:
             reason = error.strerror or type(error).__name__
         except ValueError as error:
             reason = str(error)
-        raise PasswordUnavailable(f"{setting}: {path} cannot be used: {reason}")
+        named = path if may_be_shown(str(file)) else "its file"
+        raise PasswordUnavailable(f"{setting}: {named} cannot be used: {reason}")
 
     return read
 

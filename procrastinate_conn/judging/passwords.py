@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.origins import Located
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Problem
@@ -60,6 +61,8 @@ def _judge_file(stated: Located) -> Iterator[Problem]:
     if holds_contents(path):
         message = "password_file is longer than the name of a file can be: it seems to be the password itself"
         hint = "write it into a file, and name that"
+    elif not may_be_shown(path):
+        hint = "name a file that exists; write the password itself as connection.password"
     elif not is_path(path):
         message = "password_file does not look like the name of a file, and there is none of that name"
     yield rules.UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=stated.origin)

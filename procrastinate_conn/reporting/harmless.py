@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from procrastinate_conn import libpq
+from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.nearest import nearest
 from procrastinate_conn.pool.names import suggestion, vocabulary
@@ -92,7 +93,7 @@ def is_harmless(keyword: str, value: str) -> bool:
 def is_harmless_setting(setting: str, value: str) -> bool:
     """Tell whether the value of a setting that has no parts may be shown."""
     if setting == "password_file":
-        return is_path(value)
+        return is_path(value) and may_be_shown(value)
     return setting in _SETTINGS and bool(_SETTINGS[setting].fullmatch(value))
 
 

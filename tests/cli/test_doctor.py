@@ -132,6 +132,8 @@ def test_no_secret_is_shown_whatever_happens(sandbox: Sandbox, output):
             {"PROCRASTINATE_CONN_DSN": f"postgresql://app:{SECRET}@127.0.0.1:{free_port()}/jobs"},
             {"PROCRASTINATE_CONN_DSN": f"postgresql://app:{SECRET}@[::1/jobs"},
             {"PROCRASTINATE_CONN_DSN": f"postgresql://app:a@{SECRET}@127.0.0.1:{scram.port}/jobs"},
+            {"PROCRASTINATE_CONN_CONNECTION__HOST": f"app:{SECRET}@127.0.0.1"},
+            {"PROCRASTINATE_CONN_DSN": f"{address}/jobs", "PROCRASTINATE_CONN_PASSWORD_FILE": SECRET},
         ]
         for state in states:
             done = sandbox.run("doctor", "--format", output, **state)

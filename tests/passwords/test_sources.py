@@ -60,6 +60,15 @@ def test_a_file_and_a_command_give_the_same(tmp_path, content, password):
     assert from_file(file)() == from_command(printing)() == password
 
 
+def test_a_bare_word_that_names_no_file_may_be_the_password_and_is_not_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert failure(from_file(SECRET)) == "password_file: its file cannot be used: No such file or directory"
+    (tmp_path / "password").write_text("")
+    assert failure(from_file("password")) == (
+        f"password_file: {tmp_path}/password cannot be used: an empty password"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
