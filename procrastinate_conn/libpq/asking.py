@@ -91,7 +91,8 @@ def refuses_keepalives(parameters: Mapping[str, str]) -> str | None:
         ``keepalives``, and any of ``keepalives_...``.
     """
     message = _after_keepalives(parameters)
-    return None if message in (_after_good_keepalives(), _after_keepalives_off()) else message
+    accepting = (_after_good_keepalives, _after_keepalives_off)  # the second is asked where the first differs
+    return None if any(message == says() for says in accepting) else message
 
 
 def turns_keepalives_off(value: str) -> bool:

@@ -175,9 +175,10 @@ def _is_too_long(path: str) -> bool:
 def _judge_tcp(stated: Stated) -> Iterator[Problem]:
     """Judge what libpq sets on a TCP socket; with keepalives off it sets nothing, and looks at nothing."""
     values = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives")}
-    if "keepalives" in values and libpq.turns_keepalives_off(values["keepalives"]):
+    wrong = list(judge_integer("tcp_user_timeout", stated))
+    if wrong and "keepalives" in values and libpq.turns_keepalives_off(values["keepalives"]):
         return
-    yield from judge_integer("tcp_user_timeout", stated)
+    yield from wrong
     if values and libpq.refuses_keepalives(values):
         for keyword, value in values.items():
             if libpq.refuses_keepalives({keyword: value}):
