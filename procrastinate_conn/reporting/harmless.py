@@ -30,15 +30,13 @@ _HOST = re.compile(
     r" *(?:[\w.-]*|@[\w./-]+|(?:[a-zA-Z]:)?[/\\][\w ./\\~+-]*|\[?[0-9a-fA-F:.]*(?:%\w+)?\]?) *"
 )
 _PATH = re.compile(r"[\w ./\\:~+@,()#-]*")
-_SECRETIVE = "pass|pwd|secret|token|key|cred"
+_SECRETIVE = re.compile(r"pass|pwd|secret|token|key|cred", re.IGNORECASE)
 
 _LISTS = {"host": _HOST, "hostaddr": LIKE_AN_ADDRESS}
 _KEYWORDS = {
     "dbname": re.compile(r"[\w .$+-]*"),
     "oauth_issuer": re.compile(r"https?://[\w./:-]*"),
-    "options": re.compile(
-        rf"(?:(?=[^=]*$)|(?!.*(?:{_SECRETIVE})))(?:[\w ,./:=+'\"-]|\\ )*", re.IGNORECASE | re.DOTALL
-    ),
+    "options": re.compile(r"(?:[\w ,./:=+'\"-]|\\ )*"),
     "port": re.compile(r"[0-9, +-]*"),
     "user": re.compile(r"[\w .@$+\\-]*"),
 }
@@ -85,9 +83,9 @@ def is_harmless(keyword: str, value: str) -> bool:
         return is_path(value)
     if keyword in CHOICES:
         return nearest(value, CHOICES[keyword]) is not None or bool(_NUMBER.fullmatch(value))
-    if keyword in _KEYWORDS:
-        return bool(_KEYWORDS[keyword].fullmatch(value))
-    return _is_plain(value)
+    if keyword == "options" and "=" in value and _SECRETIVE.search(value):
+        return False
+    return bool(_KEYWORDS[keyword].fullmatch(value)) if keyword in _KEYWORDS else _is_plain(value)
 
 
 def is_harmless_setting(setting: str, value: str) -> bool:
