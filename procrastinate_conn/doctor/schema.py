@@ -57,7 +57,7 @@ def _absent(patient: Patient) -> Result:
         " WHERE relname = 'procrastinate_jobs' AND relkind IN ('r', 'p') ORDER BY 1"
     )
     if not elsewhere:
-        hint = "procrastinate --app=package.module.app schema --apply"
+        hint = "python -m procrastinate --app=module.app schema --apply"
         return failed("schema", "procrastinate's tables are not there", hint)
     name, quoted, may_use, role = elsewhere[0]
     if not may_use:

@@ -57,7 +57,7 @@ def test_a_failure_has_a_hint_below_it_and_status_1(sandbox: Sandbox, server):
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     at = lines.index("FAIL  schema     procrastinate's tables are not there")
-    assert lines[at + 1].strip() == "-> procrastinate --app=package.module.app schema --apply"
+    assert lines[at + 1].strip() == "-> python -m procrastinate --app=module.app schema --apply"
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])

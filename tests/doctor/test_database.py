@@ -67,7 +67,7 @@ def test_no_schema(server, empty):
     examined = Examined(server.parameters(empty))
     assert examined.faults() == {"schema": "fail"}
     assert examined["schema"].message == "procrastinate's tables are not there"
-    assert examined["schema"].hint == "procrastinate --app=package.module.app schema --apply"
+    assert examined["schema"].hint == "python -m procrastinate --app=module.app schema --apply"
 
 
 def test_a_schema_that_is_not_on_the_search_path(server, empty):
