@@ -113,7 +113,7 @@ def _summary(report: Report, problems: list[Problem]) -> str:
     if not problems:
         names = [c.file or "the environment and .env" for c in checked]
         empty = [name for name, c in zip(names, checked, strict=True) if c.says_nothing]
-        noted = f" Nothing is stated in {', '.join(empty)}, so that all is libpq's default." if empty else ""
+        noted = f" Nothing is stated in {', '.join(empty)}: all of it is left to defaults." if empty else ""
         return f"In order: {names[0] if len(names) == 1 else _counted(len(names), 'configuration')}.{noted}"
     counts = [_counted(sum(p.severity == s for p in problems), s) for s in COLOURS]
     found = " and ".join(count for count in counts if not count.startswith("0 "))

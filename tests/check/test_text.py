@@ -171,6 +171,10 @@ def test_control_characters_do_not_reach_the_terminal(folder: Path) -> None:
         ([], "In order: the environment and .env."),
         (["good.env"], "In order: good.env."),
         (["good.env", "good2.env"], "In order: 2 configurations."),
+        (
+            ["other.env", "--isolated"],
+            "In order: other.env. Nothing is stated in other.env: all of it is left to defaults.",
+        ),
         (["bad.env"], f"1 error; {EXPLAINED}"),
         (
             ["bad.env", "good.env", "warn.env"],
@@ -181,6 +185,7 @@ def test_control_characters_do_not_reach_the_terminal(folder: Path) -> None:
 def test_the_last_line_sums_up(files: list[str], last_line: str, tmp_path: Path) -> None:
     (tmp_path / "good.env").write_text("PGHOST=localhost\n")
     (tmp_path / "good2.env").write_text("PGHOST=localhost\n")
+    (tmp_path / "other.env").write_text("SECRET_KEY=x\n")
     (tmp_path / "bad.env").write_text("PROCRASTINATE_CONN_POOL__MIN_SZIE=4\n")
     (tmp_path / "warn.env").write_text("PGHOST=localhost\nPGHSOT=x\nPGPORTT=1\n")
     assert run(tmp_path, "check", *files).stdout.splitlines()[-1] == last_line
