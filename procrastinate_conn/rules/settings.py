@@ -87,14 +87,6 @@ OVERRIDDEN = Rule(
     ),
     fault_in="name",
 )
-MALFORMED_SETTING = Rule(
-    "PC112",
-    "setting whose line is not NAME=value",
-    "python-dotenv skips such a line, and the connection would be another one than was meant.",
-    "Write NAME=value; close every quote.",
-    example=Example('PROCRASTINATE_CONN_DSN="postgresql://app@localhost/jobs'),
-    fault_in="name",
-)
 UNDEFINED_VARIABLE = Rule(
     "PC111",
     "reference to a variable that is not defined",
@@ -102,4 +94,12 @@ UNDEFINED_VARIABLE = Rule(
     "Define the variable, or write ${NAME:-default} where it may be absent.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@${DB_HOST}/jobs"),
+)
+MALFORMED_SETTING = Rule(
+    "PC112",
+    "setting whose line is not NAME=value",
+    "python-dotenv skips such a line, and the connection would be another one than was meant.",
+    "Write NAME=value; close every quote.",
+    example=Example('PROCRASTINATE_CONN_DSN="postgresql://app@localhost/jobs'),
+    fault_in="name",
 )

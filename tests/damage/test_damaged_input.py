@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import shutil
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import count
@@ -61,7 +62,7 @@ def test_damaged_input_ends_in_findings(part: int, tmp_path: Path, monkeypatch: 
             except Exception:  # noqa: BLE001 - whatever it is, how to cause it again is to be told
                 where = f"DAMAGE_SEED={SEED}, part {part}, number {number}, {folder}"
                 pytest.fail(f"{where}\n{traceback.format_exc()}", pytrace=False)
-        clear(folder)
+        shutil.rmtree(folder)  # an hour makes many of them
         if number + 1 >= ROUND and monotonic() >= end:
             return
 
@@ -117,11 +118,3 @@ def run(arguments: list[str]) -> tuple[int, str]:
         status = 0
     printed = output.buffer.getvalue().decode()  # type: ignore[attr-defined]  # it is a BytesIO
     return int(status or 0), printed
-
-
-def clear(folder: Path) -> None:
-    """Remove what is not needed any more: an hour makes many of them."""
-    os.chdir(folder.parent)
-    for file in sorted(folder.rglob("*"), reverse=True):
-        file.rmdir() if file.is_dir() else file.unlink()
-    folder.rmdir()
