@@ -24,6 +24,7 @@ from psycopg_pool import ConnectionPool
 from procrastinate_conn import make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.docs.pages import DOCS
+from tests.installed import needs
 from tests.tls import TlsProxy
 
 HEADINGS = re.findall(r"^## (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
@@ -62,7 +63,9 @@ BY_HAND: dict[str, Callable[[str], None]] = {
     "Can't load plugin: sqlalchemy.dialects:postgres": lambda _: defer(
         SQLAlchemyPsycopg2Connector(dsn="postgres://app@localhost/jobs")
     ),
-    "Could not parse SQLAlchemy URL": lambda dsn: defer(SQLAlchemyPsycopg2Connector(dsn=dsn)),
+    "Could not parse SQLAlchemy URL from given URL string": lambda dsn: defer(
+        SQLAlchemyPsycopg2Connector(dsn=dsn)
+    ),
     "invalid literal for int()": lambda _: defer(
         SQLAlchemyPsycopg2Connector(dsn="postgresql://a:1,b:2/jobs")
     ),
@@ -82,6 +85,8 @@ def test_a_connector_written_by_hand_says_what_a_heading_quotes(
 ) -> None:
     if "Json" in symptom and version("SQLAlchemy") < "2.1":
         pytest.skip("SQLAlchemy 2.0 takes psycopg2 by itself")
+    if "given URL" in symptom:
+        needs("SQLAlchemy>=2.0.44")  # older ones quote the URL, with its password
     with pytest.raises(Exception) as caught:  # noqa: PT011 - what it says is looked at
         BY_HAND[symptom](server.dsn(database))
     said, error = [], caught.value
