@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -50,6 +51,23 @@ def test_the_picture_shows_what_the_command_prints(name: str) -> None:
 def test_the_seconds_are_those_of_the_code(page: str, sentence: str, seconds: bool) -> None:
     assert sentence in " ".join((DOCS.parent / page).read_text(encoding="utf-8").split())
     assert seconds
+
+
+def test_the_readme_says_what_was_measured() -> None:
+    results = json.loads((DOCS.parent / "benchmarks" / "results" / "results.json").read_text("utf-8"))
+    away = {(o["measure"], o["kind"]): o["ours_to"] for o in results["outcomes"] if o["delay_ms"] == 1}
+    by_itself = away.pop(("defer_async", "aiopg"))["by hand"]
+    deferred = [ratios["by hand"] for (measure, _), ratios in away.items() if measure.startswith("defer")]
+    one_by_one = [r["by hand"] for (measure, _), r in away.items() if measure in ("defer", "defer_async")]
+    worked = [away[f"work, concurrency {n}", "psycopg"]["by hand"] for n in (1, 10)]
+    text = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"{min(one_by_one):.1f} to {max(one_by_one):.1f} times the jobs deferred a second one after" in text
+    )
+    assert "more than twice the jobs worked" in text
+    assert min(worked) > 2
+    assert min(deferred) > 1
+    assert by_itself > 0.95
 
 
 def words(svg: str) -> str:

@@ -99,6 +99,17 @@ def test_the_error_reads_as_a_list_with_the_place_of_each_problem(tmp_path):
     assert "did you mean min_size?" in str(caught.value)
 
 
+def test_the_error_lists_the_errors_before_the_warnings_and_tells_them_apart(monkeypatch):
+    monkeypatch.setenv("PGHSOT", "localhost")
+    monkeypatch.setenv("PROCRASTINATE_CONN_POOL__MIN_SZIE", "4")
+    with pytest.raises(ConfigurationError) as caught:
+        make_connector()
+    assert [problem.code for problem in caught.value.problems] == ["PC301", "PC106"]
+    _, error, warning = str(caught.value).splitlines()
+    assert "PC301 there is no pool option" in error
+    assert "PC106 warning: libpq does not know PGHSOT" in warning
+
+
 def test_warnings_do_not_keep_a_connector_from_being_built_and_are_logged(monkeypatch, caplog):
     monkeypatch.setenv("PGHSOT", "db1")
     make_connector()
