@@ -15,7 +15,6 @@ import pytest
 from procrastinate_conn.connectors.stats import pool_stats
 from procrastinate_conn.kinds import FACTS
 from tests.faults.blackhole import silent_port
-from tests.installed import unmet
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wait_until
 
 WAITING = (
@@ -108,9 +107,8 @@ def test_threads_that_end_leave_no_connection(kind, server, database, observer):
             for thread in threads:
                 thread.join(30)
         assert observer.backends() <= 4
-        if unmet(["psycopg-pool>=3.3"]):  # older ones take connections back in a thread of their own
-            wait_until(lambda: pool_stats(jobs.connector).in_use == 0)
-        assert pool_stats(jobs.connector).in_use == 0
+        # It may still be growing; and before 3.3 psycopg_pool takes connections back in a thread of its own.
+        wait_until(lambda: pool_stats(jobs.connector).in_use == 0)
     assert sorted(observer.jobs()) == list(range(48))
     wait_until(lambda: observer.backends() == 0)
 
