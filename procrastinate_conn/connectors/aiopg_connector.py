@@ -9,14 +9,11 @@ from functools import partial
 from typing import Any
 
 import aiopg
-import psycopg
-import psycopg2
-from procrastinate import connector, sql
+from procrastinate import connector
 from procrastinate.contrib import aiopg as contrib
 from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from procrastinate.exceptions import ConnectorException
 from psycopg2.extras import Json
-from psycopg2.sql import SQL, Identifier
 
 from procrastinate_conn.connectors.aiopg_connection import answer_kept
 from procrastinate_conn.connectors.aiopg_dialing import AiopgDialler
@@ -26,7 +23,7 @@ from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
-from procrastinate_conn.connectors.listening import heed_cancellation, keep_listening
+from procrastinate_conn.connectors.listening import listen
 from procrastinate_conn.connectors.pool_errors import pool_errors
 from procrastinate_conn.connectors.pools import AsyncPool
 from procrastinate_conn.connectors.psycopg2_connector import Psycopg2Connector
@@ -116,33 +113,7 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         channels
             The channels to listen on.
         """
-        channels = list(channels)
-        theirs = super().listen_notify
-        dialler = self.dialler()
-
-        async def session(listening: Callable[[], Awaitable[None]]) -> None:
-            if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
-                await listening()  # too early by a moment: procrastinate does not tell when it listens
-                await theirs(on_notification, channels)
-                return
-            async with await dialler.connect() as connection, connection.cursor() as cursor:
-                for channel in channels:
-                    await cursor.execute(
-                        SQL(sql.queries["listen_queue"]).format(channel_name=Identifier(channel))
-                    )
-                await listening()
-                while True:
-                    try:
-                        async with asyncio.timeout(connector.LISTEN_TIMEOUT):
-                            notification = await connection.notifies.get()
-                    except TimeoutError:
-                        await cursor.execute("SELECT 1", timeout=connector.LISTEN_TIMEOUT)
-                    else:
-                        await on_notification(channel=notification.channel, payload=notification.payload)
-                    heed_cancellation()
-
-        failures = (psycopg2.Error, psycopg.Error, ConnectorException, TimeoutError)
-        await keep_listening(session, failures, on_notification, channels)
+        await listen(self, super().listen_notify, on_notification, channels)
 
 
 @contextmanager

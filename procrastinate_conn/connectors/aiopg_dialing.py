@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 
+import psycopg
 import psycopg2
 from aiopg.connection import TIMEOUT
 from psycopg.abc import ConnMapping
@@ -15,6 +18,7 @@ from psycopg.conninfo import (
     make_conninfo,
     timeout_from_conninfo,
 )
+from psycopg2.extensions import Notify
 from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn.connectors.aiopg_connection import AiopgConnection, PatientConnection
@@ -27,6 +31,7 @@ class AiopgDialler(AsyncDialler):
     """Dials aiopg's connections."""
 
     kind = ConnectorKind.AIOPG
+    failures = (psycopg2.Error, psycopg.Error)  # the second by the source of a password
 
     def fileno(self, connection: AiopgConnection) -> int:
         """Return the descriptor of a connection's socket."""
@@ -97,8 +102,20 @@ class AiopgDialler(AsyncDialler):
 
     async def ask(self, connection: AiopgConnection) -> None:
         """Make a round trip."""
+        await self.execute(connection, "SELECT 1")
+
+    async def execute(self, connection: AiopgConnection, statement: str) -> None:
+        """Execute a statement that has no arguments."""
         async with connection.cursor() as cursor:
-            await cursor.execute("SELECT 1")
+            await cursor.execute(statement)
+
+    async def notifications(self, connection: AiopgConnection, seconds: float) -> AsyncGenerator[Notify]:
+        """Yield what the server notifies, until it has been silent for so many seconds."""
+        with suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(seconds):
+                    notification = await connection.notifies.get()
+                yield notification
 
 
 def _to(attempt: ConnMapping) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Protocol
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -188,8 +188,28 @@ class SyncDialler(Dialler, ABC):
         """Make a round trip."""
 
 
+class Notification(Protocol):
+    """What psycopg and psycopg2 call a ``Notify``."""
+
+    @property
+    def channel(self) -> str:
+        """Where it was sent to."""
+
+    @property
+    def payload(self) -> str:
+        """What it says."""
+
+
 class AsyncDialler(Dialler, ABC):
-    """What the asynchronous drivers have in common."""
+    """What the asynchronous drivers have in common.
+
+    Attributes
+    ----------
+    failures : tuple of type
+        The driver's errors, by which it says that it cannot connect, or that a connection is lost.
+    """
+
+    failures: ClassVar[tuple[type[Exception], ...]]
 
     async def connect(
         self, _conninfo: str = "", *, connect_timeout: int | None = None, autocommit: bool = True
@@ -229,6 +249,14 @@ class AsyncDialler(Dialler, ABC):
     @abstractmethod
     async def ask(self, connection: Any) -> None:
         """Make a round trip."""
+
+    @abstractmethod
+    async def execute(self, connection: Any, statement: str) -> None:
+        """Execute a statement that has no arguments."""
+
+    @abstractmethod
+    def notifications(self, connection: Any, seconds: float) -> AsyncGenerator[Notification]:
+        """Yield what the server notifies, for so many seconds or until it has been silent for as long."""
 
 
 def _require_idle(connection: Any) -> None:

@@ -7,12 +7,18 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
+from procrastinate import connector as procrastinate_connector
+from procrastinate import sql
 from procrastinate.connector import Notify
+from procrastinate.exceptions import ConnectorException
+from psycopg.sql import SQL, Identifier
 
 from procrastinate_conn.connectors.backoff import LONGEST_PAUSE, Backoff
+from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +27,64 @@ ANY_JOB = json.dumps({"type": "job_inserted", "job_id": 0})
 """What a worker is told after a gap; it only takes it as a hint to look for jobs."""
 
 
+_LISTEN = SQL(sql.queries["listen_queue"])
+
+
+class Listens(Protocol):
+    """procrastinate's ``listen_notify``."""
+
+    def __call__(self, on_notification: Notify, channels: Iterable[str]) -> Awaitable[None]:
+        """Listen until the connection dies."""
+
+
 class Session(Protocol):
     """Listens on one connection."""
 
     def __call__(self, listening: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Listen, awaiting `listening` once it does, until the connection dies."""
+
+
+async def listen(
+    connector: AsyncLifecycle[Any], theirs: Listens, on_notification: Notify, channels: Iterable[str]
+) -> None:
+    """Listen on a connection besides the pool, through any outage, until cancelled.
+
+    Parameters
+    ----------
+    connector
+        The connector, whose pool may be the caller's.
+    theirs
+        procrastinate's ``listen_notify`` for the connector, which takes its connection from that pool.
+    on_notification
+        Called for each notification.
+    channels
+        The channels to listen on.
+    """
+    channels = list(channels)
+    dialler = connector.dialler()
+
+    async def session(listening: Callable[[], Awaitable[None]]) -> None:
+        if connector.core is None:  # the pool is the caller's, and so are the parameters of its connections
+            await listening()  # too early by a moment: procrastinate does not tell when it listens
+            await theirs(on_notification, channels)
+            return
+        async with await dialler.connect() as connection:
+            for channel in channels:
+                statement = _LISTEN.format(channel_name=Identifier(channel))
+                await dialler.execute(connection, statement.as_string())
+            await listening()
+            while True:
+                notifications = dialler.notifications(connection, procrastinate_connector.LISTEN_TIMEOUT)
+                async with aclosing(notifications):
+                    async for notification in notifications:
+                        await on_notification(channel=notification.channel, payload=notification.payload)
+                        heed_cancellation()
+                async with asyncio.timeout(procrastinate_connector.LISTEN_TIMEOUT):
+                    await dialler.execute(connection, "SELECT 1")
+                heed_cancellation()
+
+    failures = (*dialler.failures, ConnectorException, TimeoutError)
+    await keep_listening(session, failures, on_notification, channels)
 
 
 async def keep_listening(

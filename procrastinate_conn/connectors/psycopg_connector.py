@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, LiteralString, TypeVar
 
 import procrastinate
 import psycopg
-from procrastinate import connector, sql
-from procrastinate.exceptions import ConnectorException, NoResult
+from procrastinate import connector
+from procrastinate.exceptions import NoResult
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from psycopg.rows import DictRow, dict_row
-from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
@@ -23,7 +20,7 @@ from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
-from procrastinate_conn.connectors.listening import heed_cancellation, keep_listening
+from procrastinate_conn.connectors.listening import listen
 from procrastinate_conn.connectors.pools import AsyncPool
 from procrastinate_conn.connectors.sync_psycopg_connector import Json, SyncPsycopgConnector
 from procrastinate_conn.kinds import ConnectorKind
@@ -35,6 +32,7 @@ class PsycopgDialler(AsyncDialler):
     """Dials psycopg's connections."""
 
     kind = ConnectorKind.PSYCOPG
+    failures = (psycopg.Error,)
 
     async def dial(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
@@ -53,6 +51,16 @@ class PsycopgDialler(AsyncDialler):
     async def ask(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Make a round trip."""
         await AsyncConnectionPool.check_connection(connection)
+
+    async def execute(self, connection: psycopg.AsyncConnection[Any], statement: str) -> None:
+        """Execute a statement that has no arguments."""
+        await connection.execute(statement.encode())  # its type allows no text but literals
+
+    def notifications(
+        self, connection: psycopg.AsyncConnection[Any], seconds: float
+    ) -> AsyncGenerator[psycopg.Notify]:
+        """Yield what the server notifies, for so many seconds."""
+        return connection.notifies(timeout=seconds)
 
 
 class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate.PsycopgConnector):
@@ -130,31 +138,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         channels
             The channels to listen on.
         """
-        channels = list(channels)
-        theirs = super().listen_notify
-        dialler = self.dialler()
-
-        async def session(listening: Callable[[], Awaitable[None]]) -> None:
-            if self.core is None:  # the pool is the caller's, and so are the parameters of its connections
-                await listening()  # too early by a moment: procrastinate does not tell when it listens
-                await theirs(on_notification, channels)
-                return
-            async with await dialler.connect() as connection:
-                for channel in channels:
-                    query = SQL(sql.queries["listen_queue"]).format(channel_name=Identifier(channel))
-                    await connection.execute(query)
-                await listening()
-                while True:
-                    async with aclosing(connection.notifies(timeout=connector.LISTEN_TIMEOUT)) as notifies:
-                        async for notification in notifies:
-                            await on_notification(channel=notification.channel, payload=notification.payload)
-                            heed_cancellation()
-                    async with asyncio.timeout(connector.LISTEN_TIMEOUT):
-                        await connection.execute("SELECT 1")
-                    heed_cancellation()
-
-        failures = (psycopg.Error, ConnectorException, TimeoutError)
-        await keep_listening(session, failures, on_notification, channels)
+        await listen(self, super().listen_notify, on_notification, channels)
 
 
 async def _nothing(_: object) -> None:
