@@ -108,7 +108,7 @@ def test_listening_begins_once_the_server_is_there(kind, own_server, caplog):
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_the_connection_for_listen_is_asked_now_and_then(kind, address, observer, monkeypatch):
-    monkeypatch.setattr(procrastinate_connector, "LISTEN_TIMEOUT", 0.05)
+    monkeypatch.setattr(procrastinate_connector, "LISTEN_TIMEOUT", 0.3)
     ours = connector(kind, address, min_size=1)
     heard = []
 
@@ -121,7 +121,7 @@ def test_the_connection_for_listen_is_asked_now_and_then(kind, address, observer
         await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT 1'"))
         for number in range(20):
             observer.connection.execute(f"NOTIFY one, '{number}'")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
         await soon(lambda: len(heard) == 20)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
