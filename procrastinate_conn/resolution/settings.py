@@ -133,8 +133,11 @@ def _password(places: Sequence[Place], problems: list[Problem]) -> PasswordSourc
     """Take the password source of the nearest place that states one; a password that is nearer wins."""
     for place in places:
         stated = [(name, place.settings[(name,)]) for name in PASSWORD_SOURCES if (name,) in place.settings]
-        if len(stated) > 1:
-            names = " and ".join(name for name, _ in stated)
+        text = place.settings.get(("connection", "password"))
+        is_argument = text is not None and text.origin.name == "password"
+        competing = [*(["password"] if is_argument else []), *(name for name, _ in stated)]
+        if stated and len(competing) > 1:
+            names = " and ".join(competing)
             problems.append(
                 rules.COMPETING_PASSWORDS(
                     stated[-1][0],

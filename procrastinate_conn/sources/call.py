@@ -45,7 +45,7 @@ def read_call(arguments: Mapping[str, object]) -> Place:
         elif isinstance(value, PoolOptions):
             settings.update({(name, option): located for option, located in value.located(origin).items()})
             settings[(name,)] = Located("null" if value.null else OPTIONS, origin)
-        elif name == "password" and not callable(value):
+        elif name == "password" and isinstance(value, str | SecretStr):
             settings[("connection", name)] = Located(_plain(value), origin)
         elif name == "connection":
             problems.append(

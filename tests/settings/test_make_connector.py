@@ -73,6 +73,22 @@ def test_building_connects_to_nothing(kind):
             listener.accept()
 
 
+def test_a_password_and_where_to_read_it_compete_in_one_call():
+    for where in ({"password_file": "/run/secrets/jobs"}, {"password_command": "cat jobs"}):
+        [problem] = problems_of(password="hunter2", **where)
+        [name] = where
+        assert (problem.code, problem.setting) == ("PC109", name)
+        assert problem.message == f"password and {name} are stated in one place"
+
+
+@pytest.mark.parametrize("password", [123, b"hunter2", ["hunter2"], True])
+def test_a_password_is_text_or_a_function(password):
+    [problem] = problems_of(password=password)
+    assert (problem.code, problem.setting) == ("PC107", "password")
+    assert problem.message == "password is not text or a plain function"
+    assert "hunter2" not in str(problem)
+
+
 def test_every_problem_of_every_room_is_reported_at_once(monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_POOOL__MIN_SIZE", "3")
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION__SSLMODE", "requier")
