@@ -34,10 +34,20 @@ class ConnectorKind(StrEnum):
         return None
 
 
+_OTHER_NAMES = {
+    "async": ConnectorKind.PSYCOPG,
+    "postgres": ConnectorKind.PSYCOPG,
+    "postgresql": ConnectorKind.PSYCOPG,
+    "psycopg-sync": ConnectorKind.SYNC_PSYCOPG,
+    "sync": ConnectorKind.SYNC_PSYCOPG,
+}
+"""What a kind may be called, and is not near enough to it."""
+
+
 def suggestion(name: str) -> str:
     """Return the hint about a name that is no kind's."""
     names = [kind.value for kind in ConnectorKind]
-    near = nearest(name, names)
+    near = _OTHER_NAMES.get(name.strip().lower()) or nearest(name, names)
     return f"did you mean {near}?" if near else f"the connectors are {', '.join(names)}"
 
 

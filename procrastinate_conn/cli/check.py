@@ -20,10 +20,10 @@ from procrastinate_conn.cli.options import (
     find_modules_here,
     isolate,
     say,
+    suggest_code,
     terminal,
     unforeseen,
 )
-from procrastinate_conn.nearest import nearest
 from procrastinate_conn.reporting import Format, render
 from procrastinate_conn.reporting.report import Report, selected
 from procrastinate_conn.rules import all_rules
@@ -40,9 +40,7 @@ def parse_codes(text: str) -> str:
     codes = [code.strip().upper() for code in text.split(",")]
     for code in codes:
         if not code or not any(rule.startswith(code) for rule in all_rules()):
-            near = nearest(code, all_rules())
-            hint = f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
-            raise typer.BadParameter(f"no rule's code begins with {code!r}; {hint}")
+            raise typer.BadParameter(f"no rule's code begins with {code!r}; {suggest_code(code)}")
     return ",".join(codes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from procrastinate_conn.kinds import ConnectorKind, suggestion
+from procrastinate_conn.nearest import nearest
 from procrastinate_conn.raised import raised_at
 from procrastinate_conn.reporting.terminal import Terminal, standard_output
 from procrastinate_conn.rules import all_rules
@@ -40,6 +42,12 @@ def complete_kind(incomplete: str) -> list[str]:
 def complete_codes(incomplete: str) -> list[tuple[str, str]]:
     """Complete the code of a rule for the shell."""
     return [(c, rule.title) for c, rule in all_rules().items() if c.startswith(incomplete.upper())]
+
+
+def suggest_code(code: str) -> str:
+    """Return the hint about what is no rule's code; what looks like one was not meant for its neighbour."""
+    near = None if re.fullmatch(r"PC[0-9]*", code.strip().upper()) else nearest(code, all_rules())
+    return f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
 
 
 class Output(StrEnum):

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from procrastinate_conn.cli.options import Colour, complete_codes, say, terminal
-from procrastinate_conn.nearest import nearest
+from procrastinate_conn.cli.options import Colour, complete_codes, say, suggest_code, terminal
 from procrastinate_conn.reporting.rules import described, listed, markdown
 from procrastinate_conn.rules import all_rules
 
@@ -35,9 +34,7 @@ def rule(
     where = terminal(color)
     rules = all_rules()
     if code is not None and code.strip().upper() not in rules:
-        near = nearest(code, rules)
-        hint = f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them."
-        raise typer.BadParameter(f"there is no rule {code!r}; {hint}", param_hint="CODE")
+        raise typer.BadParameter(f"there is no rule {code!r}; {suggest_code(code)}", param_hint="CODE")
     wanted = list(rules.values()) if code is None else [rules[code.strip().upper()]]
     if output is RuleFormat.MARKDOWN:
         say(markdown(wanted), where)

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
+from procrastinate_conn.kinds import suggestion
 from tests.cli.sandbox import Sandbox
 
 
@@ -25,3 +26,30 @@ def test_wrong_usage_is_status_2_with_nothing_on_stdout(sandbox: Sandbox, argume
     done = sandbox.run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert arguments[-1] in done.stderr or "--jobs" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [("PC999", "lists them"), ("PC30", "lists them"), ("301", "did you mean PC301?"), ("PD301", "PC301")],
+)
+def test_a_code_that_is_none_has_no_neighbour_but_what_it_was_meant_for(
+    sandbox: Sandbox, code: str, hint: str
+) -> None:
+    done = sandbox.run("rule", code)
+    assert done.returncode == 2
+    assert hint in " ".join(done.stderr.replace("│", "").split())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("asyncpg", "psycopg"),
+        ("psycopg3", "psycopg"),
+        ("sync", "sync-psycopg"),
+        ("psycopg-sync", "sync-psycopg"),
+        ("psycopg2-binary", "psycopg2"),
+        ("sqlalchemy", "sqlalchemy-psycopg2"),
+    ],
+)
+def test_the_kind_that_is_meant_is_named(name: str, kind: str) -> None:
+    assert suggestion(name) == f"did you mean {kind}?"
