@@ -56,7 +56,7 @@ class Checked:
     problems
         In the order of the files and lines that they stand in.
     says_nothing
-        Whether nothing in it is about a connection, so that all of it is left to defaults.
+        Whether all is left to defaults, without an error: nothing that is read is about a connection.
     """
 
     file: str | None
@@ -138,12 +138,21 @@ def judged(target: Target, configuration: Configuration) -> Checked:
     if any(p.setting == "connector" and p.code != connector_rules.MISSING_DRIVER.code for p in found):
         rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
         return Checked(_name(target), None, in_order(rest))
-    says_nothing = not any(
-        place.settings or place.database_url or place.variables
-        for place in configuration.places
-        if place.source != "call"
-    )
+    has_errors = any(problem.severity == "error" for problem in found)  # which say what is missing
+    says_nothing = not has_errors and _says_nothing(configuration)
     return Checked(_name(target), configuration.settings.kind, in_order(found), says_nothing)
+
+
+def _says_nothing(configuration: Configuration) -> bool:
+    """Tell whether nothing is stated that is read: no variable that is misspelt, no DSN that is empty."""
+    paths = {path for place in configuration.places if place.source != "call" for path in place.settings}
+    keywords = configuration.connection.winners.values()
+    dsn = configuration.connection.dsn
+    return (
+        not (paths - {("dsn",)})
+        and all(keyword.origin.source in ("resilient-default", "libpq-default") for keyword in keywords)
+        and not (dsn and str(dsn.value).strip())
+    )
 
 
 def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:

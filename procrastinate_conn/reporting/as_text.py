@@ -110,17 +110,17 @@ def _wrapped(text: str, width: int | None, indent: str = "    ") -> str:
 
 def _summary(report: Report, problems: list[Problem]) -> str:
     checked = report.configurations
+    names = [c.file or "the environment and .env" for c in checked]
+    empty = [name for name, c in zip(names, checked, strict=True) if c.says_nothing]
+    noted = f" Nothing is stated in {', '.join(empty)}: all of it is left to defaults." if empty else ""
     if not problems:
-        names = [c.file or "the environment and .env" for c in checked]
-        empty = [name for name, c in zip(names, checked, strict=True) if c.says_nothing]
-        noted = f" Nothing is stated in {', '.join(empty)}: all of it is left to defaults." if empty else ""
         return f"In order: {names[0] if len(names) == 1 else _counted(len(names), 'configuration')}.{noted}"
     counts = [_counted(sum(p.severity == s for p in problems), s) for s in COLOURS]
     found = " and ".join(count for count in counts if not count.startswith("0 "))
     affected = sum(bool(c.problems) for c in checked)
     where = f" in {affected} of {len(checked)} configurations" if len(checked) > 1 else ""
     first = next((p.code for p in problems if p.severity == "error"), problems[0].code)
-    return f"{found}{where}; `procrastinate-conn rule {first}` explains a code."
+    return f"{found}{where}; `procrastinate-conn rule {first}` explains a code.{noted}"
 
 
 def _counted(count: int, noun: str) -> str:

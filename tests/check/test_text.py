@@ -33,6 +33,7 @@ WORKING = (
     "PROCRASTINATE_CONN_POOL__MAX_SIZE=16\n"
 )
 EXPLAINED = "`procrastinate-conn rule PC301` explains a code."
+DEFAULTS = "all of it is left to defaults."
 ENVIRONMENT = {"PGHSOT": "db1", "PGUSER": "ops"}
 
 
@@ -168,13 +169,29 @@ def test_control_characters_do_not_reach_the_terminal(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "last_line"),
     [
-        ([], "In order: the environment and .env."),
+        (
+            [],
+            f"In order: the environment and .env. Nothing is stated in the environment and .env: {DEFAULTS}",
+        ),
         (["good.env"], "In order: good.env."),
         (["good.env", "good2.env"], "In order: 2 configurations."),
         (
             ["other.env", "--isolated"],
-            "In order: other.env. Nothing is stated in other.env: all of it is left to defaults.",
+            f"In order: other.env. Nothing is stated in other.env: {DEFAULTS}",
         ),
+        (
+            ["misspelt.env"],
+            f"1 warning; {EXPLAINED.replace('301', '106')} Nothing is stated in misspelt.env: {DEFAULTS}",
+        ),
+        (
+            ["foreign.env"],
+            f"1 warning; {EXPLAINED.replace('301', '203')} Nothing is stated in foreign.env: {DEFAULTS}",
+        ),
+        (
+            ["undefined.env"],
+            f"1 warning; {EXPLAINED.replace('301', '111')} Nothing is stated in undefined.env: {DEFAULTS}",
+        ),
+        (["missing.env"], f"1 error; {EXPLAINED.replace('301', '103')}"),
         (["bad.env"], f"1 error; {EXPLAINED}"),
         (
             ["bad.env", "good.env", "warn.env"],
@@ -186,6 +203,9 @@ def test_the_last_line_sums_up(files: list[str], last_line: str, tmp_path: Path)
     (tmp_path / "good.env").write_text("PGHOST=localhost\n")
     (tmp_path / "good2.env").write_text("PGHOST=localhost\n")
     (tmp_path / "other.env").write_text("SECRET_KEY=x\n")
+    (tmp_path / "misspelt.env").write_text("PROCASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n")
+    (tmp_path / "foreign.env").write_text("DATABASE_URL=mysql://app@localhost/jobs\n")
+    (tmp_path / "undefined.env").write_text("PROCRASTINATE_CONN_DSN=${NOWHERE}\n")
     (tmp_path / "bad.env").write_text("PROCRASTINATE_CONN_POOL__MIN_SZIE=4\n")
     (tmp_path / "warn.env").write_text("PGHOST=localhost\nPGHSOT=x\nPGPORTT=1\n")
     assert run(tmp_path, "check", *files).stdout.splitlines()[-1] == last_line
