@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -29,9 +30,16 @@ def is_plain_file(file: str | Path) -> bool:
     return found is not None and stat.S_ISREG(found.st_mode)
 
 
+_FROM_A_ROOT = re.compile(r"(~|\.{1,2}|/[\w.-]+|[A-Za-z]:)[/\\]")
+
+
 def may_be_shown(name: str) -> bool:
-    """Tell whether a text is surely meant as a file's name: a bare word that names none may be a password."""
-    return any(mark in name for mark in "./\\~") or status(name) is not None
+    """Tell whether a text is surely meant as a file's name: a password may have slashes and dots in it, too.
+
+    Sure is what leads somewhere from a root, or begins in a directory that is there, or is there itself.
+    """
+    directory = os.path.dirname(name).strip("/")  # noqa: PTH120 - pathlib's is never empty
+    return bool(_FROM_A_ROOT.match(name) or status(name) or (directory and status(directory)))
 
 
 def unreadable(error: OSError | ValueError) -> str:
@@ -39,3 +47,24 @@ def unreadable(error: OSError | ValueError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not UTF-8"
     return getattr(error, "strerror", None) or "that is no name of a file"
+
+
+def remedy(error: OSError | ValueError, otherwise: str) -> str:
+    """Say what to do about a file that cannot be read.
+
+    Parameters
+    ----------
+    error
+        Why it cannot be read.
+    otherwise
+        What to do where the error does not tell.
+    """
+    match error:
+        case UnicodeDecodeError():
+            return "save it as UTF-8"
+        case IsADirectoryError():
+            return "it is a directory: name a file"
+        case PermissionError():
+            return "let this process read it"
+        case _:
+            return otherwise

@@ -8,6 +8,7 @@ import shlex
 import stat
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -30,6 +31,26 @@ COMMAND_TIME_LIMIT = 10.0
 COMMAND_KEPT_FOR = 10.0
 """Seconds that a password command's output is used for. A pool that fills runs the command once, and a
 caller, who waits for 30 s by default, still gets a connection after the password has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A source that a setting states.
+
+    Parameters
+    ----------
+    setting
+        The setting, and where it is written.
+    ask
+        The source.
+    """
+
+    setting: str
+    ask: PasswordSource = field(repr=False)
+
+    def __call__(self) -> str:
+        """Give the password."""
+        return self.ask()
 
 
 class PasswordUnavailable(RuntimeError):
@@ -65,7 +86,7 @@ def from_file(file: str | Path, origin: Origin | None = None) -> PasswordSource:
         named = path if may_be_shown(str(file)) else "its file"
         raise PasswordUnavailable(f"{setting}: {named} cannot be used: {reason}")
 
-    return read
+    return Stated(setting, read)
 
 
 def from_command(command: str, origin: Origin | None = None) -> PasswordSource:
@@ -90,7 +111,8 @@ def from_command(command: str, origin: Origin | None = None) -> PasswordSource:
     words = shlex.split(command)
     if not words:
         raise ValueError("a command has at least one word")
-    return _Command(words, _setting("password_command", origin))
+    setting = _setting("password_command", origin)
+    return Stated(setting, _Command(words, setting))
 
 
 def from_function(function: Callable[[], object], origin: Origin | None = None) -> PasswordSource:
@@ -120,7 +142,7 @@ def from_function(function: Callable[[], object], origin: Origin | None = None) 
             reason = f"raised {type(error).__name__} at {raised_at(error, frames=2)}"
         raise PasswordUnavailable(f"{setting}: the function {reason}")
 
-    return call
+    return Stated(setting, call)
 
 
 class _Unusable(ValueError):

@@ -10,7 +10,8 @@ import psycopg
 
 from procrastinate_conn.doctor.patient import Patient
 from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
-from procrastinate_conn.passwords import PasswordUnavailable
+from procrastinate_conn.passwords import PasswordUnavailable, Stated
+from procrastinate_conn.reporting.harmless import is_password_file
 
 _HINTS = (
     (r"password authentication failed|no such user|SASL authentication failed", "{password}"),
@@ -110,11 +111,11 @@ def _password_hint(patient: Patient) -> str:
     """Say where the password comes from, which libpq may have read from a file."""
     blueprint = patient.blueprint
     if blueprint.password is not None:
-        return "the password comes from its source, which is asked for every connection: is it up to date?"
+        named = blueprint.password.setting if isinstance(blueprint.password, Stated) else "a function"
+        return f"the password comes from {named}: is it up to date?"
     if origin := blueprint.spec.origins.get("password"):
         return f"the password comes from {origin}: correct it there, or the role's in the server"
-    return (
-        f"no password is set: state one, or a line for this connection in {blueprint.spec.passfile}"
-        if blueprint.spec.passfile
-        else "no password is set: state one"
-    )
+    if (passfile := blueprint.spec.passfile) is None:
+        return "no password is set: state one"
+    named = passfile if is_password_file(passfile) else "the password file"
+    return f"no password is set: state one, or a line for this connection in {named}"

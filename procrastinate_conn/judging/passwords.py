@@ -6,15 +6,16 @@ import os
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.files import may_be_shown
+from procrastinate_conn.files import expanded, may_be_shown, status
 from procrastinate_conn.origins import Located
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.reporting.harmless import holds_contents, is_path
+from procrastinate_conn.reporting.harmless import holds_contents, is_password_file, is_path
 from procrastinate_conn.resolution.settings import PASSWORD_SOURCES
 from procrastinate_conn.rules import connection as connection_rules
 from procrastinate_conn.rules import security as rules
@@ -52,10 +53,8 @@ def _judge_file(stated: Located) -> Iterator[Problem]:
     try:
         from_file(path)()
     except PasswordUnavailable as unavailable:
-        message, hint = (
-            str(unavailable),
-            "it is read for every new connection, relative to the working directory",
-        )
+        message = str(unavailable)
+        hint = _remedy(path, message)
     else:
         return
     if holds_contents(path):
@@ -68,28 +67,62 @@ def _judge_file(stated: Located) -> Iterator[Problem]:
     yield rules.UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=stated.origin)
 
 
+def _remedy(path: str, message: str) -> str:
+    found = status(expanded(path))
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        return "it is a directory: name a file"
+    if "UTF-8" in message:
+        return "save it as UTF-8"
+    return "it is read for every new connection, relative to the working directory"
+
+
 def _judge_command(stated: Located) -> Iterator[Problem]:
-    program = shlex.split(str(stated.value))[0]
-    if shutil.which(program) is not None:
-        return
-    # NAME=value before a command is a shell's way to set a variable, and the value may be a secret.
-    name, is_assignment, _ = program.partition("=")
-    if is_assignment:
-        named = name if _VARIABLE.fullmatch(name) else "a variable"
-        message, hint = f"sets {named}, as in a shell", "no shell reads it: write sh -c '...'"
-    else:
-        named = name if _PROGRAM.fullmatch(name) else "something"
+    words = shlex.split(str(stated.value))
+    program = words[0]
+    if meant := _meant_for_a_shell(words):
+        message, hint = f"{meant}, as in a shell", "no shell reads it: write sh -c '...'"
+    elif shutil.which(program) is None:
+        named = program if program in _PROGRAMS or is_password_file(program) else "something"
         message, hint = f"runs {named}, which is not found", "write its full path"
+    else:
+        return
     yield rules.UNKNOWN_COMMAND(
         "password_command", f"password_command {message}", hint=hint, origin=stated.origin
     )
 
 
+def _meant_for_a_shell(words: list[str]) -> str:
+    """Say what in a command only a shell understands; a word that may be a secret is not shown."""
+    if operator := next((word for word in words if word in _OPERATORS), None):
+        return f"has a {operator} in it"
+    if "-c" not in words and any(map(_REFERENCE.fullmatch, words)):
+        return "has a $ in it"
+    name, is_assignment, _ = words[0].partition("=")
+    if is_assignment and shutil.which(words[0]) is None:
+        return f"sets {name if _VARIABLE.fullmatch(name) else 'a variable'}"
+    return ""
+
+
+_OPERATORS = ("|", "||", "&&", "<", ">", ">>")
+_REFERENCE = re.compile(r"\$\(.*|\$\{?[A-Z_][A-Z0-9_]*\}?(/.*)?")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_PROGRAM = re.compile(
-    r"(?:~|\.{0,2})/[\w./+-]+|aws|az|bash|cat|gcloud|gopass|op|pass|python3?|secret-tool|security|sh|vault"
+_PROGRAMS = (
+    "aws",
+    "az",
+    "bash",
+    "cat",
+    "gcloud",
+    "gopass",
+    "op",
+    "pass",
+    "python",
+    "python3",
+    "secret-tool",
+    "security",
+    "sh",
+    "vault",
 )
-"""A path, or a program that passwords are commonly had from. What else was written may be the password."""
+"""What passwords are commonly had from. What else was written, if not a path, may be the password."""
 
 
 def _judge_passfile(configuration: Configuration) -> Iterator[Problem]:
@@ -99,9 +132,10 @@ def _judge_passfile(configuration: Configuration) -> Iterator[Problem]:
     if passfile is None or not passfile.value or _states_password(stated):
         return
     if not os.path.lexists(path := Path(str(passfile.value))):
+        named = f"{path}" if is_password_file(str(path)) else "of the name that is stated"
         yield connection_rules.PASSWORD_FILE_IGNORED(
             "connection.passfile",
-            f"libpq finds no password file {path}",
+            f"libpq finds no password file {named}",
             hint="name a file that exists; libpq does not expand ~",
             origin=passfile.origin,
         )

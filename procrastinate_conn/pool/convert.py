@@ -41,8 +41,16 @@ def converted(parameter: Parameter, value: object) -> object:
         raise Refused(
             rules.WRONG_TYPE,
             f"{parameter.name} is {shown(value)}, and has to be {described_type(parameter)}",
-            "" if parameter.is_callback else f"leave it out for the default, {written(parameter.default)}",
+            _hint(parameter),
         ) from None
+
+
+def _hint(parameter: Parameter) -> str:
+    if parameter.is_callback:
+        return ""
+    if parameter.default is None:  # that none is the default would be said of a value that none is not
+        return "write digits, or leave it out" if int in parameter.members else "leave it out"
+    return f"leave it out for the default, {written(parameter.default)}"
 
 
 def _read(parameter: Parameter, text: str) -> object:

@@ -80,7 +80,7 @@ def is_harmless(keyword: str, value: str) -> bool:
     if keyword in _LISTS:
         return all(map(_LISTS[keyword].fullmatch, value.split(",")))
     if keyword in _FILES:
-        return is_path(value)
+        return is_path(value) and (keyword != "passfile" or may_be_shown(value))
     if keyword in CHOICES:
         return nearest(value, CHOICES[keyword]) is not None or bool(_NUMBER.fullmatch(value))
     if keyword == "options" and "=" in value and _SECRETIVE.search(value):
@@ -91,7 +91,7 @@ def is_harmless(keyword: str, value: str) -> bool:
 def is_harmless_setting(setting: str, value: str) -> bool:
     """Tell whether the value of a setting that has no parts may be shown."""
     if setting == "password_file":
-        return is_path(value) and may_be_shown(value)
+        return is_password_file(value)
     return setting in _SETTINGS and bool(_SETTINGS[setting].fullmatch(value))
 
 
@@ -115,6 +115,11 @@ def is_harmless_variable(name: str, value: str) -> bool:
 def is_path(value: str) -> bool:
     """Tell whether a text looks like the name of a file, and not like what should be in the file."""
     return bool(_PATH.fullmatch(value)) and not holds_contents(value) and not _LOGIN.search(value)
+
+
+def is_password_file(value: str) -> bool:
+    """Tell whether a text is the name of a file with a password, and surely not the password itself."""
+    return is_path(value) and may_be_shown(value)
 
 
 def holds_contents(value: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.files import expanded, unreadable
+from procrastinate_conn.files import expanded, remedy, unreadable
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
@@ -39,9 +39,9 @@ def read_dotenv(
         text = expanded(file).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
         # A directory is what a container platform makes of a file to mount that is not there.
-        return Place("dotenv") if optional else _unreadable(file, unreadable(error))
+        return Place("dotenv") if optional else _unreadable(file, error)
     except (OSError, ValueError) as error:
-        return _unreadable(file, unreadable(error))
+        return _unreadable(file, error)
 
     from dotenv.parser import parse_stream  # imported where there is a file to read
 
@@ -100,7 +100,9 @@ def _line(binding: Binding) -> int:
     return binding.original.line + blank.count("\n")
 
 
-_SETTING = re.compile(rf"\s*(?:export\s+)?['\"]?({PREFIX}\w+)", re.IGNORECASE)
+_SETTING = re.compile(rf"[^=#]*?(?<!\w)({PREFIX}\w+)", re.IGNORECASE)
+"""One of our names where a name stands, whatever a shell or another format has before it."""
+
 _EXAMPLE = "write NAME=value, and close every quote"
 
 
@@ -109,7 +111,8 @@ def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
     for binding in bindings:
         name = binding.key or ""
         ours = _SETTING.match(binding.original.string)
-        if (binding.error or binding.value is None) and ours and name not in stated:
+        states_nothing = binding.error or binding.value is None or not is_setting(name)
+        if states_nothing and ours and name not in stated:
             yield rules.MALFORMED_SETTING(
                 setting_of(ours[1]),
                 f"the line of {ours[1]} is not NAME=value, and states nothing",
@@ -149,11 +152,11 @@ def _identity(name: str | None) -> str:
     return name.upper() if name and is_setting(name) else name or ""
 
 
-def _unreadable(file: str | Path, reason: str) -> Place:
+def _unreadable(file: str | Path, error: OSError | ValueError) -> Place:
     problem = rules.UNREADABLE_FILE(
         "env_file",
-        f"the env file {file} cannot be read: {reason}",
-        hint="name a file that exists, relative to the working directory",
+        f"the env file {file} cannot be read: {unreadable(error)}",
+        hint=remedy(error, "name a file that exists, relative to the working directory"),
         origin=Origin("dotenv", None, str(file)),
     )
     return Place("dotenv", problems=(problem,))

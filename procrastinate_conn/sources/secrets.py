@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from procrastinate_conn.files import expanded, unreadable
+from procrastinate_conn.files import expanded, remedy, unreadable
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
@@ -57,6 +57,6 @@ def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
     return rules.UNREADABLE_FILE(
         "secrets_dir",
         f"{file} cannot be read: {unreadable(error)}",
-        hint="make it a readable directory of text files, each named like a variable",
+        hint=remedy(error, "make it a readable directory of text files, each named like a variable"),
         origin=Origin("secrets", None, str(file)),
     )

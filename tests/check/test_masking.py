@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from procrastinate_conn import libpq
+from procrastinate_conn.demo.postgres import free_port
 from procrastinate_conn.reporting.harmless import scrubbed
 from procrastinate_conn.reporting.masking import masked_dsn, masked_service_line, masked_variable
 from procrastinate_conn.spec.connection import MASK
@@ -197,6 +198,18 @@ MISPLACED = {
     "the defaults": f"{P}DEFAULTS=postgresql://app:{SECRET}@db1/jobs",
     "the functions": f"{P}JSON_DUMPS=postgresql://app:{SECRET}@db1/jobs",
     "the password file": f"{P}PASSWORD_FILE=postgresql://app:{SECRET}@db1/jobs",
+    "the password file, a password with a slash": f"{P}PASSWORD_FILE=s3/{SECRET}",
+    "the password file, a password with a dot": f"{P}PASSWORD_FILE={SECRET}.x",
+    "the password file, a password with a tilde": f"{P}PASSWORD_FILE=~{SECRET}",
+    "the password file, a password with a backslash": f"{P}PASSWORD_FILE=s3\\{SECRET}",
+    "the password file, a password behind a slash": f"{P}PASSWORD_FILE=/{SECRET}",
+    "libpq's password file, a password": f"PGPASSFILE={SECRET}",
+    "libpq's password file, a password with a slash": f"PGPASSFILE=s3/{SECRET}",
+    "the command": f"{P}PASSWORD_COMMAND={SECRET}",
+    "the command, a password with a slash": f"{P}PASSWORD_COMMAND=s3/{SECRET} | cat",
+    "the port": f"{P}CONNECTION__PORT={SECRET}",
+    "the sslmode": f"{P}CONNECTION__SSLMODE={SECRET}",
+    "the line of another shell": f"set {P}CONNECTION__PASSWORD={SECRET}",
     "the pool": f"{P}POOL=postgresql://app:{SECRET}@db1/jobs",
     "the pool's name": f"{P}POOL__NAME=postgresql://app:{SECRET}@db1/jobs",
     "a pool option": f"{P}POOL__MAX_SIZE=postgresql://app:{SECRET}@db1/jobs",
@@ -214,6 +227,15 @@ def test_no_command_prints_a_password_that_stands_in_the_wrong_place(about: str,
             done = run(tmp_path, *command)
             assert done.stderr == ""
             assert SECRET not in done.stdout, command
+
+
+@pytest.mark.parametrize("about", MISPLACED)
+def test_doctor_does_not_print_it_either(about: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"{MISPLACED[about]}\nPGPORT={free_port()}\nPGCONNECT_TIMEOUT=2\n")
+    for output in ("text", "json"):
+        done = run(tmp_path, "doctor", "--strict", "--timeout", "3", "--format", output)
+        assert done.stderr == ""
+        assert SECRET not in done.stdout, output
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 import pytest
 
+from procrastinate_conn import passwords
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
 from procrastinate_conn.doctor import connector, identity, login, reach
 from procrastinate_conn.doctor.patient import Patient
@@ -195,12 +196,42 @@ def test_a_wrong_password_from_a_source_is_told_of_the_source(scram, tmp_path):
     address = scram.parameters("jobs")
     del address["password"]
     examined = Examined(address, password_file=file)
-    assert "asked for every connection" in examined["login"].hint
+    assert examined["login"].hint == (
+        "the password comes from password_file (argument password_file): is it up to date?"
+    )
     file.unlink()
     examined = Examined(address, password_file=file)
     assert examined["login"].message == (
         f"password_file (argument password_file): {file} cannot be used: No such file or directory"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (f"nowhere-{SECRET}", "cannot be started: No such file or directory; it is run without a shell"),
+        (f"cat nowhere-{SECRET}", "ended with status 1"),
+        (f"sleep 60 {SECRET}", "ended with status 1"),
+        ("sleep 60", "took longer than 1 s"),
+    ],
+)
+def test_a_password_command_that_fails_is_named_and_its_words_are_not(scram, monkeypatch, command, reason):
+    monkeypatch.setattr(passwords, "COMMAND_TIME_LIMIT", 1.0)
+    address = scram.parameters("jobs")
+    del address["password"]
+    examined = Examined(address, password_command=command)
+    assert examined["login"].message == (
+        f"password_command (argument password_command): the command {reason}"
+    )
+    assert SECRET not in repr(examined.all())
+
+
+def test_a_password_file_that_may_be_the_password_is_not_named(scram):
+    address = scram.parameters("jobs")
+    del address["password"]
+    examined = Examined({**address, "passfile": f"s/{SECRET}"})
+    assert "or a line for this connection in the password file" in examined["login"].hint
+    assert SECRET not in repr(examined.all())
 
 
 def test_no_line_in_pg_hba(own_server):

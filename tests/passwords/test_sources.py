@@ -122,7 +122,7 @@ def test_a_file_that_is_none_is_refused_at_once(tmp_path, what):
         "directory": (path, "Is a directory"),
         "fifo": (path, "it is not a plain file"),
         "device": ("/dev/zero", "it is not a plain file"),
-        "nul": ("/a\0b", "embedded null byte"),
+        "nul": ("/a/b\0c", "embedded null byte"),
     }[what]
     assert failure(from_file(path, ORIGIN)).endswith(f"{path} cannot be used: {reason}")
 
@@ -250,7 +250,7 @@ def test_a_command_runs_once_for_many_threads_and_again_when_its_time_is_over(tm
     assert runs.read_bytes() == b"."
 
     monkeypatch.setattr(passwords, "COMMAND_KEPT_FOR", 0.0)
-    source._valid_until = 0.0
+    source.ask._valid_until = 0.0
     assert [source(), source()] == ["2", "3"]
 
 
@@ -261,10 +261,10 @@ def test_all_who_waited_for_a_run_share_its_failure(tmp_path, monkeypatch):
     waiting: list[threading.Lock] = []
 
     def lock() -> threading.Lock:
-        waiting.append(source._running)
-        return source._running
+        waiting.append(source.ask._running)
+        return source.ask._running
 
-    monkeypatch.setattr(source, "_lock", lock)
+    monkeypatch.setattr(source.ask, "_lock", lock)
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(failure, source) for _ in range(3)]
         wait_until(lambda: len(waiting) == 3)
