@@ -24,7 +24,7 @@ from procrastinate_conn.spec.connection import MASK, is_secret
 _VARIABLE = re.compile(
     r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
 )
-_WORD = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Z][A-Z0-9_]*)\b")
+_WORD = re.compile(r"\s*(?:(?:export|set|setenv)\s+|\$(?i:env):)?(?P<name>[A-Z][A-Z0-9_]*)\b")
 _URI = re.compile(
     # libpq takes what stands before the first @ for the login, unless there is a slash before it.
     r"(?P<scheme>(?:jdbc:)?[\w+.-]+://)(?:(?P<login>[^@/]*)@)?(?P<hosts>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?"

@@ -89,8 +89,14 @@ _WITH_ANOTHER_PREFIX = re.compile(rf"(PR?O\w+?)_+({'|'.join(map(str.upper, SETTI
 _PREFIXES = (PREFIX.strip("_"), PREFIX.partition("_")[0])
 
 
+_LIKE_DATABASE_URL = re.compile(r"([A-Z]+)_URL")
+
+
 def _misspelt(name: str) -> str | None:
     """Return the variable that was meant by one with a prefix that nearly is ours, or a part of it."""
+    url = _LIKE_DATABASE_URL.fullmatch(name)
+    if url is not None and nearest(url[1], ["DATABASE"], cutoff=0.85):
+        return "DATABASE_URL"
     found = _WITH_ANOTHER_PREFIX.fullmatch(name.upper())
     if found is None or not nearest(found[1], _PREFIXES, cutoff=0.85):
         return None
