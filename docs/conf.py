@@ -1,5 +1,5 @@
 # noqa: INP001 - Sphinx runs it as a script
-"""Sphinx: the pages are Markdown, the public interface is told by the docstrings."""
+"""Sphinx: the pages are Markdown."""
 
 from importlib.metadata import version as version_of
 
@@ -7,13 +7,9 @@ project = "procrastinate-conn"
 author = "the procrastinate-conn authors"
 version = release = version_of(project)
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser"]
 exclude_patterns = ["_build", "generate"]
 html_theme = "furo"
 html_title = f"{project} {version}"
 
 myst_heading_anchors = 3
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
-autodoc_member_order = "bysource"
-napoleon_google_docstring = False

@@ -18,7 +18,9 @@ def table(tallies: Mapping[ConnectorKind, Tally]) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
-        caption="To defer and to work one job: milliseconds, and round trips to the server.",
+        caption="Each kind defers its jobs twice: for a worker on psycopg, and for one on aiopg.\n"
+        "To defer and to work one job: milliseconds, and round trips to the server. What\n"
+        "is above a whole number happens once: connections are made, workers start and end.",
         caption_justify="left",
     )
     result.add_column("connector, settings from")
