@@ -47,7 +47,10 @@ _OTHER_NAMES = {
 def suggestion(name: str) -> str:
     """Return the hint about a name that is no kind's."""
     names = [kind.value for kind in ConnectorKind]
-    near = _OTHER_NAMES.get(name.strip().lower()) or nearest(name, names)
+    # The class may be named with its module, as it is imported.
+    classes = {facts.class_name.lower(): kind for kind, facts in FACTS.items()}
+    wanted = name.strip().lower().rpartition(".")[2]
+    near = {**_OTHER_NAMES, **classes}.get(wanted) or nearest(name, names)
     return f"did you mean {near}?" if near else f"the connectors are {', '.join(names)}"
 
 

@@ -46,7 +46,7 @@ def complete_codes(incomplete: str) -> list[tuple[str, str]]:
 
 def suggest_code(code: str) -> str:
     """Return the hint about what is no rule's code; what looks like one was not meant for its neighbour."""
-    near = None if re.fullmatch(r"PC[0-9]*", code.strip().upper()) else nearest(code, all_rules())
+    near = None if re.fullmatch(r"PC[0-9]{3}", code.strip().upper()) else nearest(code, all_rules())
     return f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
 
 

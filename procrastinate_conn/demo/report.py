@@ -19,8 +19,8 @@ def table(tallies: Mapping[ConnectorKind, Tally]) -> Table:
         padding=(0, 1, 0, 0),
         pad_edge=False,
         caption="Each kind defers its jobs twice: for a worker on psycopg, and for one on aiopg.\n"
-        "To defer and to work one job: milliseconds, and round trips to the server. What\n"
-        "is above a whole number happens once: connections are made, workers start and end.",
+        "To defer and to work one job: milliseconds, and round trips to the server; above\n"
+        "1.0 and 2.0 is what happens once, as connections are made and workers start.",
         caption_justify="left",
     )
     result.add_column("connector, settings from")

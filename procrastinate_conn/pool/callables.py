@@ -71,7 +71,7 @@ def imported(name: str, path: str) -> object:
         raise Refused(
             rules.CALLBACK_NOT_FOUND,
             f"{name} is not written as package.module:function",
-            "for example myapp.database:configure",
+            "write a colon before the function, as in myapp.database:configure",
         )
     module, _, attribute = path.partition(":")
     found = _module(name, path, module)

@@ -48,9 +48,9 @@ def read_dotenv(
     bindings = list(parse_stream(io.StringIO(text)))
     values: dict[str, Located | None] = {}
     known = dict(environment)
-    problems = [*_malformed(file, bindings), *_repeated(file, bindings)]
+    problems = [*_malformed(file, bindings), *_repeated(file, bindings), *_printed(file, bindings)]
     for binding in bindings:
-        if (name := binding.key) is None:
+        if (name := binding.key) is None or _is_printed(binding):
             continue
         origin = Origin("dotenv", name, str(file), _line(binding))
         if binding.value is None:
@@ -145,6 +145,25 @@ def _repeated(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
                 hint="remove one of them",
                 origin=Origin("dotenv", name, str(file), _line(binding)),
             )
+
+
+def _printed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
+    """Report a value that was copied from a printed page: its quotes would belong to it."""
+    for binding in filter(_is_printed, bindings):
+        name = str(binding.key)
+        yield rules.WRONG_VALUE(
+            setting_of(name),
+            f"the quotes around the value of {name} are typographic, and would belong to it",
+            hint="write them as \" or ', or leave them out",
+            origin=Origin("dotenv", name, str(file), _line(binding)),
+        )
+
+
+def _is_printed(binding: Binding) -> bool:
+    return _is_of_interest(binding.key or "") and bool(_PRINTED.fullmatch(binding.value or ""))
+
+
+_PRINTED = re.compile("[\u201c\u201d\u201e\u2018\u2019\u00ab].*[\u201c\u201d\u2018\u2019\u00bb]", re.DOTALL)
 
 
 def _identity(name: str | None) -> str:

@@ -105,7 +105,7 @@ def _misspelt(name: str) -> str | None:
 
 def _is_known(path: Path) -> bool:
     if path[0] in SECTIONS:
-        return len(path) == 2 and bool(path[1])
+        return len(path) == 2 and bool(path[1]) and path[1] not in SETTINGS
     return path[0] in SETTINGS and len(path) == 1
 
 
@@ -139,7 +139,10 @@ def _read_section(
 
 
 def _unknown(name: str, path: Path, origin: Origin) -> Problem:
-    if path[0] == "password":
+    own = next((setting for setting in ("_".join(path), path[-1]) if setting in SETTINGS), None)
+    if own is not None and len(path) > 1:
+        hint = f"did you mean {PREFIX}{own.upper()}?"
+    elif path[0] == "password":
         hint = f"write {PREFIX}CONNECTION__PASSWORD, or a DSN with the password in it"
     elif path[0] in SECTIONS and not any(path[1:]):
         example = {"connection": "HOST", "pool": "MAX_SIZE"}[path[0]]

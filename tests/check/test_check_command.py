@@ -63,7 +63,7 @@ def test_exit_status_is_1_where_something_selected_is_wrong(
         (["--connector", "psycopg3"], "did you mean psycopg"),
         (["--connector", "banana"], "the connectors are psycopg"),
         (["--select", "PX1"], "no rule's code begins with 'PX1'"),
-        (["--select", "PC999"], "did you mean PC"),
+        (["--select", "PC999"], "`procrastinate-conn rule` lists them"),
         (["--ignore", ""], "no rule's code begins with"),
         (["--format", "xml"], "xml"),
         (["--bananas"], "--bananas"),

@@ -111,7 +111,13 @@ def test_rule_without_a_code_lists_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "suggestion"), [("PC31", "did you mean PC3"), ("banana", "procrastinate-conn rule")]
+    ("code", "suggestion"),
+    [
+        ("PC31", "did you mean PC3"),
+        ("301", "did you mean PC301?"),
+        ("banana", "`procrastinate-conn rule` lists them"),
+        ("PC999", "`procrastinate-conn rule` lists them"),
+    ],
 )
 def test_an_unknown_code_is_wrong_usage_with_a_suggestion(code: str, suggestion: str, tmp_path: Path) -> None:
     done = run(tmp_path, "rule", code)

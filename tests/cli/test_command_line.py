@@ -29,18 +29,6 @@ def test_wrong_usage_is_status_2_with_nothing_on_stdout(sandbox: Sandbox, argume
 
 
 @pytest.mark.parametrize(
-    ("code", "hint"),
-    [("PC999", "lists them"), ("PC30", "lists them"), ("301", "did you mean PC301?"), ("PD301", "PC301")],
-)
-def test_a_code_that_is_none_has_no_neighbour_but_what_it_was_meant_for(
-    sandbox: Sandbox, code: str, hint: str
-) -> None:
-    done = sandbox.run("rule", code)
-    assert done.returncode == 2
-    assert hint in " ".join(done.stderr.replace("│", "").split())
-
-
-@pytest.mark.parametrize(
     ("name", "kind"),
     [
         ("asyncpg", "psycopg"),
@@ -49,6 +37,7 @@ def test_a_code_that_is_none_has_no_neighbour_but_what_it_was_meant_for(
         ("psycopg-sync", "sync-psycopg"),
         ("psycopg2-binary", "psycopg2"),
         ("sqlalchemy", "sqlalchemy-psycopg2"),
+        ("procrastinate.contrib.aiopg.AiopgConnector", "aiopg"),
     ],
 )
 def test_the_kind_that_is_meant_is_named(name: str, kind: str) -> None:
