@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.making import build, configured
 from procrastinate_conn.origins import Origin
@@ -24,7 +25,7 @@ from procrastinate_conn.sources.call import read_call
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.place import Place
 from procrastinate_conn.sources.variables import PREFIX
-from procrastinate_conn.spec.connection import ConnectionSpec, is_secret
+from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret
 
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
@@ -145,6 +146,12 @@ class ConnectorSettings(BaseSettings):
             return super().model_copy(deep=deep)
         configuration = configured([read_call(update), *self.configuration.places])
         return super().model_copy(update=_fields(configuration), deep=deep)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show no name of a password file that may be the password itself."""
+        for name, value in super().__repr_args__():
+            is_unsure = name == "password_file" and value is not None and not may_be_shown(str(value))
+            yield name, MASK if is_unsure else value
 
     def __hash__(self) -> int:
         """Hash what the connector is built from."""

@@ -89,6 +89,11 @@ def test_a_password_is_text_or_a_function(password):
     assert "hunter2" not in str(problem)
 
 
+def test_a_password_file_that_may_be_the_password_is_not_in_the_repr():
+    assert "hunter2" not in repr(ConnectorSettings(password_file="hunter2.x"))
+    assert "/run/secrets/jobs" in repr(ConnectorSettings(password_file="/run/secrets/jobs"))
+
+
 def test_every_problem_of_every_room_is_reported_at_once(monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_POOOL__MIN_SIZE", "3")
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION__SSLMODE", "requier")
