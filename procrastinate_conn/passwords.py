@@ -218,7 +218,7 @@ def _password(content: bytes) -> str:
     if len(content) > LARGEST:
         raise _Unusable(f"more than {LARGEST} bytes")
     try:
-        password = content.decode()
+        password = content.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         password = None
     if password is None:  # raised out here, so that the content is no part of the error's context

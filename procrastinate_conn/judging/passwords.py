@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.files import expanded, may_be_shown, status
+from procrastinate_conn.files import expanded, is_plain_file, may_be_shown, status
 from procrastinate_conn.origins import Located
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Problem
@@ -51,15 +51,24 @@ def source_in_force(configuration: Configuration) -> tuple[str, Located | None]:
 def _judge_file(stated: Located) -> Iterator[Problem]:
     path = str(stated.value)
     try:
-        from_file(path)()
+        password = from_file(path)()
     except PasswordUnavailable as unavailable:
         message = str(unavailable)
         hint = _remedy(path, message)
     else:
+        if "\n" in password:
+            yield rules.UNUSABLE_PASSWORD_FILE(
+                "password_file",
+                "the file of password_file has several lines, and all of them are the password",
+                hint="name a file that holds the password alone; passfile names libpq's own password file",
+                origin=stated.origin,
+            )
         return
     if holds_contents(path):
         message = "password_file is longer than the name of a file can be: it seems to be the password itself"
         hint = "write it into a file, and name that"
+    elif _REFERENCE.fullmatch(path):
+        hint = "write ${NAME} in an env file; elsewhere no variable is put in"
     elif not may_be_shown(path):
         hint = "name a file that exists; write the password itself as connection.password"
     elif not is_path(path):
@@ -73,6 +82,8 @@ def _remedy(path: str, message: str) -> str:
         return "it is a directory: name a file"
     if "UTF-8" in message:
         return "save it as UTF-8"
+    if "empty" in message:
+        return "write the password into it"
     return "it is read for every new connection, relative to the working directory"
 
 
@@ -81,6 +92,8 @@ def _judge_command(stated: Located) -> Iterator[Problem]:
     program = words[0]
     if meant := _meant_for_a_shell(words):
         message, hint = f"{meant}, as in a shell", "no shell reads it: write sh -c '...'"
+    elif shutil.which(program) is None and "/" in program and is_plain_file(program):
+        message, hint = f"runs {program}, which nobody may execute", "chmod +x it"
     elif shutil.which(program) is None:
         named = program if program in _PROGRAMS or is_password_file(program) else "something"
         message, hint = f"runs {named}, which is not found", "write its full path"

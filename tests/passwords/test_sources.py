@@ -50,6 +50,7 @@ def failure(source: passwords.PasswordSource) -> str:
         ("two lines\n\n", "two lines\n"),
         (" blanks \n", " blanks "),
         ("naïve ☃", "naïve ☃"),
+        ("\ufeffmarked", "marked"),
         ("x" * passwords.LARGEST, "x" * passwords.LARGEST),
     ],
 )
