@@ -49,7 +49,9 @@ def _hint(parameter: Parameter) -> str:
     if parameter.is_callback:
         return ""
     if parameter.default is None:  # that none is the default would be said of a value that none is not
-        return "write digits, or leave it out" if int in parameter.members else "leave it out"
+        return (
+            "write a whole number, such as 8, or leave it out" if int in parameter.members else "leave it out"
+        )
     return f"leave it out for the default, {written(parameter.default)}"
 
 

@@ -12,7 +12,7 @@ from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.place import Path, Place
-from procrastinate_conn.sources.variables import OPTIONS, SECTIONS, SETTINGS
+from procrastinate_conn.sources.variables import OPTIONS, SECTIONS, SETTINGS, meant_by
 
 ARGUMENTS = (*SETTINGS, "password")
 """The settings that can be given as arguments."""
@@ -33,10 +33,10 @@ def read_call(arguments: Mapping[str, object]) -> Place:
         if value is None:
             continue
         if name not in ARGUMENTS:
-            near = nearest(name, ARGUMENTS)
-            hint = f"did you mean {near}?" if near else f"the arguments are {', '.join(ARGUMENTS)}"
             problems.append(
-                rules.UNKNOWN_SETTING(name, f"no setting is called {name}", hint=hint, origin=origin)
+                rules.UNKNOWN_SETTING(
+                    name, f"no setting is called {name}", hint=_suggestion(name), origin=origin
+                )
             )
         elif name in SECTIONS and isinstance(value, Mapping):
             settings.update(_parts(name, value))
@@ -59,6 +59,16 @@ def read_call(arguments: Mapping[str, object]) -> Place:
         else:
             settings[(name,)] = Located(_plain(value), origin)
     return Place("call", settings, problems=tuple(problems))
+
+
+def _suggestion(name: str) -> str:
+    if f"_{name}" in ("_env_file", "_secrets_dir"):
+        return f"did you mean _{name}?"
+    near = nearest(name, ARGUMENTS) or meant_by((name,))
+    if near is None:
+        return f"the arguments are {', '.join(ARGUMENTS)}"
+    section, _, part = near.partition("__")
+    return f'write {section}={{"{part}": ...}}' if part else f"did you mean {near}?"
 
 
 def _parts(section: str, parts: Mapping[object, object]) -> Iterator[tuple[Path, Located]]:

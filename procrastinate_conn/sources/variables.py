@@ -150,15 +150,21 @@ def _unknown(name: str, path: Path, origin: Origin) -> Problem:
     elif path[0] in SETTINGS:
         whole = path[:2] if path[0] in SECTIONS else path[:1]
         hint = f"it has no parts: write {PREFIX}{'__'.join(whole).upper()}"
-    elif meant := _meant(path):
+    elif meant := meant_by(path):
         hint = f"did you mean {PREFIX}{meant.upper()}?"
     else:
         hint = f"the settings are {', '.join(PREFIX + setting.upper() for setting in SETTINGS)}"
     return rules.UNKNOWN_SETTING(".".join(path), f"no setting is called {name}", hint=hint, origin=origin)
 
 
-def _meant(path: Path) -> str | None:
-    """Return the rest of the variable that was probably meant; the prefix would make all of them alike."""
+def meant_by(path: Path) -> str | None:
+    """Return the rest of the variable that was probably meant; the prefix would make all of them alike.
+
+    Parameters
+    ----------
+    path
+        The setting that is not known.
+    """
     if len(path) > 1:
         near = nearest(path[0], SETTINGS)
         return near and "__".join([near, *path[1:]])

@@ -94,6 +94,26 @@ def test_a_password_file_that_may_be_the_password_is_not_in_the_repr():
     assert "/run/secrets/jobs" in repr(ConnectorSettings(password_file="/run/secrets/jobs"))
 
 
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("host", 'write connection={"host": ...}'),
+        ("max_size", 'write pool={"max_size": ...}'),
+        ("username", 'write connection={"user": ...}'),
+        ("kind", "did you mean connector?"),
+        ("passwordfile", "did you mean password_file?"),
+        ("env_file", "did you mean _env_file?"),
+        ("banana", "the arguments are connector, dsn"),
+    ],
+)
+def test_an_argument_that_settings_do_not_have_is_told_where_it_belongs(argument, hint):
+    with pytest.raises(ConfigurationError) as caught:
+        ConnectorSettings(**{argument: "x"})
+    [problem] = caught.value.problems
+    assert (problem.code, problem.setting) == ("PC101", argument)
+    assert problem.hint.startswith(hint)
+
+
 def test_every_problem_of_every_room_is_reported_at_once(monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_POOOL__MIN_SIZE", "3")
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION__SSLMODE", "requier")
