@@ -100,8 +100,11 @@ def _line(binding: Binding) -> int:
     return binding.original.line + blank.count("\n")
 
 
-_SETTING = re.compile(rf"[^=#]*?(?<!\w)({PREFIX}\w+)", re.IGNORECASE)
-"""One of our names where a name stands, whatever a shell or another format has before it."""
+_SETTING = re.compile(rf"(?!\s*(?:;|//|--))[^=#]*?(?<!\w)({PREFIX}\w+)", re.IGNORECASE)
+"""One of our names where a name stands, whatever a shell or another format has before it.
+
+A line that begins as other formats' comments do was not meant to state anything.
+"""
 
 _EXAMPLE = "write NAME=value, and close every quote"
 
