@@ -238,6 +238,30 @@ def test_doctor_does_not_print_it_either(about: str, tmp_path: Path) -> None:
         assert SECRET not in done.stdout, output
 
 
+ELSEWHERE = {
+    "host": f"app:{SECRET}@localhost",
+    "passfile": f"s3/{SECRET}",
+    "port": SECRET,
+    "sslmode": SECRET,
+    "pasword": SECRET,
+}
+"""Keywords with a password in their place, as a service file and a secrets directory have them."""
+
+
+@pytest.mark.parametrize("keyword", ELSEWHERE)
+@pytest.mark.parametrize("place", ["service", "secrets"])
+def test_nor_of_a_service_file_or_a_secrets_directory(place: str, keyword: str, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    if place == "service":
+        (tmp_path / "services").write_text(f"[jobs]\n{keyword}={ELSEWHERE[keyword]}\n")
+        (tmp_path / ".env").write_text("PGSERVICE=jobs\nPGSERVICEFILE=services\n")
+    else:
+        (tmp_path / "secrets" / f"{P}CONNECTION__{keyword.upper()}").write_text(ELSEWHERE[keyword])
+    for command in (["check"], ["check", "--format", "sarif"], ["show", "--all"], ["doctor", "--timeout=2"]):
+        done = run(tmp_path, *command, "--secrets-dir", "secrets")
+        assert SECRET not in done.stdout + done.stderr, command
+
+
 @pytest.mark.parametrize(
     ("sentence", "shown"),
     [
