@@ -7,7 +7,25 @@ from collections.abc import Mapping
 
 
 class Malformed(ValueError):
-    """libpq cannot read a connection string; the message is libpq's, less what it quotes of the string."""
+    """libpq cannot read a connection string.
+
+    Parameters
+    ----------
+    message
+        libpq's, with what it quotes of the string.
+
+    Attributes
+    ----------
+    unknown : str or None
+        The keyword that libpq does not know, if that is the reason; it may be a piece of a password, and
+        the message is without it.
+    """
+
+    def __init__(self, message: str) -> None:
+        message = message.strip()
+        found = _UNKNOWN.fullmatch(message)
+        self.unknown = found and found[1]
+        super().__init__(_QUOTED.sub(lambda match: match[0] if match[0] in _SIGNS else "...", message))
 
 
 def parse(conninfo: str) -> dict[str, str]:
@@ -30,7 +48,7 @@ def parse(conninfo: str) -> dict[str, str]:
     try:
         rows = pq.Conninfo.parse(encode(conninfo))
     except OperationalError as error:
-        raise Malformed(_unquoted(str(error))) from None
+        raise Malformed(str(error)) from None
     return {row.keyword.decode(): decode(row.val) for row in rows if row.val is not None}
 
 
@@ -76,7 +94,7 @@ _INTEGER = re.compile(_BLANKS + r"([+-]?)0*([0-9]{1,10})" + _BLANKS)
 _PLAIN = re.compile(r"[\w./:@,+-]+", re.ASCII)
 _SIGNS = ('"]"', '"="', '":"', '"/"')
 _QUOTED = re.compile(f"{'|'.join(map(re.escape, _SIGNS))}" + r'|"(?s:.*)"')
-_QUOTES_A_NAME = re.compile(r'(invalid connection option|invalid URI query parameter:) "([a-z_]+)"')
+_UNKNOWN = re.compile(r'(?:invalid connection option|invalid URI query parameter:) "(\w+)"')
 
 
 def _quoted(value: str) -> str:
@@ -84,11 +102,3 @@ def _quoted(value: str) -> str:
         return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _unquoted(message: str) -> str:
-    """Leave out what libpq quotes of the string, since that may be a password; keep a keyword's name."""
-    message = message.strip()
-    if _QUOTES_A_NAME.fullmatch(message):
-        return message
-    return _QUOTED.sub(lambda match: match[0] if match[0] in _SIGNS else "...", message)

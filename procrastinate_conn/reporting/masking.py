@@ -10,14 +10,13 @@ import re
 from collections.abc import Callable
 
 from procrastinate_conn import libpq
-from procrastinate_conn.nearest import nearest
 from procrastinate_conn.reporting.harmless import (
     is_harmless,
     is_harmless_option,
     is_harmless_setting,
     is_harmless_variable,
 )
-from procrastinate_conn.rules.connection import nearest_keyword
+from procrastinate_conn.rules.connection import is_name, nearest_keyword
 from procrastinate_conn.sources.variables import PREFIX
 from procrastinate_conn.spec.connection import MASK, is_secret
 
@@ -153,8 +152,7 @@ def _masked_pairs(
 
 def _is_a_name(key: str, *, certainly: bool) -> bool:
     """Tell whether a key was meant for a keyword; behind a secret, which may go on, it has to be near one."""
-    near = nearest_keyword(key)
-    return near is not None and (not certainly or nearest(key, [near], cutoff=0.8) is not None)
+    return is_name(key) or (not certainly and nearest_keyword(key) is not None)
 
 
 def _without_quotes(value: str) -> str:

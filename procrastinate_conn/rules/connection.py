@@ -6,6 +6,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import foreign
 from procrastinate_conn.rules.rule import Example, Rule
 
 MALFORMED_DSN = Rule(
@@ -117,8 +118,10 @@ WHOLE_STRING = Rule(
 )
 
 _OTHER_NAMES = {
+    "charset": "client_encoding",
     "database": "dbname",
     "db": "dbname",
+    "encoding": "client_encoding",
     "hostname": "host",
     "pass": "password",
     "passwd": "password",
@@ -154,11 +157,23 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
         what other libraries call a keyword.
     """
     near = nearest_keyword(keyword)
-    is_slip = near is not None and nearest(keyword, [near], cutoff=0.8) is not None
-    named = safe or is_slip or keyword.lower() in _OTHER_NAMES
+    is_near = near is not None and _is_certain(keyword, near)
+    hint = "" if is_near else foreign.hint(keyword)
+    named = safe or is_near or bool(hint)
     return UNKNOWN_KEYWORD(
         f"connection.{keyword}" if named else "connection",
         f"{subject} states {keyword if named else 'something'}, which libpq does not know as a keyword",
-        hint=f"did you mean {near}?" if near else "see the list of libpq's connection keywords",
+        hint=hint or (f"did you mean {near}?" if near else "see the list of libpq's connection keywords"),
         origin=origin,
     )
+
+
+def is_name(keyword: str) -> bool:
+    """Tell whether a text was certainly meant for a keyword, or is one of another library's."""
+    near = nearest_keyword(keyword)
+    return (near is not None and _is_certain(keyword, near)) or bool(foreign.hint(keyword))
+
+
+def _is_certain(keyword: str, near: str) -> bool:
+    """Tell a slip of the pen, and another library's name, from what merely comes near."""
+    return keyword.lower() in _OTHER_NAMES or nearest(keyword, [near], cutoff=0.8) is not None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from procrastinate_conn import libpq
-from procrastinate_conn.origins import Located
+from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
 
@@ -53,11 +54,10 @@ def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
         message = f"{scheme}:// is not a PostgreSQL URL"
         return {}, [rules.OTHER_DATABASE("dsn", message, hint=_EXAMPLE, origin=dsn.origin)]
     try:
-        stated = libpq.parse(
-            _POSTGRESQL.sub("postgresql://", dsn.value, count=1) if is_uri(dsn.value) else dsn.value
-        )
+        stated = _parsed(dsn.value)
     except libpq.Malformed as error:
-        return {}, [_malformed(str(error), dsn)]
+        unknown = [] if _has_semicolons(dsn.value) else list(_unknown_keywords(dsn))
+        return {}, unknown or [_malformed(str(error), dsn.value, dsn.origin)]
     located = {keyword: replace(dsn, value=value) for keyword, value in stated.items()}
     if not spills(dsn.value):
         return located, []
@@ -98,16 +98,64 @@ def spills(dsn: str) -> bool:
 _EXAMPLE = "write postgresql://user:password@host:5432/database, or host=... user=... dbname=..."
 
 
-def _malformed(reason: str, dsn: Located) -> Problem:
-    text = str(dsn.value)
-    unknown = re.search(r'(?:connection option|query parameter:) "(\w+)"', reason)
-    if unknown:
-        # A blank, a ? or an & may have cut a password in two, and this may be its second half.
-        safe = not re.search("@|pass|secret|scram|key", text)
-        return rules.unknown_keyword(unknown[1], "the DSN", dsn.origin, safe=safe)
+def _parsed(dsn: str) -> dict[str, str]:
+    return libpq.parse(_POSTGRESQL.sub("postgresql://", dsn, count=1) if is_uri(dsn) else dsn)
+
+
+def _unknown_keywords(dsn: Located) -> Iterator[Problem]:
+    """Yield each keyword that libpq does not know: it names the first, and is asked again without it."""
+    text, names = str(dsn.value), set[str]()
+    while (name := _unknown_keyword(text)) and name not in names:
+        names.add(name)
+        yield rules.unknown_keyword(name, "the DSN", dsn.origin, safe=_cannot_be_a_secret(name, text))
+        text = re.sub(rf"(^|[\s?&]){name}(?=\s*=)", r"\1dbname", text)
+
+
+def _unknown_keyword(dsn: str) -> str | None:
+    try:
+        _parsed(dsn)
+    except libpq.Malformed as error:
+        return error.unknown
+    return None
+
+
+def _has_semicolons(dsn: str) -> bool:
+    """Tell whether a DSN is made of pairs with semicolons between them, as those of ADO.NET and ODBC are."""
+    return re.match(r"\s*\w[\w ]*=[^\s=]*;\s*\w[\w ]*=", dsn) is not None
+
+
+def _cannot_be_a_secret(name: str, dsn: str) -> bool:
+    """Tell whether a keyword is no piece of a password, which a blank, a ? or an & may have cut in two."""
+    before = dsn if is_uri(dsn) else dsn[: dsn.rfind(name)]
+    return re.search("@|pass|pwd|secret|scram|key|token", before, re.IGNORECASE) is None
+
+
+def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
     hint = _EXAMPLE
-    if is_uri(text):
-        hint = "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"
-    elif scheme := _SCHEME.match(text):
+    if is_uri(dsn):
+        reason, hint = _malformed_uri(reason)
+    elif dsn.lower().startswith("jdbc:"):
+        reason, hint = "it is a URL for Java", "write postgresql://user:password@host/database, without jdbc:"
+    elif scheme := _SCHEME.match(dsn):
         reason, hint = f"it is no URL to libpq with {scheme[1]}://", "did you mean postgresql://?"
-    return rules.MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=dsn.origin)
+    elif dsn.startswith(("'", '"')):
+        reason, hint = "it begins with a quote", "leave out the quotes around it"
+    elif _has_semicolons(dsn):
+        reason = "there are semicolons between the pairs"
+        hint = "write libpq's keywords, with blanks between the pairs: host=... user=... dbname=..."
+    elif "unterminated quoted string" in reason:
+        reason, hint = "a quote is not closed", "close it, or write \\' for a quote in a value"
+    elif "=" in dsn:
+        hint = "write keyword=value pairs, and quotes around a value that has blanks"
+    return rules.MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=origin)
+
+
+def _malformed_uri(reason: str) -> tuple[str, str]:
+    """Return why libpq cannot read a URI, and what to do."""
+    if "spaces" in reason:
+        return "it has a blank", "write a blank as %20, and leave none around it"
+    if "IPv6" in reason:
+        return reason, "write brackets around an IPv6 address, and nothing else: [::1]:5432"
+    if "query parameter" in reason:
+        return reason, "write ?keyword=value&keyword=value, and percent-encode the values: = is %3D, & is %26"
+    return reason, "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"

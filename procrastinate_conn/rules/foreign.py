@@ -1,0 +1,41 @@
+"""What other libraries have in a connection string that is no keyword of libpq's, and where it goes here."""
+
+from __future__ import annotations
+
+_SESSION = (
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "search_path",
+    "statement_timeout",
+    "timezone",
+)
+"""PostgreSQL's settings of a session that JDBC and asyncpg, or people, state as keywords."""
+
+_HINTS = {
+    **{name: f"write it into options: -c {name}=..." for name in _SESSION},
+    # Prisma
+    "connection_limit": "it is an option of the pool: write pool.max_size",
+    "pgbouncer": "leave it out, and write pool.prepare_threshold=none if PgBouncer needs it",
+    "schema": "write it into options: -c search_path=...",
+    # JDBC
+    "currentschema": "write it into options: -c search_path=...",
+}
+
+
+def hint(keyword: str) -> str:
+    """Return what to do about a keyword of another library; empty where the name is none.
+
+    Parameters
+    ----------
+    keyword
+        As it is written.
+    """
+    from procrastinate_conn.kinds import ConnectorKind  # not above: the pool's names import the rules
+    from procrastinate_conn.pool.names import TRANSLATIONS, vocabulary
+
+    plain = keyword.lower()
+    if plain in _HINTS:
+        return _HINTS[plain]
+    options = vocabulary(ConnectorKind.PSYCOPG, null=False)
+    option = TRANSLATIONS.get(plain, plain if plain in options else None)
+    return f"it is an option of the pool: write pool.{option}" if option else ""
