@@ -15,7 +15,7 @@ from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.nearest import nearest
 from procrastinate_conn.pool.names import suggestion, vocabulary
 from procrastinate_conn.spec.connection import MASK, is_secret
-from procrastinate_conn.spec.judge import LIKE_AN_ADDRESS
+from procrastinate_conn.spec.judge import LIKE_A_NUMBER, LIKE_AN_ADDRESS
 from procrastinate_conn.spec.keywords import CHOICES
 
 LONGEST_NAME = 255
@@ -27,17 +27,17 @@ _LOGIN = re.compile(r":.*@|//")
 """What tells a login, or a URL, from other words."""
 
 _HOST = re.compile(
-    r" *(?:[\w.-]*|@[\w./-]+|(?:[a-zA-Z]:)?[/\\][\w ./\\~+-]*|\[?[0-9a-fA-F:.]*(?:%\w+)?\]?) *"
+    r" *(?:[\w.-]*(?::[0-9]{1,5})?|@[\w./-]+|(?:[a-zA-Z]:)?[/\\][\w ./\\~+-]*"
+    r"|\[?[0-9a-fA-F:.]*(?:%\w+)?\]?(?::[0-9]{1,5})?) *"
 )
 _PATH = re.compile(r"[\w ./\\:~+@,()#-]*")
 _SECRETIVE = re.compile(r"pass|pwd|secret|token|key|cred", re.IGNORECASE)
 
-_LISTS = {"host": _HOST, "hostaddr": LIKE_AN_ADDRESS}
+_LISTS = {"host": _HOST, "hostaddr": LIKE_AN_ADDRESS, "port": LIKE_A_NUMBER}
 _KEYWORDS = {
     "dbname": re.compile(r"[\w .$+-]*"),
     "oauth_issuer": re.compile(r"https?://[\w./:-]*"),
     "options": re.compile(r"(?:[\w ,./:=+'\"-]|\\ )*"),
-    "port": re.compile(r"[0-9, +-]*"),
     "user": re.compile(r"[\w .@$+\\-]*"),
 }
 """What the values of some keywords look like; a path or a few words are what the others are."""
@@ -82,7 +82,7 @@ def is_harmless(keyword: str, value: str) -> bool:
     if keyword in _FILES:
         return is_path(value) and (keyword != "passfile" or may_be_shown(value))
     if keyword in CHOICES:
-        return nearest(value, CHOICES[keyword]) is not None or bool(_NUMBER.fullmatch(value))
+        return nearest(value, CHOICES[keyword]) is not None or bool(LIKE_A_NUMBER.fullmatch(value))
     if keyword == "options" and "=" in value and _SECRETIVE.search(value):
         return False
     return bool(_KEYWORDS[keyword].fullmatch(value)) if keyword in _KEYWORDS else _is_plain(value)

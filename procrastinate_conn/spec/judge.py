@@ -98,7 +98,7 @@ def text(stated: Stated) -> dict[str, str]:
 
 _ANYTHING = re.compile(r"(?s:.*)")
 LIKE_AN_ADDRESS = re.compile(r"(localhost|[\w-]*([.:][\w%-]*)+)?")
-_LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
+LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
 """What may be shown of a value that cannot be used: in the wrong place there may stand a password."""
 
 
@@ -137,8 +137,8 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
             # What libpq takes for a port may be the rest of a password that was not percent-encoded.
             hint = "write a number from 1 to 65535"
             if _from_dsn(stated["port"]):
-                hint += ", and percent-encode /, ?, # and @ in the user and the password"
-            value = shown(port, stated["port"], _LIKE_A_NUMBER)
+                hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
+            value = shown(port, stated["port"], LIKE_A_NUMBER)
             yield _refused("port", stated, f"{value}is not a port", hint)
             return
 
@@ -189,7 +189,7 @@ def _refused_number(keyword: str, stated: Stated) -> Problem:
     value = str(stated[keyword].value)
     fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
     hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
-    return _refused(keyword, stated, f"{shown(value, stated[keyword], _LIKE_A_NUMBER)}is {fault}", hint)
+    return _refused(keyword, stated, f"{shown(value, stated[keyword], LIKE_A_NUMBER)}is {fault}", hint)
 
 
 def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
@@ -203,7 +203,7 @@ def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
         return _refused(keyword, stated, reason, hint)
     near = nearest(value, choices)
     hint = f"did you mean {near}?" if near else f"write one of {', '.join(choices)}"
-    what = shown(value, stated[keyword], _ANYTHING if near else _LIKE_A_NUMBER)
+    what = shown(value, stated[keyword], _ANYTHING if near else LIKE_A_NUMBER)
     return _refused(keyword, stated, f"{what}is none of {', '.join(choices)}", hint)
 
 
