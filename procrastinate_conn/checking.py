@@ -16,6 +16,7 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as connection_rules
 from procrastinate_conn.rules import connector as connector_rules
 from procrastinate_conn.rules import pool as pool_rules
+from procrastinate_conn.rules import settings as setting_rules
 
 if TYPE_CHECKING:  # imported where it is needed, so that --help and completion answer at once
     from procrastinate_conn.configuration import Configuration
@@ -159,9 +160,14 @@ def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
     """Leave out what another problem says better.
 
     That a password is not encoded, where libpq refuses what it took for a host or port; that an address
-    redirects the host, where their numbers do not match; that a service is missing, whose name is refused.
+    redirects the host, where their numbers do not match; that a service is missing, whose name is refused;
+    that a driver cannot look up what is no host; what libpq refuses of values that end with a comma which
+    was to separate them; that a DSN is empty, which refers to a variable that is not defined.
     """
     refused = {p.origin for p in problems if p.setting in ("connection.host", "connection.port")}
+    impossible = {p.origin for p in problems if p.code == connection_rules.IMPOSSIBLE_HOST.code}
+    separated = {p.origin for p in problems if p.code == connection_rules.COMMAS.code}
+    undefined = {p.origin for p in problems if p.code == setting_rules.UNDEFINED_VARIABLE.code}
     codes = {(p.code, p.setting) for p in problems}
     is_mismatched = any(code == connection_rules.MISMATCHED_HOSTS.code for code, _ in codes)
     is_refused = (connection_rules.REFUSED_VALUE.code, "connection.service") in codes
@@ -169,6 +175,10 @@ def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
         is_echo = {
             connection_rules.UNENCODED_PASSWORD.code: problem.origin in refused,
             connection_rules.HOSTADDR_OVERRIDES_HOST.code: is_mismatched,
+            connection_rules.MISMATCHED_HOSTS.code: problem.origin in separated,
+            connection_rules.REFUSED_VALUE.code: problem.origin in separated,
+            connection_rules.EMPTY_DSN.code: problem.origin in undefined,
+            connector_rules.REFUSED_BY_DRIVER.code: problem.origin in impossible,
             connection_rules.SERVICE.code: is_refused,
         }
         if not is_echo.get(problem.code, False):

@@ -8,10 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.judging import exposure, overridden, passwords, tls, tls_files
+from procrastinate_conn.judging import (
+    commas,
+    empty_dsn,
+    exposure,
+    hosts,
+    options,
+    overridden,
+    passwords,
+    tls,
+    tls_files,
+)
 from procrastinate_conn.problems import Problem
 
 JUDGES = (
+    empty_dsn.judge,
+    commas.judge,
+    hosts.judge,
+    options.judge,
     tls.judge,
     tls_files.judge,
     passwords.judge,
@@ -31,7 +45,8 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     configuration
         Resolved; it may have errors.
     """
-    is_read = not any(problem.severity == "error" for problem in configuration.connection.problems)
+    problems = [*configuration.connection.problems, *hosts.judge(configuration)]
+    is_read = not any(problem.severity == "error" for problem in problems)
     for judge_one in JUDGES:
         if is_read or judge_one not in OF_THE_CONNECTION:
             yield from judge_one(configuration)

@@ -97,7 +97,7 @@ UNENCODED_PASSWORD = Rule(
     " for the host or the database.",
     "Percent-encode the password: @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25.",
     severity="warning",
-    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app:se@cret@db1/jobs"),
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app:5/cret@localhost/jobs"),
 )
 SESSION_VARIABLE = Rule(
     "PC212",
@@ -115,6 +115,41 @@ WHOLE_STRING = Rule(
     " shown like any of them.",
     "Write it as the DSN: a URI, or keyword=value pairs with blanks between them.",
     example=Example("PROCRASTINATE_CONN_CONNECTION__HOST=postgresql://app@localhost/jobs"),
+)
+
+IMPOSSIBLE_HOST = Rule(
+    "PC214",
+    "host that cannot be one",
+    "libpq looks it up all the same, and never finds it; a pool retries that until it times out.",
+    "Write the name of the host or its address alone; the port, the user and the database have keywords of"
+    " their own, and a password in a URI is percent-encoded: @ is %40.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__HOST=localhost:5432"),
+)
+REFUSED_OPTIONS = Rule(
+    "PC215",
+    "options that the server refuses",
+    "The server splits them at blanks and reads them as switches of its command line; it ends every"
+    " connection whose options it cannot read.",
+    "Write -c before each setting, as in -c search_path=jobs, and a backslash before a blank in a value.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__OPTIONS=search_path=jobs"),
+)
+COMMAS = Rule(
+    "PC216",
+    "commas between the keywords of a DSN",
+    "libpq separates the pairs by blanks alone. It takes a comma for a part of the value: of the name of a"
+    " database or user, which the server does not know, or of a list of hosts, which goes on with the"
+    " default one.",
+    "Write blanks between the pairs; quote a value that ends with a comma.",
+    example=Example("PROCRASTINATE_CONN_DSN=host=localhost, dbname=jobs, user=app"),
+)
+EMPTY_DSN = Rule(
+    "PC217",
+    "empty DSN",
+    "To libpq it is a DSN that states nothing: the connection goes to this machine, as the user of the"
+    " process. Most often a variable was not set where the configuration is made.",
+    "Set the variable that the DSN comes from, or remove the DSN.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN="),
 )
 
 _OTHER_NAMES = {

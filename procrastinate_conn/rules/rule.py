@@ -48,7 +48,8 @@ class Rule:
         What to do, in general.
     severity
         Whether the connector can be used: not with an error. Most of them keep it from being built; those of
-        the files and commands that are read for each connection are found by ``check`` alone.
+        what libpq takes and no server is reached with, and of the files and commands that are read for each
+        connection, are found by ``check`` alone.
     example
         A configuration that breaks it.
     fault_in

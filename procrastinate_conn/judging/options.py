@@ -1,0 +1,63 @@
+"""What the server refuses of ``options``, which libpq passes on unread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connection as rules
+
+OF_PROXIES = ("endpoint", "project", "reference")
+"""Settings without a switch that are for a proxy before the server: Neon's and Supabase's."""
+
+
+def judge(configuration: Configuration) -> Iterator[Problem]:
+    """Judge the form of the options, but not the names and values of settings; one finding for all of them.
+
+    Parameters
+    ----------
+    configuration
+        The server splits its options at blanks, and reads them as the switches of its command line.
+    """
+    options = configuration.connection.winners.get("options")
+    if options is None:
+        return
+    before = ""
+    for word in _words(str(options.value)):
+        if fault := _fault(word, before):
+            reason, hint = fault
+            message = f"the server refuses options: {reason}"
+            yield rules.REFUSED_OPTIONS("connection.options", message, hint=hint, origin=options.origin)
+            return
+        before = word
+
+
+def _words(options: str) -> list[str]:
+    r"""Split as ``pg_split_opts`` of PostgreSQL's ``postinit.c`` does, and drop its backslashes."""
+    words = re.findall(r"(?:\\.|[^\\\s])+", options, re.ASCII | re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in words]
+
+
+def _fault(word: str, before: str) -> tuple[str, str] | None:
+    """Return what is wrong with a word, and what to do."""
+    if word.startswith(tuple(f"{name}=" for name in OF_PROXIES)):
+        return None
+    setting = word if before == "-c" else re.sub("^(-c|--)", "", word)
+    if setting.startswith(("'", '"')):
+        return (
+            "a quote is a part of the name to it",
+            "leave the quotes out, and write a backslash before a blank in a value",
+        )
+    if (before == "-c" or word.startswith("--")) and setting and "=" not in setting:
+        return "a setting has no value", "write -c name=value, with no blanks around the equals sign"
+    is_awaited = before.startswith("-") and "=" not in before
+    if word.startswith("-") or is_awaited:
+        return None
+    if before:
+        return (
+            "a word in it is no switch and belongs to none",
+            "write -c before each setting, and a backslash before a blank in a value",
+        )
+    return "it does not begin with a switch", "write -c before each setting: -c search_path=jobs"
