@@ -161,12 +161,12 @@ def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
 
     That a password is not encoded, where libpq refuses what it took for a host or port; that an address
     redirects the host, where their numbers do not match; that a service is missing, whose name is refused;
-    that a driver cannot look up what is no host; what libpq refuses of values that end with a comma which
+    that a driver cannot look up what is no host; what is wrong with values that end with a sign which
     was to separate them; that a DSN is empty, which refers to a variable that is not defined.
     """
     refused = {p.origin for p in problems if p.setting in ("connection.host", "connection.port")}
     impossible = {p.origin for p in problems if p.code == connection_rules.IMPOSSIBLE_HOST.code}
-    separated = {p.origin for p in problems if p.code == connection_rules.COMMAS.code}
+    separated = {p.origin for p in problems if p.code == connection_rules.SEPARATORS.code}
     undefined = {p.origin for p in problems if p.code == setting_rules.UNDEFINED_VARIABLE.code}
     codes = {(p.code, p.setting) for p in problems}
     is_mismatched = any(code == connection_rules.MISMATCHED_HOSTS.code for code, _ in codes)
@@ -177,6 +177,7 @@ def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
             connection_rules.HOSTADDR_OVERRIDES_HOST.code: is_mismatched,
             connection_rules.MISMATCHED_HOSTS.code: problem.origin in separated,
             connection_rules.REFUSED_VALUE.code: problem.origin in separated,
+            connection_rules.IMPOSSIBLE_HOST.code: problem.origin in separated,
             connection_rules.EMPTY_DSN.code: problem.origin in undefined,
             connector_rules.REFUSED_BY_DRIVER.code: problem.origin in impossible,
             connection_rules.SERVICE.code: is_refused,

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.judging import (
-    commas,
     empty_dsn,
     exposure,
     hosts,
     options,
     overridden,
     passwords,
+    separators,
     tls,
     tls_files,
 )
@@ -23,7 +23,7 @@ from procrastinate_conn.problems import Problem
 
 JUDGES = (
     empty_dsn.judge,
-    commas.judge,
+    separators.judge,
     hosts.judge,
     options.judge,
     tls.judge,

@@ -34,6 +34,11 @@ class Fault(NamedTuple):
     hint: str
 
 
+SOCKET = Fault(
+    r".*[/\\]\.s\.PGSQL\.[0-9]+\Z",
+    "it is a socket, and libpq wants the directory that it is in",
+    "leave the last part out, and write the number in it as port",
+)
 SPILT = Fault("", "it has an @, and may be the rest of a password", ENCODE)
 FAULTS = (
     Fault(
@@ -56,6 +61,7 @@ FAULTS = (
         "write the address without them, and the port as port",
     ),
     Fault(r".*:", "it has a colon, and only an IPv6 address has one", "write the port as port"),
+    Fault(r"\.|.*\.\.", "it has a dot with nothing before it", "write the whole name"),
     Fault(r".*\s", "it has a blank", "write several hosts with commas alone between them"),
     Fault(r".*[<>{}()=*?&;#]", "it has a sign that no host has", "write the name of the host or its address"),
 )
@@ -92,10 +98,11 @@ def _spilt(host: Host) -> Fault | None:
 
 
 def _fault(host: Host) -> Fault | None:
-    """Return what is wrong with a host that libpq has to look up."""
-    if host.is_socket or host.address or _is_address(host.name):
+    """Return what is wrong with a host that has no address beside it."""
+    if host.address or _is_address(host.name):
         return None
-    return next((fault for fault in FAULTS if re.match(fault.sign, host.name, re.DOTALL)), None)
+    possible = (SOCKET,) if host.is_socket else FAULTS
+    return next((fault for fault in possible if re.match(fault.sign, host.name, re.DOTALL)), None)
 
 
 def _is_address(name: str) -> bool:

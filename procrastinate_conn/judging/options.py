@@ -25,7 +25,7 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     if options is None:
         return
     before = ""
-    for word in _words(str(options.value)):
+    for word in [*_words(str(options.value)), ""]:
         if fault := _fault(word, before):
             reason, hint = fault
             message = f"the server refuses options: {reason}"
@@ -41,19 +41,20 @@ def _words(options: str) -> list[str]:
 
 
 def _fault(word: str, before: str) -> tuple[str, str] | None:
-    """Return what is wrong with a word, and what to do."""
+    """Return what is wrong with a word, and what to do; the last word is empty."""
     if word.startswith(tuple(f"{name}=" for name in OF_PROXIES)):
         return None
     setting = word if before == "-c" else re.sub("^(-c|--)", "", word)
-    if setting.startswith(("'", '"')):
+    is_setting = before == "-c" or setting not in ("", word)
+    if (is_setting or not before) and setting.startswith(("'", '"')):
         return (
-            "a quote is a part of the name to it",
+            "it takes no quotes off",
             "leave the quotes out, and write a backslash before a blank in a value",
         )
-    if (before == "-c" or word.startswith("--")) and setting and "=" not in setting:
+    if is_setting and "=" not in setting:
         return "a setting has no value", "write -c name=value, with no blanks around the equals sign"
-    is_awaited = before.startswith("-") and "=" not in before
-    if word.startswith("-") or is_awaited:
+    is_argument = before.startswith("-") and "=" not in before
+    if is_setting or is_argument or not word or word.startswith("-"):
         return None
     if before:
         return (

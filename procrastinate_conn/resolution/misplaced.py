@@ -105,6 +105,9 @@ def _problem(setting: str, name: str, located: Located) -> Problem:
     elif _is_login(name, str(located.value)):
         message = "host has a user and a password before it, where its name belongs"
         hint = "write the host alone, or all of it as the DSN: postgresql://user:password@host:5432/database"
+    elif re.match(r"\w+\s*=", str(located.value)):
+        message = f"{name} has another keyword for its value"
+        hint = f"write a value behind {name}=, and in a DSN {name}='' for none"
     else:
         message = f"{name} goes on with another keyword, where one value belongs"
         hint = "separate the keywords of a DSN by blanks, and those of a URI by & behind its first ?"

@@ -133,13 +133,13 @@ REFUSED_OPTIONS = Rule(
     "Write -c before each setting, as in -c search_path=jobs, and a backslash before a blank in a value.",
     example=Example("PROCRASTINATE_CONN_CONNECTION__OPTIONS=search_path=jobs"),
 )
-COMMAS = Rule(
+SEPARATORS = Rule(
     "PC216",
-    "commas between the keywords of a DSN",
-    "libpq separates the pairs by blanks alone. It takes a comma for a part of the value: of the name of a"
-    " database or user, which the server does not know, or of a list of hosts, which goes on with the"
+    "commas or semicolons between the keywords of a DSN",
+    "libpq separates the pairs by blanks alone. It takes another sign for a part of the value: of the name"
+    " of a database or user, which the server does not know, or of a list of hosts, which goes on with the"
     " default one.",
-    "Write blanks between the pairs; quote a value that ends with a comma.",
+    "Write blanks between the pairs; quote a value that ends with such a sign.",
     example=Example("PROCRASTINATE_CONN_DSN=host=localhost, dbname=jobs, user=app"),
 )
 EMPTY_DSN = Rule(
@@ -163,6 +163,7 @@ _OTHER_NAMES = {
     "ssl": "sslmode",
     "timeout": "connect_timeout",
     "username": "user",
+    "usessl": "sslmode",
 }
 """What other libraries call libpq's keywords."""
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+
+def _option(setting: str) -> str:
+    return f"write it into options; in a DSN in quotes: options='-c {setting}=...'"
+
+
 _SESSION = (
     "idle_in_transaction_session_timeout",
     "lock_timeout",
@@ -12,13 +17,13 @@ _SESSION = (
 """PostgreSQL's settings of a session that JDBC and asyncpg, or people, state as keywords."""
 
 _HINTS = {
-    **{name: f"write it into options: -c {name}=..." for name in _SESSION},
+    **{name: _option(name) for name in _SESSION},
     # Prisma
     "connection_limit": "it is an option of the pool: write pool.max_size",
     "pgbouncer": "leave it out, and write pool.prepare_threshold=none if PgBouncer needs it",
-    "schema": "write it into options: -c search_path=...",
+    "schema": _option("search_path"),
     # JDBC
-    "currentschema": "write it into options: -c search_path=...",
+    "currentschema": _option("search_path"),
 }
 
 

@@ -121,7 +121,7 @@ def _unknown_keyword(dsn: str) -> str | None:
 
 def _has_semicolons(dsn: str) -> bool:
     """Tell whether a DSN is made of pairs with semicolons between them, as those of ADO.NET and ODBC are."""
-    return re.match(r"\s*\w[\w ]*=[^\s=]*;\s*\w[\w ]*=", dsn) is not None
+    return re.match(r"\s*\w[\w :]*=[^\s=]*;\s*\w[\w ]*=", dsn) is not None
 
 
 def _cannot_be_a_secret(name: str, dsn: str) -> bool:
@@ -146,7 +146,7 @@ def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
     elif "unterminated quoted string" in reason:
         reason, hint = "a quote is not closed", "close it, or write \\' for a quote in a value"
     elif "=" in dsn:
-        hint = "write keyword=value pairs, and quotes around a value that has blanks"
+        hint = "write keyword=value pairs, and single quotes around a value that has blanks"
     return rules.MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=origin)
 
 

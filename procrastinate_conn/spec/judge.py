@@ -128,7 +128,8 @@ def _judge_addresses(stated: Stated) -> Iterator[Problem]:
             socket.getaddrinfo(address.encode(), 5432, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except OSError:
             value = shown(address, stated["hostaddr"], LIKE_AN_ADDRESS)
-            yield _refused("hostaddr", stated, f"{value}is not a numeric address", "put a name into host")
+            hint = "write the address alone, as 127.0.0.1 or ::1, and put a name into host"
+            yield _refused("hostaddr", stated, f"{value}is not a numeric address", hint)
 
 
 def _judge_ports(stated: Stated) -> Iterator[Problem]:

@@ -34,6 +34,8 @@ IMPOSSIBLE = {
     "'localhost'": "quote",
     '"localhost"': "quote",
     "db1;db2": "sign",
+    "db..localhost": "dot",
+    ".localhost": "dot",
 }
 
 
@@ -132,6 +134,10 @@ OPTIONS = [
     "-c 'search_path=jobs'",
     '-c"search_path=jobs"',
     "endpoint",
+    "-c search_path=jobs -c",
+    "-c%20search_path%3Djobs",
+    "-c search_path=jobs --",
+    "-c endpoint",
 ]
 
 

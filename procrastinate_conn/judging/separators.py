@@ -1,4 +1,4 @@
-"""Commas between the pairs of a keyword/value DSN, which libpq takes for a part of the values."""
+"""Commas and semicolons between the pairs of a DSN, which libpq takes for a part of the values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from procrastinate_conn.rules import connection as rules
 from procrastinate_conn.sources.dsn import is_uri, read_dsn
 from procrastinate_conn.spec.connection import is_secret
 
+_NAMES = {",": "comma", ";": "semicolon"}
+
 
 def judge(configuration: Configuration) -> Iterator[Problem]:
-    """Yield one finding for all the commas; a list may end with one at the end of the DSN, or in quotes.
+    """Yield one finding for all of them; a list may end with a comma at the end of the DSN, or in quotes.
 
     Parameters
     ----------
@@ -24,22 +26,20 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     if dsn is None or is_uri(text := str(dsn.value)):
         return
     stated, _ = read_dsn(dsn)
-    keywords = [
-        keyword
-        for keyword, located in stated.items()
-        if not is_secret(keyword) and _is_separated(text, keyword, str(located.value))
-    ]
-    keywords.sort(key=text.find)
+    values = {keyword: str(located.value) for keyword, located in stated.items() if not is_secret(keyword)}
+    keywords = [keyword for keyword, value in values.items() if _is_separated(text, keyword, value)]
     if keywords:
-        yield rules.COMMAS(
+        keywords.sort(key=text.find)
+        sign = _NAMES[values[keywords[0]][-1]]
+        yield rules.SEPARATORS(
             "dsn",
-            f"the DSN has a comma behind {', '.join(keywords)}, which libpq takes for a part of the value",
+            f"the DSN has a {sign} behind {', '.join(keywords)}, which libpq takes for a part of the value",
             hint="separate the pairs by blanks alone",
             origin=dsn.origin,
         )
 
 
 def _is_separated(dsn: str, keyword: str, value: str) -> bool:
-    """Tell whether a value stands without quotes, and ends with a comma before another pair."""
+    """Tell whether a value stands without quotes, and ends with a sign before another pair."""
     bare = rf"\b{keyword}\s*=\s*{re.escape(value)}\s+\w+\s*="
-    return value.endswith(",") and re.search(bare, dsn) is not None
+    return value.endswith(tuple(_NAMES)) and re.search(bare, dsn) is not None
