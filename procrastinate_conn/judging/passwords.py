@@ -19,6 +19,9 @@ from procrastinate_conn.reporting.harmless import holds_contents, is_password_fi
 from procrastinate_conn.resolution.settings import PASSWORD_SOURCES
 from procrastinate_conn.rules import connection as connection_rules
 from procrastinate_conn.rules import security as rules
+from procrastinate_conn.sources.password_file import find_short_line
+from procrastinate_conn.spec.hosts import hosts
+from procrastinate_conn.spec.passfile import password_line
 
 
 def judge(configuration: Configuration) -> Iterator[Problem]:
@@ -139,10 +142,13 @@ _PROGRAMS = (
 
 
 def _judge_passfile(configuration: Configuration) -> Iterator[Problem]:
-    """Report a password file that was named and is not there, which libpq passes over in silence."""
+    """Report a password file, or a line of it, that libpq passes over in silence."""
     stated = configuration.connection.winners
     passfile = stated.get("passfile")
-    if passfile is None or not passfile.value or _states_password(stated):
+    if _states_password(stated):
+        return
+    yield from _judge_lines(configuration)
+    if passfile is None or not passfile.value:
         return
     if not os.path.lexists(path := Path(str(passfile.value))):
         named = f"{path}" if is_password_file(str(path)) else "of the name that is stated"
@@ -151,6 +157,20 @@ def _judge_passfile(configuration: Configuration) -> Iterator[Problem]:
             f"libpq finds no password file {named}",
             hint="name a file that exists; libpq does not expand ~",
             origin=passfile.origin,
+        )
+
+
+def _judge_lines(configuration: Configuration) -> Iterator[Problem]:
+    """Report a line with too few fields, where no line has a password for any of the hosts."""
+    spec = configuration.spec
+    if spec is None or spec.passfile is None or any(password_line(spec, h) for h in hosts(spec.parameters)):
+        return
+    if line := find_short_line(Path(spec.passfile)):
+        yield connection_rules.PASSWORD_FILE_IGNORED(
+            "connection.passfile",
+            f"libpq passes over line {line.line} of {line.file}, which has fewer than five fields",
+            hint="write host:port:database:user:password, with * for what may be anything",
+            origin=line,
         )
 
 

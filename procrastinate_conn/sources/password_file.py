@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from procrastinate_conn import libpq
 from procrastinate_conn.files import is_plain_file, status
@@ -35,6 +36,20 @@ def find_line(file: Path, login: Login) -> Origin | None:
     """
     for number, line in enumerate(_lines(file), start=1):
         if not line.startswith("#") and _matches(line, login):
+            return Origin("passfile", None, str(file), number)
+    return None
+
+
+def find_short_line(file: Path) -> Origin | None:
+    """Return the first line that is about no login at all, for want of fields before the password.
+
+    Parameters
+    ----------
+    file
+        The password file. A line without a colon may be anything, such as a comment behind a blank.
+    """
+    for number, line in enumerate(_lines(file), start=1):
+        if not line.lstrip().startswith("#") and 0 < line.count(":") < len(get_args(Login)):
             return Origin("passfile", None, str(file), number)
     return None
 
