@@ -17,7 +17,7 @@ from procrastinate_conn.sources.place import Place
 from procrastinate_conn.spec.connection import is_secret
 
 _URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
-_PAIR = re.compile(r"(?:^|[;&,\s])\s*(\w+)\s*=")
+_PAIR = re.compile(r"(?:^|[;&?,\s])\s*(\w+)\s*=")
 _PAIR_BEHIND_A_SEPARATOR = re.compile(r"[;&]\s*(\w+)\s*=")
 
 _FREE = ("application_name", "fallback_application_name", "options", "name", "password_file")

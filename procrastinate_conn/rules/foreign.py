@@ -1,10 +1,10 @@
-"""What other libraries have in a connection string that is no keyword of libpq's, and where it goes here."""
+"""What stands in connection strings, other libraries' above all, and is no keyword: where it goes here."""
 
 from __future__ import annotations
 
 
 def _option(setting: str) -> str:
-    return f"write it into options; in a DSN in quotes: options='-c {setting}=...'"
+    return f"write it as connection.options: -c {setting}=... (in a DSN of keywords, in quotes)"
 
 
 _SESSION = (
@@ -18,6 +18,8 @@ _SESSION = (
 
 _HINTS = {
     **{name: _option(name) for name in _SESSION},
+    **{name: f"it is a setting of its own: write {name}" for name in ("password_file", "password_command")},
+    **dict.fromkeys(("dsn", "uri", "url"), "write all of it as the DSN, which is a setting of its own"),
     # Prisma
     "connection_limit": "it is an option of the pool: write pool.max_size",
     "pgbouncer": "leave it out, and write pool.prepare_threshold=none if PgBouncer needs it",
