@@ -10,6 +10,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.spec.connection import is_secret
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
@@ -107,7 +108,8 @@ def _unknown_keywords(dsn: Located) -> Iterator[Problem]:
     text, names = str(dsn.value), set[str]()
     while (name := _unknown_keyword(text)) and name not in names:
         names.add(name)
-        yield rules.unknown_keyword(name, "the DSN", dsn.origin, safe=_cannot_be_a_secret(name, text))
+        safe = _cannot_be_a_secret(name, str(dsn.value))
+        yield rules.unknown_keyword(name, "the DSN", dsn.origin, safe=safe)
         text = re.sub(rf"(^|[\s?&]){name}(?=\s*=)", r"\1dbname", text)
 
 
@@ -126,8 +128,13 @@ def _has_semicolons(dsn: str) -> bool:
 
 def _cannot_be_a_secret(name: str, dsn: str) -> bool:
     """Tell whether a keyword is no piece of a password, which a blank, a ? or an & may have cut in two."""
-    before = dsn if is_uri(dsn) else dsn[: dsn.rfind(name)]
-    return re.search("@|pass|pwd|secret|scram|key|token", before, re.IGNORECASE) is None
+    before = dsn.partition("://")[2] if is_uri(dsn) else dsn[: dsn.rfind(name)]
+    meant = map(rules.nearest_keyword, re.findall(r"(\w+)\s*=", before))
+    return not _SECRETIVE.search(before) and not any(keyword and is_secret(keyword) for keyword in meant)
+
+
+_SECRETIVE = re.compile(r"@|:(?![0-9]*(?:[/,?\s]|$))|pass|pwd|secret|scram|key|token", re.IGNORECASE)
+"""Signs of a password, such as a colon without a port behind it."""
 
 
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
