@@ -115,8 +115,10 @@ class Dialler:
         spec = self.blueprint.spec
         try:
             anew = self.blueprint.credentials()
-        except Exception as error:
-            raise psycopg.OperationalError(f"the source of the password failed: {error}") from error
+        except Exception as error:  # noqa: BLE001 - whatever the source raises
+            # Without the traceback, whose frames hold the last password.
+            said = f"the source of the password failed: {error}"
+            raise psycopg.OperationalError(said) from error.with_traceback(None)
         limits = [libpq.integer(spec.parameters.get("connect_timeout", "")) or 0, connect_timeout or 0]
         if least := min((limit for limit in limits if limit > 0), default=0):
             anew["connect_timeout"] = str(least)
@@ -149,7 +151,7 @@ class Dialler:
             reason, what_failed = discarded_for, "the last connection was not fit for use"
         if reason is None:
             raise PoolTimeout(message) from None
-        said = str(reason) or type(reason).__name__
+        said = str(reason).strip() or type(reason).__name__
         # Without the traceback, whose frames hold connection strings.
         raise PoolTimeout(f"{message}; {what_failed}: {said}") from reason.with_traceback(None)
 
@@ -161,9 +163,11 @@ class SyncDialler(Dialler, ABC):
         """Return a new connection, configured; psycopg_pool passes an empty connection string."""
         configure = self.blueprint.pool.callback("configure", asynchronous=False)
         with self._attempt():
-            conninfo = self._conninfo(connect_timeout)
-            with libpq.undisturbed(conninfo, self.blueprint.spec.session):
-                connection = self.dial(conninfo)
+            try:
+                connection = self._dialled(connect_timeout)
+            except BaseException as error:  # noqa: BLE001 - it is raised again
+                # Without the traceback, whose frames hold the connection string: Sentry sends locals.
+                raise error.with_traceback(None) from error.__cause__
             if configure is not None:
                 try:
                     configure(connection)
@@ -173,6 +177,11 @@ class SyncDialler(Dialler, ABC):
                     raise
         self.idles(connection)
         return connection
+
+    def _dialled(self, connect_timeout: int | None) -> Any:
+        conninfo = self._conninfo(connect_timeout)
+        with libpq.undisturbed(conninfo, self.blueprint.spec.session):
+            return self.dial(conninfo)
 
     @abstractmethod
     def dial(self, conninfo: str) -> Any:
@@ -221,12 +230,10 @@ class AsyncDialler(Dialler, ABC):
         assert autocommit
         configure: Any = self.blueprint.pool.callback("configure", asynchronous=True)
         with self._attempt():
-            if self.blueprint.password is None:
-                conninfo = self._conninfo(connect_timeout)
-            else:  # it may read a file or run a command
-                conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
-            with libpq.undisturbed(conninfo, self.blueprint.spec.session):
-                connection = await self.dial(conninfo)
+            try:
+                connection = await self._dialled(connect_timeout)
+            except BaseException as error:  # noqa: BLE001 - as above
+                raise error.with_traceback(None) from error.__cause__
             if configure is not None:
                 try:
                     await configure(connection)
@@ -236,6 +243,14 @@ class AsyncDialler(Dialler, ABC):
                     raise
         self.idles(connection)
         return connection
+
+    async def _dialled(self, connect_timeout: int | None) -> Any:
+        if self.blueprint.password is None:
+            conninfo = self._conninfo(connect_timeout)
+        else:  # it may read a file or run a command
+            conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
+        with libpq.undisturbed(conninfo, self.blueprint.spec.session):
+            return await self.dial(conninfo)
 
     @abstractmethod
     async def dial(self, conninfo: str) -> Any:
