@@ -23,6 +23,7 @@ from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn.connectors.aiopg_connection import AiopgConnection, PatientConnection
 from procrastinate_conn.connectors.dialing import AsyncDialler
+from procrastinate_conn.connectors.every_host import every_host_named
 from procrastinate_conn.connectors.psycopg2_dialing import read_json_with
 from procrastinate_conn.kinds import ConnectorKind
 
@@ -54,13 +55,22 @@ class AiopgDialler(AsyncDialler):
     async def dial(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
 
-        The addresses are tried one by one, as psycopg does: libpq would go on to the next one on another
-        socket, which aiopg does not notice, and without an eye on `connect_timeout`.
-
         Raises
         ------
-        psycopg2.OperationalError
-            No address could be connected to; the message names each with its reason.
+        psycopg.OperationalError, psycopg2.OperationalError
+            No host could be connected to; the message names each with its reason.
+        """
+        try:
+            return await self._dial_each(conninfo)
+        except (psycopg.OperationalError, psycopg2.OperationalError) as error:
+            error.args = (await asyncio.to_thread(every_host_named, str(error), conninfo),)
+            raise
+
+    async def _dial_each(self, conninfo: str) -> AiopgConnection:
+        """Return a connection to the first address that takes one.
+
+        The addresses are tried one by one, as psycopg does: libpq would go on to the next one on another
+        socket, which aiopg does not notice, and without an eye on `connect_timeout`.
         """
         parameters = conninfo_to_dict(conninfo)
         limit = timeout_from_conninfo(parameters)

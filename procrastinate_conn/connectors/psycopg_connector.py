@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, LiteralString, TypeVar
 
@@ -18,6 +19,7 @@ from procrastinate_conn.connectors.answers import asked_again
 from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
+from procrastinate_conn.connectors.every_host import every_host_named
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import listen
@@ -39,9 +41,13 @@ class PsycopgDialler(AsyncDialler):
         connection_class: Any = (
             self.blueprint.pool.callback("connection_class", asynchronous=True) or psycopg.AsyncConnection
         )
-        connection: psycopg.AsyncConnection[Any] = await connection_class.connect(
-            conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
-        )
+        try:
+            connection: psycopg.AsyncConnection[Any] = await connection_class.connect(
+                conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
+            )
+        except psycopg.OperationalError as error:
+            error.args = (await asyncio.to_thread(every_host_named, str(error), conninfo),)
+            raise
         return connection
 
     async def drop(self, connection: psycopg.AsyncConnection[Any]) -> None:

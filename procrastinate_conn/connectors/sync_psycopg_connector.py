@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool
 from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import SyncDialler
+from procrastinate_conn.connectors.every_host import every_host_named
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
 from procrastinate_conn.connectors.pools import SyncPool
@@ -39,9 +40,13 @@ class SyncPsycopgDialler(SyncDialler):
         connection_class: Any = (
             self.blueprint.pool.callback("connection_class", asynchronous=False) or psycopg.Connection
         )
-        connection: psycopg.Connection[Any] = connection_class.connect(
-            conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
-        )
+        try:
+            connection: psycopg.Connection[Any] = connection_class.connect(
+                conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
+            )
+        except psycopg.OperationalError as error:
+            error.args = (every_host_named(str(error), conninfo),)
+            raise
         return connection
 
     def drop(self, connection: psycopg.Connection[Any]) -> None:

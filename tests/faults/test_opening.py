@@ -98,3 +98,31 @@ def test_it_opens_while_the_server_comes_up(kind, null, victim, victim_database)
             ours.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_only_host_is_named_where_it_does_not_answer_within_connect_timeout(kind):
+    with silent_port() as silent:
+        host = {**MANY, "host": "127.0.0.1", "port": str(silent)}
+        said, _ = opening(connector(kind, host, timeout=3, min_size=1))
+    assert "127.0.0.1" in said
+    assert str(silent) in said
+    assert "timeout expired" in said or "no answer within" in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_host_that_cannot_be_looked_up_is_told_beside_one_that_refuses(kind):
+    with closed_port() as refuses:
+        hosts = {**MANY, "host": "nowhere.invalid,127.0.0.1", "port": f"5432,{refuses}"}
+        said, _ = opening(connector(kind, hosts, timeout=2, min_size=1))
+    assert "nowhere.invalid" in said
+    assert str(refuses) in said
+    assert "refused" in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_host_that_cannot_be_looked_up_is_told_once(kind):
+    hosts = {**MANY, "host": "one.invalid,two.invalid"}
+    said, _ = opening(connector(kind, hosts, timeout=2, min_size=1))
+    assert said.count("one.invalid") == 1
+    assert said.count("two.invalid") == 1
