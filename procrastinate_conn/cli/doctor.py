@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,6 +113,7 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
         return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
     from procrastinate_conn.doctor.rounds import examine
 
+    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # a line says it, once
     with progress() as tell:
         hosts, more = examine(configuration.blueprint(), processes=processes, seconds=seconds, progress=tell)
     return Diagnosis(checked.connector, [*checks, *more], hosts, strict=strict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from time import monotonic
@@ -17,6 +18,15 @@ _WHERE = (
     "SELECT host(inet_server_addr()) AS address, inet_server_port() AS port,"
     " current_setting('transaction_read_only') = 'on' AS read_only"
 )
+
+_HINTS = (
+    (
+        r"session is not read-only|server is not in hot standby mode",
+        "state target_session_attrs=read-write: a standby stores no jobs",
+    ),
+    (r"session is read-only|server is in hot standby mode", "none of the hosts is the primary: name it too"),
+)
+"""What libpq says of a host that `target_session_attrs` passes over, and what to do about it."""
 
 
 def examine(blueprint: Blueprint, seconds: float) -> Iterator[Result]:
@@ -39,10 +49,11 @@ def examine(blueprint: Blueprint, seconds: float) -> Iterator[Result]:
         finally:
             connector.close()
     except ConnectorException as error:
-        cause = error.__cause__ or error
-        yield failed(
-            "connector", f"{blueprint.kind} gets no connection: {cause}", "see the lines of the hosts"
+        cause = str(error.__cause__ or error)
+        hint = next(
+            (hint for pattern, hint in _HINTS if re.search(pattern, cause)), "see the lines of the hosts"
         )
+        yield failed("connector", f"{blueprint.kind} gets no connection: {cause}", hint)
         return
     took = milliseconds(monotonic() - begun)
     where = f"{found['address']}:{found['port']}" if found["address"] else "the Unix socket"

@@ -72,6 +72,7 @@ def examine(patient: Patient) -> Iterator[Result]:
     except PasswordUnavailable as error:
         yield failed("login", str(error), "mend the source of the password")
     except psycopg.OperationalError as error:
+        patient.answers = not isinstance(error, psycopg.errors.ConnectionTimeout)
         yield refused("login", error, patient)
     else:
         seconds = milliseconds(monotonic() - begun)

@@ -46,6 +46,8 @@ class Patient:
         The session, once there is one.
     pooler
         What stands between it and the server, once that is known.
+    answers
+        Whether it says something when we log in.
     """
 
     host: Host
@@ -57,6 +59,7 @@ class Patient:
     is_reached: bool = False
     connection: psycopg.Connection[Any] | None = None
     pooler: Pooler = "none"
+    answers: bool = True
 
     @property
     def host_name(self) -> str:

@@ -97,7 +97,8 @@ def examine(
         return diagnoses, []
     progress("the connector")
     last = _Round(at="connector")
-    last.start(connector.examine(blueprint, max(1.0, deadline - monotonic() - 0.5)))
+    patience = sum(patient.patience for patient in patients)  # it tries one host after the other
+    last.start(connector.examine(blueprint, max(1.0, min(patience, deadline - monotonic() - 0.5))))
     return diagnoses, last.finish(deadline, seconds)
 
 

@@ -53,7 +53,7 @@ class Seen:
 def examine(patient: Patient) -> Iterator[Result]:
     """Look at the TLS that libpq uses, in a handshake of its own: libpq does not show the certificate."""
     spec = patient.blueprint.spec
-    if not patient.is_reached or patient.host.is_socket:
+    if not patient.is_reached or not patient.answers or patient.host.is_socket:
         return
     if patient.connection is not None and not patient.connection.pgconn.ssl_in_use:
         yield _unencrypted(patient)

@@ -60,6 +60,13 @@ def test_a_failure_has_a_hint_below_it_and_status_1(sandbox: Sandbox, server):
     assert lines[at + 1].strip() == "-> python -m procrastinate --app=module.app schema --apply"
 
 
+def test_a_connector_that_gets_no_connection_is_a_line_and_no_log(sandbox: Sandbox, server, database):
+    dsn = f"{server.dsn(database)} target_session_attrs=standby connect_timeout=2"
+    done = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=dsn)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "FAIL  connector  psycopg gets no connection: " in done.stdout
+
+
 @pytest.mark.parametrize("columns", ["60", "80"])
 def test_no_line_is_wider_than_the_terminal(sandbox: Sandbox, server, database, columns):
     done = sandbox.run("doctor", "--processes", "100", PROCRASTINATE_CONN_DSN=server.dsn(database),

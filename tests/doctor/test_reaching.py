@@ -109,6 +109,13 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up_after_connect_timeou
     assert "says nothing" in examined["login"].hint
 
 
+def test_a_server_that_says_nothing_is_not_asked_for_its_certificate_in_the_time_that_is_left():
+    with answering(b"") as port:
+        address = {"host": "127.0.0.1", "port": str(port), "connect_timeout": "2", "sslmode": "prefer"}
+        examined = Examined(address, seconds=4)
+    assert examined.faults() == {"login": "fail"}
+
+
 def test_the_time_limit_holds_where_connect_timeout_does_not():
     with answering(b"") as port:
         begun = time.monotonic()
@@ -313,6 +320,21 @@ def test_a_standby_and_its_primary(own_server):
         careful = Examined({**both, "target_session_attrs": "read-write"})
         assert careful.faults() == {}
         assert careful["connector"].value["port"] == own_server.port
+
+        unfinished = {**standby.parameters("jobs"), "host": "127.0.0.1,127.0.0.1", "connect_timeout": "2"}
+        nowhere = Examined({**unfinished, "target_session_attrs": "read-write"})
+        assert nowhere.faults() == {"connector": "fail"}
+        assert nowhere["connector"].hint == "none of the hosts is the primary: name it too"
+
+
+def test_a_primary_that_the_application_passes_over_is_told_in_good_time(own_server):
+    begun = time.monotonic()
+    examined = Examined(
+        {**own_server.parameters("jobs"), "target_session_attrs": "standby", "connect_timeout": "2"}
+    )
+    assert time.monotonic() - begun < 20
+    assert examined.faults() == {"connector": "fail"}
+    assert "state target_session_attrs=read-write" in examined["connector"].hint
 
 
 def test_a_standby_that_takes_no_queries(own_server):
