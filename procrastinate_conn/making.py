@@ -101,9 +101,13 @@ def make_connector(
         "password_command": password_command,
         "defaults": defaults,
     }
-    if settings is None:
-        return build(configured(read_places(arguments, env_file, secrets_dir)))
-    return build(configured([read_call(arguments), *settings.configuration.places]))
+    try:
+        if settings is None:
+            return build(configured(read_places(arguments, env_file, secrets_dir)))
+        return build(configured([read_call(arguments), *settings.configuration.places]))
+    except ConfigurationError:
+        del dsn, connection, password, password_command, arguments  # Sentry sends what a frame still holds
+        raise
 
 
 def configured(places: list[Place]) -> Configuration:

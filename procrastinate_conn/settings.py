@@ -19,6 +19,7 @@ from procrastinate_conn.making import build, configured
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.pool.shown import written
+from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_places
 from procrastinate_conn.sources.call import read_call
@@ -105,8 +106,13 @@ class ConnectorSettings(BaseSettings):
         env_file = config.get("env_file") if _env_file is _FROM_CONFIG else _env_file
         secrets_dir = config.get("secrets_dir") if _secrets_dir is _FROM_CONFIG else _secrets_dir
         places = [*read_places(values, env_file, secrets_dir), _defaults_of(type(self))]
+        try:
+            configuration = configured(places)
+        except ConfigurationError:
+            values.clear()  # Sentry sends what a frame still holds
+            raise
         # What pydantic-settings would read is read already, with its origins.
-        super().__init__(_env_file=None, **_fields(configured(places)))
+        super().__init__(_env_file=None, **_fields(configuration))
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from procrastinate_conn import ConfigurationError, ConnectorSettings, libpq
+from procrastinate_conn import ConfigurationError, ConnectorSettings, libpq, make_connector
 from tests.resolution.oracle import environment
 
 MARK = "hunter"
@@ -101,6 +101,27 @@ def test_a_badly_written_dsn_shows_no_piece_of_its_password(password, template, 
 def test_a_password_shows_nowhere(variables, arguments):
     for shown in everything_shown(variables, **arguments):
         assert MARK not in shown
+
+
+@pytest.mark.parametrize("make", [make_connector, ConnectorSettings])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"dsn": f"postgresql://u:{MARK}@h/d"},
+        {"connection": {"password": MARK}},
+        {"password": MARK},
+        {"password_command": f"echo {MARK}"},
+    ],
+    ids=lambda arguments: next(iter(arguments)),
+)
+def test_no_frame_of_ours_holds_a_secret_where_settings_are_refused(make, arguments):
+    """Sentry and rich show the local variables of every frame."""
+    with environment({}), pytest.raises(ConfigurationError) as caught:
+        make(pool={"min_szie": 1}, **arguments)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    held = [frame.locals for frame in shown.stack if frame.filename != __file__]
+    assert held
+    assert MARK not in str(held)
 
 
 def test_a_password_is_in_the_clear_only_where_libpq_needs_it():
