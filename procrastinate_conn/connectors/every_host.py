@@ -33,9 +33,10 @@ def every_host_named(said: str, conninfo: str) -> str:
 
 
 def _not_found(host: Host) -> str:
-    """Return why a host cannot be looked up, in psycopg's words; an empty text if it can be."""
+    """Return why a host cannot be looked up; an empty text if it can be."""
     try:
         conninfo_attempts({"host": host.name, "hostaddr": host.address, "port": host.port})
     except psycopg.OperationalError as error:
-        return str(error)
+        said = str(error)
+        return said if host.name in said else f"{host} cannot be looked up: {said}"  # psycopg 3.2.4
     return ""
