@@ -97,7 +97,9 @@ class SyncPool(ConnectionPool[Any]):
                 connection = super().getconn(deadline - monotonic())
             except (PoolClosed, TooManyRequests):
                 raise
-            except Exception:  # noqa: BLE001 - the driver's, from a null pool, which connects in here
+            except Exception as error:  # the driver's, from a null pool, which connects in here
+                if not isinstance(error, PoolTimeout) and not self.dialler.blueprint.pool.null:
+                    raise  # a signal's: the caller is out of time
                 if monotonic() >= deadline:
                     self.dialler.give_up("couldn't get a connection", timeout, unfit)
                 time.sleep(_until_next_attempt(attempt, deadline))

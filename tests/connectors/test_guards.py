@@ -19,7 +19,7 @@ from procrastinate_conn.connectors.listening import keep_listening
 from procrastinate_conn.connectors.stats import pool_stats
 from tests.connectors.test_pool import causes
 from tests.installed import unmet
-from tests.servers import ASYNC_KINDS, KINDS, connector, soon, wait_until
+from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, connector, soon, wait_until
 
 SCRIPT = "INSERT INTO seen DEFAULT VALUES; COMMIT; SELECT pg_terminate_backend(pg_backend_pid())"
 
@@ -248,3 +248,27 @@ def test_no_piece_of_a_password_that_spills_is_in_an_error_or_a_log_record(kind,
     assert "hunter2" not in told + caplog.text
     if kind.endswith("psycopg2") or kind == "aiopg" or not unmet(["psycopg>=3.3"]):  # older: names no host
         assert "********" in told
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no such signals on Windows")
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+def test_an_exception_from_a_signal_ends_the_wait_for_a_connection(kind, address):
+    """As that of a soft time limit, which Celery sets its tasks."""
+
+    def time_is_up(*_):
+        raise LookupError("time is up")
+
+    ours = connector(kind, address, min_size=1, max_size=1, timeout=10)
+    ours.open()
+    lent = ours.core.getconn()
+    before = signal.signal(signal.SIGALRM, time_is_up)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(LookupError, match="time is up"):
+            ours.execute_query("SELECT 1")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    ours.core.putconn(lent)
+    ours.execute_query("SELECT 1")
+    ours.close()
