@@ -21,8 +21,8 @@ class Problem:
         The rule that was broken, such as ``PC301``; stable across versions.
     severity
         An error keeps the connector from being built, or is one that only ``check`` looks for and that
-        keeps the connector from connecting as it should (PC214, PC215, PC216, PC504, PC505, PC507, PC508);
-        a warning does neither.
+        keeps the connector from working (PC214 to PC216, PC219, PC504, PC505, PC507, PC508); a warning does
+        neither.
     setting
         The dotted path of the setting: ``dsn``, ``connection.port``, ``pool.min_size``.
     message

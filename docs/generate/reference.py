@@ -67,9 +67,9 @@ and its name in capitals. A duration is a number of seconds, or has a unit: `500
 RULES = """\
 # Rules
 
-What `procrastinate-conn check` finds. `make_connector()` refuses errors as well, save PC214 to PC216, which
-libpq takes and goes on with, and those of files and commands, which may be there by the time they are needed;
-warnings fail only `check --strict`.
+What `procrastinate-conn check` finds. `make_connector()` refuses errors as well, save PC214 to PC216 and
+PC219, which libpq takes and goes on with, and those of files and commands, which may be there by the time
+they are needed; warnings fail only `check --strict`.
 `procrastinate-conn rule PC301` tells the same on the command line.
 """
 

@@ -152,6 +152,16 @@ EMPTY_DSN = Rule(
     example=Example("PROCRASTINATE_CONN_DSN="),
 )
 
+READ_ONLY_SESSION = Rule(
+    "PC219",
+    "session that nothing can be written in",
+    "libpq passes over the primary; a standby refuses every job that is deferred, fetched or finished.",
+    "Write read-write: of several hosts libpq then takes the primary, after a failover as well.",
+    example=Example(
+        "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs?target_session_attrs=standby",
+    ),
+)
+
 _OTHER_NAMES = {
     "charset": "client_encoding",
     "database": "dbname",
