@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from procrastinate import App
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.connectors.farewell import AnswerLost
@@ -15,6 +16,13 @@ from tests.faults.test_outages import outage
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, soon
 
 REASON = why_not()
+
+
+async def both_go_on(ledger: Ledger, worker: App) -> None:
+    """Wait until deferrers and worker are at work: each pool tries again every few seconds, on its own."""
+    worked = len(worker.worked)
+    await ledger.goes_on_async()
+    await soon(lambda: len(worker.worked) >= worked + 20)
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
@@ -29,9 +37,9 @@ def test_worker_and_deferrers_outlive_35_seconds_twice(kind, victim, victim_data
         async with worker.open_async(), deferrer.open_async(), working(worker, concurrency=3) as running:
             async with ledger.in_tasks(3):
                 for _ in range(2):
-                    await ledger.goes_on_async()
+                    await both_go_on(ledger, worker)
                     await outage(victim, "fast", 35)
-                    await ledger.goes_on_async()
+                await both_go_on(ledger, worker)
             observer = Observer(victim, victim_database)
             await soon(lambda: observer.one(UNFINISHED) == 0)
             assert not running.done()
