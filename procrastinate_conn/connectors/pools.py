@@ -52,6 +52,8 @@ class SyncPool(ConnectionPool[Any]):
     ----------
     discarded : int
         Connections that were found dead before they were handed out.
+    to_look_at : int
+        Calls that go round all connections, since one was found dead.
     """
 
     def __init__(self, dialler: SyncDialler) -> None:
@@ -59,6 +61,7 @@ class SyncPool(ConnectionPool[Any]):
         self.dialler = dialler
         self.check_too = dialler.blueprint.pool.callback("check", asynchronous=False)
         self.discarded = 0
+        self.to_look_at = 0
         super().__init__(**_arguments(dialler, asynchronous=False))
 
     def __del__(self) -> None:
@@ -93,6 +96,7 @@ class SyncPool(ConnectionPool[Any]):
         deadline = monotonic() + timeout
         unfit: Exception | None = None
         for attempt in count():
+            _settle_order(self)
             try:
                 connection = super().getconn(deadline - monotonic())
             except (PoolClosed, TooManyRequests):
@@ -124,6 +128,8 @@ class SyncPool(ConnectionPool[Any]):
 
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
+        if conn.closed:
+            self.to_look_at = self.max_size
         self.dialler.idles(conn)
         super().putconn(conn)
 
@@ -156,6 +162,7 @@ class SyncPool(ConnectionPool[Any]):
     def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
         self.discarded += 1
+        self.to_look_at = self.max_size
         self.dialler.drop(connection)
         super().putconn(connection)
 
@@ -183,12 +190,15 @@ class AsyncPool(AsyncConnectionPool[Any]):
     ----------
     discarded : int
         Connections that were found dead before they were handed out.
+    to_look_at : int
+        Calls that go round all connections, since one was found dead.
     """
 
     def __init__(self, dialler: AsyncDialler) -> None:
         self.dialler = dialler
         self.check_too = dialler.blueprint.pool.callback("check", asynchronous=True)
         self.discarded = 0
+        self.to_look_at = 0
         super().__init__(**_arguments(dialler, asynchronous=True))
 
     async def opened(self) -> Self:
@@ -214,6 +224,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         deadline = monotonic() + timeout
         unfit: Exception | None = None
         for attempt in count():
+            _settle_order(self)
             try:
                 connection = await super().getconn(deadline - monotonic())
             except (PoolClosed, TooManyRequests):
@@ -245,6 +256,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         """Take a connection back."""
         if conn.closed:  # by the server; aiopg then leaves a reader with the event loop, on a descriptor
             await conn.close()  # that the next connection will have
+            self.to_look_at = self.max_size
         self.dialler.idles(conn)
         await self._give_back(conn)
 
@@ -282,6 +294,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
     async def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
         self.discarded += 1
+        self.to_look_at = self.max_size
         await self.dialler.drop(connection)
         await self._give_back(connection)
 
@@ -321,6 +334,19 @@ def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
         waits = dialler.blueprint.pool.timeout
         arguments["reconnect_timeout"] = max(waits, arguments.get("reconnect_timeout", waits))
     return {**arguments, "connection_class": dialler, "kwargs": {}, "open": False}
+
+
+def _settle_order(pool_: SyncPool | AsyncPool) -> None:
+    """Let the connection be handed out next that came back last: its server process is warm.
+
+    psycopg_pool takes the one that has been idle the longest, so that a caller of one connection after the
+    other goes round all of them; it has no option for that. It is right where one was found dead, since the
+    others may be, too.
+    """
+    if pool_.to_look_at > 0:
+        pool_.to_look_at -= 1
+    else:
+        pool_._pool.rotate()  # noqa: SLF001 - the one private attribute of psycopg_pool's that is used
 
 
 def _answers_within(attempt: int, deadline: float) -> float:

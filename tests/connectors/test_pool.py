@@ -42,6 +42,26 @@ def test_min_size_connections_are_there_while_open_asynchronously(kind, address,
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_one_call_after_the_other_uses_one_connection_of_several(kind, address):
+    """psycopg_pool would go round all of them, and wake up another server process each time."""
+    ours = connector(kind, address, min_size=3)
+    query = "SELECT pg_backend_pid() AS pid"
+    sync = ours.get_sync_connector()
+    sync.open()
+    assert len({sync.execute_query_one(query)["pid"] for _ in range(6)}) == 1
+    sync.close()
+
+    async def scenario():
+        await ours.open_async()
+        pids = {(await ours.execute_query_one_async(query))["pid"] for _ in range(6)}
+        await ours.close_async()
+        return pids
+
+    if kind in ASYNC_KINDS:
+        assert len(asyncio.run(scenario())) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_max_size_bounds_the_connections_under_32_threads(kind, address, observer):
     sync = connector(kind, address, min_size=1, max_size=3).get_sync_connector()
     sync.open()

@@ -124,8 +124,8 @@ def test_an_idle_worker_goes_on_with_listen(kind, far, far_database):
 
 
 def listeners(server, database):
-    """Return how many sessions listen, on a connection of one moment."""
-    with server.connect(database) as connection:
+    """Return how many sessions listen, on a connection of one moment to another database."""
+    with server.connect() as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN' AND datname = %s"
         return connection.execute(query, [database]).fetchone()[0]
 
