@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,7 +58,8 @@ def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
     try:
         stated = _parsed(dsn.value)
     except libpq.Malformed as error:
-        unknown = [] if _has_semicolons(dsn.value) else list(_unknown_keywords(dsn))
+        is_made_of_pairs = not _has_semicolons(dsn.value) and not _is_encoded(dsn.value)
+        unknown = list(_unknown_keywords(dsn)) if is_made_of_pairs else []
         return {}, unknown or [_malformed(str(error), dsn.value, dsn.origin)]
     located = {keyword: replace(dsn, value=value) for keyword, value in stated.items()}
     if not spills(dsn.value):
@@ -126,27 +128,58 @@ def _has_semicolons(dsn: str) -> bool:
     return re.match(r"\s*\w[\w :]*=[^\s=]*;\s*\w[\w ]*=", dsn) is not None
 
 
+def _is_encoded(dsn: str) -> bool:
+    """Tell whether a DSN is in base64, as Kubernetes stores it; equals signs fill it up."""
+    try:
+        return base64.b64decode(dsn.strip(), validate=True).startswith((b"postgres", b"host="))
+    except ValueError:
+        return False
+
+
 def _cannot_be_a_secret(name: str, dsn: str) -> bool:
     """Tell whether a keyword is no piece of a password, which a blank, a ? or an & may have cut in two."""
+    if not _LIKE_A_KEYWORD.fullmatch(name):
+        return False
     before = dsn.partition("://")[2] if is_uri(dsn) else dsn[: dsn.rfind(name)]
     meant = map(rules.nearest_keyword, re.findall(r"(\w+)\s*=", before))
     return not _SECRETIVE.search(before) and not any(keyword and is_secret(keyword) for keyword in meant)
 
 
+_LIKE_A_KEYWORD = re.compile(r"[A-Za-z_]{1,30}")
+"""What any library's keyword looks like: not like a token, and no longer than the longest of libpq's."""
+
 _SECRETIVE = re.compile(r"@|:(?![0-9]*(?:[/,?\s]|$))|pass|pwd|secret|scram|key|token", re.IGNORECASE)
 """Signs of a password, such as a colon without a port behind it."""
 
 
+_NO_DSN = (
+    (r"jdbc:", "it is a URL for Java", "write postgresql://user:password@host/database, without jdbc:"),
+    (r"['\"]", "it begins with a quote", "leave out the quotes around it"),
+    (r"\s*\{", "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
+    (r"psql\s", "it is a command", "leave out psql, and the quotes around what follows it"),
+    (
+        r"\$[({\w]",
+        "it is a reference to a variable that nothing was put in for",
+        "in an env file write ${NAME}, and state NAME before it or in the environment",
+    ),
+)
+"""What else is written for a DSN: how it begins, what it is, and what to do about it."""
+
+
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
     hint = _EXAMPLE
+    other = next((row for row in _NO_DSN if re.match(row[0], dsn, re.IGNORECASE)), None)
     if is_uri(dsn):
         reason, hint = _malformed_uri(reason)
-    elif dsn.lower().startswith("jdbc:"):
-        reason, hint = "it is a URL for Java", "write postgresql://user:password@host/database, without jdbc:"
+    elif other:
+        _, reason, hint = other
     elif scheme := _SCHEME.match(dsn):
         reason, hint = f"it is no URL to libpq with {scheme[1]}://", "did you mean postgresql://?"
-    elif dsn.startswith(("'", '"')):
-        reason, hint = "it begins with a quote", "leave out the quotes around it"
+    elif _is_encoded(dsn):
+        reason, hint = (
+            "it is in base64",
+            "decode it: base64 belongs only under the data of a Kubernetes Secret",
+        )
     elif _has_semicolons(dsn):
         reason = "there are semicolons between the pairs"
         hint = "write libpq's keywords, with blanks between the pairs: host=... user=... dbname=..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote
 
@@ -287,3 +288,18 @@ def test_a_piece_of_a_secret_is_no_keyword(keyword: str, tmp_path: Path) -> None
     done = run(tmp_path, "check")
     assert "the DSN states flavour" in done.stdout
     assert SECRET not in done.stdout
+
+
+ENCODED = [
+    b64encode(f"postgresql://app:{SECRET}@localhost/{dbname}".encode()).decode()
+    for dbname in ("jobs", "job", "jo")
+]
+
+
+@pytest.mark.parametrize("dsn", [*ENCODED, *(one[1:] for one in ENCODED), f"{SECRET}=", f"host=h {SECRET}="])
+def test_a_token_with_an_equals_sign_is_no_keyword(dsn: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"{P}DSN={dsn}\n")
+    for command in (["check"], ["check", "--format", "json"], ["show", "--all"]):
+        done = run(tmp_path, *command)
+        assert done.returncode == 1
+        assert dsn.rstrip("=").removeprefix("host=h ") not in done.stdout + done.stderr, command
