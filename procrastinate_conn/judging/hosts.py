@@ -62,6 +62,7 @@ FAULTS = (
     ),
     Fault(r".*:", "it has a colon, and only an IPv6 address has one", "write the port as port"),
     Fault(r"\.|.*\.\.", "it has a dot with nothing before it", "write the whole name"),
+    Fault(r".*[\r\n]", "it has a line break", "write it without, as echo -n and printf do"),
     Fault(r".*\s", "it has a blank", "write several hosts with commas alone between them"),
     Fault(r".*[<>{}()=*?&;#]", "it has a sign that no host has", "write the name of the host or its address"),
 )

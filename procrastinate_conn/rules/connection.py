@@ -152,6 +152,16 @@ EMPTY_DSN = Rule(
     example=Example("PROCRASTINATE_CONN_DSN="),
 )
 
+LEFTOVER = Rule(
+    "PC218",
+    "name or password with something around it",
+    "To libpq a line break, a quote or a reference that should have been taken away or filled in is"
+    " a part of the value: the server knows no such user or database, and refuses the password.",
+    "Write the value alone. In a Kubernetes Secret end no value with a line break, and in a file for"
+    " docker run --env-file write no quotes.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost//jobs"),
+)
 READ_ONLY_SESSION = Rule(
     "PC219",
     "session that nothing can be written in",

@@ -1,0 +1,102 @@
+"""What a shell, a file or a template was to take away from a name, and now belongs to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.judging import separators
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.spec import judge as texts
+
+
+class Leftover(NamedTuple):
+    """One kind of it.
+
+    Parameters
+    ----------
+    keywords
+        Where it surely is a mistake.
+    sign
+        What the whole value looks like, as a regular expression.
+    what
+        What is wrong with the value.
+    hint
+        What to do about it.
+    """
+
+    keywords: tuple[str, ...]
+    sign: str
+    what: str
+    hint: str
+
+
+LEFTOVERS = (
+    Leftover(
+        ("user", "password", "dbname"),
+        r"[\r\n].*|.*[\r\n]",
+        "a line break at an end",
+        "write it without, as echo -n and printf do",
+    ),
+    Leftover(
+        ("user", "password", "dbname"),
+        r"(['\"]).+\1",
+        "quotes around it, which are a part of it",
+        "leave them out: they were kept by what reads the file, such as docker run --env-file",
+    ),
+    Leftover(
+        ("user", "password", "dbname"),
+        r"\$\{\w+\}|\$\(\w+\)",
+        "a reference to a variable that nothing was put in for",
+        "state the variable where its value is put in: above it in an env file, before it in a container",
+    ),
+    Leftover(
+        ("dbname",),
+        r"/.*",
+        "a slash before its name",
+        "write one slash between the host and the database, and the directory of a socket as host",
+    ),
+    Leftover(
+        ("dbname",),
+        r".*[/;,\\]",
+        "a sign behind its name, such as a slash or a semicolon",
+        "leave it out: in a URI nothing but a ? stands behind the database",
+    ),
+)
+"""What no name and no password has; the first that fits counts."""
+
+
+def judge(configuration: Configuration) -> Iterator[Problem]:
+    """Yield one finding for each kind in each place; the hosts have a rule of their own.
+
+    Parameters
+    ----------
+    configuration
+        What a password spills into is not judged, nor a DSN with commas: those are findings by themselves.
+    """
+    connection = configuration.connection
+    judged = {"user", "password", "dbname"} - connection.veiled
+    if any(separators.judge(configuration)):
+        judged.discard("dbname")
+    winners = {k: v for k, v in connection.winners.items() if k in judged}
+    found: dict[tuple[Leftover, Origin], list[str]] = {}
+    for keyword, value in texts.text(winners).items():
+        if leftover := _leftover(keyword, value):
+            found.setdefault((leftover, winners[keyword].origin), []).append(keyword)
+    for (leftover, origin), keywords in found.items():
+        has_or_have = "has" if len(keywords) == 1 else "have"
+        yield rules.LEFTOVER(
+            f"connection.{keywords[0]}",
+            f"{', '.join(keywords)} {has_or_have} {leftover.what}",
+            hint=leftover.hint,
+            origin=origin,
+        )
+
+
+def _leftover(keyword: str, value: str) -> Leftover | None:
+    fitting = (one for one in LEFTOVERS if keyword in one.keywords)
+    return next((one for one in fitting if re.fullmatch(one.sign, value, re.DOTALL)), None)
