@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from procrastinate_conn import libpq
 from procrastinate_conn.nearest import nearest
@@ -30,10 +30,13 @@ _OTHER_NAMES = {
     "PGDB": "PGDATABASE",
     "PGDBNAME": "PGDATABASE",
     "PGHOSTNAME": "PGHOST",
+    "PGHOST_NAME": "PGHOST",
     "PGPASS": "PGPASSWORD",
+    "PGPASSWORD_FILE": "PROCRASTINATE_CONN_PASSWORD_FILE",
     "PGPWD": "PGPASSWORD",
     "PGSSL": "PGSSLMODE",
     "PGUSERNAME": "PGUSER",
+    "PGUSER_NAME": "PGUSER",
 }
 """What is written for libpq's variables, and is too far from them to be a slip of the pen."""
 
@@ -51,13 +54,19 @@ def misspelt_variables(places: Sequence[Place]) -> Iterator[Problem]:
         for name, located in place.variables.items():
             if name in known or name in _OTHERS:
                 continue
-            if near := _OTHER_NAMES.get(name) or nearest(name, known, cutoff=0.8):
+            if near := _OTHER_NAMES.get(name) or _near(name, known):
                 yield rules.LIKELY_MISSPELT_VARIABLE(
                     name,
                     f"libpq does not know {name}",
                     hint=f"did you mean {near}?",
                     origin=located.origin,
                 )
+
+
+def _near(name: str, known: Collection[str]) -> str | None:
+    """Return what was meant; the name of a second server, such as ``PGHOST_REPLICA``, is meant as it is."""
+    is_another = name.rpartition("_")[0] in known
+    return None if is_another else nearest(name, known, cutoff=0.8)
 
 
 def session_variables(places: Sequence[Place]) -> dict[str, str]:
