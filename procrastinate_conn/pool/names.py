@@ -77,6 +77,14 @@ _NOTES = {
     "statement_cache_size": "; none prepares nothing",
 }
 
+UNNEEDED = {
+    "autocommit": "leave it out: every connector commits each query by itself",
+    "cursor_factory": "leave it out: procrastinate chooses its own",
+    "enable_json": "leave it out: json_loads, a setting of its own, says how JSON is read",
+    "row_factory": "leave it out: procrastinate chooses its own",
+}
+"""What connectors written by hand are given for their connections, and these see to themselves."""
+
 _SETTINGS = ("json_dumps", "json_loads", "password_file", "password_command")
 """Settings beside the pool's that may be looked for in it."""
 
@@ -113,7 +121,8 @@ def require_known(name: str, known: Mapping[str, Parameter]) -> None:
             f"{name} came with psycopg_pool {INTRODUCED[name]}, and {installed_version()} is installed",
             f'pip install --upgrade "psycopg-pool>={INTRODUCED[name]}"',
         )
-    raise Refused(rules.UNKNOWN_OPTION, f"there is no pool option {name[:40]}", suggestion(name, known))
+    hint = suggestion(name, known) or "`procrastinate-conn schema` lists them all"
+    raise Refused(rules.UNKNOWN_OPTION, f"there is no pool option {name[:40]}", hint)
 
 
 def meant(name: str, known: Mapping[str, Parameter]) -> str | None:
@@ -136,6 +145,8 @@ def suggestion(name: str, known: Mapping[str, Parameter]) -> str:
         return f"it is a keyword of libpq: write connection.{plain}"
     if plain in _SETTINGS:
         return f"it is a setting of its own: write {plain}"
+    if plain in UNNEEDED:
+        return UNNEEDED[plain]
     return f"did you mean {option}?" if option else ""
 
 

@@ -129,21 +129,24 @@ def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, 
         if keyword not in libpq.keywords():
             problems.append(rules.unknown_keyword(keyword, str(located.origin.name), located.origin))
         elif (text := as_text(located.value)) is None:
-            problems.append(
-                rules.REFUSED_VALUE(
-                    f"connection.{keyword}",
-                    f"{keyword} is a {type(located.value).__name__}, not text or a number",
-                    hint=(
-                        "write several as one text, separated by commas"
-                        if keyword in ("host", "hostaddr", "port")
-                        else "write it as text"
-                    ),
-                    origin=located.origin,
-                )
-            )
+            problems.append(_no_text(keyword, located))
         else:
             known[keyword] = replace(located, value=text)
     return known
+
+
+def _no_text(keyword: str, located: Located) -> Problem:
+    what, hint = f"a {type(located.value).__name__}", "write it as text"
+    if located.value is None:
+        what, hint = "none", "leave it out"
+    elif keyword in ("host", "hostaddr", "port"):
+        hint = "write several as one text, separated by commas"
+    return rules.REFUSED_VALUE(
+        f"connection.{keyword}",
+        f"{keyword} is {what}, not text or a number",
+        hint=hint,
+        origin=located.origin,
+    )
 
 
 def as_text(value: object) -> str | None:

@@ -181,6 +181,7 @@ _OTHER_NAMES = {
     "pass": "password",
     "passwd": "password",
     "ssl": "sslmode",
+    "targetservertype": "target_session_attrs",
     "timeout": "connect_timeout",
     "username": "user",
     "usessl": "sslmode",

@@ -38,11 +38,13 @@ def hint(keyword: str) -> str:
         As it is written.
     """
     from procrastinate_conn.kinds import ConnectorKind  # not above: the pool's names import the rules
-    from procrastinate_conn.pool.names import TRANSLATIONS, vocabulary
+    from procrastinate_conn.pool.names import TRANSLATIONS, UNNEEDED, vocabulary
 
     plain = keyword.lower()
     if plain in _HINTS:
         return _HINTS[plain]
+    if plain in UNNEEDED:
+        return UNNEEDED[plain]
     options = vocabulary(ConnectorKind.PSYCOPG, null=False)
     option = TRANSLATIONS.get(plain, plain if plain in options else None)
     return f"it is an option of the pool: write pool.{option}" if option else ""
