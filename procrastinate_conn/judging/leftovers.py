@@ -10,6 +10,7 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.judging import separators
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.quotes import LEAVE_OUT
 from procrastinate_conn.rules import connection as rules
 from procrastinate_conn.spec import judge as texts
 
@@ -46,7 +47,7 @@ LEFTOVERS = (
         ("user", "password", "dbname"),
         r"(['\"]).+\1",
         "quotes around it, which are a part of it",
-        "leave them out: they were kept by what reads the file, such as docker run --env-file",
+        LEAVE_OUT,
     ),
     Leftover(
         ("user", "password", "dbname"),

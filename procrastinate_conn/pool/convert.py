@@ -10,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.shown import shown, written
 from procrastinate_conn.pool.signature import Parameter
+from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
 from procrastinate_conn.rules import pool as rules
 
 DURATION = r"([+-]?[\d.]+(?:e[+-]?\d+)?)\s*(ms|s|min|m|h|d)"
@@ -41,7 +42,7 @@ def converted(parameter: Parameter, value: object) -> object:
         raise Refused(
             rules.WRONG_TYPE,
             f"{parameter.name} is {shown(value)}, and has to be {described_type(parameter)}",
-            _hint(parameter),
+            LEAVE_OUT if in_quotes(value) else _hint(parameter),
         ) from None
 
 

@@ -16,6 +16,7 @@ from procrastinate_conn.pool.callables import imported, is_async
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.shown import shown
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
 from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.dsn import read_dsn
@@ -86,7 +87,7 @@ def _kind(stated: Located | None, problems: list[Problem]) -> ConnectorKind:
             rules.WRONG_VALUE(
                 "connector",
                 f"there is no connector {shown(stated.value)}",
-                hint=suggestion(str(stated.value)),
+                hint=LEAVE_OUT if in_quotes(stated.value) else suggestion(str(stated.value)),
                 origin=stated.origin,
             )
         )
@@ -103,7 +104,7 @@ def _defaults(stated: Located | None, problems: list[Problem]) -> Defaults:
         rules.WRONG_VALUE(
             "defaults",
             f"defaults is {shown(stated.value)}",
-            hint=f"write one of {', '.join(get_args(Defaults))}",
+            hint=LEAVE_OUT if in_quotes(stated.value) else f"write one of {', '.join(get_args(Defaults))}",
             origin=stated.origin,
         )
     )

@@ -10,6 +10,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
 from procrastinate_conn.rules import connection as rules
 from procrastinate_conn.spec.hosts import Host
 from procrastinate_conn.spec.keywords import CHOICES, INTEGERS
@@ -139,6 +140,8 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
             hint = "write a number from 1 to 65535"
             if _from_dsn(stated["port"]):
                 hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
+            if in_quotes(stated["port"].value):
+                hint = LEAVE_OUT
             value = shown(port, stated["port"], LIKE_A_NUMBER)
             yield _refused("port", stated, f"{value}is not a port", hint)
             return
@@ -190,6 +193,7 @@ def _refused_number(keyword: str, stated: Stated) -> Problem:
     value = str(stated[keyword].value)
     fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
     hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
+    hint = LEAVE_OUT if in_quotes(value) else hint
     return _refused(keyword, stated, f"{shown(value, stated[keyword], LIKE_A_NUMBER)}is {fault}", hint)
 
 
