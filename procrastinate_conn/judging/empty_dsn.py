@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
+
+_EMPTY = re.compile(r"\s*(?:postgres(?:ql)?(?:\+\w+)?://:?@:?/?)?\s*")
+"""Nothing, or the signs of a URI around nothing; ``postgresql:///`` is written on purpose."""
 
 NAMING_A_DATABASE = ("host", "hostaddr", "dbname", "service")
 
@@ -17,18 +21,18 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     Parameters
     ----------
     configuration
-        To libpq an empty DSN is one, and counts as stated.
+        To libpq an empty DSN is one, and counts as stated; so is a URI of which only the signs are left.
     """
     dsn = configuration.connection.dsn
     if (
         dsn is None
-        or str(dsn.value).strip()
+        or not _EMPTY.fullmatch(str(dsn.value))
         or any(k in configuration.connection.stated for k in NAMING_A_DATABASE)
     ):
         return
     yield rules.EMPTY_DSN(
         "dsn",
-        "the DSN is empty, and nothing else says what to connect to",
+        "the DSN states nothing, and nothing else says what to connect to",
         hint="set the variable that it comes from, or write host, dbname and user",
         origin=dsn.origin,
     )
