@@ -95,7 +95,7 @@ def configure(places: Sequence[Place]) -> Configuration:
     )
     problems = [
         *settings.problems,
-        *misspelt_variables(places),
+        *misspelt_variables(places, connection.stated),
         *idle_session_variables(places),
         *connection.problems,
         *refused,

@@ -41,20 +41,25 @@ _OTHER_NAMES = {
 """What is written for libpq's variables, and is too far from them to be a slip of the pen."""
 
 
-def misspelt_variables(places: Sequence[Place]) -> Iterator[Problem]:
+def misspelt_variables(places: Sequence[Place], stated: Collection[str]) -> Iterator[Problem]:
     """Yield a warning for each variable that libpq does not know but nearly does.
 
     Parameters
     ----------
     places
         The places that settings are written in.
+    stated
+        The keywords that are stated, however that is; a ``PG_HOST`` may be what the DSN is made of.
     """
-    known = {keyword.variable for keyword in libpq.keywords().values() if keyword.variable} | set(_NO_KEYWORD)
+    keywords = {row.variable: row.name for row in libpq.keywords().values() if row.variable}
+    known = keywords.keys() | set(_NO_KEYWORD)
     for place in places:
         for name, located in place.variables.items():
             if name in known or name in _OTHERS:
                 continue
-            if near := _OTHER_NAMES.get(name) or _near(name, known):
+            near = _OTHER_NAMES.get(name) or _near(name, known)
+            is_the_applications = name.startswith("PG_") and keywords.get(near or "") in stated
+            if near and not is_the_applications:
                 yield rules.LIKELY_MISSPELT_VARIABLE(
                     name,
                     f"libpq does not know {name}",
