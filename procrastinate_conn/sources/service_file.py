@@ -21,11 +21,17 @@ _BLANKS = b" \t\n\v\f\r"
 
 
 class BadServiceFile(ValueError):
-    """A service file that libpq refuses, and the line, where there is one."""
+    """A service file that libpq refuses.
 
-    def __init__(self, reason: str, line: int | None = None) -> None:
-        super().__init__(reason)
-        self.line = line
+    Parameters
+    ----------
+    *faults
+        What is wrong, and in which line, where there is one; libpq would name the first.
+    """
+
+    def __init__(self, *faults: tuple[str, int | None]) -> None:
+        super().__init__(*faults)
+        self.faults = faults
 
 
 def read_service(
@@ -54,7 +60,7 @@ def read_service(
         try:
             found = read_section(file, name)
         except BadServiceFile as error:
-            return {}, [_bad(name, file, error, named)]
+            return {}, list(_bad(name, file, error, named))
         if found is not None:
             return found, []
     reason = f"definition of service {name!r} not found"
@@ -69,14 +75,15 @@ def read_service(
     return {}, [rules.SERVICE("connection.service", message, hint=hint, origin=service.origin)]
 
 
-def _bad(service: str, file: str, error: BadServiceFile, named: Located | None) -> Problem:
-    """Report a file at its line, or where it is named if the whole of it cannot be read."""
-    if error.line is None and named is not None:
-        hint, origin = "name a file that exists and can be read", named.origin
-    else:
-        hint = "write keyword=value with no blanks around =, as libpq expects it"
-        origin = Origin("service-file", f"[{service}]", file, error.line)
-    return rules.SERVICE("connection.service", str(error), hint=hint, origin=origin)
+def _bad(service: str, file: str, error: BadServiceFile, named: Located | None) -> Iterator[Problem]:
+    """Report a file at its lines, or where it is named if the whole of it cannot be read."""
+    for reason, line in error.faults:
+        if line is None and named is not None:
+            hint, origin = "name a file that exists and can be read", named.origin
+        else:
+            hint = "write keyword=value with no blanks around =, as libpq expects it"
+            origin = Origin("service-file", f"[{service}]", file, line)
+        yield rules.SERVICE("connection.service", reason, hint=hint, origin=origin)
 
 
 def _read_system(service: str, variables: Mapping[str, Located]) -> tuple[dict[str, Located], str]:
@@ -104,6 +111,7 @@ def read_section(file: str, service: str) -> dict[str, Located] | None:
         If libpq refuses the file.
     """
     found: dict[str, Located] | None = None
+    faults: list[tuple[str, int | None]] = []
     for number, line in _lines(file):
         if line.startswith(b"["):
             if found is not None:
@@ -113,8 +121,10 @@ def read_section(file: str, service: str) -> dict[str, Located] | None:
         elif found is not None:
             keyword, separator, value = os.fsdecode(line).partition("=")
             if fault := _fault(keyword, separator):
-                raise BadServiceFile(fault, number)
+                faults.append((fault, number))
             found.setdefault(keyword, Located(value, Origin("service-file", f"[{service}]", file, number)))
+    if faults:
+        raise BadServiceFile(*faults)
     return found
 
 
@@ -156,11 +166,11 @@ def _lines(file: str) -> Iterator[tuple[int, bytes]]:
     except IsADirectoryError:
         return
     except (OSError, ValueError) as error:
-        raise BadServiceFile(f"the service file {file} cannot be read: {unreadable(error)}") from None
+        raise BadServiceFile((f"the service file {file} cannot be read: {unreadable(error)}", None)) from None
     for number, line in enumerate(iter(lambda: content.readline(LINE_LIMIT + 1), b""), start=1):
         read, _, _ = line.partition(b"\0")
         if len(read) > LINE_LIMIT:
-            raise BadServiceFile(f"this line is longer than libpq's {LINE_LIMIT} bytes", number)
+            raise BadServiceFile((f"this line is longer than libpq's {LINE_LIMIT} bytes", number))
         said = read.strip(_BLANKS)
         if said and not said.startswith(b"#"):
             yield number, said
