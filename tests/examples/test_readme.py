@@ -13,7 +13,7 @@ from procrastinate_conn.demo.postgres import EmbeddedPostgres
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("*/README.md")]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOTENV = re.compile(r"echo '(PROCRASTINATE_CONN_DSN=)[^']*' > \.env")
+DOTENV = re.compile(r"echo '(PROCRASTINATE_CONN_DSN=)[^']*' >> \.env")
 EXAMPLE = re.compile(r"```python\n(import procrastinate\n.*?)```", re.DOTALL)
 
 
