@@ -76,6 +76,9 @@ BY_HAND: dict[str, Callable[[str], None]] = {
         procrastinate.SyncPsycopgConnector(conninfo=dsn, check=ConnectionPool.check_connection)
     ),
     'invalid connection option "minsize"': lambda dsn: defer(AiopgConnector(dsn=dsn, minsize=1)),
+    "A synchronous connector was used, but the operation": lambda dsn: procrastinate.App(
+        connector=procrastinate.SyncPsycopgConnector(conninfo=dsn)
+    ).run_worker(wait=False),
 }
 
 
@@ -95,6 +98,20 @@ def test_a_connector_written_by_hand_says_what_a_heading_quotes(
         error = error.__cause__
     assert any(symptom in text for text in said), said
     assert any(symptom in heading for heading in HEADINGS)
+
+
+def test_procrastinate_cannot_be_imported_without_a_libpq() -> None:
+    script = (
+        "import ctypes.util, sys\n"
+        "sys.modules.update(psycopg_c=None, psycopg_binary=None)\n"
+        "ctypes.util.find_library = lambda name: None\n"
+        "import procrastinate"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "ImportError: no pq wrapper available" in done.stderr
+    assert "no pq wrapper available" in HEADINGS
 
 
 @pytest.mark.parametrize("driver", ["sync-psycopg", "psycopg2"])
