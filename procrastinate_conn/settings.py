@@ -81,7 +81,7 @@ class ConnectorSettings(BaseSettings):
         default_factory=dict, description="Single keywords of libpq, which beat a DSN in the same place."
     )
     pool: PoolOptions = Field(
-        default_factory=PoolOptions, description="Pool options, in psycopg_pool's names for every connector."
+        default_factory=PoolOptions, description="In psycopg_pool's names, for every kind of connector."
     )
     json_dumps: Callable[[Any], str] | None = Field(None, description="How task arguments become JSON.")
     json_loads: Callable[[str], Any] | None = Field(None, description="How JSON becomes task arguments.")

@@ -84,7 +84,6 @@ def json_schema() -> dict[str, Any]:
     known = vocabulary(ConnectorKind.PSYCOPG, null=False)
     return {
         "title": "Pool options",
-        "description": "In psycopg_pool's names, for every kind of connector.",
         "anyOf": [
             {"const": "null", "description": "A null pool: every call has a connection of its own."},
             {
