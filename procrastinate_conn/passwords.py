@@ -14,7 +14,7 @@ from time import monotonic
 
 from pydantic import SecretStr
 
-from procrastinate_conn import commands
+from procrastinate_conn import running
 from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.raised import raised_at
@@ -183,12 +183,12 @@ class _Command:
     def _run(self) -> str:
         """Run the command, keep what it prints, and return why there is nothing to keep."""
         try:
-            printed = commands.output(self._words, seconds=COMMAND_TIME_LIMIT, most=LARGEST)
+            printed = running.output(self._words, seconds=COMMAND_TIME_LIMIT, most=LARGEST)
             self._printed = _password(printed)
         except OSError as error:
             # The words stay unsaid: VARIABLE=secret before a command is a habit from shells.
             reason = f"cannot be started: {error.strerror}; it is run without a shell"
-        except commands.Failed as failed:
+        except running.Failed as failed:
             reason = str(failed)
         except ValueError as error:
             reason = f"printed what cannot be used: {error}"

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from procrastinate_conn.available import Available, available
 from procrastinate_conn.cli.options import Colour, Output, say, terminal
-from procrastinate_conn.facts import Available, available
 from procrastinate_conn.kinds import FACTS, ConnectorKind
 
 

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from procrastinate_conn.facts import Available
+from procrastinate_conn.available import Available
 from procrastinate_conn.kinds import FACTS
 
 

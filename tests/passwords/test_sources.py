@@ -17,7 +17,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from procrastinate_conn import ConfigurationError, commands, make_connector, passwords
+from procrastinate_conn import ConfigurationError, make_connector, passwords, running
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.passwords import PasswordUnavailable, from_command, from_file, from_function
 from tests.servers import wait_until
@@ -171,10 +171,10 @@ def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path, monkeypatc
     wait_until(lambda: not is_running(int(note.read_text())))
 
 
-@pytest.fixture(params=[commands._selecting, commands._in_a_thread])
+@pytest.fixture(params=[running._selecting, running._in_a_thread])
 def reading(request, monkeypatch) -> None:
     """Read what commands print in each of the two ways, of which Windows has one."""
-    monkeypatch.setattr(commands, "_READING", request.param)
+    monkeypatch.setattr(running, "_READING", request.param)
 
 
 @pytest.fixture
@@ -218,8 +218,8 @@ def test_a_process_that_has_ended_is_not_killed_as_its_number_may_be_anothers(mo
     monkeypatch.setattr(os, "killpg", lambda process_id, _signal: killed.append(process_id))
     process = subprocess.Popen(["true"])
     process.wait()
-    commands._kill(process)
-    assert commands.output(["echo", "password"], seconds=10, most=10) == b"password\n"
+    running._kill(process)
+    assert running.output(["echo", "password"], seconds=10, most=10) == b"password\n"
     assert killed == []
 
 
