@@ -57,6 +57,8 @@ def run(block: Block, section: Section) -> None:
     elif name := FILE.match(block.text):
         Path(name[1]).write_text(block.text[name.end() :])
         Path(name[1]).chmod(0o600)
+    else:
+        assert block.language in ("shell", "text"), "a file begins with its name"
 
 
 def outputs(block: Block) -> str:
