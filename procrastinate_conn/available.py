@@ -27,21 +27,25 @@ class Available:
         The version of each driver; None where it is not installed.
     libpq
         The version of the libpq that it connects with, like ``18.4``; None where there is none.
+    importable
+        Whether procrastinate can be imported: it imports psycopg whatever the kind, and psycopg a libpq.
     """
 
     kind: ConnectorKind
     drivers: dict[str, str | None]
     libpq: str | None
+    importable: bool
 
     @property
     def usable(self) -> bool:
         """Whether a connector of the kind can be built here."""
-        return self.libpq is not None and None not in self.drivers.values()
+        return self.importable and self.libpq is not None and None not in self.drivers.values()
 
     @property
     def install(self) -> str:
         """The command that installs what it needs."""
-        return f"pip install 'procrastinate-conn[{FACTS[self.kind].extra}]'"
+        extras = [FACTS[self.kind].extra] if self.importable else ["binary", FACTS[self.kind].extra]
+        return f"pip install 'procrastinate-conn[{','.join(dict.fromkeys(extras))}]'"
 
 
 def available(kind: ConnectorKind) -> Available:
@@ -50,7 +54,8 @@ def available(kind: ConnectorKind) -> Available:
         driver: None if driver in drivers.missing(kind) else _version(driver)
         for driver in FACTS[kind].drivers
     }
-    return Available(kind, versions, None if None in versions.values() else _libpq(kind))
+    libpq = None if None in versions.values() else _libpq(kind)
+    return Available(kind, versions, libpq, importable=_libpq(ConnectorKind.PSYCOPG) is not None)
 
 
 def _libpq(kind: ConnectorKind) -> str | None:

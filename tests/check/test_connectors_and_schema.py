@@ -52,11 +52,12 @@ def test_connectors_tells_which_extra_is_missing(driver: str, tmp_path: Path) ->
             assert (kind["drivers"][driver], kind["libpq"]) == (None, None)
 
 
-def test_connectors_without_libpq_tells_so(tmp_path: Path) -> None:
+def test_where_psycopg_finds_no_libpq_no_kind_is_usable(tmp_path: Path) -> None:
     done = run(tmp_path, "connectors", "--format", "json", environment={"PSYCOPG_IMPL": "c"})
-    usable = {kind["kind"]: kind["usable"] for kind in json.loads(done.stdout)["connectors"]}
-    assert usable["psycopg"] is False
-    assert usable["psycopg2"] is True
+    install = {kind["kind"]: kind["install"] for kind in json.loads(done.stdout)["connectors"]}
+    assert install["psycopg"] == "pip install 'procrastinate-conn[binary]'"
+    assert install["psycopg2"] == "pip install 'procrastinate-conn[binary,psycopg2]'"
+    assert None not in install.values()
 
 
 def test_connectors_in_text_fits_80_columns(tmp_path: Path) -> None:
