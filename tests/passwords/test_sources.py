@@ -213,6 +213,11 @@ def test_a_command_that_prints_without_end_is_stopped(reading):
     assert failure(from_command(python("while True: print('x' * 65536)"))).endswith("more than 65536 bytes")
 
 
+def test_a_command_that_prints_as_much_as_it_may_is_asked_for_its_status(reading):
+    with pytest.raises(running.Failed, match="ended with status 3"):
+        running.output(["sh", "-c", "printf 0123456789; exit 3"], seconds=10, most=10)
+
+
 def test_a_process_that_has_ended_is_not_killed_as_its_number_may_be_anothers(monkeypatch):
     killed: list[int] = []
     monkeypatch.setattr(os, "killpg", lambda process_id, _signal: killed.append(process_id))
