@@ -10,7 +10,7 @@ from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.pool.describe import describe, json_schema
 from procrastinate_conn.settings import ConnectorSettings
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
-from procrastinate_conn.sources.variables import PREFIX
+from procrastinate_conn.sources.names import PREFIX
 from procrastinate_conn.spec.connection import ConnectionSpec, is_secret
 from procrastinate_conn.spec.keywords import CHOICES, INTEGERS
 

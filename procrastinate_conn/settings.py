@@ -24,8 +24,8 @@ from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_places
 from procrastinate_conn.sources.call import read_call
 from procrastinate_conn.sources.defaults import Defaults
+from procrastinate_conn.sources.names import PREFIX
 from procrastinate_conn.sources.place import Place
-from procrastinate_conn.sources.variables import PREFIX
 from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret
 
 if TYPE_CHECKING:

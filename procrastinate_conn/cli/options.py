@@ -87,7 +87,7 @@ def isolate() -> None:
 
     libpq reads its variables itself, so it is not enough to leave them out.
     """
-    from procrastinate_conn.sources.variables import is_setting
+    from procrastinate_conn.sources.names import is_setting
 
     for name in list(os.environ):
         if is_setting(name) or name.upper().startswith("PG"):

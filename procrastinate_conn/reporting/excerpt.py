@@ -11,7 +11,7 @@ from pathlib import Path
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.reporting.masking import masked_service_line, masked_value, masked_variable
 from procrastinate_conn.rules import all_rules
-from procrastinate_conn.sources.variables import PREFIX, SECTIONS
+from procrastinate_conn.sources.names import PREFIX, SECTIONS
 from procrastinate_conn.spec.connection import MASK
 
 

@@ -17,7 +17,7 @@ from procrastinate_conn.reporting.harmless import (
     is_harmless_variable,
 )
 from procrastinate_conn.rules.connection import is_name, nearest_keyword
-from procrastinate_conn.sources.variables import PREFIX
+from procrastinate_conn.sources.names import PREFIX
 from procrastinate_conn.spec.connection import MASK, is_secret
 
 _VARIABLE = re.compile(

@@ -11,8 +11,9 @@ from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.meant import meant_by
+from procrastinate_conn.sources.names import OPTIONS, SECTIONS, SETTINGS
 from procrastinate_conn.sources.place import Path, Place
-from procrastinate_conn.sources.variables import OPTIONS, SECTIONS, SETTINGS, meant_by
 
 ARGUMENTS = (*SETTINGS, "password")
 """The settings that can be given as arguments."""

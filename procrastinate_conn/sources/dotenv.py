@@ -14,8 +14,9 @@ from procrastinate_conn.files import expanded, remedy, unreadable
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.names import PREFIX, is_setting, setting_of
 from procrastinate_conn.sources.place import Place
-from procrastinate_conn.sources.variables import PREFIX, is_setting, read_variables, setting_of
+from procrastinate_conn.sources.variables import read_variables
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding

@@ -10,8 +10,9 @@ from procrastinate_conn.files import expanded, remedy, unreadable
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.names import is_setting
 from procrastinate_conn.sources.place import Place
-from procrastinate_conn.sources.variables import is_setting, read_variables
+from procrastinate_conn.sources.variables import read_variables
 
 
 def read_secrets(directory: str | Path) -> Place:

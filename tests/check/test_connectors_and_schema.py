@@ -15,7 +15,7 @@ import pytest
 from procrastinate_conn import libpq
 from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.pool.names import vocabulary
-from procrastinate_conn.sources.variables import SETTINGS
+from procrastinate_conn.sources.names import SETTINGS
 from tests.check.running import run
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.sources.variables import PREFIX, read_variables
+from procrastinate_conn.sources.names import PREFIX
+from procrastinate_conn.sources.variables import read_variables
 
 
 @pytest.mark.parametrize(
