@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from procrastinate_conn import libpq
 from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as connection_rules
 from procrastinate_conn.rules import connector as connector_rules
 from procrastinate_conn.rules import pool as pool_rules
-from procrastinate_conn.rules import settings as setting_rules
 
 if TYPE_CHECKING:  # imported where it is needed, so that --help and completion answer at once
     from procrastinate_conn.configuration import Configuration
@@ -134,8 +132,9 @@ def judged(target: Target, configuration: Configuration) -> Checked:
         What it says.
     """
     from procrastinate_conn.judging import judge
+    from procrastinate_conn.judging.echoes import without_echoes
 
-    found = list(map(_scrubbed, _without_echoes([*configuration.problems, *judge(configuration)])))
+    found = list(map(_scrubbed, without_echoes([*configuration.problems, *judge(configuration)])))
     if any(p.setting == "connector" and p.code != connector_rules.MISSING_DRIVER.code for p in found):
         rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
         return Checked(_name(target), None, in_order(rest))
@@ -154,36 +153,6 @@ def _says_nothing(configuration: Configuration) -> bool:
         and all(keyword.origin.source in ("resilient-default", "libpq-default") for keyword in keywords)
         and not (dsn and str(dsn.value).strip())
     )
-
-
-def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
-    """Leave out what another problem says better.
-
-    That a password is not encoded, where libpq refuses what it took for a host or port; that an address
-    redirects the host, where their numbers do not match; that a service is missing, whose name is refused;
-    that a driver cannot look up what is no host; what is wrong with values that end with a sign which
-    was to separate them; that a DSN is empty, which refers to a variable that is not defined.
-    """
-    refused = {p.origin for p in problems if p.setting in ("connection.host", "connection.port")}
-    impossible = {p.origin for p in problems if p.code == connection_rules.IMPOSSIBLE_HOST.code}
-    separated = {p.origin for p in problems if p.code == connection_rules.SEPARATORS.code}
-    undefined = {p.origin for p in problems if p.code == setting_rules.UNDEFINED_VARIABLE.code}
-    codes = {(p.code, p.setting) for p in problems}
-    is_mismatched = any(code == connection_rules.MISMATCHED_HOSTS.code for code, _ in codes)
-    is_refused = (connection_rules.REFUSED_VALUE.code, "connection.service") in codes
-    for problem in problems:
-        is_echo = {
-            connection_rules.UNENCODED_PASSWORD.code: problem.origin in refused,
-            connection_rules.HOSTADDR_OVERRIDES_HOST.code: is_mismatched,
-            connection_rules.MISMATCHED_HOSTS.code: problem.origin in separated,
-            connection_rules.REFUSED_VALUE.code: problem.origin in separated,
-            connection_rules.IMPOSSIBLE_HOST.code: problem.origin in separated,
-            connection_rules.EMPTY_DSN.code: problem.origin in undefined,
-            connector_rules.REFUSED_BY_DRIVER.code: problem.origin in impossible,
-            connection_rules.SERVICE.code: is_refused,
-        }
-        if not is_echo.get(problem.code, False):
-            yield problem
 
 
 def _scrubbed(problem: Problem) -> Problem:

@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +15,7 @@ from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
     Connector,
+    EnvFile,
     Isolated,
     Output,
     SecretsDir,
@@ -31,15 +31,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FILE.env]",
-            readable=False,
-            show_default=False,
-            help="An env file. None: the environment and ./.env.",
-        ),
-    ] = None,
+    file: EnvFile = None,
     *,
     connector: Connector = None,
     processes: Annotated[

@@ -67,6 +67,15 @@ Connector = Annotated[
         help="The connector to assume, in the place of the one that the settings name.",
     ),
 ]
+EnvFile = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE.env]",
+        readable=False,
+        show_default=False,
+        help="An env file. None: the environment and ./.env.",
+    ),
+]
 Isolated = Annotated[bool, typer.Option("--isolated", help="Ignore the process environment.")]
 SecretsDir = Annotated[
     list[Path] | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +13,7 @@ from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
     Connector,
+    EnvFile,
     Isolated,
     Output,
     SecretsDir,
@@ -32,15 +32,7 @@ if TYPE_CHECKING:  # it is imported late, so that the other commands answer at o
 
 
 def show(
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FILE.env]",
-            readable=False,
-            show_default=False,
-            help="An env file. None: the environment and ./.env.",
-        ),
-    ] = None,
+    file: EnvFile = None,
     *,
     everything: Annotated[
         bool, typer.Option("--all", help="Show what each value overrode, and the defaults of the libraries.")
