@@ -66,8 +66,7 @@ def test_the_readme_says_what_was_measured() -> None:
     assert (
         f"{min(one_by_one):.1f} to {max(one_by_one):.1f} times the jobs deferred a second one after" in text
     )
-    assert "more than twice the jobs worked" in text
-    assert min(worked) > 2
+    assert f"{min(worked):.1f} to {max(worked):.1f} times the jobs worked" in text
     assert min(deferred) > 1
     assert by_itself > 0.95
 
