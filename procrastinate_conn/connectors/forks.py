@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+if TYPE_CHECKING:
+    # Not at run time: what the hook below can reach stays alive until the very end of the interpreter, and
+    # through `typing` that is half of everything, which then takes another round of garbage collection.
+    from typing import Any, Protocol
 
-class Forkable(Protocol):
-    """What holds connections."""
+    class Forkable(Protocol):
+        """What holds connections."""
 
-    def forked(self) -> object:
-        """In a child: let go of the connections, and return what must not be closed or collected there."""
+        def forked(self) -> object:
+            """In a child: let go of the connections, and return what must not be closed there."""
 
 
 _HOLDERS: WeakSet[Any] = WeakSet()

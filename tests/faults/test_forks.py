@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 import sqlalchemy
 from procrastinate.exceptions import AppNotOpen, ConnectorException
 from sqlalchemy.pool import NullPool
 
+from procrastinate_conn.connectors import forks
 from procrastinate_conn.connectors.stats import pool_stats
 from procrastinate_conn.kinds import ConnectorKind
 from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, Observer, app, connector
@@ -148,3 +151,18 @@ def test_to_read_the_stats_in_a_child_opens_nothing(kind, server, database):
 
     with jobs.open():
         assert status_of(read) == 0
+
+
+def test_the_hook_for_forks_keeps_nothing_else_alive_when_the_interpreter_ends() -> None:
+    reached = {id(sys)}  # it holds everything, and lets go of it in time
+    modules = set()
+    left: list[object] = [forks._in_child]
+    while left:
+        found = left.pop()
+        if id(found) not in reached:
+            reached.add(id(found))
+            left += gc.get_referents(found)
+            if isinstance(found, ModuleType):
+                modules.add(found.__name__)
+    assert "os" in modules
+    assert not modules & {"typing", "asyncio", "psycopg", "pydantic", "procrastinate"}
