@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration, configure
 from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.passwords import PasswordSource
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.rules import connector as rules
@@ -24,6 +23,7 @@ from procrastinate_conn.sources.place import Place
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
 
+    from procrastinate_conn.passwords import PasswordSource
     from procrastinate_conn.settings import ConnectorSettings
 
 logger = logging.getLogger("procrastinate_conn")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 Source = Literal[
     "call",
@@ -47,8 +47,7 @@ class Origin:
         return " ".join(part for part in (place, name) if part) or self.source.replace("-", " ")
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A value and the place where it is written.
 
     Parameters
@@ -59,5 +58,8 @@ class Located:
         The place.
     """
 
-    value: object = field(repr=False)
+    value: object
     origin: Origin
+
+    def __repr__(self) -> str:
+        return f"Located(origin={self.origin!r})"

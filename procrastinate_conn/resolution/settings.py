@@ -6,12 +6,10 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from procrastinate_conn import passwords
 from procrastinate_conn.kinds import ConnectorKind, suggestion
 from procrastinate_conn.origins import Located
-from procrastinate_conn.passwords import PasswordSource
 from procrastinate_conn.pool.callables import imported, is_async
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.shown import shown
@@ -21,6 +19,9 @@ from procrastinate_conn.rules import settings as rules
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.dsn import read_dsn
 from procrastinate_conn.sources.place import Place
+
+if TYPE_CHECKING:
+    from procrastinate_conn.passwords import PasswordSource
 
 PASSWORD_SOURCES = ("password", "password_file", "password_command")
 
@@ -49,7 +50,7 @@ class Settings:
     defaults: Defaults
     json_dumps: Callable[[Any], str] | None
     json_loads: Callable[[str], Any] | None
-    password: PasswordSource | None = field(repr=False)
+    password: Callable[[], str] | None = field(repr=False)
     stated: dict[str, Located]
     problems: tuple[Problem, ...]
 
@@ -164,6 +165,8 @@ def _place_of_dsn_with_password(places: Sequence[Place]) -> Place | None:
 
 
 def _password_source(name: str, stated: Located, problems: list[Problem]) -> PasswordSource | None:
+    from procrastinate_conn import passwords  # not above: most configurations have none that changes
+
     if name == "password" and callable(stated.value) and not is_async(stated.value):
         return passwords.from_function(stated.value, stated.origin)
     if name == "password_file" and isinstance(stated.value, str | os.PathLike) and str(stated.value):

@@ -112,7 +112,7 @@ ONE_COLOUR_ONLY = Rule(
     "Used synchronously before it is opened, an asynchronous connector makes a synchronous pool, which"
     " cannot await: that pool goes without the callback.",
     "Give a pair, the asynchronous one first.",
-    "warning",
+    severity="warning",
     example=Example(
         "PROCRASTINATE_CONN_POOL__CONFIGURE=database:configure",
         files={"database.py": "async def configure(connection): ...\n"},
@@ -123,7 +123,7 @@ NO_EFFECT = Rule(
     "pool option without effect",
     "The option is accepted and changes nothing, which is rarely what was meant.",
     "Remove it, or change the option that it depends on.",
-    "warning",
+    severity="warning",
     example=Example("PROCRASTINATE_CONN_POOL__MAX_SIZE=4\nPROCRASTINATE_CONN_POOL__NUM_WORKERS=8"),
     fault_in="name",
 )
@@ -132,7 +132,7 @@ TIMES_AT_ODDS = Rule(
     "times that are at odds",
     "One of the two always comes first, so that the other never acts as it was meant to.",
     "Make the time that should act first the shorter one.",
-    "warning",
+    severity="warning",
     example=Example(
         "PROCRASTINATE_CONN_POOL__MAX_SIZE=8\nPROCRASTINATE_CONN_POOL__MAX_IDLE=2h\nPROCRASTINATE_CONN_POOL__MAX_LIFETIME=1h"
     ),
@@ -143,6 +143,6 @@ LARGE_POOL = Rule(
     "PostgreSQL accepts 100 connections where it is not told otherwise, for all its clients together; the"
     " rest is refused with `too many clients already`.",
     "Make the pool smaller, or make sure that the server's max_connections allows it.",
-    "warning",
+    severity="warning",
     example=Example("PROCRASTINATE_CONN_POOL__MAX_SIZE=200"),
 )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """A small configuration that breaks a rule.
 
     Parameters
@@ -27,13 +26,12 @@ class Example:
     """
 
     env: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = MappingProxyType({})
     arguments: tuple[str, ...] = (".env",)
     given: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule that a configuration can break.
 
     Parameters
@@ -46,12 +44,12 @@ class Rule:
         What would happen at run time.
     fix
         What to do, in general.
+    example
+        A configuration that breaks it.
     severity
         Whether the connector can be used: not with an error. Most of them keep it from being built; those of
         what libpq takes and no server is reached with, and of the files and commands that are read for each
         connection, are found by ``check`` alone.
-    example
-        A configuration that breaks it.
     fault_in
         What is at fault where the setting is written: its name or its value.
     """
@@ -60,9 +58,9 @@ class Rule:
     title: str
     why: str
     fix: str
+    example: Example
     severity: Severity = "error"
-    example: Example = field(kw_only=True, compare=False)
-    fault_in: Literal["name", "value"] = field(default="value", kw_only=True)
+    fault_in: Literal["name", "value"] = "value"
 
     def __call__(
         self, setting: str, message: str, *, hint: str = "", origin: Origin | None = None
