@@ -20,6 +20,7 @@ from benchmarks.queries import (
     fetch_job,
     finish_job,
     register_worker,
+    work_job_async,
 )
 from benchmarks.work import (
     BATCH,
@@ -76,16 +77,21 @@ def batch_defer_async(dsn: str) -> Opened:
     return defer_async(dsn, BATCH)
 
 
-@contextmanager
-def worker(dsn: str) -> Iterator[Work]:
-    """Fetch and finish jobs, one after the other."""
-    with connect(dsn) as connection:
+def worker(dsn: str) -> Opened:
+    """Fetch and finish jobs, one after the other, asynchronously as every worker does."""
 
-        def work(times: int) -> float:
-            worker_id = register_worker(connection)  # each time: real workers remove those that are silent
-            return repeated(lambda: finish_job(connection, fetch_job(connection, worker_id)))(times)
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[AsyncWork]:
+        with connect(dsn) as registering:
+            async with await connect_async(dsn) as connection:
 
-        yield work
+                async def work(times: int) -> float:
+                    worker_id = register_worker(registering)  # a real worker removes those that are silent
+                    return await repeated_async(lambda: work_job_async(connection, worker_id))(times)
+
+                yield work
+
+    return on_a_loop(opened())
 
 
 @contextmanager

@@ -11,11 +11,15 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 Connection = psycopg.Connection[DictRow]
+AsyncConnection = psycopg.AsyncConnection[DictRow]
 
 TASK = "measured"
 ARGUMENTS: dict[str, Any] = {"number": 1, "text": "a job's usual argument"}
 
 DEFER = sql.queries["defer_jobs"]
+FETCH = sql.queries["fetch_job"]
+FINISH = sql.queries["finish_job"]
+FINISHED = {"status": "succeeded", "delete_job": False}
 
 
 def arguments(jobs: int) -> dict[str, Any]:
@@ -29,7 +33,7 @@ def connect(dsn: str) -> Connection:
     return psycopg.connect(dsn, autocommit=True, row_factory=dict_row)
 
 
-async def connect_async(dsn: str) -> psycopg.AsyncConnection[DictRow]:
+async def connect_async(dsn: str) -> AsyncConnection:
     """Return the same for asynchronous use."""
     return await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
 
@@ -48,11 +52,19 @@ def register_worker(connection: Connection) -> int:
 
 def fetch_job(connection: Connection, worker_id: int) -> int:
     """Fetch a job and return its number."""
-    row = connection.execute(sql.queries["fetch_job"], {"queues": None, "worker_id": worker_id}).fetchone()
+    row = connection.execute(FETCH, {"queues": None, "worker_id": worker_id}).fetchone()
     assert row is not None
     return int(row["id"])
 
 
 def finish_job(connection: Connection, job: int) -> None:
     """Finish a job."""
-    connection.execute(sql.queries["finish_job"], {"job_id": job, "status": "succeeded", "delete_job": False})
+    connection.execute(FINISH, {**FINISHED, "job_id": job})
+
+
+async def work_job_async(connection: AsyncConnection, worker_id: int) -> None:
+    """Fetch a job and finish it."""
+    cursor = await connection.execute(FETCH, {"queues": None, "worker_id": worker_id})
+    row = await cursor.fetchone()
+    assert row is not None
+    await connection.execute(FINISH, {**FINISHED, "job_id": row["id"]})
