@@ -39,18 +39,16 @@ class AiopgDialler(AsyncDialler):
         descriptor: int = connection.raw.fileno()
         return descriptor
 
-    def idles(self, connection: AiopgConnection) -> None:
-        """Note that a connection is idle, and forget the notices of its last use."""
-        connection.raw.notices.clear()
-        super().idles(connection)
+    def said_more(self, connection: AiopgConnection) -> bool:
+        """Tell whether there are notices, of which `poll` takes those that libpq has read with an answer.
 
-    def vouches_for(self, connection: AiopgConnection) -> bool:
-        """Tell whether a connection is alive without asking it.
-
-        The event loop reads from a connection of aiopg's while it is idle too: what the server has said by
-        then, its farewell for one, is no longer in the socket but among the notices.
+        Raises
+        ------
+        psycopg2.Error
+            The connection is lost.
         """
-        return not connection.raw.notices and super().vouches_for(connection)
+        connection.raw.poll()
+        return bool(connection.raw.notices)
 
     async def dial(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
@@ -112,6 +110,7 @@ class AiopgDialler(AsyncDialler):
 
     async def ask(self, connection: AiopgConnection) -> None:
         """Make a round trip."""
+        connection.raw.notices.clear()
         await self.execute(connection, "SELECT 1")
 
     async def execute(self, connection: AiopgConnection, statement: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ ANSWERS_WITHIN = 5.0
 for the operating system to give up, and for ever where a middlebox acknowledges and does not answer."""
 
 
-class Dialler:
+class Dialler(ABC):
     """Dials the connections of one pool, and tells which of them are alive.
 
     It stands in a pool's ``connection_class``, of which psycopg_pool needs nothing but ``connect``. So
@@ -42,6 +43,8 @@ class Dialler:
         Why the last attempt failed; None if it did not.
     under_way : set
         Attempts that have not ended yet.
+    has_lost : bool
+        Whether connections were lost, so that a new one is asked before its first use.
     kind : ConnectorKind
         A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
     """
@@ -52,6 +55,7 @@ class Dialler:
         self.blueprint = blueprint
         self.failure: Exception | None = None
         self.under_way: set[object] = set()
+        self.has_lost = False
         self._idle_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def fileno(self, connection: Any) -> int:
@@ -59,9 +63,25 @@ class Dialler:
         descriptor: int = connection.fileno()
         return descriptor
 
+    def begins(self, connection: Any) -> None:
+        """Note that a connection is new.
+
+        Whoever ends sessions may end it, too, and a farewell that libpq reads together with the end of the
+        login is heard by nobody.
+        """
+        self._idle_since[connection] = -math.inf if self.has_lost else monotonic()
+
     def idles(self, connection: Any) -> None:
         """Note that a connection is idle from now on."""
         self._idle_since[connection] = monotonic()
+
+    @abstractmethod
+    def said_more(self, connection: Any) -> bool:
+        """Tell whether the server said something beside its answers, since the connection was asked last.
+
+        It may have been its farewell, which is no longer in the socket where libpq has read it together with
+        an answer; until the server process has ended, nothing else tells of it.
+        """
 
     def vouches_for(self, connection: Any) -> bool:
         """Tell whether a connection is alive without asking it; if not, it has to be asked.
@@ -75,7 +95,15 @@ class Dialler:
             The driver's: the connection is closed.
         """
         idle = monotonic() - self._idle_since[connection]
-        return idle < self.blueprint.pool.check_after and not has_something_to_say(self.fileno(connection))
+        return (
+            idle < self.blueprint.pool.check_after
+            and not self.said_more(connection)
+            and not has_something_to_say(self.fileno(connection))
+        )
+
+    def _require_silence(self, connection: Any) -> None:
+        if self.said_more(connection):
+            raise psycopg.OperationalError("the server says farewell")
 
     def drop(self, connection: Any) -> Any:
         """Close a connection that is of no use; that of an asynchronous driver is to be awaited."""
@@ -156,7 +184,7 @@ class Dialler:
         raise PoolTimeout(f"{message}; {what_failed}: {said}") from reason.with_traceback(None)
 
 
-class SyncDialler(Dialler, ABC):
+class SyncDialler(Dialler):
     """What the synchronous drivers have in common."""
 
     def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
@@ -175,7 +203,7 @@ class SyncDialler(Dialler, ABC):
                 except BaseException:
                     connection.close()
                     raise
-        self.idles(connection)
+        self.begins(connection)
         return connection
 
     def _dialled(self, connect_timeout: int | None) -> Any:
@@ -191,6 +219,7 @@ class SyncDialler(Dialler, ABC):
         """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
         with hung_up_in(within, self.fileno(connection)):
             self.ask(connection)
+        self._require_silence(connection)
 
     @abstractmethod
     def ask(self, connection: Any) -> None:
@@ -209,7 +238,7 @@ class Notification(Protocol):
         """What it says."""
 
 
-class AsyncDialler(Dialler, ABC):
+class AsyncDialler(Dialler):
     """What the asynchronous drivers have in common.
 
     Attributes
@@ -241,7 +270,7 @@ class AsyncDialler(Dialler, ABC):
                 except BaseException:
                     await connection.close()
                     raise
-        self.idles(connection)
+        self.begins(connection)
         return connection
 
     async def _dialled(self, connect_timeout: int | None) -> Any:
@@ -260,6 +289,7 @@ class AsyncDialler(Dialler, ABC):
         """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
         with hung_up_in_async(within, self.fileno(connection)):
             await self.ask(connection)
+        self._require_silence(connection)
 
     @abstractmethod
     async def ask(self, connection: Any) -> None:

@@ -10,13 +10,18 @@ connection, may come after an effect, and are reported.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from weakref import WeakSet
 
 from procrastinate.exceptions import ConnectorException
 from psycopg import errors
+
+if TYPE_CHECKING:
+    from psycopg import BaseConnection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,6 +100,30 @@ def farewell_told_apart(info: ConnectionInfo, query: str, cursor: Cursor | None 
         if info.status != 0:
             raise AnswerLost(f"{LOST}: {error}") from error
         raise
+
+
+class Farewells:
+    """What psycopg's servers say in notices, where libpq has read it together with an answer.
+
+    Attributes
+    ----------
+    heard : WeakSet of psycopg.BaseConnection
+        The connections whose server process ends.
+    """
+
+    def __init__(self) -> None:
+        self.heard: WeakSet[BaseConnection[Any]] = WeakSet()
+
+    def listen_for(self, connection: BaseConnection[Any]) -> None:
+        """Listen to what the server of a connection says from now on."""
+        of = weakref.ref(connection)
+
+        def hears(notice: errors.Diagnostic) -> None:
+            ended = of()
+            if notice.severity_nonlocalized in ("FATAL", "PANIC") and ended is not None:
+                self.heard.add(ended)
+
+        connection.add_notice_handler(hears)
 
 
 def _is_farewell(error: Exception, info: ConnectionInfo) -> bool:

@@ -129,7 +129,7 @@ class SyncPool(ConnectionPool[Any]):
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
         if conn.closed:
-            self.to_look_at = self.max_size
+            _has_lost_one(self)
         self.dialler.idles(conn)
         super().putconn(conn)
 
@@ -162,7 +162,7 @@ class SyncPool(ConnectionPool[Any]):
     def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
         self.discarded += 1
-        self.to_look_at = self.max_size
+        _has_lost_one(self)
         self.dialler.drop(connection)
         super().putconn(connection)
 
@@ -256,7 +256,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         """Take a connection back."""
         if conn.closed:  # by the server; aiopg then leaves a reader with the event loop, on a descriptor
             await conn.close()  # that the next connection will have
-            self.to_look_at = self.max_size
+            _has_lost_one(self)
         self.dialler.idles(conn)
         await self._give_back(conn)
 
@@ -294,7 +294,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
     async def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
         self.discarded += 1
-        self.to_look_at = self.max_size
+        _has_lost_one(self)
         await self.dialler.drop(connection)
         await self._give_back(connection)
 
@@ -334,6 +334,12 @@ def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
         waits = dialler.blueprint.pool.timeout
         arguments["reconnect_timeout"] = max(waits, arguments.get("reconnect_timeout", waits))
     return {**arguments, "connection_class": dialler, "kwargs": {}, "open": False}
+
+
+def _has_lost_one(pool_: SyncPool | AsyncPool) -> None:
+    """Note that a connection was found dead: the others may be, too."""
+    pool_.to_look_at = pool_.max_size
+    pool_.dialler.has_lost = True
 
 
 def _settle_order(pool_: SyncPool | AsyncPool) -> None:

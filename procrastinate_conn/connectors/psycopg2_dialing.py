@@ -25,8 +25,27 @@ def without_secrets(connection: connection) -> str:
     return f"<{type(connection).__name__} at {id(connection):#x}; closed: {connection.closed}>"
 
 
+class Notices(list[str]):
+    """The notices of a connection, which SQLAlchemy clears after each query.
+
+    Attributes
+    ----------
+    came : bool
+        Whether there were any.
+    """
+
+    came = False
+
+    def append(self, notice: str) -> None:
+        """Take a notice from psycopg2."""
+        self.came = True
+        super().append(notice)
+
+
 class Psycopg2Connection(connection):
     """A connection of psycopg2's that psycopg_pool takes for one of psycopg's."""
+
+    notices: Notices
 
     @property
     def pgconn(self) -> ConnectionInfo:
@@ -74,11 +93,17 @@ class Psycopg2Dialler(SyncDialler):
             conninfo, connection_factory=self.connection_class, cursor_factory=self.cursor_factory
         )
         dialled.autocommit = True
+        dialled.notices = Notices()
         read_json_with(self.blueprint.json_loads, dialled)
         return dialled
 
+    def said_more(self, connection: Psycopg2Connection) -> bool:
+        """Tell whether there were notices; their severity is in the server's language."""
+        return connection.notices.came
+
     def ask(self, connection: Psycopg2Connection) -> None:
         """Make a round trip."""
+        connection.notices.came = False
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 

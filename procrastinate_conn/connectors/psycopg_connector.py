@@ -20,7 +20,7 @@ from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
-from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
+from procrastinate_conn.connectors.farewell import Farewells, farewell_told_apart, sent_again_async
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import listen
 from procrastinate_conn.connectors.pools import AsyncPool
@@ -36,6 +36,10 @@ class PsycopgDialler(AsyncDialler):
     kind = ConnectorKind.PSYCOPG
     failures = (psycopg.Error,)
 
+    def __init__(self, blueprint: Blueprint) -> None:
+        super().__init__(blueprint)
+        self._farewells = Farewells()
+
     async def dial(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
         connection_class: Any = (
@@ -48,7 +52,12 @@ class PsycopgDialler(AsyncDialler):
         except psycopg.OperationalError as error:
             error.args = (await asyncio.to_thread(every_host_named, str(error), conninfo),)
             raise
+        self._farewells.listen_for(connection)
         return connection
+
+    def said_more(self, connection: psycopg.AsyncConnection[Any]) -> bool:
+        """Tell whether the server has said farewell."""
+        return connection in self._farewells.heard
 
     async def drop(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Close a connection, and not as `close` does, which with `close_returns` gives it back."""

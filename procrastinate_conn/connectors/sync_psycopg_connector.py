@@ -18,7 +18,7 @@ from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import SyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
-from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again
+from procrastinate_conn.connectors.farewell import Farewells, farewell_told_apart, sent_again
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
 from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.kinds import ConnectorKind
@@ -30,6 +30,10 @@ class SyncPsycopgDialler(SyncDialler):
     """Dials psycopg's connections."""
 
     kind = ConnectorKind.SYNC_PSYCOPG
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        super().__init__(blueprint)
+        self._farewells = Farewells()
 
     def dial(self, conninfo: str) -> psycopg.Connection[Any]:
         """Return a connection in autocommit mode.
@@ -47,7 +51,12 @@ class SyncPsycopgDialler(SyncDialler):
         except psycopg.OperationalError as error:
             error.args = (every_host_named(str(error), conninfo),)
             raise
+        self._farewells.listen_for(connection)
         return connection
+
+    def said_more(self, connection: psycopg.Connection[Any]) -> bool:
+        """Tell whether the server has said farewell."""
+        return connection in self._farewells.heard
 
     def drop(self, connection: psycopg.Connection[Any]) -> None:
         """Close a connection, and not as `close` does, which with `close_returns` gives it back."""

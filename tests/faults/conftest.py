@@ -8,12 +8,35 @@ import pytest
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.conftest import apply_schema
+from tests.faults.forgetful import ForgetfulProxy
+from tests.servers import Observer
 
 DURABLE = {"synchronous_commit": "on"}
 """What the server has confirmed outlives its crash, as it does in production."""
 
 SMALL = {"max_connections": "30", "superuser_reserved_connections": "0"}
 """Soon full."""
+
+
+@pytest.fixture
+def observer(server: EmbeddedPostgres, database: str) -> Iterator[Observer]:
+    """Looks at the database on a connection of its own."""
+    observer = Observer(server, database)
+    with observer.connection:
+        yield observer
+
+
+@pytest.fixture
+def proxy(server: EmbeddedPostgres) -> Iterator[ForgetfulProxy]:
+    """Stands before the server."""
+    with ForgetfulProxy(server.host, server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def through_proxy(server: EmbeddedPostgres, database: str, proxy: ForgetfulProxy) -> dict[str, str]:
+    """The database's keywords, on the way through the proxy."""
+    return {**server.parameters(database), "port": str(proxy.port)}
 
 
 @pytest.fixture(scope="session")

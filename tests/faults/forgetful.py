@@ -1,4 +1,5 @@
-"""A TCP proxy on which an answer can get lost, as on a network that fails while the server works."""
+"""A TCP proxy on which an answer can get lost, as on a network that fails while the server works, or comes
+together with the server's farewell, as when a session is ended just after it."""
 
 from __future__ import annotations
 
@@ -6,11 +7,28 @@ import selectors
 import socket
 import socketserver
 import threading
+import time
 from contextlib import suppress
 from typing import Self
 
 END_OF_ANSWER = b"Z\x00\x00\x00\x05I"
 """PostgreSQL's message ReadyForQuery: the transaction is over, and committed."""
+
+_FIELDS = {
+    "S": "FATAL",
+    "V": "FATAL",
+    "C": "57P01",
+    "M": "terminating connection due to administrator command",
+    "F": "postgres.c",
+    "L": "3300",
+    "R": "ProcessInterrupts",
+}
+_BODY = b"".join(f"{field}{text}\0".encode() for field, text in _FIELDS.items()) + b"\0"
+FAREWELL = b"E" + (4 + len(_BODY)).to_bytes(4, "big") + _BODY
+"""What a server process says that is told to end."""
+
+TAKES_LEAVE_FOR = 0.3
+"""Seconds from the farewell until it hangs up: a busy machine lets the process wait before it ends."""
 
 
 class ForgetfulProxy(socketserver.ThreadingTCPServer):
@@ -28,7 +46,9 @@ class ForgetfulProxy(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.upstream = (host, port)
         self.lost = 0
+        self.ended = 0
         self._to_lose: list[bytes] = []
+        self._to_end_after: list[bytes] = []
         self._lock = threading.Lock()
 
     @property
@@ -48,6 +68,21 @@ class ForgetfulProxy(socketserver.ThreadingTCPServer):
                 if text in query:
                     self._to_lose.remove(text)
                     self.lost += 1
+                    return True
+        return False
+
+    def end_after(self, *texts: bytes) -> None:
+        """Say farewell right behind the answers to the next messages that contain these texts."""
+        with self._lock:
+            self._to_end_after += texts
+
+    def is_to_end_after(self, query: bytes) -> bool:
+        """Tell whether the session is to end after the answer to a query, and count it."""
+        with self._lock:
+            for text in self._to_end_after:
+                if text in query:
+                    self._to_end_after.remove(text)
+                    self.ended += 1
                     return True
         return False
 
@@ -83,7 +118,16 @@ class _Connection(socketserver.BaseRequestHandler):
                         return
                     receiver.sendall(message)
                     if sender is client and self.server.is_to_be_lost(message):
-                        answer = b""
-                        while END_OF_ANSWER not in answer:
-                            answer += upstream.recv(65536)
+                        _answer(upstream)
                         return
+                    if sender is client and self.server.is_to_end_after(message):
+                        client.sendall(_answer(upstream) + FAREWELL)
+                        time.sleep(TAKES_LEAVE_FOR)
+                        return
+
+
+def _answer(upstream: socket.socket) -> bytes:
+    answer = b""
+    while END_OF_ANSWER not in answer:
+        answer += upstream.recv(65536)
+    return answer

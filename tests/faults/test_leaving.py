@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,13 +23,6 @@ WAITING = (
 BEGUN = (
     "SELECT query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )
-
-
-@pytest.fixture
-def observer(server, database) -> Iterator[Observer]:
-    observer = Observer(server, database)
-    with observer.connection:
-        yield observer
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)

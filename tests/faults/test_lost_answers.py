@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from tests.faults.forgetful import ForgetfulProxy
 from tests.faults.ledger import UNFINISHED, working
-from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
-
-
-@pytest.fixture
-def proxy(server) -> Iterator[ForgetfulProxy]:
-    with ForgetfulProxy(server.host, server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def through_proxy(server, database, proxy) -> dict[str, str]:
-    return {**server.parameters(database), "port": str(proxy.port)}
-
-
-@pytest.fixture
-def observer(server, database) -> Iterator[Observer]:
-    observer = Observer(server, database)
-    with observer.connection:
-        yield observer
+from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon
 
 
 @pytest.mark.parametrize("kind", KINDS)
