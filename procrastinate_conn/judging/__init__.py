@@ -20,6 +20,7 @@ from procrastinate_conn.judging import (
     separators,
     tls,
     tls_files,
+    units,
 )
 from procrastinate_conn.problems import Problem
 
@@ -30,6 +31,7 @@ JUDGES = (
     leftovers.judge,
     options.judge,
     read_only.judge,
+    units.judge,
     tls.judge,
     tls_files.judge,
     passwords.judge,

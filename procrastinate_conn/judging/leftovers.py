@@ -1,4 +1,4 @@
-"""What a shell, a file or a template was to take away from a name, and now belongs to it."""
+"""What a shell, a file, a template or a person was to take away from a name, and now belongs to it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ class Leftover(NamedTuple):
         What is wrong with the value.
     hint
         What to do about it.
+    in_uris
+        Whether it is one in a URI alone.
     """
 
     keywords: tuple[str, ...]
     sign: str
     what: str
     hint: str
+    in_uris: bool = False
 
 
 LEFTOVERS = (
@@ -67,12 +70,31 @@ LEFTOVERS = (
         "a sign behind its name, such as a slash or a semicolon",
         "leave it out: in a URI nothing but a ? stands behind the database",
     ),
+    Leftover(
+        ("dbname",),
+        r".+/.+",
+        "a slash in it, as a path has",
+        "write the database alone; a schema goes into options: -c search_path=...",
+        in_uris=True,
+    ),
+    Leftover(
+        ("user", "password", "dbname"),
+        r"\[.+\]|<.+>|\{\{.+\}\}",
+        "brackets around it, as a placeholder has",
+        "write the value in the place of the brackets and of what is in them",
+    ),
+    Leftover(
+        ("user", "password", "host", "dbname"),
+        r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME",
+        "a placeholder where a value belongs",
+        "write the value",
+    ),
 )
 """What no name and no password has; the first that fits counts."""
 
 
 def judge(configuration: Configuration) -> Iterator[Problem]:
-    """Yield one finding for each kind in each place; the hosts have a rule of their own.
+    """Yield one finding for each kind in each place; what cannot be a host has a rule of its own.
 
     Parameters
     ----------
@@ -80,13 +102,15 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
         What a password spills into is not judged, nor a DSN with commas: those are findings by themselves.
     """
     connection = configuration.connection
-    judged = {"user", "password", "dbname"} - connection.veiled
+    judged = {keyword for one in LEFTOVERS for keyword in one.keywords} - connection.veiled
     if any(separators.judge(configuration)):
         judged.discard("dbname")
     winners = {k: v for k, v in connection.winners.items() if k in judged}
+    dsn = connection.dsn
+    uri = dsn.origin if dsn is not None and "://" in str(dsn.value) else None
     found: dict[tuple[Leftover, Origin], list[str]] = {}
     for keyword, value in texts.text(winners).items():
-        if leftover := _leftover(keyword, value):
+        if leftover := _leftover(keyword, value, in_uri=winners[keyword].origin == uri):
             found.setdefault((leftover, winners[keyword].origin), []).append(keyword)
     for (leftover, origin), keywords in found.items():
         has_or_have = "has" if len(keywords) == 1 else "have"
@@ -98,6 +122,6 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
         )
 
 
-def _leftover(keyword: str, value: str) -> Leftover | None:
-    fitting = (one for one in LEFTOVERS if keyword in one.keywords)
+def _leftover(keyword: str, value: str, *, in_uri: bool) -> Leftover | None:
+    fitting = (one for one in LEFTOVERS if keyword in one.keywords and (in_uri or not one.in_uris))
     return next((one for one in fitting if re.fullmatch(one.sign, value, re.DOTALL)), None)

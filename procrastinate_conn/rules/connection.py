@@ -154,9 +154,9 @@ EMPTY_DSN = Rule(
 
 LEFTOVER = Rule(
     "PC218",
-    "name or password with something around it",
-    "To libpq a line break, a quote or a reference that should have been taken away or filled in is"
-    " a part of the value: the server knows no such user or database, and refuses the password.",
+    "name or password with something around it, or that was not filled in",
+    "To libpq a line break, a quote, a reference or a placeholder that should have been taken away or filled"
+    " in is a part of the value: the server knows no such user or database, and refuses the password.",
     "Write the value alone. In a Kubernetes Secret end no value with a line break, and in a file for"
     " docker run --env-file write no quotes.",
     severity="warning",
@@ -170,6 +170,15 @@ READ_ONLY_SESSION = Rule(
     example=Example(
         "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs?target_session_attrs=standby",
     ),
+)
+TIME_IN_ANOTHER_UNIT = Rule(
+    "PC220",
+    "time that is in another unit",
+    "libpq counts seconds, and milliseconds in tcp_user_timeout alone. A thousand times too long, a host that"
+    " is silent is waited for for hours; a thousand times too short, every connection is cut off.",
+    "Write the time in the unit that the message names.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__CONNECT_TIMEOUT=5000"),
 )
 
 _OTHER_NAMES = {

@@ -1,0 +1,43 @@
+"""Times that were surely meant in another unit than libpq's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from procrastinate_conn import libpq
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connection as rules
+
+TOO_LONG = {"connect_timeout": 1_000, "keepalives_idle": 10_000, "keepalives_interval": 1_000}
+"""Seconds from which on they were milliseconds: systems wait two hours before they send keepalives."""
+
+TOO_SHORT = {"tcp_user_timeout": 1_000}
+"""Milliseconds below which they were seconds; 0 is the system's default."""
+
+
+def judge(configuration: Configuration) -> Iterator[Problem]:
+    """Yield a finding for each time that is a thousand times too long or too short.
+
+    Parameters
+    ----------
+    configuration
+        A value that libpq refuses is a finding by itself.
+    """
+    for keyword, located in configuration.connection.winners.items():
+        number = libpq.integer(str(located.value))
+        if number is None:
+            continue
+        if number >= TOO_LONG.get(keyword, number + 1):
+            message = f"{keyword} is {number} s, which is {_in_words(number)}"
+            hint = f"write {max(1, round(number / 1000))} if milliseconds were meant"
+        elif 0 < number < TOO_SHORT.get(keyword, 0):
+            message = f"{keyword} is {number} ms"
+            hint = f"write {number * 1000} if seconds were meant"
+        else:
+            continue
+        yield rules.TIME_IN_ANOTHER_UNIT(f"connection.{keyword}", message, hint=hint, origin=located.origin)
+
+
+def _in_words(seconds: int) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds // 60} minutes"
