@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Literal
 
 Source = Literal[
     "call",
@@ -47,7 +47,8 @@ class Origin:
         return " ".join(part for part in (place, name) if part) or self.source.replace("-", " ")
 
 
-class Located(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Located:
     """A value and the place where it is written.
 
     Parameters
@@ -58,8 +59,5 @@ class Located(NamedTuple):
         The place.
     """
 
-    value: object
+    value: object = field(repr=False)
     origin: Origin
-
-    def __repr__(self) -> str:
-        return f"Located(origin={self.origin!r})"

@@ -200,7 +200,7 @@ def _defaults_of(cls: type[ConnectorSettings]) -> Place:
     changed = {n: _default(cls, n) for n in _DEFAULTS_THAT_COUNT if _default(cls, n) != _default(None, n)}
     place = read_call(changed)
     located = {
-        path: value._replace(origin=Origin("call", f"{cls.__name__}.{value.origin.name}"))
+        path: replace(value, origin=Origin("call", f"{cls.__name__}.{value.origin.name}"))
         for path, value in place.settings.items()
     }
     return replace(place, settings=located)

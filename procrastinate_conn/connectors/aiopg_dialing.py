@@ -24,7 +24,12 @@ from psycopg2.extras import RealDictCursor
 from procrastinate_conn.connectors.aiopg_connection import AiopgConnection, PatientConnection
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
-from procrastinate_conn.connectors.psycopg2_dialing import read_json_with
+from procrastinate_conn.connectors.psycopg2_dialing import (
+    Notices,
+    forget_notices,
+    notices_came,
+    read_json_with,
+)
 from procrastinate_conn.kinds import ConnectorKind
 
 
@@ -40,7 +45,7 @@ class AiopgDialler(AsyncDialler):
         return descriptor
 
     def said_more(self, connection: AiopgConnection) -> bool:
-        """Tell whether there are notices, of which `poll` takes those that libpq has read with an answer.
+        """Tell whether there were notices, of which `poll` takes those that libpq has read with an answer.
 
         Raises
         ------
@@ -48,7 +53,7 @@ class AiopgDialler(AsyncDialler):
             The connection is lost.
         """
         connection.raw.poll()
-        return bool(connection.raw.notices)
+        return notices_came(connection.raw)
 
     async def dial(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
@@ -105,12 +110,13 @@ class AiopgDialler(AsyncDialler):
         except BaseException:
             raw.close()
             raise
+        raw.notices = Notices()
         read_json_with(self.blueprint.json_loads, dialled.raw)
         return dialled
 
     async def ask(self, connection: AiopgConnection) -> None:
         """Make a round trip."""
-        connection.raw.notices.clear()
+        forget_notices(connection.raw)
         await self.execute(connection, "SELECT 1")
 
     async def execute(self, connection: AiopgConnection, statement: str) -> None:

@@ -42,10 +42,22 @@ class Notices(list[str]):
         super().append(notice)
 
 
+def notices_came(connection: connection) -> bool:
+    """Tell whether there were notices, whose severity is in the server's language.
+
+    Where `configure` has put something else in their place, nobody knows.
+    """
+    return isinstance(connection.notices, Notices) and connection.notices.came
+
+
+def forget_notices(connection: connection) -> None:
+    """Begin anew to wait for notices."""
+    if isinstance(connection.notices, Notices):
+        connection.notices.came = False
+
+
 class Psycopg2Connection(connection):
     """A connection of psycopg2's that psycopg_pool takes for one of psycopg's."""
-
-    notices: Notices
 
     @property
     def pgconn(self) -> ConnectionInfo:
@@ -98,12 +110,12 @@ class Psycopg2Dialler(SyncDialler):
         return dialled
 
     def said_more(self, connection: Psycopg2Connection) -> bool:
-        """Tell whether there were notices; their severity is in the server's language."""
-        return connection.notices.came
+        """Tell whether there were notices."""
+        return notices_came(connection)
 
     def ask(self, connection: Psycopg2Connection) -> None:
         """Make a round trip."""
-        connection.notices.came = False
+        forget_notices(connection)
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 

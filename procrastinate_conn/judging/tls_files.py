@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from procrastinate_conn import libpq
@@ -151,7 +152,7 @@ def _judge_key(stated: Mapping[str, Located], *, usable: bool) -> Iterator[Probl
             origin=certificate.origin,
         )
     elif not (problems := list(_judge_permissions(default, found, certificate))):
-        yield from _judge_pair(certificate, certificate._replace(value=default), stated.get("sslpassword"))
+        yield from _judge_pair(certificate, replace(certificate, value=default), stated.get("sslpassword"))
     else:
         yield from problems
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from procrastinate_conn import libpq
@@ -117,7 +118,7 @@ def _libpq_variables(places: Sequence[Place]) -> Sequence[Layer]:
     if nearest is not None and not any("sslmode" in layer for layer in layers):
         required = places[nearest].variables["PGREQUIRESSL"]
         if str(required.value).startswith("1"):
-            layers[nearest]["sslmode"] = required._replace(value="require")
+            layers[nearest]["sslmode"] = replace(required, value="require")
     return layers
 
 
@@ -130,7 +131,7 @@ def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, 
         elif (text := as_text(located.value)) is None:
             problems.append(_no_text(keyword, located))
         else:
-            known[keyword] = located._replace(value=text)
+            known[keyword] = replace(located, value=text)
     return known
 
 

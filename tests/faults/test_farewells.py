@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.kinds import ConnectorKind
 from tests.servers import ASYNC_KINDS, KINDS, app, connector
 
 AFTER = pytest.mark.parametrize("after", [b"defer_jobs", b"user\0"], ids=["another query", "the next login"])
@@ -41,4 +43,45 @@ def test_a_farewell_with_the_last_answer_fails_no_asynchronous_call(
 
     asyncio.run(scenario())
     assert proxy.ended == 2
+    assert observer.jobs() == list(range(4))
+
+
+NOTICE = """
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'told'; RETURN NULL; END $$;
+CREATE TRIGGER tell AFTER INSERT ON procrastinate_jobs EXECUTE FUNCTION tell();
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_notice_of_the_applications_own_discards_no_connection(kind, observer, server, database):
+    observer.connection.execute(NOTICE)
+    jobs = app(connector(kind, server.parameters(database), min_size=1))
+    with jobs.open():
+        for number in range(4):
+            jobs.tasks["work"].defer(argument=number)
+        assert pool_stats(jobs.connector).connections_lost == 0
+    assert observer.jobs() == list(range(4))
+
+
+@pytest.mark.parametrize("kind", [ConnectorKind.PSYCOPG2, ConnectorKind.SQLALCHEMY_PSYCOPG2])
+def test_configure_may_replace_the_notices(kind, observer, server, database):
+    class Told:
+        def __init__(self):
+            self.said = []
+
+        def append(self, notice):
+            self.said.append(notice)
+
+    told = Told()
+
+    def configure(connection):
+        connection.notices = told
+
+    observer.connection.execute(NOTICE)
+    jobs = app(connector(kind, server.parameters(database), min_size=1, configure=configure))
+    with jobs.open():
+        for number in range(4):
+            jobs.tasks["work"].defer(argument=number)
+        assert pool_stats(jobs.connector).connections_lost == 0
+    assert len(told.said) == 4
     assert observer.jobs() == list(range(4))
