@@ -126,6 +126,9 @@ class AiopgDialler(AsyncDialler):
 
     async def notifications(self, connection: AiopgConnection, seconds: float) -> AsyncGenerator[Notify]:
         """Yield what the server notifies, until it has been silent for so many seconds."""
+        connection.raw.poll()  # which takes what libpq has read together with an answer
+        while connection.raw.notifies:
+            yield connection.raw.notifies.pop(0)
         with suppress(TimeoutError):
             while True:
                 async with asyncio.timeout(seconds):

@@ -62,6 +62,9 @@ class Rule(NamedTuple):
     severity: Severity = "error"
     fault_in: Literal["name", "value"] = "value"
 
+    def __hash__(self) -> int:
+        return hash(self.code)
+
     def __call__(
         self, setting: str, message: str, *, hint: str = "", origin: Origin | None = None
     ) -> Problem:

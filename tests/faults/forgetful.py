@@ -1,5 +1,5 @@
 """A TCP proxy on which an answer can get lost, as on a network that fails while the server works, or comes
-together with the server's farewell, as when a session is ended just after it."""
+together with something else that the server says."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ _BODY = b"".join(f"{field}{text}\0".encode() for field, text in _FIELDS.items())
 FAREWELL = b"E" + (4 + len(_BODY)).to_bytes(4, "big") + _BODY
 """What a server process says that is told to end."""
 
+NOTIFICATION = b"A" + (4 + 4 + 4 + 6).to_bytes(4, "big") + (1).to_bytes(4, "big") + b"two\0hello\0"
+"""What it says on NOTIFY two, 'hello'."""
+
 TAKES_LEAVE_FOR = 0.3
 """Seconds from the farewell until it hangs up: a busy machine lets the process wait before it ends."""
 
@@ -46,9 +49,9 @@ class ForgetfulProxy(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.upstream = (host, port)
         self.lost = 0
-        self.ended = 0
+        self.added = 0
         self._to_lose: list[bytes] = []
-        self._to_end_after: list[bytes] = []
+        self._to_add: list[tuple[bytes, bytes]] = []
         self._lock = threading.Lock()
 
     @property
@@ -71,20 +74,23 @@ class ForgetfulProxy(socketserver.ThreadingTCPServer):
                     return True
         return False
 
-    def end_after(self, *texts: bytes) -> None:
-        """Say farewell right behind the answers to the next messages that contain these texts."""
-        with self._lock:
-            self._to_end_after += texts
+    def add(self, message: bytes, *texts: bytes) -> None:
+        """Say something right behind the answers to the next messages that contain these texts.
 
-    def is_to_end_after(self, query: bytes) -> bool:
-        """Tell whether the session is to end after the answer to a query, and count it."""
+        The session ends with a farewell.
+        """
         with self._lock:
-            for text in self._to_end_after:
+            self._to_add += [(text, message) for text in texts]
+
+    def to_add(self, query: bytes) -> bytes:
+        """Return what is to be said behind the answer to a query, and count it."""
+        with self._lock:
+            for text, message in self._to_add:
                 if text in query:
-                    self._to_end_after.remove(text)
-                    self.ended += 1
-                    return True
-        return False
+                    self._to_add.remove((text, message))
+                    self.added += 1
+                    return message
+        return b""
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -120,10 +126,11 @@ class _Connection(socketserver.BaseRequestHandler):
                     if sender is client and self.server.is_to_be_lost(message):
                         _answer(upstream)
                         return
-                    if sender is client and self.server.is_to_end_after(message):
-                        client.sendall(_answer(upstream) + FAREWELL)
-                        time.sleep(TAKES_LEAVE_FOR)
-                        return
+                    if sender is client and (addition := self.server.to_add(message)):
+                        client.sendall(_answer(upstream) + addition)
+                        if addition == FAREWELL:
+                            time.sleep(TAKES_LEAVE_FOR)
+                            return
 
 
 def _answer(upstream: socket.socket) -> bytes:

@@ -1,4 +1,4 @@
-"""The server says farewell right behind an answer: libpq reads both at once, and the socket is silent."""
+"""The server says something right behind an answer: libpq reads both at once, and the socket is silent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 from procrastinate_conn.connectors.stats import pool_stats
 from procrastinate_conn.kinds import ConnectorKind
-from tests.servers import ASYNC_KINDS, KINDS, app, connector
+from tests.faults.forgetful import FAREWELL, NOTIFICATION
+from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon
 
 AFTER = pytest.mark.parametrize("after", [b"defer_jobs", b"user\0"], ids=["another query", "the next login"])
 """What is answered together with the second farewell; the first one comes after a query."""
@@ -21,10 +22,10 @@ def test_a_farewell_with_the_last_answer_fails_no_synchronous_call(
 ):
     jobs = app(connector(kind, through_proxy, min_size=1))
     with jobs.open():
-        proxy.end_after(b"defer_jobs", after)
+        proxy.add(FAREWELL, b"defer_jobs", after)
         for number in range(4):
             jobs.tasks["work"].defer(argument=number)
-    assert proxy.ended == 2
+    assert proxy.added == 2
     assert observer.jobs() == list(range(4))
 
 
@@ -37,12 +38,12 @@ def test_a_farewell_with_the_last_answer_fails_no_asynchronous_call(
 
     async def scenario():
         async with jobs.open_async():
-            proxy.end_after(b"defer_jobs", after)
+            proxy.add(FAREWELL, b"defer_jobs", after)
             for number in range(4):
                 await jobs.tasks["work"].defer_async(argument=number)
 
     asyncio.run(scenario())
-    assert proxy.ended == 2
+    assert proxy.added == 2
     assert observer.jobs() == list(range(4))
 
 
@@ -85,3 +86,23 @@ def test_configure_may_replace_the_notices(kind, observer, server, database):
         assert pool_stats(jobs.connector).connections_lost == 0
     assert len(told.said) == 4
     assert observer.jobs() == list(range(4))
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_notification_with_an_answer_is_heard_at_once(kind, proxy, through_proxy):
+    ours = connector(kind, through_proxy, min_size=1)
+    heard = []
+
+    async def note(*, channel, payload):
+        heard.append((channel, payload))
+
+    async def scenario():
+        async with app(ours).open_async():
+            proxy.add(NOTIFICATION, b'LISTEN "two"')
+            listening = asyncio.create_task(ours.listen_notify(note, channels=["one", "two"]))
+            await soon(lambda: heard, 5)
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    asyncio.run(scenario())
+    assert heard == [("two", "hello")]
