@@ -26,8 +26,7 @@ from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
 from procrastinate_conn.connectors.psycopg2_dialing import (
     Notices,
-    forget_notices,
-    notices_came,
+    is_farewell_noted,
     read_json_with,
 )
 from procrastinate_conn.kinds import ConnectorKind
@@ -44,8 +43,8 @@ class AiopgDialler(AsyncDialler):
         descriptor: int = connection.raw.fileno()
         return descriptor
 
-    def said_more(self, connection: AiopgConnection) -> bool:
-        """Tell whether there were notices, of which `poll` takes those that libpq has read with an answer.
+    def said_farewell(self, connection: AiopgConnection) -> bool:
+        """Tell whether there is a farewell among the notices; `poll` takes those that came with an answer.
 
         Raises
         ------
@@ -53,7 +52,7 @@ class AiopgDialler(AsyncDialler):
             The connection is lost.
         """
         connection.raw.poll()
-        return notices_came(connection.raw)
+        return is_farewell_noted(connection.raw)
 
     async def dial(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
@@ -116,7 +115,6 @@ class AiopgDialler(AsyncDialler):
 
     async def ask(self, connection: AiopgConnection) -> None:
         """Make a round trip."""
-        forget_notices(connection.raw)
         await self.execute(connection, "SELECT 1")
 
     async def execute(self, connection: AiopgConnection, statement: str) -> None:

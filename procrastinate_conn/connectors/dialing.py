@@ -25,6 +25,9 @@ ANSWERS_WITHIN = 5.0
 """Seconds that a connection has to answer when it is asked whether it is alive. Without a limit callers wait
 for the operating system to give up, and for ever where a middlebox acknowledges and does not answer."""
 
+LOSSES_GO_ON_FOR = 60.0
+"""Seconds after a loss in which a connection may be lost that was dialled in its place."""
+
 
 class Dialler(ABC):
     """Dials the connections of one pool, and tells which of them are alive.
@@ -43,8 +46,8 @@ class Dialler(ABC):
         Why the last attempt failed; None if it did not.
     under_way : set
         Attempts that have not ended yet.
-    has_lost : bool
-        Whether connections were lost, so that a new one is asked before its first use.
+    lost_at : float
+        When a connection was lost; for a while, a new one is asked before its first use.
     kind : ConnectorKind
         A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
     """
@@ -55,7 +58,7 @@ class Dialler(ABC):
         self.blueprint = blueprint
         self.failure: Exception | None = None
         self.under_way: set[object] = set()
-        self.has_lost = False
+        self.lost_at = -math.inf
         self._idle_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def fileno(self, connection: Any) -> int:
@@ -69,18 +72,18 @@ class Dialler(ABC):
         Whoever ends sessions may end it, too, and a farewell that libpq reads together with the end of the
         login is heard by nobody.
         """
-        self._idle_since[connection] = -math.inf if self.has_lost else monotonic()
+        now = monotonic()
+        self._idle_since[connection] = -math.inf if now - self.lost_at < LOSSES_GO_ON_FOR else now
 
     def idles(self, connection: Any) -> None:
         """Note that a connection is idle from now on."""
         self._idle_since[connection] = monotonic()
 
     @abstractmethod
-    def said_more(self, connection: Any) -> bool:
-        """Tell whether the server said something beside its answers, since the connection was asked last.
+    def said_farewell(self, connection: Any) -> bool:
+        """Tell whether libpq has read the server's farewell together with an answer.
 
-        It may have been its farewell, which is no longer in the socket where libpq has read it together with
-        an answer; until the server process has ended, nothing else tells of it.
+        It is no longer in the socket then, and until the server process has ended nothing else tells of it.
         """
 
     def vouches_for(self, connection: Any) -> bool:
@@ -97,12 +100,12 @@ class Dialler(ABC):
         idle = monotonic() - self._idle_since[connection]
         return (
             idle < self.blueprint.pool.check_after
-            and not self.said_more(connection)
+            and not self.said_farewell(connection)
             and not has_something_to_say(self.fileno(connection))
         )
 
     def _require_silence(self, connection: Any) -> None:
-        if self.said_more(connection):
+        if self.said_farewell(connection):
             raise psycopg.OperationalError("the server says farewell")
 
     def drop(self, connection: Any) -> Any:

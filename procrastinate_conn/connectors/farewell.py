@@ -5,24 +5,32 @@ handed out. The query then goes to a server process that says goodbye without re
 so only at points where a statement is not complete, and a statement that is not complete leaves nothing
 behind. Several statements in one query may have been complete in part. They, and any other loss of a
 connection, may come after an effect, and are reported.
+
+There is one more such point: where a message is logged (`errfinish` in PostgreSQL's ``elog.c``). In the
+simple protocol, which psycopg2 speaks, the duration of a statement is logged once it is committed
+(`exec_simple_query` in ``postgres.c``). There a query goes again only if the server logs no duration as short
+as that. In the extended protocol the duration is logged before the commit.
 """
 
 from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, LiteralString, ParamSpec, Protocol, TypeVar
 from weakref import WeakSet
 
+from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
-from psycopg import errors
+from psycopg import AsyncClientCursor, ClientCursor, errors
 
 if TYPE_CHECKING:
     from psycopg import BaseConnection
 
+C = TypeVar("C", bound=BaseConnector)
+Q = TypeVar("Q", bound=str)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -36,13 +44,44 @@ TEXTS = (
 )
 """Where a driver shows only libpq's text, and where the server speaks English; otherwise it is reported."""
 
+MAY_HAVE_LOGGED: LiteralString = """
+    SELECT bool_or(
+        CASE
+            WHEN left(name, 16) = 'log_min_duration' THEN setting::int BETWEEN 0 AND 50
+            WHEN right(name, 4) = 'rate' THEN setting::float8 > 0
+            ELSE setting = 'on'
+        END
+    ) AS logged
+    FROM pg_settings
+    WHERE name IN (
+        'log_duration',
+        'log_min_duration_sample',
+        'log_min_duration_statement',
+        'log_statement_stats',
+        'log_transaction_sample_rate'
+    )
+"""
+"""Whether the server may log the duration of a statement of no more than 50 ms, which is `AT_ONCE`."""
+
 REPEATS = 5
 
 LOST = "the connection was lost before the server had answered, so the query may have had its effect or not"
 
 
 class NotBegun(ConnectorException):
-    """The server ended the session before it began with the query."""
+    """The server ended the session before it began with the query.
+
+    Parameters
+    ----------
+    message
+        What happened.
+    is_certain
+        Whether it is so whatever the server logs.
+    """
+
+    def __init__(self, message: str, is_certain: bool) -> None:
+        super().__init__(message)
+        self.is_certain = is_certain
 
 
 class AnswerLost(ConnectorException):
@@ -70,7 +109,9 @@ class Cursor(Protocol):
 
 
 @contextmanager
-def farewell_told_apart(info: ConnectionInfo, query: str, cursor: Cursor | None = None) -> Iterator[None]:
+def farewell_told_apart(
+    info: ConnectionInfo, query: str, cursor: Cursor | None = None, *, extended: bool = False
+) -> Iterator[None]:
     """Send a query in here, and nothing else.
 
     Parameters
@@ -81,6 +122,8 @@ def farewell_told_apart(info: ConnectionInfo, query: str, cursor: Cursor | None 
         The query.
     cursor
         A new one, which the query is sent with. psycopg's may send something more once it is answered.
+    extended
+        Whether the query is sent with the extended protocol.
 
     Raises
     ------
@@ -96,10 +139,15 @@ def farewell_told_apart(info: ConnectionInfo, query: str, cursor: Cursor | None 
         is_answered = cursor is not None and cursor.statusmessage is not None
         crossed = monotonic() - sent < AT_ONCE and _is_farewell(error, info)
         if crossed and not is_answered and _is_one_statement(query):
-            raise NotBegun("the server ended the session before it began with the query") from error
+            raise NotBegun("the server ended the session before it began with the query", extended) from error
         if info.status != 0:
-            raise AnswerLost(f"{LOST}: {error}") from error
+            raise _lost(error) from error
         raise
+
+
+def is_extended(cursor: object, arguments: Mapping[str, object]) -> bool:
+    """Tell whether a cursor of psycopg's sends a query with the extended protocol."""
+    return bool(arguments) and not isinstance(cursor, ClientCursor | AsyncClientCursor)
 
 
 class Farewells:
@@ -139,31 +187,61 @@ def _is_one_statement(query: str) -> bool:
     return ";" not in query.rstrip().removesuffix(";")
 
 
-def sent_again(call: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a method that sends a query: call it again where the server did not begin with the query."""
+def sent_again(call: Callable[Concatenate[C, Q, P], T]) -> Callable[Concatenate[C, Q, P], T]:
+    """Decorate a connector's method that sends a query: call it again where nothing of the query is left."""
 
     @functools.wraps(call)
-    def calls(*args: P.args, **kwargs: P.kwargs) -> T:
+    def calls(connector: C, query: Q, /, *args: P.args, **kwargs: P.kwargs) -> T:
         for _ in range(REPEATS):
             try:
-                return call(*args, **kwargs)
-            except NotBegun:
-                continue
-        return call(*args, **kwargs)
+                return call(connector, query, *args, **kwargs)
+            except NotBegun as error:
+                if question := _question(error, query):
+                    with _lost_unless_answered(error):
+                        _require_not_logged(error, connector.execute_query_one(question))
+        return call(connector, query, *args, **kwargs)
 
     return calls
 
 
-def sent_again_async(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def sent_again_async(
+    call: Callable[Concatenate[C, Q, P], Awaitable[T]],
+) -> Callable[Concatenate[C, Q, P], Awaitable[T]]:
     """Decorate an asynchronous method likewise."""
 
     @functools.wraps(call)
-    async def calls(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def calls(connector: C, query: Q, /, *args: P.args, **kwargs: P.kwargs) -> T:
         for _ in range(REPEATS):
             try:
-                return await call(*args, **kwargs)
-            except NotBegun:
-                continue
-        return await call(*args, **kwargs)
+                return await call(connector, query, *args, **kwargs)
+            except NotBegun as error:
+                if question := _question(error, query):
+                    with _lost_unless_answered(error):
+                        _require_not_logged(error, await connector.execute_query_one_async(question))
+        return await call(connector, query, *args, **kwargs)
 
     return calls
+
+
+def _question(error: NotBegun, query: str) -> LiteralString | None:
+    """Return what to ask the server before a query is sent again; None where nothing is in doubt."""
+    return None if error.is_certain or query == MAY_HAVE_LOGGED else MAY_HAVE_LOGGED
+
+
+@contextmanager
+def _lost_unless_answered(error: NotBegun) -> Iterator[None]:
+    try:
+        yield
+    except AnswerLost:
+        raise
+    except ConnectorException:
+        raise _lost(error.__cause__) from error.__cause__
+
+
+def _require_not_logged(error: NotBegun, answer: Mapping[str, Any]) -> None:
+    if answer["logged"]:
+        raise _lost(error.__cause__) from error.__cause__
+
+
+def _lost(error: BaseException | None) -> AnswerLost:
+    return AnswerLost(f"{LOST}: {error}")

@@ -339,7 +339,7 @@ def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
 def _has_lost_one(pool_: SyncPool | AsyncPool) -> None:
     """Note that a connection was found dead: the others may be, too."""
     pool_.to_look_at = pool_.max_size
-    pool_.dialler.has_lost = True
+    pool_.dialler.lost_at = monotonic()
 
 
 def _settle_order(pool_: SyncPool | AsyncPool) -> None:

@@ -30,30 +30,21 @@ class Notices(list[str]):
 
     Attributes
     ----------
-    came : bool
-        Whether there were any.
+    farewell : bool
+        Whether one of them is the server's farewell, in the languages that have the word.
     """
 
-    came = False
+    farewell = False
 
     def append(self, notice: str) -> None:
         """Take a notice from psycopg2."""
-        self.came = True
+        self.farewell = self.farewell or notice.startswith(("FATAL", "PANIC"))
         super().append(notice)
 
 
-def notices_came(connection: connection) -> bool:
-    """Tell whether there were notices, whose severity is in the server's language.
-
-    Where `configure` has put something else in their place, nobody knows.
-    """
-    return isinstance(connection.notices, Notices) and connection.notices.came
-
-
-def forget_notices(connection: connection) -> None:
-    """Begin anew to wait for notices."""
-    if isinstance(connection.notices, Notices):
-        connection.notices.came = False
+def is_farewell_noted(connection: connection) -> bool:
+    """Tell whether the server has said farewell; nobody knows where `configure` replaces the notices."""
+    return isinstance(connection.notices, Notices) and connection.notices.farewell
 
 
 class Psycopg2Connection(connection):
@@ -109,13 +100,12 @@ class Psycopg2Dialler(SyncDialler):
         read_json_with(self.blueprint.json_loads, dialled)
         return dialled
 
-    def said_more(self, connection: Psycopg2Connection) -> bool:
-        """Tell whether there were notices."""
-        return notices_came(connection)
+    def said_farewell(self, connection: Psycopg2Connection) -> bool:
+        """Tell whether there is a farewell among the notices."""
+        return is_farewell_noted(connection)
 
     def ask(self, connection: Psycopg2Connection) -> None:
         """Make a round trip."""
-        forget_notices(connection)
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 

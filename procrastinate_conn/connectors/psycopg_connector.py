@@ -20,7 +20,12 @@ from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
-from procrastinate_conn.connectors.farewell import Farewells, farewell_told_apart, sent_again_async
+from procrastinate_conn.connectors.farewell import (
+    Farewells,
+    farewell_told_apart,
+    is_extended,
+    sent_again_async,
+)
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import listen
 from procrastinate_conn.connectors.pools import AsyncPool
@@ -55,7 +60,7 @@ class PsycopgDialler(AsyncDialler):
         self._farewells.listen_for(connection)
         return connection
 
-    def said_more(self, connection: psycopg.AsyncConnection[Any]) -> bool:
+    def said_farewell(self, connection: psycopg.AsyncConnection[Any]) -> bool:
         """Tell whether the server has said farewell."""
         return connection in self._farewells.heard
 
@@ -139,7 +144,9 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
                 connection.cursor(row_factory=dict_row) as cursor,
             ):
                 self._json.adapt(cursor)
-                with farewell_told_apart(connection.info, query, cursor):
+                with farewell_told_apart(
+                    connection.info, query, cursor, extended=is_extended(cursor, arguments)
+                ):
                     await cursor.execute(query, adapted(arguments, Jsonb))
                 return await result(cursor)
 

@@ -18,7 +18,7 @@ from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import SyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
-from procrastinate_conn.connectors.farewell import Farewells, farewell_told_apart, sent_again
+from procrastinate_conn.connectors.farewell import Farewells, farewell_told_apart, is_extended, sent_again
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
 from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.kinds import ConnectorKind
@@ -54,7 +54,7 @@ class SyncPsycopgDialler(SyncDialler):
         self._farewells.listen_for(connection)
         return connection
 
-    def said_more(self, connection: psycopg.Connection[Any]) -> bool:
+    def said_farewell(self, connection: psycopg.Connection[Any]) -> bool:
         """Tell whether the server has said farewell."""
         return connection in self._farewells.heard
 
@@ -118,7 +118,7 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
             connection.cursor(row_factory=dict_row) as cursor,
         ):
             self._json.adapt(cursor)
-            with farewell_told_apart(connection.info, query, cursor):
+            with farewell_told_apart(connection.info, query, cursor, extended=is_extended(cursor, arguments)):
                 cursor.execute(query, adapted(arguments, Jsonb))
             return result(cursor)
 

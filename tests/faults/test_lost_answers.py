@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
+from procrastinate_conn.connectors import farewell
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.kinds import ConnectorKind
 from tests.faults.ledger import UNFINISHED, working
-from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon
+from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,3 +90,55 @@ def test_a_worker_survives_only_so_many_lost_answers_in_a_row(kind, proxy, throu
                         await worker
 
     asyncio.run(scenario())
+
+
+@pytest.fixture
+def slow_to_commit(own_server) -> EmbeddedPostgres:
+    """A server that takes 30 ms to commit, and then logs how long a statement took, as it says in a file."""
+    settings = {"commit_delay": 30_000, "commit_siblings": 0, "fsync": "on", "log_duration": "on"}
+    with psycopg.connect(**own_server.parameters("jobs"), autocommit=True) as connection:
+        for name, value in {**settings, "synchronous_commit": "on"}.items():
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        connection.execute("SELECT pg_reload_conf()")
+    return own_server
+
+
+def terminate_while_deferring(observer: Observer, stop: threading.Event) -> None:
+    """End every session that defers a job, while it commits."""
+    deferring = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%defer_jobs%%'"
+    while not stop.is_set():
+        for (pid,) in observer.connection.execute(f"{deferring} AND pid <> pg_backend_pid()").fetchall():
+            time.sleep(0.012)
+            observer.connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+            time.sleep(0.05)
+
+
+def with_client_cursors(connection):
+    connection.cursor_factory = psycopg.ClientCursor
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [*((kind, {}) for kind in KINDS), (ConnectorKind.SYNC_PSYCOPG, {"configure": with_client_cursors})],
+    ids=[*KINDS, "sync-psycopg in the simple protocol"],
+)
+def test_a_job_that_is_committed_when_the_server_says_farewell_is_not_deferred_twice(
+    kind, options, slow_to_commit, monkeypatch
+):
+    """The server says so where it logs a duration, which comes behind the commit in the simple protocol."""
+    monkeypatch.setattr(farewell, "AT_ONCE", 5.0)  # on a busy machine, too
+    observer, stop = Observer(slow_to_commit, "jobs"), threading.Event()
+    jobs = app(connector(kind, slow_to_commit.parameters("jobs"), min_size=1, **options))
+    told = []
+    with observer.connection, ThreadPoolExecutor(1) as threads, jobs.open():
+        ending = threads.submit(terminate_while_deferring, Observer(slow_to_commit, "jobs"), stop)
+        for number in range(10):
+            try:
+                jobs.tasks["work"].defer(argument=number)
+            except ConnectorException:
+                told.append(number)
+        stop.set()
+        ending.result()
+        deferred = observer.jobs()
+    assert sorted(set(deferred)) == deferred
+    assert {*range(10)} - {*told} <= {*deferred}
