@@ -26,17 +26,21 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     """
     for keyword, located in configuration.connection.winners.items():
         number = libpq.integer(str(located.value))
-        if number is None:
-            continue
-        if number >= TOO_LONG.get(keyword, number + 1):
-            message = f"{keyword} is {number} s, which is {_in_words(number)}"
-            hint = f"write {max(1, round(number / 1000))} if milliseconds were meant"
-        elif 0 < number < TOO_SHORT.get(keyword, 0):
-            message = f"{keyword} is {number} ms"
-            hint = f"write {number * 1000} if seconds were meant"
-        else:
-            continue
-        yield rules.TIME_IN_ANOTHER_UNIT(f"connection.{keyword}", message, hint=hint, origin=located.origin)
+        if number is not None and (fault := _fault(keyword, number)):
+            message, hint = fault
+            yield rules.TIME_IN_ANOTHER_UNIT(
+                f"connection.{keyword}", message, hint=hint, origin=located.origin
+            )
+
+
+def _fault(keyword: str, number: int) -> tuple[str, str] | None:
+    """Return what is wrong with a time, and what to do."""
+    if keyword in TOO_LONG and number >= TOO_LONG[keyword]:
+        message = f"{keyword} is {number} s, which is {_in_words(number)}"
+        return message, f"write {max(1, round(number / 1000))} if milliseconds were meant"
+    if keyword in TOO_SHORT and 0 < number < TOO_SHORT[keyword]:
+        return f"{keyword} is {number} ms", f"write {number * 1000} if seconds were meant"
+    return None
 
 
 def _in_words(seconds: int) -> str:
