@@ -24,11 +24,7 @@ from psycopg2.extras import RealDictCursor
 from procrastinate_conn.connectors.aiopg_connection import AiopgConnection, PatientConnection
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
-from procrastinate_conn.connectors.psycopg2_dialing import (
-    Notices,
-    is_farewell_noted,
-    read_json_with,
-)
+from procrastinate_conn.connectors.psycopg2_dialing import Notices, read_json_with
 from procrastinate_conn.kinds import ConnectorKind
 
 
@@ -52,7 +48,7 @@ class AiopgDialler(AsyncDialler):
             The connection is lost.
         """
         connection.raw.poll()
-        return is_farewell_noted(connection.raw)
+        return super().said_farewell(connection)
 
     async def dial(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
@@ -109,7 +105,7 @@ class AiopgDialler(AsyncDialler):
         except BaseException:
             raw.close()
             raise
-        raw.notices = Notices()
+        raw.notices = Notices(dialled, self.ended)
         read_json_with(self.blueprint.json_loads, dialled.raw)
         return dialled
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, ClassVar, NoReturn, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -29,7 +29,7 @@ LOSSES_GO_ON_FOR = 60.0
 """Seconds after a loss in which a connection may be lost that was dialled in its place."""
 
 
-class Dialler(ABC):
+class Dialler:
     """Dials the connections of one pool, and tells which of them are alive.
 
     It stands in a pool's ``connection_class``, of which psycopg_pool needs nothing but ``connect``. So
@@ -48,6 +48,8 @@ class Dialler(ABC):
         Attempts that have not ended yet.
     lost_at : float
         When a connection was lost; for a while, a new one is asked before its first use.
+    ended : WeakSet
+        Connections whose server has said farewell in a notice.
     kind : ConnectorKind
         A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
     """
@@ -59,6 +61,7 @@ class Dialler(ABC):
         self.failure: Exception | None = None
         self.under_way: set[object] = set()
         self.lost_at = -math.inf
+        self.ended: WeakSet[Any] = WeakSet()
         self._idle_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def fileno(self, connection: Any) -> int:
@@ -79,12 +82,12 @@ class Dialler(ABC):
         """Note that a connection is idle from now on."""
         self._idle_since[connection] = monotonic()
 
-    @abstractmethod
     def said_farewell(self, connection: Any) -> bool:
         """Tell whether libpq has read the server's farewell together with an answer.
 
         It is no longer in the socket then, and until the server process has ended nothing else tells of it.
         """
+        return connection in self.ended
 
     def vouches_for(self, connection: Any) -> bool:
         """Tell whether a connection is alive without asking it; if not, it has to be asked.
@@ -187,7 +190,7 @@ class Dialler(ABC):
         raise PoolTimeout(f"{message}; {what_failed}: {said}") from reason.with_traceback(None)
 
 
-class SyncDialler(Dialler):
+class SyncDialler(Dialler, ABC):
     """What the synchronous drivers have in common."""
 
     def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
@@ -241,7 +244,7 @@ class Notification(Protocol):
         """What it says."""
 
 
-class AsyncDialler(Dialler):
+class AsyncDialler(Dialler, ABC):
     """What the asynchronous drivers have in common.
 
     Attributes

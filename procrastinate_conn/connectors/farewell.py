@@ -20,13 +20,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Concatenate, LiteralString, ParamSpec, Protocol, TypeVar
-from weakref import WeakSet
 
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncClientCursor, ClientCursor, errors
 
 if TYPE_CHECKING:
+    from weakref import WeakSet
+
     from psycopg import BaseConnection
 
 C = TypeVar("C", bound=BaseConnector)
@@ -44,10 +45,10 @@ TEXTS = (
 )
 """Where a driver shows only libpq's text, and where the server speaks English; otherwise it is reported."""
 
-MAY_HAVE_LOGGED: LiteralString = """
+MAY_HAVE_LOGGED: LiteralString = f"""
     SELECT bool_or(
         CASE
-            WHEN left(name, 16) = 'log_min_duration' THEN setting::int BETWEEN 0 AND 50
+            WHEN left(name, 16) = 'log_min_duration' THEN setting::int BETWEEN 0 AND {1000 * AT_ONCE:.0f}
             WHEN right(name, 4) = 'rate' THEN setting::float8 > 0
             ELSE setting = 'on'
         END
@@ -60,8 +61,8 @@ MAY_HAVE_LOGGED: LiteralString = """
         'log_statement_stats',
         'log_transaction_sample_rate'
     )
-"""
-"""Whether the server may log the duration of a statement of no more than 50 ms, which is `AT_ONCE`."""
+"""  # noqa: S608 - a number of ours
+"""Whether the server may log the duration of a statement that took no longer than `AT_ONCE`."""
 
 REPEATS = 5
 
@@ -79,7 +80,7 @@ class NotBegun(ConnectorException):
         Whether it is so whatever the server logs.
     """
 
-    def __init__(self, message: str, is_certain: bool) -> None:
+    def __init__(self, message: str, *, is_certain: bool = False) -> None:
         super().__init__(message)
         self.is_certain = is_certain
 
@@ -139,7 +140,8 @@ def farewell_told_apart(
         is_answered = cursor is not None and cursor.statusmessage is not None
         crossed = monotonic() - sent < AT_ONCE and _is_farewell(error, info)
         if crossed and not is_answered and _is_one_statement(query):
-            raise NotBegun("the server ended the session before it began with the query", extended) from error
+            said = "the server ended the session before it began with the query"
+            raise NotBegun(said, is_certain=extended) from error
         if info.status != 0:
             raise _lost(error) from error
         raise
@@ -150,28 +152,16 @@ def is_extended(cursor: object, arguments: Mapping[str, object]) -> bool:
     return bool(arguments) and not isinstance(cursor, ClientCursor | AsyncClientCursor)
 
 
-class Farewells:
-    """What psycopg's servers say in notices, where libpq has read it together with an answer.
+def listen_for_farewell(connection: BaseConnection[Any], ended: WeakSet[Any]) -> None:
+    """Add a connection of psycopg's to a set once its server says in a notice that it ends."""
+    of = weakref.ref(connection)
 
-    Attributes
-    ----------
-    heard : WeakSet of psycopg.BaseConnection
-        The connections whose server process ends.
-    """
+    def hears(notice: errors.Diagnostic) -> None:
+        heard = of()
+        if notice.severity_nonlocalized in ("FATAL", "PANIC") and heard is not None:
+            ended.add(heard)
 
-    def __init__(self) -> None:
-        self.heard: WeakSet[BaseConnection[Any]] = WeakSet()
-
-    def listen_for(self, connection: BaseConnection[Any]) -> None:
-        """Listen to what the server of a connection says from now on."""
-        of = weakref.ref(connection)
-
-        def hears(notice: errors.Diagnostic) -> None:
-            ended = of()
-            if notice.severity_nonlocalized in ("FATAL", "PANIC") and ended is not None:
-                self.heard.add(ended)
-
-        connection.add_notice_handler(hears)
+    connection.add_notice_handler(hears)
 
 
 def _is_farewell(error: Exception, info: ConnectionInfo) -> bool:
@@ -196,9 +186,8 @@ def sent_again(call: Callable[Concatenate[C, Q, P], T]) -> Callable[Concatenate[
             try:
                 return call(connector, query, *args, **kwargs)
             except NotBegun as error:
-                if question := _question(error, query):
-                    with _lost_unless_answered(error):
-                        _require_not_logged(error, connector.execute_query_one(question))
+                if _is_in_doubt(error, query) and _may_have_logged(connector):
+                    raise _lost(error.__cause__) from error.__cause__
         return call(connector, query, *args, **kwargs)
 
     return calls
@@ -215,32 +204,31 @@ def sent_again_async(
             try:
                 return await call(connector, query, *args, **kwargs)
             except NotBegun as error:
-                if question := _question(error, query):
-                    with _lost_unless_answered(error):
-                        _require_not_logged(error, await connector.execute_query_one_async(question))
+                if _is_in_doubt(error, query) and await _may_have_logged_async(connector):
+                    raise _lost(error.__cause__) from error.__cause__
         return await call(connector, query, *args, **kwargs)
 
     return calls
 
 
-def _question(error: NotBegun, query: str) -> LiteralString | None:
-    """Return what to ask the server before a query is sent again; None where nothing is in doubt."""
-    return None if error.is_certain or query == MAY_HAVE_LOGGED else MAY_HAVE_LOGGED
+def _is_in_doubt(error: NotBegun, query: str) -> bool:
+    """Tell whether something of a query may be left if the server logs durations."""
+    return not error.is_certain and query != MAY_HAVE_LOGGED
 
 
-@contextmanager
-def _lost_unless_answered(error: NotBegun) -> Iterator[None]:
+def _may_have_logged(connector: BaseConnector) -> bool:
+    """Ask the server on another connection; without an answer it may have."""
     try:
-        yield
-    except AnswerLost:
-        raise
+        return bool(connector.execute_query_one(MAY_HAVE_LOGGED)["logged"])
     except ConnectorException:
-        raise _lost(error.__cause__) from error.__cause__
+        return True
 
 
-def _require_not_logged(error: NotBegun, answer: Mapping[str, Any]) -> None:
-    if answer["logged"]:
-        raise _lost(error.__cause__) from error.__cause__
+async def _may_have_logged_async(connector: BaseConnector) -> bool:
+    try:
+        return bool((await connector.execute_query_one_async(MAY_HAVE_LOGGED))["logged"])
+    except ConnectorException:
+        return True
 
 
 def _lost(error: BaseException | None) -> AnswerLost:

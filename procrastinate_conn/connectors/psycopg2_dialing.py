@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from psycopg2.extensions import (
@@ -19,6 +20,9 @@ from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import SyncDialler
 from procrastinate_conn.kinds import ConnectorKind
 
+if TYPE_CHECKING:
+    from weakref import WeakSet
+
 
 def without_secrets(connection: connection) -> str:
     """Describe a connection without the DSN, of which psycopg2 hides the password, but no other secret."""
@@ -28,23 +32,26 @@ def without_secrets(connection: connection) -> str:
 class Notices(list[str]):
     """The notices of a connection, which SQLAlchemy clears after each query.
 
-    Attributes
+    Parameters
     ----------
-    farewell : bool
-        Whether one of them is the server's farewell, in the languages that have the word.
+    of
+        The connection, or what stands for it in the pool.
+    ended
+        What it is added to once its server says farewell, in a language that has the word. Where `configure`
+        replaces the notices, nobody hears it.
     """
 
-    farewell = False
+    def __init__(self, of: object, ended: WeakSet[Any]) -> None:
+        super().__init__()
+        self._of = weakref.ref(of)
+        self._ended = ended
 
     def append(self, notice: str) -> None:
         """Take a notice from psycopg2."""
-        self.farewell = self.farewell or notice.startswith(("FATAL", "PANIC"))
+        of = self._of()
+        if notice.startswith(("FATAL", "PANIC")) and of is not None:
+            self._ended.add(of)
         super().append(notice)
-
-
-def is_farewell_noted(connection: connection) -> bool:
-    """Tell whether the server has said farewell; nobody knows where `configure` replaces the notices."""
-    return isinstance(connection.notices, Notices) and connection.notices.farewell
 
 
 class Psycopg2Connection(connection):
@@ -96,13 +103,9 @@ class Psycopg2Dialler(SyncDialler):
             conninfo, connection_factory=self.connection_class, cursor_factory=self.cursor_factory
         )
         dialled.autocommit = True
-        dialled.notices = Notices()
+        dialled.notices = Notices(dialled, self.ended)
         read_json_with(self.blueprint.json_loads, dialled)
         return dialled
-
-    def said_farewell(self, connection: Psycopg2Connection) -> bool:
-        """Tell whether there is a farewell among the notices."""
-        return is_farewell_noted(connection)
 
     def ask(self, connection: Psycopg2Connection) -> None:
         """Make a round trip."""

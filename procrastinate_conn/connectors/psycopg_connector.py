@@ -21,9 +21,9 @@ from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
 from procrastinate_conn.connectors.farewell import (
-    Farewells,
     farewell_told_apart,
     is_extended,
+    listen_for_farewell,
     sent_again_async,
 )
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
@@ -41,10 +41,6 @@ class PsycopgDialler(AsyncDialler):
     kind = ConnectorKind.PSYCOPG
     failures = (psycopg.Error,)
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        super().__init__(blueprint)
-        self._farewells = Farewells()
-
     async def dial(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
         connection_class: Any = (
@@ -57,12 +53,8 @@ class PsycopgDialler(AsyncDialler):
         except psycopg.OperationalError as error:
             error.args = (await asyncio.to_thread(every_host_named, str(error), conninfo),)
             raise
-        self._farewells.listen_for(connection)
+        listen_for_farewell(connection, self.ended)
         return connection
-
-    def said_farewell(self, connection: psycopg.AsyncConnection[Any]) -> bool:
-        """Tell whether the server has said farewell."""
-        return connection in self._farewells.heard
 
     async def drop(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Close a connection, and not as `close` does, which with `close_returns` gives it back."""

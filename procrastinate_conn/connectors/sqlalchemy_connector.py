@@ -97,5 +97,6 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
             return self.engine.connect()
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise NotBegun("the server ended the session before the query was sent", True) from error
+                said = "the server ended the session before the query was sent"
+                raise NotBegun(said, is_certain=True) from error
             raise

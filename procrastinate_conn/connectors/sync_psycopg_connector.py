@@ -18,7 +18,12 @@ from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import SyncDialler
 from procrastinate_conn.connectors.every_host import every_host_named
-from procrastinate_conn.connectors.farewell import Farewells, farewell_told_apart, is_extended, sent_again
+from procrastinate_conn.connectors.farewell import (
+    farewell_told_apart,
+    is_extended,
+    listen_for_farewell,
+    sent_again,
+)
 from procrastinate_conn.connectors.lifecycle import SyncLifecycle
 from procrastinate_conn.connectors.pools import SyncPool
 from procrastinate_conn.kinds import ConnectorKind
@@ -30,10 +35,6 @@ class SyncPsycopgDialler(SyncDialler):
     """Dials psycopg's connections."""
 
     kind = ConnectorKind.SYNC_PSYCOPG
-
-    def __init__(self, blueprint: Blueprint) -> None:
-        super().__init__(blueprint)
-        self._farewells = Farewells()
 
     def dial(self, conninfo: str) -> psycopg.Connection[Any]:
         """Return a connection in autocommit mode.
@@ -51,12 +52,8 @@ class SyncPsycopgDialler(SyncDialler):
         except psycopg.OperationalError as error:
             error.args = (every_host_named(str(error), conninfo),)
             raise
-        self._farewells.listen_for(connection)
+        listen_for_farewell(connection, self.ended)
         return connection
-
-    def said_farewell(self, connection: psycopg.Connection[Any]) -> bool:
-        """Tell whether the server has said farewell."""
-        return connection in self._farewells.heard
 
     def drop(self, connection: psycopg.Connection[Any]) -> None:
         """Close a connection, and not as `close` does, which with `close_returns` gives it back."""

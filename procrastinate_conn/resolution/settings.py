@@ -50,7 +50,7 @@ class Settings:
     defaults: Defaults
     json_dumps: Callable[[Any], str] | None
     json_loads: Callable[[str], Any] | None
-    password: Callable[[], str] | None = field(repr=False)
+    password: Callable[[], str] | None = field(repr=False)  # `PasswordSource`, for pydantic to evaluate
     stated: dict[str, Located]
     problems: tuple[Problem, ...]
 

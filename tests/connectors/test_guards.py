@@ -13,7 +13,7 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn import make_connector
-from procrastinate_conn.connectors import pools
+from procrastinate_conn.connectors import farewell, pools
 from procrastinate_conn.connectors.farewell import AnswerLost, farewell_told_apart
 from procrastinate_conn.connectors.listening import keep_listening
 from procrastinate_conn.connectors.stats import pool_stats
@@ -33,6 +33,25 @@ def test_a_script_that_was_complete_in_part_is_not_sent_again(kind, address, obs
         sync.execute_query(SCRIPT)
     sync.close()
     assert observer.one("SELECT count(*) FROM seen") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "logged"),
+    [
+        (None, None, False),
+        ("log_duration", "on", True),
+        ("log_statement_stats", "on", True),
+        ("log_min_duration_statement", "0", True),
+        ("log_min_duration_statement", "50", True),
+        ("log_min_duration_statement", "51", False),
+        ("log_min_duration_sample", "0", True),
+        ("log_transaction_sample_rate", "0.1", True),
+    ],
+)
+def test_the_server_says_whether_it_may_log_a_duration_behind_a_commit(setting, value, logged, observer):
+    if setting:
+        observer.connection.execute(f"SET {setting} = '{value}'")
+    assert observer.one(farewell.MAY_HAVE_LOGGED) is logged
 
 
 def test_a_query_that_was_answered_is_not_sent_again_for_what_psycopg_says_after_it(address, observer):
