@@ -16,7 +16,7 @@ from tests.servers import connector, soon, wait_until
 
 @pytest.fixture
 def psycopg2_connector(address):
-    ours = connector(ConnectorKind.PSYCOPG2, address, min_size=1, max_size=2, timeout=0.3)
+    ours = connector(ConnectorKind.PSYCOPG2, address, min_size=1, max_size=2, timeout=2)
     ours.open()
     yield ours
     ours.close()
@@ -24,7 +24,7 @@ def psycopg2_connector(address):
 
 @pytest.fixture
 def engine_connector(address):
-    ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1, max_size=2, timeout=0.3)
+    ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1, max_size=2, timeout=2)
     ours.open()
     yield ours
     ours.close()
@@ -116,10 +116,10 @@ def test_the_secrets_of_a_connection_stay_out_of_its_representation(psycopg2_con
 
 def test_a_pool_of_aiopg_lends_in_every_way_that_aiopg_has(address):
     async def scenario():
-        ours = connector(ConnectorKind.AIOPG, address, min_size=1, max_size=2, timeout=0.3)
+        ours = connector(ConnectorKind.AIOPG, address, min_size=1, max_size=2, timeout=2)
         await ours.open_async()
         pool = ours.pool
-        assert (pool.minsize, pool.maxsize, pool.size, pool.freesize, pool.timeout) == (1, 2, 1, 1, 0.3)
+        assert (pool.minsize, pool.maxsize, pool.size, pool.freesize, pool.timeout) == (1, 2, 1, 1, 2)
         async with pool.acquire() as connection, connection.cursor() as cursor:
             assert (pool.size, pool.freesize) == (1, 0)
             await cursor.execute("SELECT 1 AS one")

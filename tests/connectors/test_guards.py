@@ -112,7 +112,7 @@ def test_why_no_connection_was_fit_for_use_is_told(kind, address):
     def refuse(connection):
         raise RuntimeError("the tenant is not set")
 
-    sync = connector(kind, address, min_size=1, timeout=0.5, check=refuse).get_sync_connector()
+    sync = connector(kind, address, min_size=1, timeout=2, check=refuse).get_sync_connector()
     sync.open()
     with pytest.raises(ConnectorException) as caught:
         sync.execute_query("SELECT 1")
@@ -125,7 +125,7 @@ def test_a_task_is_told_in_time_why_no_connection_was_fit_for_use(kind, address)
     async def refuse(connection):
         raise RuntimeError("the tenant is not set")
 
-    ours = connector(kind, address, min_size=1, timeout=0.5, check=refuse)
+    ours = connector(kind, address, min_size=1, timeout=2, check=refuse)
 
     async def scenario():
         await ours.open_async()
@@ -260,7 +260,7 @@ def test_no_secret_is_in_the_repr_of_aiopgs_connection(address):
 def test_no_piece_of_a_password_that_spills_is_in_an_error_or_a_log_record(kind, caplog):
     """libpq takes what stands behind the first @ for the host, and tells that it cannot look it up."""
     dsn = "postgresql://app:a@hunter2@localhost:1/jobs"
-    ours = make_connector(kind, dsn=dsn, pool={"timeout": 0.5}, env_file=None).get_sync_connector()
+    ours = make_connector(kind, dsn=dsn, pool={"timeout": 2}, env_file=None).get_sync_connector()
     with pytest.raises(ConnectorException) as caught:
         ours.open()
     told = causes(caught.value)

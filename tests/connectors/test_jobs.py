@@ -116,7 +116,7 @@ def test_many_threads_use_an_open_asynchronous_connector(kind, address, observer
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_synchronous_call_that_would_block_the_event_loop_is_refused(kind, address):
-    jobs = app(connector(kind, address, min_size=1, timeout=0.5))
+    jobs = app(connector(kind, address, min_size=1, timeout=2))
 
     async def scenario():
         async with jobs.open_async():

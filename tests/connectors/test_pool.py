@@ -104,7 +104,7 @@ def test_max_size_bounds_the_connections_under_100_tasks(kind, address, observer
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_caller_over_the_limit_waits_and_is_told_why_it_got_nothing(kind, address, observer):
-    sync = connector(kind, address, min_size=1, timeout=0.3).get_sync_connector()
+    sync = connector(kind, address, min_size=1, timeout=2).get_sync_connector()
     sync.open()
     with ThreadPoolExecutor(1) as thread:
         sleeping = thread.submit(sync.execute_query, "SELECT pg_sleep(30)")
@@ -112,8 +112,8 @@ def test_a_caller_over_the_limit_waits_and_is_told_why_it_got_nothing(kind, addr
         started = time.monotonic()
         with pytest.raises(ConnectorException) as caught:
             sync.execute_query("SELECT 1")
-        assert 0.3 <= time.monotonic() - started < 20
-        assert "couldn't get a connection after 0.30 sec" in causes(caught.value)
+        assert 2 <= time.monotonic() - started < 20
+        assert "couldn't get a connection after 2.00 sec" in causes(caught.value)
         observer.terminate("active")
         with pytest.raises(ConnectorException):
             sleeping.result()
@@ -132,7 +132,7 @@ def test_a_caller_over_the_limit_gets_the_connection_that_comes_back(kind, addre
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_task_over_the_limit_waits_and_is_told_why_it_got_nothing(kind, address, observer):
-    ours = connector(kind, address, min_size=1, timeout=0.3)
+    ours = connector(kind, address, min_size=1, timeout=2)
 
     async def scenario():
         await ours.open_async()
@@ -140,7 +140,7 @@ def test_a_task_over_the_limit_waits_and_is_told_why_it_got_nothing(kind, addres
         await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
         with pytest.raises(ConnectorException) as caught:
             await ours.execute_query_async("SELECT 1")
-        assert "couldn't get a connection after 0.30 sec" in causes(caught.value)
+        assert "couldn't get a connection after 2.00 sec" in causes(caught.value)
         sleeping.cancel()
         await asyncio.gather(sleeping, return_exceptions=True)
         await ours.execute_query_async("SELECT 1")  # the slot is there again
@@ -270,7 +270,7 @@ def test_a_configure_that_fails_is_named(kind, address, observer):
     def configure(connection):
         raise RuntimeError("no such setting")
 
-    sync = connector(kind, address, min_size=1, timeout=0.5, configure=configure).get_sync_connector()
+    sync = connector(kind, address, min_size=1, timeout=2, configure=configure).get_sync_connector()
     with pytest.raises(ConnectorException) as caught:
         sync.open()
     assert "the last attempt to connect failed: no such setting" in causes(caught.value)

@@ -54,7 +54,7 @@ def test_a_silent_server_is_told_before_connect_timeout(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_later_attempt_to_open_succeeds(kind, victim, victim_database):
-    jobs = app(connector(kind, victim.parameters(victim_database), timeout=0.5, min_size=1))
+    jobs = app(connector(kind, victim.parameters(victim_database), timeout=2, min_size=1))
 
     async def opened():
         async with jobs.open_async():
