@@ -14,7 +14,9 @@ INSTALLED := $(VENV)/.installed
 
 # Half of the time tests wait, for servers to start and for time to pass.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())' 2> /dev/null)
-PYTEST = $(BIN)/pytest -n $(WORKERS)
+# The slow tests stand together: an idle worker has to take them from the one that got them all.
+IN_PARALLEL = -n $(WORKERS) --dist worksteal
+PYTEST = $(BIN)/pytest $(IN_PARALLEL)
 
 # Arguments for pytest or the demo: make test ARGS="-k demo", make demo ARGS="--jobs 50"
 ARGS ?=
@@ -54,7 +56,7 @@ faults: $(INSTALLED) ## cause the faults that take long: failover, lost packets,
 	$(PYTEST) tests/faults/slow_*.py $(ARGS)
 
 versions: $(INSTALLED) ## run the connectors' tests against PostgreSQL 14 to 18
-	$(BIN)/python tests/versions/run.py $(VENV)/postgresql -n $(WORKERS) $(ARGS)
+	$(BIN)/python tests/versions/run.py $(VENV)/postgresql $(IN_PARALLEL) $(ARGS)
 
 lint: $(INSTALLED) ## look for faults and for formatting that differs
 	$(BIN)/ruff check .
