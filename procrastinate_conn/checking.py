@@ -135,12 +135,18 @@ def judged(target: Target, configuration: Configuration) -> Checked:
     from procrastinate_conn.judging.echoes import without_echoes
 
     found = list(map(_scrubbed, without_echoes([*configuration.problems, *judge(configuration)])))
-    if any(p.setting == "connector" and p.code != connector_rules.MISSING_DRIVER.code for p in found):
+    if any(map(_leaves_no_kind, found)):
         rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
         return Checked(_name(target), None, in_order(rest))
     has_errors = any(problem.severity == "error" for problem in found)  # which say what is missing
     says_nothing = not has_errors and _says_nothing(configuration)
     return Checked(_name(target), configuration.settings.kind, in_order(found), says_nothing)
+
+
+def _leaves_no_kind(problem: Problem) -> bool:
+    """Tell whether a finding leaves open which connector is meant; a missing driver does not."""
+    is_wrong = problem.setting == "connector" and problem.severity == "error"
+    return is_wrong and problem.code != connector_rules.MISSING_DRIVER.code
 
 
 def _says_nothing(configuration: Configuration) -> bool:

@@ -99,7 +99,8 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
     checked = judged(target, configuration)
     checks = list(settings.examine(checked.problems))
     if configuration.errors:
-        return Diagnosis(checked.connector, checks, strict=strict)
+        unasked = failed("connect", "not tried: there is no connector with such settings", "mend them first")
+        return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
     if configuration.connection.veiled:  # what would be looked up may be a piece of a password
         unasked = failed("connect", "not tried: the DSN's password ends where it should not", ENCODE)
         return Diagnosis(checked.connector, [*checks, unasked], strict=strict)

@@ -86,7 +86,8 @@ def test_settings_that_are_wrong_are_told_and_no_server_is_asked(sandbox: Sandbo
     document = json.loads(done.stdout)
     assert (done.returncode, document["ok"], document["hosts"]) == (1, False, [])
     assert [(check["name"], check["status"], check["value"]) for check in document["checks"]] == [
-        ("settings", "fail", "PC301")
+        ("settings", "fail", "PC301"),
+        ("connect", "fail", None),
     ]
 
 
