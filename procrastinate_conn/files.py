@@ -42,6 +42,14 @@ def may_be_shown(name: str) -> bool:
     return bool(_FROM_A_ROOT.match(name) or status(name) or (directory and status(directory)))
 
 
+_CONNECTION_STRING = re.compile(r"://|:.*@|password\s*=", re.IGNORECASE | re.DOTALL)
+
+
+def is_connection_string(name: str) -> bool:
+    """Tell whether what was given for a file's name is a URI, has a login in it, or states a password."""
+    return bool(_CONNECTION_STRING.search(name)) and not may_be_shown(name)
+
+
 def unreadable(error: OSError | ValueError) -> str:
     """Say why a file cannot be read, without what the file holds."""
     if isinstance(error, UnicodeDecodeError):

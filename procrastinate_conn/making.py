@@ -106,7 +106,8 @@ def make_connector(
             return build(configured(read_places(arguments, env_file, secrets_dir)))
         return build(configured([read_call(arguments), *settings.configuration.places]))
     except ConfigurationError:
-        del dsn, connection, password, password_command, arguments  # Sentry sends what a frame still holds
+        # Sentry sends what a frame still holds.
+        del env_file, secrets_dir, dsn, connection, password, password_command, arguments
         raise
 
 

@@ -110,6 +110,7 @@ class ConnectorSettings(BaseSettings):
             configuration = configured(places)
         except ConfigurationError:
             values.clear()  # Sentry sends what a frame still holds
+            del _env_file, _secrets_dir, env_file, secrets_dir
             raise
         # What pydantic-settings would read is read already, with its origins.
         super().__init__(_env_file=None, **_fields(configuration))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -16,6 +17,7 @@ from procrastinate_conn.cli.doctor import doctor
 from procrastinate_conn.cli.rule import rule
 from procrastinate_conn.cli.schema import schema
 from procrastinate_conn.cli.show import show
+from procrastinate_conn.files import is_connection_string
 
 app = typer.Typer(
     name="procrastinate-conn",
@@ -50,8 +52,18 @@ def options(
     """Take the options that stand before the command."""
 
 
+WRONG_USAGE = 2
+NOT_TAKEN = (
+    "An argument is a connection string, which no command takes: other users of this machine can read it, and"
+    " logs keep it. Set PROCRASTINATE_CONN_DSN to it, in the environment or in an env file."
+)
+
+
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, unless an argument is a connection string: what is wrong with it is repeated."""
+    if any(is_connection_string(re.sub(r"\A--[\w-]+=", "", argument)) for argument in sys.argv[1:]):
+        sys.stderr.write(f"{NOT_TAKEN}\n")
+        sys.exit(WRONG_USAGE)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it cannot encode, bytes of a variable among others
             stream.reconfigure(errors="backslashreplace")

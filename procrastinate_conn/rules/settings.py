@@ -1,5 +1,7 @@
 """Rules of the settings room: names, files and places."""
 
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules.rule import Example, Rule
 
 UNKNOWN_SETTING = Rule(
@@ -103,3 +105,9 @@ MALFORMED_SETTING = Rule(
     example=Example('PROCRASTINATE_CONN_DSN="postgresql://app@localhost/jobs'),
     fault_in="name",
 )
+
+
+def not_a_file(setting: str) -> Problem:
+    """Report a connection string in the place of a file's name, without repeating it."""
+    message = f"{setting} is a connection string, and not the name of a file"
+    return UNREADABLE_FILE(setting, message, hint="give it as dsn", origin=Origin("call", setting))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.files import expanded, remedy, unreadable
+from procrastinate_conn.files import expanded, is_connection_string, remedy, unreadable
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
@@ -36,6 +36,8 @@ def read_dotenv(
     environment
         The variables of the process, for ``${NAME}``.
     """
+    if is_connection_string(str(file)):
+        return Place("dotenv", problems=(rules.not_a_file("env_file"),))
     try:
         text = expanded(file).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from procrastinate_conn.files import expanded, remedy, unreadable
+from procrastinate_conn.files import expanded, is_connection_string, remedy, unreadable
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
@@ -23,6 +23,8 @@ def read_secrets(directory: str | Path) -> Place:
     directory
         Relative to the working directory; ``~`` is the home directory.
     """
+    if is_connection_string(str(directory)):
+        return Place("secrets", problems=(rules.not_a_file("secrets_dir"),))
     path = expanded(directory)
     problems: list[Problem] = []
     try:

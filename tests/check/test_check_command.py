@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from procrastinate_conn.kinds import ConnectorKind
-from tests.check.running import run
+from tests.check.running import SECRET, run
 from tests.installed import needs
 
 GOOD = "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n"
@@ -76,6 +76,45 @@ def test_wrong_usage_is_status_2_and_said_on_standard_error(
     done = run(folder, "check", *arguments, new_process=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in " ".join(done.stderr.replace("│", "").split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "{}"],
+        ["check", "good.env", "{}", "--format", "json"],
+        ["check", "--secrets-dir", "{}"],
+        ["check", "--secrets-dir={}"],
+        ["check", "--connector", "{}"],
+        ["check", "--format", "{}"],
+        ["show", "{}"],
+        ["doctor", "good.env", "{}"],
+        ["{}"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    "string",
+    [
+        f"postgresql://app:{SECRET}@db1/jobs",
+        f"app:{SECRET}@db1",
+        f"host=db1 password={SECRET}",
+        f"host=db1 Password = '{SECRET}'",
+    ],
+)
+def test_a_connection_string_among_the_arguments_is_wrong_usage_and_not_repeated(
+    arguments: list[str], string: str, folder: Path
+) -> None:
+    done = run(folder, *(argument.replace("{}", string) for argument in arguments))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Set PROCRASTINATE_CONN_DSN" in done.stderr
+    assert SECRET not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["app@corp:1.env", "./a:b@c.env", "host=db1 password=1.env"])
+def test_a_file_may_have_any_name(name: str, folder: Path) -> None:
+    (folder / name).write_text(GOOD)
+    assert run(folder, "check", name).returncode == 0
 
 
 @pytest.mark.parametrize("command", ["check", "show"])

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+from traceback import TracebackException
 
 import procrastinate
 import pytest
@@ -165,6 +167,20 @@ def test_the_default_env_file_may_be_absent():
 def test_an_env_file_that_was_named_has_to_be_there():
     (problem,) = problems_of(env_file="prod.env")
     assert (problem.code, problem.origin.file) == ("PC103", "prod.env")
+
+
+@pytest.mark.parametrize("argument", ["env_file", "secrets_dir"])
+@pytest.mark.parametrize("string", ["postgresql://app:hunter2@db1/jobs", "host=db1 password=hunter2"])
+@pytest.mark.parametrize("form", [str, Path])
+def test_a_connection_string_in_the_place_of_a_file_is_refused_and_not_repeated(argument, string, form):
+    for build in (make_connector, lambda **given: ConnectorSettings(**{f"_{argument}": given[argument]})):
+        with pytest.raises(ConfigurationError) as caught:
+            build(**{argument: form(string)})
+        (problem,) = caught.value.problems
+        assert (problem.code, str(problem.origin)) == ("PC103", f"argument {argument}")
+        frames = TracebackException.from_exception(caught.value, capture_locals=True).stack
+        held = [frame.locals for frame in frames if frame.filename != __file__]
+        assert "hunter2" not in f"{problem} {held}"
 
 
 def test_no_env_file_is_read_where_none_is_wanted(tmp_path):
