@@ -26,15 +26,19 @@ class TlsProxy(socketserver.ThreadingTCPServer):
         The server's address.
     turned_away
         Whether it refuses clients with TLS and takes the others, as a line ``hostnossl`` of pg_hba.conf does.
+    clear_too
+        Whether it takes clients without TLS as well.
     """
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, *, turned_away: bool = False) -> None:
+    def __init__(self, host: str, port: int, *, turned_away: bool = False, clear_too: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), TurnedAway if turned_away else Connection)
         self.upstream = (host, port)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        trustme.CA().issue_cert("127.0.0.1").configure_cert(self.context)
+        self.clear_too = clear_too
+        self.authority = trustme.CA()
+        self.authority.issue_cert("127.0.0.1").configure_cert(self.context)
 
     @property
     def port(self) -> int:
@@ -53,6 +57,9 @@ class Connection(socketserver.BaseRequestHandler):
     """One client."""
 
     def handle(self) -> None:
+        if self.server.clear_too and self.request.recv(SSL_REQUEST, socket.MSG_PEEK)[4:] != TLS_CODE:
+            pass_on_in_clear(self)
+            return
         self.request.recv(SSL_REQUEST)
         self.request.sendall(b"S")
         with (
@@ -70,9 +77,7 @@ class TurnedAway(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         if self.request.recv(SSL_REQUEST, socket.MSG_PEEK)[4:] != TLS_CODE:
-            with socket.create_connection(self.server.upstream) as server:
-                threading.Thread(target=pump, args=(server, self.request), daemon=True).start()
-                pump(self.request, server)
+            pass_on_in_clear(self)
             return
         self.request.recv(SSL_REQUEST)
         self.request.sendall(b"S")
@@ -80,6 +85,13 @@ class TurnedAway(socketserver.BaseRequestHandler):
             client.recv(65536)
             refusal = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry\0\0"
             client.sendall(b"E" + (4 + len(refusal)).to_bytes(4, "big") + refusal)
+
+
+def pass_on_in_clear(client: socketserver.BaseRequestHandler) -> None:
+    """Let a client speak with the server as it came."""
+    with socket.create_connection(client.server.upstream) as server:
+        threading.Thread(target=pump, args=(server, client.request), daemon=True).start()
+        pump(client.request, server)
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:

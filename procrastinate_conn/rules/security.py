@@ -32,7 +32,7 @@ NO_ROOT_CERTIFICATE = Rule(
 UNUSABLE_TLS_FILE = Rule(
     "PC504",
     "certificate or key that cannot be used",
-    "libpq refuses to connect, or goes on without the file: no verification, or no client certificate.",
+    "libpq refuses to connect.",
     "Name a file in PEM format that exists and that the process may read.",
     example=Example(
         "PROCRASTINATE_CONN_CONNECTION__HOST=db1.example.com\n"
@@ -50,8 +50,10 @@ EXPOSED_KEY = Rule(
         "PROCRASTINATE_CONN_CONNECTION__HOST=db1.example.com\n"
         "PROCRASTINATE_CONN_CONNECTION__SSLMODE=verify-full\n"
         "PROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=system\n"
+        "PROCRASTINATE_CONN_CONNECTION__SSLCERT=client.pem\n"
         "PROCRASTINATE_CONN_CONNECTION__SSLKEY=client.key",
         files={"client.key": "-----BEGIN PRIVATE KEY-----\n...\n"},
+        given="client.pem is a certificate",
     ),
 )
 EXPOSED_PASSWORD = Rule(
@@ -75,4 +77,18 @@ UNKNOWN_COMMAND = Rule(
     "Every new connection runs it for the password, and fails.",
     "Name a program that is installed and in PATH, or its full path. No shell reads the command.",
     example=Example("PROCRASTINATE_CONN_PASSWORD_COMMAND=vault-read secret/jobs"),
+)
+TLS_FILE_PASSED_OVER = Rule(
+    "PC509",
+    "certificate or key that libpq goes on without",
+    "libpq says nothing, and connects without what the file was named for: no verification, no client"
+    " certificate, no revocations, or not even TLS.",
+    "Name a file that can be used, or leave the setting out.",
+    severity="warning",
+    example=Example(
+        "PROCRASTINATE_CONN_CONNECTION__HOST=db1.example.com\n"
+        "PROCRASTINATE_CONN_CONNECTION__SSLMODE=require\n"
+        "PROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=ca.pem",
+        given="there is no file ca.pem",
+    ),
 )

@@ -27,6 +27,10 @@ OTHER_VERSIONS = {
 
 LIBPQS = {"PC402": ["libpq>=18", "psycopg2-libpq<18"]}
 
+CERTIFICATE = Path(__file__).parent / "corpus" / "in-order-client-certificate" / "client.pem"
+FILES = {"PC505": {"client.pem": CERTIFICATE.read_text()}}
+"""What an example takes for given, as it would be too long to show."""
+
 HIDDEN = {"PC401": ["aiopg"]}
 ENVIRONMENT = {"PC403": {"PSYCOPG_IMPL": "c"}}
 
@@ -36,7 +40,11 @@ def test_the_example_breaks_its_rule(rule: Rule, tmp_path: Path) -> None:
     needs(*LIBPQS.get(rule.code, ()))
     folder = tmp_path / "example"
     folder.mkdir()
-    for name, text in {".env": rule.example.env, **rule.example.files}.items():
+    for name, text in {
+        ".env": rule.example.env,
+        **rule.example.files,
+        **FILES.get(rule.code, {}),
+    }.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o644)
     done = run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from procrastinate_conn.configuration import configure
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.judging import tls_files
+from procrastinate_conn.rules import all_rules
 from procrastinate_conn.sources.call import read_call
+from tests.tls import TlsProxy
 
 CORPUS = Path(__file__).parent / "corpus"
 CERTIFICATE = (CORPUS / "in-order-client-certificate" / "client.pem").read_text()
@@ -58,7 +62,8 @@ def libpq_says(port: int, **parameters: str) -> str:
 
 
 def we_say(**parameters: str) -> list[str]:
-    configuration = configure([read_call({"connection": {"host": "127.0.0.1", **parameters}})])
+    stated = {"host": "127.0.0.1", "sslmode": "require", **parameters}
+    configuration = configure([read_call({"connection": stated})])
     return [problem.code for problem in tls_files.judge(configuration)]
 
 
@@ -132,7 +137,7 @@ def test_what_libpq_passes_over_in_silence_is_a_finding(
 ) -> None:
     parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
     assert "certificate" not in libpq_says(willing_server, **parameters)
-    assert we_say(**parameters) == ["PC504"]
+    assert we_say(**parameters) == ["PC509"]
 
 
 @pytest.mark.parametrize(
@@ -218,11 +223,102 @@ def test_the_key_of_a_certificate_alone_is_libpqs_default(
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 @pytest.mark.parametrize("keyword", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
-def test_a_pipe_is_no_certificate_and_is_not_waited_for(keyword: str, tmp_path: Path) -> None:
+def test_a_pipe_is_no_certificate_and_is_not_waited_for(
+    keyword: str, files: dict[str, str], tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert we_say(**{keyword: str(tmp_path / "pipe")}) == ["PC504"]
+    parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], keyword: f"{tmp_path}/pipe"}
+    assert we_say(**parameters) == ["PC509" if keyword == "sslcrl" else "PC504"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no file here that fails when read")
 def test_a_certificate_that_cannot_be_read_to_its_end_is_a_finding() -> None:
     assert we_say(sslrootcert="/proc/self/mem") == ["PC504"]
+
+
+CLIENT = {"sslcert": "client.pem", "sslkey": "client.key"}
+FAULTS: dict[str, dict[str, str]] = {
+    "no such root": {"sslrootcert": "missing"},
+    "a root that is none": {"sslrootcert": "bad.pem"},
+    "a root that is a directory": {"sslrootcert": "."},
+    "a root whose name is too long": {"sslrootcert": "x" * 300},
+    "no such list": {"sslcrl": "missing"},
+    "a list that is none": {"sslcrl": "bad.pem"},
+    "no such directory of lists": {"sslcrldir": "missing"},
+    "no such directory of lists, and no root": {"sslcrldir": "missing", "sslrootcert": "missing"},
+    "no such certificate": {**CLIENT, "sslcert": "missing"},
+    "no such certificate, nor key": {"sslcert": "missing", "sslkey": "missing"},
+    "no such certificate, and one is demanded": {**CLIENT, "sslcert": "missing", "sslcertmode": "require"},
+    "a certificate that is none": {**CLIENT, "sslcert": "bad.pem"},
+    "a certificate that is a directory": {**CLIENT, "sslcert": "."},
+    "a certificate whose name is too long": {**CLIENT, "sslcert": "x" * 300},
+    "a certificate in the place of its name": {**CLIENT, "sslcert": CERTIFICATE},
+    "a long certificate in the place of its name": {**CLIENT, "sslcert": ("a" * 60 + "/") * 100},
+    "a certificate without a key": {"sslcert": "client.pem"},
+    "no such key": {**CLIENT, "sslkey": "missing"},
+    "a key of another certificate": {**CLIENT, "sslkey": "other.key"},
+    "a key that others can read": {**CLIENT, "sslkey": "open.key"},
+    "a key without a certificate": {"sslkey": "open.key"},
+    "no key and no certificate": {"sslkey": "missing"},
+}
+IN_ORDER: dict[str, dict[str, str]] = {
+    "nothing": {},
+    "a certificate and its key": CLIENT,
+    "files that are not used": {"sslcert": "missing", "sslkey": "open.key", "sslcertmode": "disable"},
+}
+
+
+@pytest.fixture(scope="module")
+def tls_server(server: EmbeddedPostgres) -> Iterator[TlsProxy]:
+    """A server that takes clients with TLS, asks them for a certificate, and takes those without TLS, too."""
+    with TlsProxy(server.host, server.port, clear_too=True) as proxy:
+        proxy.context.verify_mode = ssl.CERT_OPTIONAL
+        proxy.context.load_verify_locations(cadata=CERTIFICATE)
+        yield proxy
+
+
+@pytest.fixture
+def folder(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, which is the home as well, with the files and a key that others can read."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(files["client.key"], "open.key")
+    Path("open.key").chmod(0o644)
+    return tmp_path
+
+
+@pytest.mark.parametrize("mode", ["allow", "prefer", "require", "verify-ca", "verify-full"])
+@pytest.mark.parametrize("name", [*FAULTS, *IN_ORDER])
+def test_an_error_is_what_libpq_does_not_connect_with(
+    name: str, mode: str, folder: Path, tls_server: TlsProxy
+) -> None:
+    tls_server.authority.cert_pem.write_to_path(folder / "root.pem")
+    stated = {"sslmode": mode, "sslrootcert": "root.pem", **(FAULTS | IN_ORDER)[name]}
+    parameters = {"host": "127.0.0.1", "port": str(tls_server.port), **stated}
+    try:
+        psycopg.connect(user="postgres", dbname="postgres", connect_timeout=10, **parameters).close()
+        connects = True
+    except psycopg.OperationalError:
+        connects = False
+    found = {all_rules()[code].severity for code in we_say(**parameters)}
+    assert bool(found) == (name in FAULTS)
+    assert ("error" in found) == (not connects)
+
+
+def test_files_are_not_looked_at_on_the_way_through_a_socket(server: EmbeddedPostgres) -> None:
+    parameters = {"host": str(server.directory), "sslmode": "verify-full", "sslrootcert": "missing"}
+    psycopg.connect(user="postgres", dbname="postgres", port=server.port, **parameters).close()
+    assert we_say(**parameters) == []
+    assert we_say(**{**parameters, "host": f"{server.directory},127.0.0.1"}) == ["PC504"]
+
+
+def test_a_key_goes_with_libpqs_default_certificate(
+    files: dict[str, str], willing_server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".postgresql").mkdir()
+    shutil.copy2(files["client.pem"], tmp_path / ".postgresql" / "postgresql.crt")
+    for key, code in {"client.key": [], "other.key": ["PC504"], "missing": ["PC504"]}.items():
+        parameters = {"sslmode": "require", "sslkey": files[key]}
+        assert ("private key" in libpq_says(willing_server, **parameters)) == bool(code)
+        assert we_say(**parameters) == code

@@ -45,7 +45,7 @@ def write(file: Path, text: str, mode: int = 0o600) -> None:
     ("line", "code"),
     [
         ("PROCRASTINATE_CONN_PASSWORD_FILE=secret", "PC507"),
-        ("PROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=secret", "PC504"),
+        ("PGSSLMODE=require\nPGSSLROOTCERT=secret", "PC504"),
         ("PGSERVICE=jobs\nPGSERVICEFILE=secret", "PC207"),
         ("PGPASSFILE=secret", "PC209"),
     ],
@@ -76,7 +76,7 @@ def test_a_file_in_a_directory_that_may_not_be_entered(tmp_path: Path) -> None:
     (tmp_path / "certificates").mkdir(mode=0o000)
     write(tmp_path / "jobs.env", "PGHOST=localhost\nPGSSLROOTCERT=certificates/ca.pem\n")
     [problem] = check(tmp_path, "jobs.env")
-    assert problem["code"] == "PC504"
+    assert problem["code"] == "PC509"
     assert problem["message"].endswith("which this user cannot look at")
 
 
