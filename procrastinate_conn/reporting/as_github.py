@@ -19,10 +19,7 @@ def _command(finding: Finding) -> str:
         "title": problem.code,
     }
     written = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
-    is_told = origin is None or origin.file or not origin.name or origin.name in problem.message
-    place = "" if origin is None or is_told else f"{origin.name}: "
-    hint = f" ({problem.hint})" if problem.hint else ""
-    return f"::{problem.severity} {written}::{_data(f'{place}{problem.message}{hint}')}"
+    return f"::{problem.severity} {written}::{_data(finding.told)}"
 
 
 def _data(text: str) -> str:

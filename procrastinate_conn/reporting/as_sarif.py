@@ -13,6 +13,7 @@ from procrastinate_conn.reporting.report import Finding, Report
 from procrastinate_conn.reporting.terminal import Terminal
 from procrastinate_conn.rules import all_rules
 from procrastinate_conn.rules.rule import Rule
+from procrastinate_conn.sources import DEFAULT_ENV_FILE
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -46,29 +47,30 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _result(finding: Finding, index: int) -> dict[str, Any]:
     problem = finding.problem
-    hint = f" ({problem.hint})" if problem.hint else ""
     return {
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": problem.severity,
-        "message": {"text": f"{problem.message}{hint}"},
+        "message": {"text": finding.told},
         "locations": [_location(finding)],
     }
 
 
 def _location(finding: Finding) -> dict[str, Any]:
-    """Locate a finding by file and line, and by the name of the setting."""
+    """Locate a finding by file and line, and by the name of the setting.
+
+    GitHub takes no log with a result that is in no file. What stands in none, such as a variable of the
+    environment, is located in the file that was checked.
+    """
     origin = finding.problem.origin
-    location: dict[str, Any] = {
-        "logicalLocations": [{"fullyQualifiedName": finding.problem.setting, "kind": "member"}]
+    file = (origin and origin.file) or finding.configuration or DEFAULT_ENV_FILE
+    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(file)}}
+    if origin and origin.line:
+        physical["region"] = {"startLine": origin.line}
+    return {
+        "logicalLocations": [{"fullyQualifiedName": finding.problem.setting, "kind": "member"}],
+        "physicalLocation": physical,
     }
-    file = origin.file if origin else finding.configuration
-    if file is not None:
-        physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(file)}}
-        if origin and origin.line:
-            physical["region"] = {"startLine": origin.line}
-        location["physicalLocation"] = physical
-    return location
 
 
 def _uri(file: str) -> str:

@@ -24,6 +24,15 @@ class Finding:
     problem: Problem
     configuration: str | None
 
+    @property
+    def told(self) -> str:
+        """What is wrong, where if that is no file, and what to do: for formats that show files alone."""
+        origin, message = self.problem.origin, self.problem.message
+        is_told = origin is None or origin.file or not origin.name or origin.name in message
+        place = "" if origin is None or is_told else f"{origin.name}: "
+        hint = f" ({self.problem.hint})" if self.problem.hint else ""
+        return f"{place}{message}{hint}"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

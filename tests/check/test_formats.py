@@ -140,13 +140,32 @@ def test_sarif_is_valid_and_tells_the_same(folder: Path) -> None:
         ),
     ]
     places = [r.locations[0].physicalLocation for r in run_.results]
-    assert places[0] is None
-    assert [(p.artifactLocation.uri, p.region.startLine) for p in places[1:]] == [
+    assert [(p.artifactLocation.uri, p.region and p.region.startLine) for p in places] == [
+        ("settings/prod.env", None),
         ("settings/prod.env", 2),
         ("settings/prod.env", 3),
     ]
     rules = run_.tool.driver.rules
     assert [rules[r.ruleIndex].id for r in run_.results] == [r.ruleId for r in run_.results]
+
+
+@pytest.mark.parametrize(
+    ("origin", "text"),
+    [
+        (Origin("environment", "DATABASE_URL"), "DATABASE_URL: it is wrong"),
+        (Origin("call", "connector"), "connector: it is wrong"),
+        (None, "it is wrong"),
+    ],
+)
+@pytest.mark.parametrize(("file", "uri"), [("a.env", "a.env"), (None, ".env")])
+def test_sarif_has_a_file_for_what_stands_in_none_as_github_wants_one(
+    origin: Origin | None, text: str, file: str | None, uri: str
+) -> None:
+    problem = all_rules()["PC201"]("dsn", "it is wrong", origin=origin)
+    log = Sarif.model_validate_json(render(report(problem, file=file), Format.SARIF, Terminal()))
+    [result] = log.runs[0].results
+    assert result.message.text == text
+    assert result.locations[0].physicalLocation.artifactLocation.uri == uri
 
 
 def test_sarif_of_nothing_and_of_every_rule_is_valid() -> None:
