@@ -9,15 +9,19 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     PrivateAttr,
     SecretStr,
     SerializerFunctionWrapHandler,
+    ValidationError,
     model_serializer,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Origin
+from procrastinate_conn.rules.connection import nearest_keyword
 from procrastinate_conn.spec.keywords import INTEGERS
 
 MASK = "********"
@@ -34,8 +38,8 @@ _ONLY_FROM_A_SERVICE = ("keepalives", "oauth_issuer", "replication", "sslkeylogf
 class ConnectionSpec(BaseModel):
     """What libpq is told, keyword by keyword.
 
-    There is a field for each keyword that libpq 18 documents; a keyword that only a newer libpq knows is
-    accepted as well. Two specs are equal if they tell libpq the same, wherever it was written.
+    There is a field for each keyword that libpq 18 documents; a keyword that only the libpq here knows is
+    accepted as well, and no other. Two specs are equal if they tell libpq the same, wherever it was written.
 
     Attributes
     ----------
@@ -171,7 +175,20 @@ class ConnectionSpec(BaseModel):
         """Read a number as one where it is written as one, and hide what libpq's table says is secret."""
         if not isinstance(values, dict):
             return values
+        known = cls.model_fields.keys() | libpq.keywords().keys()
+        if unknown := [str(name) for name in values if name not in known]:
+            raise ValueError("; ".join(map(_unknown, unknown)))
         return {name: _read(name, value) for name, value in values.items()}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _hide(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            hidden = without_inputs(error)
+        del values  # Sentry sends what a frame still holds
+        raise hidden
 
     @model_serializer(mode="wrap")
     def _veil(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -275,6 +292,27 @@ def is_secret(keyword: str) -> bool:
         return True
     row = libpq.keywords().get(keyword)
     return row is not None and row.secret
+
+
+def without_inputs(error: ValidationError) -> ValidationError:
+    """Return an error without what was given, which may be a secret.
+
+    `hide_input_in_errors` counts for the outermost model alone, and for no list of errors.
+    """
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError(line["type"], "{told}", {**line.get("ctx", {}), "told": line["msg"]}),
+            loc=line["loc"],
+            input=MASK,
+        )
+        for line in error.errors()
+    ]
+    return ValidationError.from_exception_data(error.title, lines)
+
+
+def _unknown(keyword: str) -> str:
+    near = nearest_keyword(keyword)
+    return f"libpq knows no {keyword}" + (f" (did you mean {near}?)" if near else "")
 
 
 def _read(name: str, value: object) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from procrastinate_conn import ConnectionSpec, ConnectorSettings, libpq
 from procrastinate_conn.spec.connection import is_secret
@@ -27,9 +27,31 @@ def test_every_secret_of_libpqs_table_is_a_secret():
     assert is_secret("oauth_client_secret")
 
 
-def test_a_keyword_that_only_a_newer_libpq_knows_is_carried():
-    spec = ConnectionSpec.model_validate({"host": "h", "from_the_future": "x"})
-    assert spec.parameters["from_the_future"] == "x"
+def test_a_keyword_that_only_a_newer_libpq_knows_is_carried(monkeypatch):
+    newer = {**libpq.keywords(), "future": libpq.keywords()["sslsni"]._replace(name="future", variable=None)}
+    monkeypatch.setattr(libpq, "keywords", lambda: newer)
+    spec = ConnectionSpec(host="h", future="x")
+    assert spec.parameters["future"] == "x"
+    assert "future=x" in spec.conninfo().split()
+
+
+def test_a_keyword_that_nobody_knows_is_refused_and_its_value_is_not_shown():
+    with pytest.raises(ValidationError) as caught:
+        ConnectionSpec(host="h", pasword="hunter2", hots="db1")
+    assert "libpq knows no pasword (did you mean password?); libpq knows no hots (did you mean host?)" in str(
+        caught.value
+    )
+    assert "hunter2" not in f"{caught.value} {caught.value.errors()} {caught.value.json()}"
+
+
+def test_no_value_is_shown_of_a_spec_within_a_model():
+    class Jobs(BaseModel):
+        connection: ConnectionSpec
+
+    for wrong in ({"pasword": "hunter2"}, {"password": ["hunter2"]}, ["hunter2"]):
+        with pytest.raises(ValidationError) as caught:
+            Jobs(connection=wrong)
+        assert "hunter2" not in f"{caught.value} {caught.value.errors()}"
 
 
 def test_equal_inputs_give_equal_specs_wherever_they_are_written(monkeypatch):
