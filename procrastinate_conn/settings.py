@@ -7,7 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, SecretStr, field_serializer
+from pydantic import (
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -26,7 +35,7 @@ from procrastinate_conn.sources.call import read_call
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.names import PREFIX
 from procrastinate_conn.sources.place import Place
-from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret
+from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret, without_inputs
 
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
@@ -114,6 +123,17 @@ class ConnectorSettings(BaseSettings):
             raise
         # What pydantic-settings would read is read already, with its origins.
         super().__init__(_env_file=None, **_fields(configuration))
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _hide(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Show nothing of what was given where the settings are a field of another model."""
+        try:
+            return handler(values)
+        except ValidationError as error:
+            hidden = without_inputs(error)
+        del values  # Sentry sends what a frame still holds
+        raise hidden
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

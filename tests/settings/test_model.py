@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from procrastinate_conn import ConfigurationError, ConnectorKind, ConnectorSettings, PoolOptions
@@ -55,6 +55,38 @@ SUBCLASSES = {
 def test_what_a_subclass_cannot_change_is_refused(name):
     with pytest.raises(TypeError, match=f"Ours cannot change these of ConnectorSettings: {name}"):
         type("Ours", (ConnectorSettings,), {"__module__": __name__, **SUBCLASSES[name]})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dsn": "postgresql://a/b", "pasword": "hunter2"},
+        {"dsn": "postgresql://app:hunter2@db/jobs?sslmode=requre"},
+        {"password": ["hunter2"]},
+        "hunter2",
+    ],
+)
+def test_nothing_that_was_given_is_shown_of_settings_within_a_model(wrong):
+    class Application(BaseModel):
+        jobs: ConnectorSettings
+
+    with pytest.raises(ValidationError) as caught:
+        Application(jobs=wrong)
+    [error] = caught.value.errors()
+    assert error["loc"] == ("jobs",)
+    assert "hunter2" not in f"{caught.value} {caught.value.errors()} {caught.value.json()}"
+
+
+def test_settings_within_a_model_say_what_is_wrong_with_them():
+    class Application(BaseModel):
+        jobs: ConnectorSettings
+
+    with pytest.raises(
+        ValidationError, match=r"argument dsn: PC205 libpq refuses sslmode.*mean require"
+    ) as caught:
+        Application(jobs={"dsn": "postgresql://localhost/jobs?sslmode=requre"})
+    assert [p.code for p in caught.value.errors()[0]["ctx"]["error"].problems] == ["PC205"]
+    assert Application(jobs={"dsn": "postgresql://localhost/jobs"}).jobs.spec().host == "localhost"
 
 
 def test_the_dsn_may_be_database_url(monkeypatch):
