@@ -12,6 +12,7 @@ from procrastinate_conn.doctor.patient import Patient
 from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
 from procrastinate_conn.passwords import PasswordUnavailable, Stated
 from procrastinate_conn.reporting.harmless import is_password_file
+from procrastinate_conn.spec.passfile import password_line
 
 _HINTS = (
     (r"password authentication failed|no such user|SASL authentication failed", "{password}"),
@@ -114,9 +115,12 @@ def _password_hint(patient: Patient) -> str:
     if blueprint.password is not None:
         named = blueprint.password.setting if isinstance(blueprint.password, Stated) else "a function"
         return f"the password comes from {named}: is it up to date?"
+    mend = "correct it there, or the role's in the server"
     if origin := blueprint.spec.origins.get("password"):
-        return f"the password comes from {origin}: correct it there, or the role's in the server"
+        return f"the password comes from {origin}: {mend}"
     if (passfile := blueprint.spec.passfile) is None:
         return "no password is set: state one"
     named = passfile if is_password_file(passfile) else "the password file"
+    if line := password_line(blueprint.spec, patient.host):
+        return f"the password comes from line {line.line} of {named}: {mend}"
     return f"no password is set: state one, or a line for this connection in {named}"

@@ -233,6 +233,19 @@ def test_a_password_command_that_fails_is_named_and_its_words_are_not(scram, mon
     assert SECRET not in repr(examined.all())
 
 
+def test_a_wrong_password_from_the_password_file_is_told_of_its_line(scram, tmp_path):
+    address = scram.parameters("jobs")
+    del address["password"]
+    file = tmp_path / "passwords"
+    file.write_text(f"elsewhere:*:*:*:x\n*:{address['port']}:jobs:*:{SECRET}\n")
+    file.chmod(0o600)
+    examined = Examined({**address, "passfile": str(file)})
+    assert examined["login"].hint.startswith(f"the password comes from line 2 of {file}: correct it there")
+    file.write_text(f"elsewhere:*:*:*:{SECRET}\n")
+    examined = Examined({**address, "passfile": str(file)})
+    assert examined["login"].hint.startswith("no password is set: state one, or a line for this connection")
+
+
 def test_a_password_file_that_may_be_the_password_is_not_named(scram):
     address = scram.parameters("jobs")
     del address["password"]
