@@ -105,9 +105,11 @@ def _without_effect(setting: str, located: Located, first: Origin) -> Problem:
         if setting == "dsn" or not _is_dsn((here.name or "").upper())
         else f"the password in {here.name} has"
     )
+    # The same variable may stand in a file and in the environment, whose variables are named without a place.
+    winner = f"the environment's {first}" if first.source == "environment" else first
     return rules.OVERRIDDEN(
         setting,
-        f"{what} no effect: {first} comes first",
+        f"{what} no effect: {winner} comes first",
         hint="remove one of them",
         origin=here,
     )

@@ -160,6 +160,15 @@ def test_a_fault_of_the_environment_is_in_every_configuration_and_reported_once(
         assert done.stdout.count("libpq does not know PGHSOT") == 1
 
 
+def test_the_variable_of_the_environment_that_beats_the_same_one_of_a_file_is_told_apart(
+    folder: Path,
+) -> None:
+    name = "PROCRASTINATE_CONN_DSN"
+    [configuration] = checked(folder, "good.env", **{name: "postgresql://localhost/other"})["configurations"]
+    [problem] = configuration["problems"]
+    assert problem["message"] == f"{name} has no effect: the environment's {name} comes first"
+
+
 def test_isolated_ignores_the_process_environment(folder: Path) -> None:
     environment = {
         "PROCRASTINATE_CONN_CONECTOR": "aiopg",
