@@ -153,7 +153,7 @@ def _masked(configuration: Configuration) -> set[str]:
 
 def _beside_a_refused_port(configuration: Configuration) -> set[str]:
     """Return where the pieces of a password are that libpq took for a port: the whole DSN is cut wrongly."""
-    refused = next((p for p in configuration.problems if p.setting == "connection.port"), None)
+    refused = next((p for p in configuration.errors if p.setting == "connection.port"), None)
     if refused is None:
         return set()
     cut = ("user", "host", "hostaddr", "dbname")

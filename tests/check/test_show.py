@@ -222,6 +222,15 @@ def test_what_stands_beside_a_refused_port_may_be_a_piece_of_a_password(folder: 
     assert {k: connection[k]["value"] for k in ("host", "port")} == {"host": "db1", "port": "********"}
 
 
+def test_a_port_is_shown_beside_a_warning_about_it(folder: Path) -> None:
+    dsn = f"postgresql://app:{SECRET}@localhost/jobs"
+    port = "PROCRASTINATE_CONN_CONNECTION__PORT"
+    (folder / ".env").write_text(f"PROCRASTINATE_CONN_DSN={dsn}\n{port}=5432\n{port}=5433\n")
+    document = shown(folder)
+    assert [problem["setting"] for problem in document["problems"]] == ["connection.port"]
+    assert document["connection"]["port"]["value"] == "5433"
+
+
 def test_isolated_shows_nothing_of_the_process_environment(folder: Path) -> None:
     document = shown(folder, "--isolated", PGHOST="db9", PROCRASTINATE_CONN_CONNECTION__HOST="db8")
     assert document == shown(folder)
