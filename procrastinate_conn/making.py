@@ -106,8 +106,9 @@ def make_connector(
             return build(configured(read_places(arguments, env_file, secrets_dir)))
         return build(configured([read_call(arguments), *settings.configuration.places]))
     except ConfigurationError:
-        # Sentry sends what a frame still holds.
-        del env_file, secrets_dir, dsn, connection, password, password_command, arguments
+        # Sentry sends what a frame still holds, and a password may have been put anywhere.
+        del kind, env_file, secrets_dir, dsn, connection, pool, json_dumps, json_loads
+        del password, password_file, password_command, arguments
         raise
 
 

@@ -171,7 +171,11 @@ class ConnectorSettings(BaseSettings):
         """
         if not update:
             return super().model_copy(deep=deep)
-        configuration = configured([read_call(update), *self.configuration.places])
+        try:
+            configuration = configured([read_call(update), *self.configuration.places])
+        except ConfigurationError:
+            del update  # Sentry sends what a frame still holds
+            raise
         return super().model_copy(update=_fields(configuration), deep=deep)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

@@ -103,21 +103,29 @@ def test_a_password_shows_nowhere(variables, arguments):
         assert MARK not in shown
 
 
-@pytest.mark.parametrize("make", [make_connector, ConnectorSettings])
+def copied(**arguments):
+    ConnectorSettings(_env_file=None).model_copy(update=arguments)
+
+
+@pytest.mark.parametrize("make", [make_connector, ConnectorSettings, copied])
 @pytest.mark.parametrize(
     "arguments",
     [
+        {"pool": {"kwargs": {"password": MARK}}},
+        {"pool": {"conninfo": f"postgresql://u:{MARK}@h/d"}},
+        {"password_file": f"{MARK}/x"},
+        {"json_dumps": f"postgresql://u:{MARK}@h/d"},
         {"dsn": f"postgresql://u:{MARK}@h/d"},
         {"connection": {"password": MARK}},
         {"password": MARK},
         {"password_command": f"echo {MARK}"},
     ],
-    ids=lambda arguments: next(iter(arguments)),
+    ids=str,
 )
 def test_no_frame_of_ours_holds_a_secret_where_settings_are_refused(make, arguments):
     """Sentry and rich show the local variables of every frame."""
     with environment({}), pytest.raises(ConfigurationError) as caught:
-        make(pool={"min_szie": 1}, **arguments)
+        make(**{"pool": {"min_szie": 1}, **arguments})
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     held = [frame.locals for frame in shown.stack if frame.filename != __file__]
     assert held
