@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import struct
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from procrastinate_conn.doctor.patient import Patient
 from procrastinate_conn.doctor.result import Result, failed, passed, warned
-from procrastinate_conn.judging.tls import default_root_certificate
+from procrastinate_conn.judging.tls import default_root_certificate, is_loopback
 from procrastinate_conn.spec.connection import ConnectionSpec
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -71,7 +70,7 @@ def examine(patient: Patient) -> Iterator[Result]:
 
 def _unencrypted(patient: Patient) -> Result:
     value = {"in_use": False}
-    if _is_local(patient):
+    if is_loopback(patient.address):
         return passed("tls", "not used, and the server is on this machine", value=value)
     return warned(
         "tls",
@@ -99,7 +98,7 @@ def _judge(patient: Patient, seen: Seen) -> Result:
         return failed("tls", message, "renew the server's certificate", value=value)
     if seen.days is not None and seen.days <= DAYS_TO_RENEW:
         return warned("tls", message, "renew the server's certificate", value=value)
-    if patient.connection is not None and not named and not _is_local(patient):
+    if patient.connection is not None and not named and not is_loopback(patient.address):
         hint = "state sslmode=verify-full, and in sslrootcert the authority, or anybody could answer"
         return warned("tls", message, hint, value=value)
     return passed("tls", message, value=value)
@@ -109,10 +108,6 @@ def _validity(days: int | None) -> str:
     if days is None:
         return "its end not known"
     return "expired" if days < 0 else f"{days} days left"
-
-
-def _is_local(patient: Patient) -> bool:
-    return ipaddress.ip_address(patient.address.partition("%")[0]).is_loopback
 
 
 def _is_verified(spec: ConnectionSpec) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -66,12 +67,17 @@ def remote_hosts(spec: ConnectionSpec) -> list[str]:
 
 def _is_local(host: Host) -> bool:
     """Tell whether libpq stays on this machine: by a socket, or by loopback."""
-    if host.is_socket or (not host.address and host.name == "localhost"):
-        return True
+    is_named_so = not host.address and host.name == "localhost"
+    return host.is_socket or is_named_so or is_loopback(host.address or host.name)
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether a numeric address, however short it is written, is this machine's own; no name is one."""
     try:
-        return ip_address(host.address or host.name).is_loopback
-    except ValueError:
+        [found, *_] = socket.getaddrinfo(address.encode(), None, flags=socket.AI_NUMERICHOST)
+    except OSError:
         return False
+    return ip_address(str(found[4][0]).partition("%")[0]).is_loopback
 
 
 def default_root_certificate() -> Path:

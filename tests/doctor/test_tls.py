@@ -140,6 +140,12 @@ def test_plaintext_to_another_machine_is_a_warning(address, mode, status):
     assert f"sslmode={mode}" in remote.message
 
 
+def test_a_short_address_is_an_address(address):
+    examined = Examined({**address, "host": "", "hostaddr": "127.1"})
+    assert examined.faults() == {}
+    assert examined["tls"].message == "not used, and the server is on this machine"
+
+
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
