@@ -179,6 +179,8 @@ def _password_source(name: str, stated: Located, problems: list[Problem]) -> Pas
         "password_command": "a command line",
     }[name]
     hint = f"give {expected}"
+    if name == "password_command" and isinstance(stated.value, str) and stated.value.strip():
+        hint = "close every quote, and end it with no backslash"
     if callable(stated.value):
         expected = "a plain function"
         hint = "give a plain function: an asynchronous connector calls it in a thread"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from procrastinate_conn import libpq
 from procrastinate_conn.files import unreadable
@@ -20,16 +21,34 @@ takes a full one for a longer line."""
 _BLANKS = b" \t\n\v\f\r"
 
 
+class Fault(NamedTuple):
+    """Why libpq refuses a service file.
+
+    Parameters
+    ----------
+    reason
+        What is wrong.
+    hint
+        What to do about it.
+    line
+        The line; None where it is the whole file.
+    """
+
+    reason: str
+    hint: str
+    line: int | None = None
+
+
 class BadServiceFile(ValueError):
     """A service file that libpq refuses.
 
     Parameters
     ----------
     *faults
-        What is wrong, and in which line, where there is one; libpq would name the first.
+        What is wrong; libpq would name the first.
     """
 
-    def __init__(self, *faults: tuple[str, int | None]) -> None:
+    def __init__(self, *faults: Fault) -> None:
         super().__init__(*faults)
         self.faults = faults
 
@@ -69,7 +88,9 @@ def read_service(
         if not reason:
             return found, []
     hint = f"add a section [{name}] to {' or '.join(looked_in) or 'a service file'}"
-    if near := nearest(name, (section for file in looked_in for section in _sections(file))):
+    if not name:
+        hint = "its name is empty: unset it, or name a service"
+    elif near := nearest(name, (section for file in looked_in for section in _sections(file))):
         hint = f"did you mean {near}?"
     message = f"libpq cannot read the service: {reason}"
     return {}, [rules.SERVICE("connection.service", message, hint=hint, origin=service.origin)]
@@ -77,13 +98,11 @@ def read_service(
 
 def _bad(service: str, file: str, error: BadServiceFile, named: Located | None) -> Iterator[Problem]:
     """Report a file at its lines, or where it is named if the whole of it cannot be read."""
-    for reason, line in error.faults:
-        if line is None and named is not None:
-            hint, origin = "name a file that exists and can be read", named.origin
-        else:
-            hint = "write keyword=value with no blanks around =, as libpq expects it"
-            origin = Origin("service-file", f"[{service}]", file, line)
-        yield rules.SERVICE("connection.service", reason, hint=hint, origin=origin)
+    for fault in error.faults:
+        origin = Origin("service-file", f"[{service}]", file, fault.line)
+        if fault.line is None and named is not None:
+            origin = named.origin
+        yield rules.SERVICE("connection.service", fault.reason, hint=fault.hint, origin=origin)
 
 
 def _read_system(service: str, variables: Mapping[str, Located]) -> tuple[dict[str, Located], str]:
@@ -111,7 +130,7 @@ def read_section(file: str, service: str) -> dict[str, Located] | None:
         If libpq refuses the file.
     """
     found: dict[str, Located] | None = None
-    faults: list[tuple[str, int | None]] = []
+    faults: list[Fault] = []
     for number, line in _lines(file):
         if line.startswith(b"["):
             if found is not None:
@@ -121,7 +140,7 @@ def read_section(file: str, service: str) -> dict[str, Located] | None:
         elif found is not None:
             keyword, separator, value = os.fsdecode(line).partition("=")
             if fault := _fault(keyword, separator):
-                faults.append((fault, number))
+                faults.append(fault._replace(line=number))
             found.setdefault(keyword, Located(value, Origin("service-file", f"[{service}]", file, number)))
     if faults:
         raise BadServiceFile(*faults)
@@ -134,16 +153,21 @@ def _sections(file: str) -> Iterator[str]:
             yield os.fsdecode(line[1:-1])
 
 
-def _fault(keyword: str, separator: str) -> str | None:
+_EXAMPLE = "write keyword=value with no blanks around =, as libpq expects it"
+
+
+def _fault(keyword: str, separator: str) -> Fault | None:
     if keyword.startswith("ldap://"):
-        return "this line looks the service up in LDAP, which is not supported here"
+        return Fault("this line looks the service up in LDAP, which is not supported here", _EXAMPLE)
     if not separator:
-        return "this line of the service is not keyword=value"
+        return Fault("this line of the service is not keyword=value", _EXAMPLE)
     if keyword in ("service", "servicefile"):
-        return "a service cannot name another service"
+        return Fault("a service cannot name another service", "leave this line out")
     if keyword not in libpq.keywords():
         near = rules.nearest_keyword(keyword)
-        return "libpq does not know the keyword of this line" + (f", did you mean {near}?" if near else "")
+        hint = f"did you mean {near}?" if near else "write one of libpq's keywords"
+        is_blank = keyword.endswith((" ", "\t"))
+        return Fault("libpq does not know the keyword of this line", _EXAMPLE if is_blank else hint)
     return None
 
 
@@ -166,11 +190,13 @@ def _lines(file: str) -> Iterator[tuple[int, bytes]]:
     except IsADirectoryError:
         return
     except (OSError, ValueError) as error:
-        raise BadServiceFile((f"the service file {file} cannot be read: {unreadable(error)}", None)) from None
+        reason = f"the service file {file} cannot be read: {unreadable(error)}"
+        raise BadServiceFile(Fault(reason, "name a file that exists and can be read")) from None
     for number, line in enumerate(iter(lambda: content.readline(LINE_LIMIT + 1), b""), start=1):
         read, _, _ = line.partition(b"\0")
         if len(read) > LINE_LIMIT:
-            raise BadServiceFile((f"this line is longer than libpq's {LINE_LIMIT} bytes", number))
+            reason = f"this line is longer than libpq's {LINE_LIMIT} bytes"
+            raise BadServiceFile(Fault(reason, "make it shorter", number))
         said = read.strip(_BLANKS)
         if said and not said.startswith(b"#"):
             yield number, said

@@ -32,7 +32,7 @@ def test_a_fault_in_a_service_file_has_its_line(written):
     written.call.update(dsn="service=jobs")
     [problem] = written.read().errors
     assert problem.origin == Origin("service-file", "[jobs]", str(file), 3)
-    assert "did you mean host?" in problem.message
+    assert "did you mean host?" in problem.hint
 
 
 def test_a_service_that_is_not_defined_is_told_where_it_is_named(written):
