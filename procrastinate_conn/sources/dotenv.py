@@ -56,6 +56,7 @@ def read_dotenv(
         if (name := binding.key) is None or _is_printed(binding):
             continue
         origin = Origin("dotenv", name, str(file), _line(binding))
+        values.pop(name, None)  # the last line counts, also among those that write the name in another case
         if binding.value is None:
             values[name], known[name] = None, ""  # a name alone unsets what the lines above state
             continue

@@ -140,3 +140,12 @@ def test_damaged_json_is_told_with_its_place(tmp_path, value, where):
     [problem] = read_dotenv(tmp_path / ".env").problems
     assert problem.code == "PC102"
     assert problem.message.endswith(where)
+
+
+def test_the_last_line_of_a_setting_counts_in_whatever_case_the_others_are(tmp_path):
+    file = tmp_path / ".env"
+    name = "PROCRASTINATE_CONN_CONNECTION__PORT"
+    file.write_text(f"{name}=1\n{name.lower()}=2\n{name}=3\n")
+    place = read_dotenv(file)
+    assert place.settings["connection", "port"].value == "3"
+    assert [problem.origin.line for problem in place.problems] == [1, 2]
