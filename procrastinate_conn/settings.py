@@ -13,6 +13,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     SecretStr,
+    SerializationInfo,
     ValidationError,
     field_serializer,
     model_validator,
@@ -152,10 +153,13 @@ class ConnectorSettings(BaseSettings):
         del core_schema, handler
         return settings_schema()
 
-    @field_serializer("pool", when_used="json")
-    def _write_pool(self, pool: PoolOptions) -> object:
+    @field_serializer("pool")
+    def _write_pool(self, pool: PoolOptions, info: SerializationInfo) -> object:
+        """Write the options as they are read, and not the parts of `PoolOptions`."""
         options = {name: located.value for name, located in pool.located(Origin("call")).items()}
-        return "null" if pool.null and not options else {k: _written(v) for k, v in options.items()}
+        if pool.null and not options:
+            return "null"
+        return {k: _written(v) for k, v in options.items()} if info.mode == "json" else options
 
     @field_serializer("json_dumps", "json_loads", when_used="json")
     def _write_function(self, function: Callable[..., Any] | None) -> str | None:

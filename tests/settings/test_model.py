@@ -136,6 +136,26 @@ def test_functions_are_dumped_by_name():
     assert json.loads(ConnectorSettings(pool="null").model_dump_json())["pool"] == "null"
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"connector": "aiopg", "dsn": "postgresql://app:hunter2@db/jobs", "json_dumps": json.dumps},
+        {"connection": {"host": "db", "password": "hunter2"}, "defaults": "libpq"},
+        {
+            "pool": {"max_size": 7, "configure": configure, "check_after": 5.0},
+            "password_file": "/run/secrets/db",
+        },
+        {"pool": "null", "password_command": "echo hunter2"},
+    ],
+    ids=" ".join,
+)
+def test_what_is_dumped_can_be_read_again(stated):
+    settings = ConnectorSettings(**stated)
+    again = ConnectorSettings(**settings.model_dump())
+    assert again.model_dump() == settings.model_dump()
+    assert (again.spec(), again.pool) == (settings.spec(), settings.pool)
+
+
 def test_its_schema_is_that_of_what_can_be_written():
     assert ConnectorSettings.model_json_schema() == settings_schema()
 
