@@ -22,6 +22,8 @@ ARGUMENTS = (*SETTINGS, "password")
 def read_call(arguments: Mapping[str, object]) -> Place:
     """Read the arguments of a call; one that is None counts as not given.
 
+    Of a password in ``connection`` and one beside it the latter counts, in whatever order they are given.
+
     Parameters
     ----------
     arguments
@@ -29,7 +31,7 @@ def read_call(arguments: Mapping[str, object]) -> Place:
     """
     settings: dict[Path, Located] = {}
     problems: list[Problem] = []
-    for name, value in arguments.items():
+    for name, value in sorted(arguments.items(), key=lambda argument: argument[0] == "password"):
         origin = Origin("call", name)
         if value is None:
             continue

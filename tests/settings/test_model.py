@@ -156,6 +156,13 @@ def test_what_is_dumped_can_be_read_again(stated):
     assert (again.spec(), again.pool) == (settings.spec(), settings.pool)
 
 
+@pytest.mark.parametrize("names", [["password", "connection"], ["connection", "password"]])
+def test_of_two_passwords_in_one_call_the_argument_counts_in_any_order(names):
+    stated = {"password": "a", "connection": {"password": "b"}}
+    settings = ConnectorSettings(**{name: stated[name] for name in names})
+    assert settings.spec().parameters["password"] == "a"
+
+
 def test_its_schema_is_that_of_what_can_be_written():
     assert ConnectorSettings.model_json_schema() == settings_schema()
 
