@@ -57,7 +57,10 @@ class Located:
         Text from a source, anything from a call; kept out of the `repr`, since it may be a secret.
     origin
         The place.
+    from_dsn
+        Whether it is a part of a DSN, which may be a piece of a password: libpq cuts one that is not encoded.
     """
 
     value: object = field(repr=False)
     origin: Origin
+    from_dsn: bool = field(default=False, repr=False)

@@ -84,7 +84,7 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     host, dsn = winners.get("host"), configuration.connection.dsn
     if host is None:
         return
-    is_spilt = dsn is not None and host.origin == dsn.origin and spills(str(dsn.value))
+    is_spilt = dsn is not None and host.from_dsn and spills(str(dsn.value))
     found: dict[Fault, str] = {}
     for one in hosts(texts.text(winners)):
         fault = _spilt(one) if is_spilt else None

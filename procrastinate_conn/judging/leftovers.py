@@ -106,11 +106,10 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     if any(separators.judge(configuration)):
         judged.discard("dbname")
     winners = {k: v for k, v in connection.winners.items() if k in judged}
-    dsn = connection.dsn
-    uri = dsn.origin if dsn is not None and "://" in str(dsn.value) else None
+    is_uri = connection.dsn is not None and "://" in str(connection.dsn.value)
     found: dict[tuple[Leftover, Origin], list[str]] = {}
     for keyword, value in texts.text(winners).items():
-        if leftover := _leftover(keyword, value, in_uri=winners[keyword].origin == uri):
+        if leftover := _leftover(keyword, value, in_uri=is_uri and winners[keyword].from_dsn):
             found.setdefault((leftover, winners[keyword].origin), []).append(keyword)
     for (leftover, origin), keywords in found.items():
         has_or_have = "has" if len(keywords) == 1 else "have"

@@ -48,10 +48,9 @@ def _keywords(configuration: Configuration) -> Iterator[Problem]:
     names = [located.origin for located in _stated(configuration, ("pool", "name"))]
     for keyword, (first, *others) in configuration.connection.stated.items():
         for located in others:
-            name = (located.origin.name or "").upper()
             if located.origin.source not in FILES or located.origin in names:
                 continue
-            if _is_dsn(name) and not (keyword == "password" and first.value == ""):
+            if located.from_dsn and not (keyword == "password" and first.value == ""):
                 continue
             if _differs(first, located):
                 yield _without_effect(f"connection.{keyword}", located, first.origin)
@@ -63,7 +62,7 @@ def _dsn(configuration: Configuration) -> Iterator[Problem]:
     if dsn is None:
         return
     values = configuration.connection.stated.values()
-    parts = [(stated[0], part) for stated in values for part in stated if part.origin == dsn.origin]
+    parts = [(stated[0], part) for stated in values for part in stated if part.from_dsn]
     if parts and all(_differs(first, part) for first, part in parts):
         yield _without_effect("dsn", dsn, parts[0][0].origin)
 
@@ -90,21 +89,13 @@ def _stated(configuration: Configuration, path: tuple[str, ...]) -> Iterator[Loc
     return (place.settings[path] for place in configuration.places if path in place.settings)
 
 
-def _is_dsn(name: str) -> bool:
-    return name.endswith(("_DSN", "DATABASE_URL"))
-
-
 def _differs(first: Located, located: Located) -> bool:
     return first is not located and first.origin.source != "call" and str(first.value) != str(located.value)
 
 
 def _without_effect(setting: str, located: Located, first: Origin) -> Problem:
     here = located.origin
-    what = (
-        f"{here.name} has"
-        if setting == "dsn" or not _is_dsn((here.name or "").upper())
-        else f"the password in {here.name} has"
-    )
+    what = f"the password in {here.name} has" if located.from_dsn else f"{here.name} has"
     # The same variable may stand in a file and in the environment, whose variables are named without a place.
     winner = f"the environment's {first}" if first.source == "environment" else first
     return rules.OVERRIDDEN(

@@ -72,7 +72,7 @@ def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
     layers.extend(variables)
     layers.append(_named_by_the_pool(places))
     layers.append(resilient_defaults(defaults))
-    problems.extend(_redirected(layers, dsn))
+    problems.extend(_redirected(layers))
     return Merged(_stack(layers), dsn_in_force, _veiled(dsn, problems), tuple(problems))
 
 
@@ -179,7 +179,7 @@ def _service(layers: Sequence[Layer], places: Sequence[Place], problems: list[Pr
     return kept
 
 
-def _redirected(layers: Sequence[Layer], dsn: Layer) -> Iterable[Problem]:
+def _redirected(layers: Sequence[Layer]) -> Iterable[Problem]:
     """Report an address from PGHOSTADDR that libpq prefers to the host that was stated nearer."""
     first = {
         keyword: next((i for i, layer in enumerate(layers) if keyword in layer), len(layers))
@@ -190,9 +190,7 @@ def _redirected(layers: Sequence[Layer], dsn: Layer) -> Iterable[Problem]:
     address, host = layers[first["hostaddr"]]["hostaddr"], layers[first["host"]]["host"]
     if address.origin.name == "PGHOSTADDR" and address.value and host.value:
         # What a DSN says is not shown: a password that is not encoded may spill into the host.
-        named = (
-            "the host of the DSN" if host is dsn.get("host") else f"the host {host.value} of {host.origin}"
-        )
+        named = "the host of the DSN" if host.from_dsn else f"the host {host.value} of {host.origin}"
         yield rules.HOSTADDR_OVERRIDES_HOST(
             "connection.hostaddr",
             f"libpq connects to PGHOSTADDR={address.value}, not to {named}",

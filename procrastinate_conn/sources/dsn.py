@@ -61,7 +61,7 @@ def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
         is_made_of_pairs = not _has_semicolons(dsn.value) and not _is_encoded(dsn.value)
         unknown = list(_unknown_keywords(dsn)) if is_made_of_pairs else []
         return {}, unknown or [_malformed(str(error), dsn.value, dsn.origin)]
-    located = {keyword: replace(dsn, value=value) for keyword, value in stated.items()}
+    located = {keyword: replace(dsn, value=value, from_dsn=True) for keyword, value in stated.items()}
     if not spills(dsn.value):
         return located, []
     message = (

@@ -117,7 +117,7 @@ def shown(value: str, located: Located, harmless: re.Pattern[str] = _ANYTHING) -
     harmless
         What a value looks like that may be shown.
     """
-    if _from_dsn(located) or not harmless.fullmatch(value):
+    if located.from_dsn or not harmless.fullmatch(value):
         return "the value "
     return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "
 
@@ -138,7 +138,7 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
         if libpq.refuses({"port": port}):
             # What libpq takes for a port may be the rest of a password that was not percent-encoded.
             hint = "write a number from 1 to 65535"
-            if _from_dsn(stated["port"]):
+            if stated["port"].from_dsn:
                 hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
             if in_quotes(stated["port"].value):
                 hint = LEAVE_OUT
@@ -235,10 +235,6 @@ def _refused(keyword: str, stated: Stated, reason: str, hint: str) -> Problem:
 
 def _elements(keyword: str, stated: Stated) -> list[str]:
     return str(stated[keyword].value).split(",") if keyword in stated else []
-
-
-def _from_dsn(located: Located) -> bool:
-    return located.origin.name is not None and located.origin.name.lower().endswith(("dsn", "_url"))
 
 
 def _without_value(reason: str) -> str:
