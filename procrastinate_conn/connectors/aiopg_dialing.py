@@ -32,7 +32,7 @@ class AiopgDialler(AsyncDialler):
     """Dials aiopg's connections."""
 
     kind = ConnectorKind.AIOPG
-    failures = (psycopg2.Error, psycopg.Error)  # the second by the source of a password
+    failures = (psycopg2.Error, psycopg.Error)
 
     def fileno(self, connection: AiopgConnection) -> int:
         """Return the descriptor of a connection's socket."""

@@ -52,9 +52,12 @@ class Dialler:
         Connections whose server has said farewell in a notice.
     kind : ConnectorKind
         A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
+    failures : tuple of type
+        The errors by which driver and pool say that they cannot connect, or that a connection is lost.
     """
 
     kind: ClassVar[ConnectorKind]
+    failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
 
     def __init__(self, blueprint: Blueprint) -> None:
         self.blueprint = blueprint
@@ -82,6 +85,10 @@ class Dialler:
         """Note that a connection is idle from now on."""
         self._idle_since[connection] = monotonic()
 
+    def idle_for(self, connection: Any) -> float:
+        """Return the seconds that a connection has been idle; infinitely many if it is to be asked first."""
+        return monotonic() - self._idle_since[connection]
+
     def said_farewell(self, connection: Any) -> bool:
         """Tell whether libpq has read the server's farewell together with an answer.
 
@@ -100,9 +107,8 @@ class Dialler:
         Exception
             The driver's: the connection is closed.
         """
-        idle = monotonic() - self._idle_since[connection]
         return (
-            idle < self.blueprint.pool.check_after
+            self.idle_for(connection) < self.blueprint.pool.check_after
             and not self.said_farewell(connection)
             and not has_something_to_say(self.fileno(connection))
         )
@@ -223,7 +229,7 @@ class SyncDialler(Dialler, ABC):
 
     def ping(self, connection: Any, within: float = ANSWERS_WITHIN) -> None:
         """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
-        with hung_up_in(within, self.fileno(connection)):
+        with hung_up_in(within, self.fileno(connection), self.failures):
             self.ask(connection)
         self._require_silence(connection)
 
@@ -245,15 +251,7 @@ class Notification(Protocol):
 
 
 class AsyncDialler(Dialler, ABC):
-    """What the asynchronous drivers have in common.
-
-    Attributes
-    ----------
-    failures : tuple of type
-        The driver's errors, by which it says that it cannot connect, or that a connection is lost.
-    """
-
-    failures: ClassVar[tuple[type[Exception], ...]]
+    """What the asynchronous drivers have in common."""
 
     async def connect(
         self, _conninfo: str = "", *, connect_timeout: int | None = None, autocommit: bool = True
@@ -293,7 +291,7 @@ class AsyncDialler(Dialler, ABC):
 
     async def ping(self, connection: Any, within: float = ANSWERS_WITHIN) -> None:
         """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
-        with hung_up_in_async(within, self.fileno(connection)):
+        with hung_up_in_async(within, self.fileno(connection), self.failures):
             await self.ask(connection)
         self._require_silence(connection)
 

@@ -8,6 +8,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Self
+
+import psycopg
 
 
 def has_something_to_say(fileno: int) -> bool:
@@ -26,11 +29,21 @@ def has_something_to_say(fileno: int) -> bool:
     return bool(poll.poll(0))
 
 
+class Silence(psycopg.OperationalError):
+    """A connection did not answer."""
+
+
 @contextmanager
-def hung_up_in(seconds: float, fileno: int) -> Iterator[None]:
-    """Shut a socket down after so many seconds, so that a driver that waits for an answer gets an error."""
-    with _second_hold(fileno) as held:
-        timer = threading.Timer(seconds, _hang_up, [held])
+def hung_up_in(seconds: float, fileno: int, failures: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Shut a socket down after so many seconds, so that a driver that waits for an answer gets an error.
+
+    Raises
+    ------
+    Silence
+        It did, which is one of `failures`.
+    """
+    with _Line(fileno, seconds, failures) as line:
+        timer = threading.Timer(seconds, line.hang_up)
         timer.daemon = True
         timer.start()
         try:
@@ -40,23 +53,48 @@ def hung_up_in(seconds: float, fileno: int) -> Iterator[None]:
 
 
 @contextmanager
-def hung_up_in_async(seconds: float, fileno: int) -> Iterator[None]:
+def hung_up_in_async(seconds: float, fileno: int, failures: tuple[type[Exception], ...]) -> Iterator[None]:
     """Do the same in an event loop; to cancel the task would make psycopg wait for the server once more."""
-    with _second_hold(fileno) as held:
-        timer = asyncio.get_running_loop().call_later(seconds, _hang_up, held)
+    with _Line(fileno, seconds, failures) as line:
+        timer = asyncio.get_running_loop().call_later(seconds, line.hang_up)
         try:
             yield
         finally:
             timer.cancel()
 
 
-@contextmanager
-def _second_hold(fileno: int) -> Iterator[socket.socket]:
-    """Have a socket under a second number, which nobody else gets when the driver closes the first one."""
-    with socket.socket(fileno=socket.dup(fileno)) as held:
-        yield held
+class _Line:
+    """A socket under a second number, which nobody else gets when the driver closes the first one.
 
+    Parameters
+    ----------
+    fileno
+        The first number.
+    seconds
+        After how many it is to be hung up.
+    failures
+        What the driver may raise then.
+    """
 
-def _hang_up(held: socket.socket) -> None:
-    with suppress(OSError):  # nobody is there any more
-        held.shutdown(socket.SHUT_RDWR)
+    def __init__(self, fileno: int, seconds: float, failures: tuple[type[Exception], ...]) -> None:
+        try:
+            self._socket = socket.socket(fileno=socket.dup(fileno))
+        except OSError as error:  # there are too many
+            raise psycopg.OperationalError(f"the connection cannot be asked: {error}") from error
+        self._seconds = seconds
+        self._failures = failures
+        self._hung_up = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._socket.close()
+        if self._hung_up and isinstance(error, self._failures):
+            raise Silence(f"no answer within {self._seconds:.2g} s") from error
+
+    def hang_up(self) -> None:
+        """Shut the socket down, where somebody is still waiting."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+            self._hung_up = True

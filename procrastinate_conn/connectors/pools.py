@@ -7,7 +7,8 @@ import atexit
 import logging
 import os
 import time
-from itertools import count
+from collections.abc import Coroutine
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Self
 from weakref import WeakSet
@@ -17,20 +18,15 @@ from psycopg_pool import (
     AsyncNullConnectionPool,
     ConnectionPool,
     NullConnectionPool,
-    PoolClosed,
     PoolTimeout,
-    TooManyRequests,
     pool,
     pool_async,
 )
 
-from procrastinate_conn.connectors.dialing import ANSWERS_WITHIN, AsyncDialler, Dialler, SyncDialler
+from procrastinate_conn.connectors.dialing import AsyncDialler, Dialler, SyncDialler
+from procrastinate_conn.connectors.waiting import RECONNECT_WITHIN, Wait
 
 logger = logging.getLogger(__name__)
-
-RECONNECT_WITHIN = 5.0
-"""Seconds between two attempts to replace a connection, at most. psycopg_pool doubles them without a limit:
-after an outage of minutes it would sleep for minutes more."""
 
 BEGIN_ANEW_AFTER = 1.0
 """Seconds that a pool tries to connect before it begins anew, at least, however soon it is to give up."""
@@ -50,19 +46,22 @@ class SyncPool(ConnectionPool[Any]):
 
     Attributes
     ----------
-    discarded : int
-        Connections that were found dead before they were handed out.
+    requests, requests_failed : int
+        Callers who asked for a connection, and those of them who got none: psycopg_pool counts each attempt.
     to_look_at : int
         Calls that go round all connections, since one was found dead.
+    rests_for : float
+        Seconds that a connection is left idle while others are in use; its age is looked at on its return.
     """
 
     def __init__(self, dialler: SyncDialler) -> None:
         self._process_id = os.getpid()
         self.dialler = dialler
         self.check_too = dialler.blueprint.pool.callback("check", asynchronous=False)
-        self.discarded = 0
+        self.requests = self.requests_failed = 0
         self.to_look_at = 0
         super().__init__(**_arguments(dialler, asynchronous=False))
+        self.rests_for = min(dialler.blueprint.pool.check_after, self.max_lifetime)
 
     def __del__(self) -> None:
         if self.is_of_this_process():
@@ -92,35 +91,33 @@ class SyncPool(ConnectionPool[Any]):
 
     def getconn(self, timeout: float | None = None) -> Any:
         """Return a connection that is alive; a dead one is replaced without its caller's notice."""
-        timeout = self.timeout if timeout is None else timeout
-        deadline = monotonic() + timeout
-        unfit: Exception | None = None
-        for attempt in count():
+        self.requests += 1
+        try:
+            return self._found(
+                Wait(self.dialler, self.timeout if timeout is None else timeout, self.max_size)
+            )
+        except BaseException:
+            self.requests_failed += 1
+            raise
+
+    def _found(self, wait: Wait) -> Any:
+        while True:
             _settle_order(self)
+            seconds = wait.seconds_left()
             try:
-                connection = super().getconn(deadline - monotonic())
-            except (PoolClosed, TooManyRequests):
-                raise
-            except Exception as error:  # the driver's, from a null pool, which connects in here
-                if not isinstance(error, PoolTimeout) and not self.dialler.blueprint.pool.null:
-                    raise  # a signal's: the caller is out of time
-                if monotonic() >= deadline:
-                    self.dialler.give_up("couldn't get a connection", timeout, unfit)
-                time.sleep(_until_next_attempt(attempt, deadline))
+                connection = super().getconn(seconds)
+            except self.dialler.failures as error:  # also the driver's: a null pool connects in here
+                time.sleep(wait.pause_without(error))
                 continue
             try:
-                self._examine(connection, _answers_within(attempt, deadline))
-            except BaseException as error:
+                unfit = self._unfitness(connection, wait.answers_within())
+            except BaseException as error:  # a signal's: the caller is out of time
                 self._discard(connection, error)
-                if not isinstance(error, Exception):
-                    raise
-                unfit = error
-                time.sleep(_pause(attempt, self.max_size, deadline))
-                if monotonic() >= deadline:  # psycopg_pool hands out what it has even then
-                    self.dialler.give_up("couldn't get a connection", timeout, unfit)
-            else:
+                raise
+            if unfit is None:
                 return connection
-        raise AssertionError
+            self._discard(connection, unfit)
+            time.sleep(wait.pause_after(unfit))
 
     def close(self, timeout: float = 5.0) -> None:
         """Close the pool, without waiting for attempts to connect."""
@@ -153,15 +150,22 @@ class SyncPool(ConnectionPool[Any]):
             self.dialler.drop(conn)
             raise
 
-    def _examine(self, connection: Any, answers_within: float) -> None:
-        if not self.dialler.vouches_for(connection):
-            self.dialler.ping(connection, answers_within)
-        if self.check_too is not None:
-            self.check_too(connection)
+    def _unfitness(self, connection: Any, answers_within: float) -> Exception | None:
+        """Return why a connection is not to be used, or None."""
+        try:
+            if not self.dialler.vouches_for(connection):
+                self.dialler.ping(connection, answers_within)
+        except self.dialler.failures as error:
+            return error
+        try:
+            if self.check_too is not None:
+                self.check_too(connection)
+        except Exception as error:  # noqa: BLE001 - whatever the caller's function raises
+            return error
+        return None
 
     def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
-        self.discarded += 1
         _has_lost_one(self)
         self.dialler.drop(connection)
         super().putconn(connection)
@@ -188,18 +192,21 @@ class AsyncPool(AsyncConnectionPool[Any]):
 
     Attributes
     ----------
-    discarded : int
-        Connections that were found dead before they were handed out.
+    requests, requests_failed : int
+        Callers who asked for a connection, and those of them who got none: psycopg_pool counts each attempt.
     to_look_at : int
         Calls that go round all connections, since one was found dead.
+    rests_for : float
+        Seconds that a connection is left idle while others are in use; its age is looked at on its return.
     """
 
     def __init__(self, dialler: AsyncDialler) -> None:
         self.dialler = dialler
         self.check_too = dialler.blueprint.pool.callback("check", asynchronous=True)
-        self.discarded = 0
+        self.requests = self.requests_failed = 0
         self.to_look_at = 0
         super().__init__(**_arguments(dialler, asynchronous=True))
+        self.rests_for = min(dialler.blueprint.pool.check_after, self.max_lifetime)
 
     async def opened(self) -> Self:
         """Open and fill the pool, and return it.
@@ -220,33 +227,33 @@ class AsyncPool(AsyncConnectionPool[Any]):
 
     async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - psycopg_pool's name
         """Return a connection that is alive; a dead one is replaced without its caller's notice."""
-        timeout = self.timeout if timeout is None else timeout
-        deadline = monotonic() + timeout
-        unfit: Exception | None = None
-        for attempt in count():
+        self.requests += 1
+        try:
+            return await self._found(
+                Wait(self.dialler, self.timeout if timeout is None else timeout, self.max_size)
+            )
+        except BaseException:
+            self.requests_failed += 1
+            raise
+
+    async def _found(self, wait: Wait) -> Any:
+        while True:
             _settle_order(self)
+            seconds = wait.seconds_left()
             try:
-                connection = await super().getconn(deadline - monotonic())
-            except (PoolClosed, TooManyRequests):
-                raise
-            except Exception:  # noqa: BLE001 - the driver's, from a null pool, which connects in here
-                if monotonic() >= deadline:
-                    self.dialler.give_up("couldn't get a connection", timeout, unfit)
-                await asyncio.sleep(_until_next_attempt(attempt, deadline))
+                connection = await super().getconn(seconds)
+            except self.dialler.failures as error:
+                await asyncio.sleep(wait.pause_without(error))
                 continue
             try:
-                await self._examine(connection, _answers_within(attempt, deadline))
+                unfit = await self._unfitness(connection, wait.answers_within())
             except BaseException as error:
                 await self._discard(connection, error)
-                if not isinstance(error, Exception):
-                    raise
-                unfit = error
-                await asyncio.sleep(_pause(attempt, self.max_size, deadline))
-                if monotonic() >= deadline:
-                    self.dialler.give_up("couldn't get a connection", timeout, unfit)
-            else:
+                raise
+            if unfit is None:
                 return connection
-        raise AssertionError
+            await self._discard(connection, unfit)
+            await asyncio.sleep(wait.pause_after(unfit))
 
     async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - psycopg_pool's name
         """Close the pool, without waiting for attempts to connect."""
@@ -254,11 +261,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
 
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
-        if conn.closed:  # by the server; aiopg then leaves a reader with the event loop, on a descriptor
-            await conn.close()  # that the next connection will have
-            _has_lost_one(self)
-        self.dialler.idles(conn)
-        await self._give_back(conn)
+        await _to_the_end(self._take_back(conn))
 
     async def schedule_task(self, task: pool_async.MaintenanceTask, delay: float) -> None:
         """Run a task later, as psycopg_pool asks, but a reconnection soon."""
@@ -282,21 +285,34 @@ class AsyncPool(AsyncConnectionPool[Any]):
             await self.dialler.drop(conn)
             raise
 
-    async def _examine(self, connection: Any, answers_within: float) -> None:
-        if not self.dialler.vouches_for(connection):
-            await self.dialler.ping(connection, answers_within)
-        if self.check_too is not None:
-            await self.check_too(connection)
+    async def _unfitness(self, connection: Any, answers_within: float) -> Exception | None:
+        try:
+            if not self.dialler.vouches_for(connection):
+                await self.dialler.ping(connection, answers_within)
+        except self.dialler.failures as error:
+            return error
+        try:
+            if self.check_too is not None:
+                await self.check_too(connection)
+        except Exception as error:  # noqa: BLE001 - as above
+            return error
+        return None
 
-    async def _give_back(self, connection: Any) -> None:
+    async def _take_back(self, connection: Any) -> None:
+        if connection.closed:  # by the server; aiopg then leaves a reader with the event loop, on a
+            await connection.close()  # descriptor that the next connection will have
+            _has_lost_one(self)
+        self.dialler.idles(connection)
         await super().putconn(connection)
 
     async def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
-        self.discarded += 1
         _has_lost_one(self)
+        await _to_the_end(self._drop(connection))
+
+    async def _drop(self, connection: Any) -> None:
         await self.dialler.drop(connection)
-        await self._give_back(connection)
+        await super().putconn(connection)
 
 
 class SyncNullPool(SyncPool, NullConnectionPool[Any]):
@@ -306,14 +322,15 @@ class SyncNullPool(SyncPool, NullConnectionPool[Any]):
 class AsyncNullPool(AsyncPool, AsyncNullConnectionPool[Any]):
     """The same, keeping no connections."""
 
-    async def _give_back(self, connection: Any) -> None:
-        """Go on to the end though the task is cancelled: psycopg_pool waits here, and would lose the slot."""
-        giving_back = asyncio.ensure_future(super()._give_back(connection))
-        try:
-            await asyncio.shield(giving_back)
-        except asyncio.CancelledError:
-            await asyncio.wait([giving_back])
-            raise
+
+async def _to_the_end(giving_back: Coroutine[Any, Any, None]) -> None:
+    """Go on though the task is cancelled: psycopg_pool waits here for its lock, and would lose the slot."""
+    task = asyncio.ensure_future(giving_back)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def sync_pool(dialler: SyncDialler) -> SyncPool:
@@ -347,27 +364,15 @@ def _settle_order(pool_: SyncPool | AsyncPool) -> None:
 
     psycopg_pool takes the one that has been idle the longest, so that a caller of one connection after the
     other goes round all of them; it has no option for that. It is right where one was found dead, since the
-    others may be, too.
+    others may be, too; and where one has rested for long.
     """
     if pool_.to_look_at > 0:
         pool_.to_look_at -= 1
-    else:
-        pool_._pool.rotate()  # noqa: SLF001 - the one private attribute of psycopg_pool's that is used
-
-
-def _answers_within(attempt: int, deadline: float) -> float:
-    """Return the seconds that a connection has to answer: ever fewer, as all may be lost like the first."""
-    return max(0.1, min(ANSWERS_WITHIN / 2.0 ** min(attempt, 8), deadline - monotonic()))
-
-
-def _pause(attempt: int, max_size: int, deadline: float) -> float:
-    """Return the seconds to wait after a dead connection: none while they may be left from an outage."""
-    return max(0.0, min(0.1 * max(0, attempt - max_size), 1.0, deadline - monotonic()))
-
-
-def _until_next_attempt(attempt: int, deadline: float) -> float:
-    """Return the seconds to wait after an attempt to connect has failed: ever longer."""
-    return max(0.0, min(0.5 * 2.0 ** min(attempt, 4), RECONNECT_WITHIN, deadline - monotonic()))
+        return
+    idle = pool_._pool  # noqa: SLF001 - the one private attribute of psycopg_pool's that is used
+    with suppress(IndexError):  # there is none
+        if pool_.dialler.idle_for(idle[0]) < pool_.rests_for:
+            idle.rotate()
 
 
 def _soon(delay: float) -> float:

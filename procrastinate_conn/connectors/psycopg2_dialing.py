@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import psycopg2
 from psycopg2.extensions import (
     TRANSACTION_STATUS_INERROR,
@@ -86,6 +87,7 @@ class Psycopg2Dialler(SyncDialler):
     """
 
     kind = ConnectorKind.PSYCOPG2
+    failures = (psycopg2.Error, psycopg.Error)
 
     def __init__(
         self,

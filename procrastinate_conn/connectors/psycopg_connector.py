@@ -39,7 +39,6 @@ class PsycopgDialler(AsyncDialler):
     """Dials psycopg's connections."""
 
     kind = ConnectorKind.PSYCOPG
-    failures = (psycopg.Error,)
 
     async def dial(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""

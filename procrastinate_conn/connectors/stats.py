@@ -84,7 +84,6 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
     if not isinstance(pool, ConnectionPool | AsyncConnectionPool):
         raise ConnectorException("the pool is the caller's: only that one can tell")
     counted = pool.get_stats()
-    again = core.discarded if core is not None else 0
     size, idle = counted["pool_size"], counted["pool_available"]
     return PoolStats(
         size=size,
@@ -92,9 +91,9 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
         in_use=size - idle,
         waiting=counted["requests_waiting"],
         max_size=pool.max_size,
-        requests=counted.get("requests_num", 0) - again,
+        requests=counted.get("requests_num", 0) if core is None else core.requests,
         requests_waited=counted.get("requests_queued", 0),
-        requests_failed=counted.get("requests_errors", 0),
+        requests_failed=counted.get("requests_errors", 0) if core is None else core.requests_failed,
         wait_ms=counted.get("requests_wait_ms", 0),
         connections_made=counted.get("connections_num", 0),
         connections_failed=counted.get("connections_errors", 0),

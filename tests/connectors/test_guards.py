@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -13,10 +15,11 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn import make_connector
-from procrastinate_conn.connectors import farewell, pools
+from procrastinate_conn.connectors import farewell, waiting
 from procrastinate_conn.connectors.farewell import AnswerLost, farewell_told_apart
 from procrastinate_conn.connectors.listening import keep_listening
 from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.demo.proxy import CountingProxy
 from tests.connectors.test_pool import causes
 from tests.installed import unmet
 from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, connector, soon, wait_until
@@ -80,7 +83,7 @@ def stopped(pid):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_connection_that_does_not_answer_is_given_up_in_good_time(kind, address, observer, monkeypatch):
-    monkeypatch.setattr(pools, "ANSWERS_WITHIN", 0.3)
+    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 0.3)
     sync = connector(kind, address, min_size=1, timeout=20, check_after=0).get_sync_connector()
     sync.open()
     pid = sync.execute_query_one("SELECT pg_backend_pid() AS pid")["pid"]
@@ -92,7 +95,7 @@ def test_a_connection_that_does_not_answer_is_given_up_in_good_time(kind, addres
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_task_gives_a_connection_that_does_not_answer_up_in_good_time(kind, address, monkeypatch):
-    monkeypatch.setattr(pools, "ANSWERS_WITHIN", 0.3)
+    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 0.3)
     ours = connector(kind, address, min_size=1, timeout=20, check_after=0)
 
     async def scenario():
@@ -105,6 +108,43 @@ def test_a_task_gives_a_connection_that_does_not_answer_up_in_good_time(kind, ad
         await ours.close_async()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
+    kind, server, database, observer, monkeypatch
+):
+    """It had half as long after each of them, which is too short for a server that is not near."""
+    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 0.8)
+    with CountingProxy(server.host, server.port, delay=0.25) as proxy:
+        address = {**server.parameters(database), "port": str(proxy.port)}
+        sync = connector(kind, address, min_size=4, timeout=20).get_sync_connector()
+        sync.open()
+        observer.terminate()
+        sync.execute_query("SELECT 1")
+        assert pool_stats(sync).connections_lost == 4
+        sync.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_caller_who_got_a_dead_connection_is_not_sent_away_for_those_who_wait(kind, address):
+    refused = []
+
+    def refuse_the_first(connection):
+        if not refused:
+            refused.append(connection)
+            wait_until(lambda: pool_stats(sync).waiting == 1)
+            raise RuntimeError("not this one")
+
+    options = {"min_size": 1, "max_waiting": 1, "timeout": 20, "check": refuse_the_first}
+    sync = connector(kind, address, **options).get_sync_connector()
+    sync.open()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(sync.execute_query, "SELECT 1")
+        wait_until(lambda: refused)
+        threads.submit(sync.execute_query, "SELECT 1").result()
+        first.result()
+    sync.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,6 +197,30 @@ def test_a_connection_that_is_refused_leaves_the_pool_though_closing_returns_it(
     with sync.pool.connection() as connection:
         assert connection is not refused[0]
     sync.close()
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_pool_keeps_its_slots_though_tasks_are_cancelled_at_any_moment(kind, address):
+    """psycopg_pool loses one where it is cancelled while it hands a connection to the next who waits."""
+    ours = connector(kind, address, min_size=1, max_size=3, max_lifetime=0.5, timeout=20)
+    chance = random.Random(12)
+
+    async def calls():
+        for _ in range(150):
+            call = asyncio.create_task(ours.execute_query_async("SELECT 1"))
+            await asyncio.sleep(chance.random() * chance.choice([0, 0.001, 0.003]))
+            if chance.random() < 0.7:
+                call.cancel()
+            await asyncio.wait([call])
+
+    async def scenario():
+        await ours.open_async()
+        await asyncio.gather(*(calls() for _ in range(8)))
+        await asyncio.gather(*(ours.execute_query_async("SELECT pg_sleep(0.1)") for _ in range(3)))
+        await soon(lambda: pool_stats(ours).in_use == 0)
+        await ours.close_async()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
@@ -269,25 +333,58 @@ def test_no_piece_of_a_password_that_spills_is_in_an_error_or_a_log_record(kind,
         assert "********" in told
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no such signals on Windows")
-@pytest.mark.parametrize("kind", SYNC_KINDS)
-def test_an_exception_from_a_signal_ends_the_wait_for_a_connection(kind, address):
-    """As that of a soft time limit, which Celery sets its tasks."""
+@contextmanager
+def soft_time_limit(seconds):
+    """Have an exception raised by a signal, as Celery does for its tasks."""
 
     def time_is_up(*_):
         raise LookupError("time is up")
 
-    ours = connector(kind, address, min_size=1, max_size=1, timeout=10)
-    ours.open()
-    lent = ours.core.getconn()
     before = signal.signal(signal.SIGALRM, time_is_up)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        with pytest.raises(LookupError, match="time is up"):
-            ours.execute_query("SELECT 1")
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+on_unix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no such signals on Windows")
+
+
+@on_unix
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+def test_an_exception_from_a_signal_ends_the_wait_for_a_connection(kind, address):
+    ours = connector(kind, address, min_size=1, max_size=1, timeout=10)
+    ours.open()
+    lent = ours.core.getconn()
+    with soft_time_limit(0.3), pytest.raises(LookupError, match="time is up"):
+        ours.execute_query("SELECT 1")
     ours.core.putconn(lent)
     ours.execute_query("SELECT 1")
+    ours.close()
+
+
+@on_unix
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+def test_an_exception_from_a_signal_ends_the_look_at_a_connection(kind, address, monkeypatch):
+    """psycopg2 hears it only once the server has answered, or the connection is hung up."""
+    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 1.0)
+    ours = connector(kind, address, min_size=1, timeout=20, check_after=0)
+    ours.open()
+    with stopped(ours.execute_query_one("SELECT pg_backend_pid() AS pid")["pid"]):
+        with soft_time_limit(0.3), pytest.raises(LookupError, match="time is up"):
+            ours.execute_query("SELECT 1")
+        ours.execute_query("SELECT 1")  # the slot is there again
+    ours.close()
+
+
+@on_unix
+@pytest.mark.parametrize("kind", SYNC_KINDS)
+def test_an_exception_from_a_signal_ends_the_attempts_of_a_null_pool(kind, own_server):
+    ours = connector(kind, own_server.parameters("jobs"), null=True, timeout=10)
+    ours.open()
+    own_server.stop("immediate")
+    with soft_time_limit(0.3), pytest.raises(LookupError, match="time is up"):
+        ours.execute_query("SELECT 1")
     ours.close()

@@ -12,7 +12,7 @@ from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors import pools
 from procrastinate_conn.connectors.stats import pool_stats
-from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon, wait_until
+from tests.servers import ASYNC_KINDS, KINDS, OTHERS, app, connector, soon, wait_until
 
 NAME = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
 
@@ -175,6 +175,24 @@ def test_max_lifetime_retires_connections(kind, address):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_max_lifetime_retires_the_connections_that_one_caller_leaves_idle(kind, address, observer):
+    """psycopg_pool looks at their age when they come back."""
+    sync = connector(kind, address, min_size=3, max_lifetime=0.2).get_sync_connector()
+    sync.open()
+    opened = observer.one("SELECT now()")
+
+    def none_is_left():
+        sync.execute_query("SELECT 1")
+        return (
+            observer.one(f"SELECT count(*) FROM pg_stat_activity {OTHERS} AND backend_start < %s", opened)
+            == 0
+        )
+
+    wait_until(none_is_left)
+    sync.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_max_idle_retires_what_is_beyond_min_size(kind, address):
     sync = connector(kind, address, min_size=1, max_size=3, max_idle=0.2).get_sync_connector()
     sync.open()
@@ -310,6 +328,21 @@ def test_stats_count_from_zero(kind, address):
     assert (stats.size, stats.idle, stats.in_use, stats.max_size) == (2, 2, 0, 4)
     assert (stats.requests, stats.requests_waited, stats.wait_ms) == (0, 0, 0)
     assert (stats.connections_made, stats.connections_failed, stats.connections_lost) == (2, 0, 0)
+    sync.close()
+
+
+@pytest.mark.parametrize("null", [False, True], ids=["pool", "null"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_stats_count_a_call_once_however_often_it_is_tried(kind, null, own_server):
+    sizes = {"null": True} if null else {"min_size": 1}
+    sync = connector(kind, own_server.parameters("jobs"), timeout=2, **sizes).get_sync_connector()
+    sync.open()
+    sync.execute_query("SELECT 1")
+    own_server.stop("immediate")
+    with pytest.raises(ConnectorException):
+        sync.execute_query("SELECT 1")
+    stats = pool_stats(sync)
+    assert (stats.requests, stats.requests_failed) == (2, 1)
     sync.close()
 
 
