@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import math
+from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
 from procrastinate import sql
@@ -50,16 +52,34 @@ RAISED = "P0001"
 REPEATS = 5
 """Each of them waits for a connection as long as any caller does."""
 
+FETCHES_GO_ON_FOR = 60.0
+"""Seconds that the server may still fetch a job, after the connection is lost on which it was asked to."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Ask = Callable[..., Awaitable[Any]]
 
 
+class AtWork(dict[int, int]):
+    """The jobs that a connector's workers have fetched and not finished, each with its attempts so far.
+
+    Attributes
+    ----------
+    fetch_lost_at : float
+        When the answer to a fetch was lost the last time.
+    """
+
+    fetch_lost_at = -math.inf
+
+    def may_hold_more(self) -> bool:
+        """Tell whether there may be a job that was fetched without its worker's knowledge."""
+        return monotonic() - self.fetch_lost_at < FETCHES_GO_ON_FOR
+
+
 def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """Decorate a connector's method that takes a query, its arguments, and what to do with its cursor.
 
-    The connector has two attributes: `core`, None where the pool is the caller's, and `at_work`, the jobs
-    that its workers have fetched and not finished, each with its attempts so far.
+    The connector has two attributes: `core`, None where the pool is the caller's, and `at_work`.
     """
     untyped: Any = execute
 
@@ -85,7 +105,7 @@ def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
 
 
 async def _until_answered(
-    ask: Ask, at_work: Mapping[int, int], query: str, arguments: dict[str, Any], result: Any
+    ask: Ask, at_work: AtWork, query: str, arguments: dict[str, Any], result: Any
 ) -> Any:
     """Return the answer to a query, asking again where it is lost."""
     backoff = Backoff()
@@ -94,15 +114,17 @@ async def _until_answered(
             return await _ask(ask, at_work, query, arguments, result, again=repeat > 0)
         except AnswerLost as error:
             logger.warning("asking again: %s", error)
+            if query == FETCH:
+                at_work.fetch_lost_at = monotonic()
         await asyncio.sleep(backoff.failed())
     return await _ask(ask, at_work, query, arguments, result, again=True)
 
 
 async def _ask(
-    ask: Ask, at_work: Mapping[int, int], query: str, arguments: dict[str, Any], result: Any, *, again: bool
+    ask: Ask, at_work: AtWork, query: str, arguments: dict[str, Any], result: Any, *, again: bool
 ) -> Any:
     """Return the answer to a query; `again` means that it may have had its effect already."""
-    if again and query == FETCH:
+    if query == FETCH and (again or at_work.may_hold_more()):
         fetched = await ask(FETCHED, {**arguments, "at_work": list(at_work)}, result)
         if fetched is not None:
             return fetched
@@ -113,8 +135,8 @@ async def _ask(
     try:
         return await ask(query, arguments, result)
     except ConnectorException as error:
-        if again and query == FINISH and _sqlstate(error) == RAISED:
-            return None  # it was finished
+        if again and query in (FINISH, RETRY) and _sqlstate(error) == RAISED:
+            return None  # it was done, or is by now
         raise
 
 

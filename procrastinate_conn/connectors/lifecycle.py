@@ -17,6 +17,7 @@ from procrastinate.exceptions import AppNotOpen
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from procrastinate.utils import async_to_sync
 
+from procrastinate_conn.connectors.answers import AtWork
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.dialing import AsyncDialler, SyncDialler
 from procrastinate_conn.connectors.forks import watch
@@ -180,7 +181,7 @@ class AsyncLifecycle(_Holder[P], ABC):
         self._making = threading.Lock()
         self._home: asyncio.AbstractEventLoop | None = None
         self._changing: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
-        self.at_work: dict[int, int] = {}
+        self.at_work = AtWork()
 
     def forked(self) -> object:
         """In a child of this process: be closed; the event loop is the parent's too."""

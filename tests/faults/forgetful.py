@@ -41,6 +41,13 @@ class ForgetfulProxy(socketserver.ThreadingTCPServer):
     ----------
     host, port
         The server's address.
+
+    Attributes
+    ----------
+    lost, added : int
+        How often that has happened.
+    hangs_up_at_once : bool
+        Whether an answer gets lost while the server still works at it, and not once it is there.
     """
 
     daemon_threads = True
@@ -50,6 +57,7 @@ class ForgetfulProxy(socketserver.ThreadingTCPServer):
         self.upstream = (host, port)
         self.lost = 0
         self.added = 0
+        self.hangs_up_at_once = False
         self._to_lose: list[bytes] = []
         self._to_add: list[tuple[bytes, bytes]] = []
         self._lock = threading.Lock()
@@ -124,6 +132,8 @@ class _Connection(socketserver.BaseRequestHandler):
                         return
                     receiver.sendall(message)
                     if sender is client and self.server.is_to_be_lost(message):
+                        if self.server.hangs_up_at_once:
+                            client.shutdown(socket.SHUT_RDWR)
                         _answer(upstream)
                         return
                     if sender is client and (addition := self.server.to_add(message)):

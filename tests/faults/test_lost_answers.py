@@ -77,6 +77,64 @@ def test_a_job_is_retried_once_though_the_answer_is_lost(kind, observer, proxy, 
     assert proxy.lost == 2
 
 
+SLOWLY = """
+CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.7); RETURN NEW; END';
+CREATE TRIGGER slowly BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW WHEN ({}) EXECUTE FUNCTION slowly()
+"""
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_job_is_worked_though_the_server_was_still_fetching_it_when_it_was_asked(
+    kind, observer, proxy, through_proxy
+):
+    """The worker is asked about what it has fetched by then, which is another one."""
+    observer.connection.execute(SLOWLY.format("NEW.status = 'doing' AND NEW.args->>'argument' = '0'"))
+    proxy.hangs_up_at_once = True
+    jobs = app(connector(kind, through_proxy, min_size=1))
+
+    async def scenario():
+        async with jobs.open_async():
+            await jobs.tasks["work"].batch_defer_async(*({"argument": number} for number in range(3)))
+            proxy.lose(b"fetch_job")
+            async with working(jobs):
+                await soon(lambda: 1 in jobs.worked and 2 in jobs.worked)
+                await soon(
+                    lambda: observer.one("SELECT status FROM procrastinate_jobs WHERE id = 1") == "doing"
+                )
+                await jobs.tasks["work"].defer_async(argument=3)
+                await soon(lambda: observer.one(UNFINISHED) == 0)
+
+    asyncio.run(scenario())
+    assert sorted(jobs.worked) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_retry_that_the_server_is_still_at_is_done_when_it_is_asked_for_again(
+    kind, observer, proxy, through_proxy, caplog
+):
+    observer.connection.execute(SLOWLY.format("NEW.status = 'todo'"))
+    proxy.hangs_up_at_once = True
+    jobs = app(connector(kind, through_proxy, min_size=1))
+    begun = []
+
+    @jobs.task(name="fails first", retry=2)
+    def fails_first():
+        begun.append(1)
+        if len(begun) == 1:
+            raise RuntimeError("once")
+
+    async def scenario():
+        async with jobs.open_async():
+            await fails_first.defer_async()
+            proxy.lose(b"retry_job")
+            async with working(jobs):
+                await soon(lambda: observer.one(UNFINISHED) == 0)
+
+    asyncio.run(scenario())
+    assert len(begun) == 2
+    assert "Job was not found" not in caplog.text
+
+
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_worker_survives_only_so_many_lost_answers_in_a_row(kind, proxy, through_proxy):
     jobs = app(connector(kind, through_proxy, min_size=1))
