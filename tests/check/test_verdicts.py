@@ -88,7 +88,7 @@ def test_a_warning_about_the_connector_hides_no_error(
     command: str, stated: list[str], environment: dict[str, str], tmp_path: Path
 ) -> None:
     lines = [f"{PREFIX}CONNECTOR={kind}\n" for kind in stated]
-    (tmp_path / ".env").write_text("".join([*lines, "PROCRASTINATE_CONN_POOL__CLOSE_RETURNS=true\n"]))
+    (tmp_path / ".env").write_text("".join([*lines, f"{PREFIX}POOL__CONFIGURE=asyncio:sleep\n"]))
     done = run(tmp_path, command, environment=environment)
     assert done.returncode == 1
-    assert "PC306" in done.stdout
+    assert "PC308" in done.stdout
