@@ -22,6 +22,7 @@ from procrastinate_conn.connectors.answers import asked_again
 from procrastinate_conn.connectors.arguments import adapted
 from procrastinate_conn.connectors.blueprint import Blueprint
 from procrastinate_conn.connectors.farewell import farewell_told_apart, sent_again_async
+from procrastinate_conn.connectors.home_loop import at_home
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import listen
 from procrastinate_conn.connectors.pool_errors import pool_errors
@@ -77,6 +78,7 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         rows: list[dict[str, Any]] = await self._execute(query, arguments, lambda cursor: cursor.fetchall())
         return rows
 
+    @at_home
     @asked_again
     @sent_again_async
     async def _execute(

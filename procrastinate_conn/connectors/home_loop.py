@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future, wait
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from procrastinate.exceptions import ConnectorException
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 LOOK_AGAIN = 1.0
@@ -30,6 +32,36 @@ def require_sockets(loop: asyncio.AbstractEventLoop) -> None:
             "asyncio.Runner(loop_factory=asyncio.SelectorEventLoop), or call "
             "asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy()) before it runs"
         )
+
+
+def at_home(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Decorate a connector's method that uses its pool: it runs in the event loop that the pool belongs to.
+
+    In another one, as `asyncio.run` makes it in a thread, it would wait for what never comes, and keep
+    connections from those who are at home. The connector has three attributes: `blueprint`, `home`, and
+    `core`, None where the pool is the caller's.
+
+    Raises
+    ------
+    ConnectorException
+        The event loop that the pool belongs to does not run.
+    """
+    untyped: Any = execute
+
+    @functools.wraps(execute)
+    async def executes(connector: Any, *arguments: Any) -> Any:
+        home = connector.home
+        call = untyped(connector, *arguments)
+        if connector.core is None or home in (None, asyncio.get_running_loop()) or home.is_closed():
+            return await call  # of a loop that was closed, nothing is left, as the call will find
+        if not home.is_running():
+            call.close()
+            raise ConnectorException("the event loop that the connector was opened in does not run now")
+        return await asyncio.to_thread(run_at_home, call, home, connector.blueprint.pool.timeout)
+
+    decorated: Any = executes
+    typed: Callable[P, Awaitable[T]] = decorated
+    return typed
 
 
 def run_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float) -> T:

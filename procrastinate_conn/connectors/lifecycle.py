@@ -171,7 +171,15 @@ class SyncLifecycle(_Holder[P], ABC):
 
 
 class AsyncLifecycle(_Holder[P], ABC):
-    """Opening and closing of the asynchronous connectors."""
+    """Opening and closing of the asynchronous connectors.
+
+    Attributes
+    ----------
+    home : asyncio.AbstractEventLoop or None
+        The event loop that the connector was opened in.
+    at_work : AtWork
+        What its workers are at.
+    """
 
     core: AsyncPool | None = None
 
@@ -179,7 +187,7 @@ class AsyncLifecycle(_Holder[P], ABC):
         super().__init__(blueprint, **arguments)
         self._synchronous: SyncLifecycle[Any] | None = None
         self._making = threading.Lock()
-        self._home: asyncio.AbstractEventLoop | None = None
+        self.home: asyncio.AbstractEventLoop | None = None
         self._changing: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
         self.at_work = AtWork()
 
@@ -187,7 +195,7 @@ class AsyncLifecycle(_Holder[P], ABC):
         """In a child of this process: be closed; the event loop is the parent's too."""
         self._making = threading.Lock()  # whoever holds the other ones is no more
         self._changing = (None, asyncio.Lock())
-        self._home = None
+        self.home = None
         return super().forked()
 
     @property
@@ -204,9 +212,9 @@ class AsyncLifecycle(_Holder[P], ABC):
 
     def _let_go_of_a_closed_loop(self) -> None:
         """Be closed where nobody closed the connector before its event loop ended, and the pool with it."""
-        home = self._home
+        home = self.home
         if home is not None and home.is_closed():
-            self._home = self.core = self.now_held = None
+            self.home = self.core = self.now_held = None
 
     def in_use(self) -> _Holder[Any]:
         """Return the connector to look at: this one, or its synchronous side while only that may be open."""
@@ -243,7 +251,7 @@ class AsyncLifecycle(_Holder[P], ABC):
         procrastinate would make an event loop for each call: connections and locks of the pool, which belong
         to the first one, fail or hang there as soon as there are several threads.
         """
-        home = self._home
+        home = self.home
         if home is None or not home.is_running() or in_event_loop():
             return async_to_sync(execute, query, **arguments)  # which refuses to block a loop
         return run_at_home(execute(query, **arguments), home, self.blueprint.pool.timeout)
@@ -274,7 +282,7 @@ class AsyncLifecycle(_Holder[P], ABC):
                 with wrap_exceptions():
                     core = await async_pool(self.dialler()).opened()
                 pool = self.face(core)
-            self._home, self.core, self.now_held = home, core, pool
+            self.home, self.core, self.now_held = home, core, pool
 
     async def close_async(self) -> None:
         """Close every connection, or let go of the caller's pool; an opening that is under way ends first."""
@@ -282,7 +290,7 @@ class AsyncLifecycle(_Holder[P], ABC):
             self._let_go_of_a_closed_loop()
             await self._close_synchronous()
             core = self.core
-            self._home = self.core = self.now_held = None
+            self.home = self.core = self.now_held = None
             if core is not None:
                 await core.close()
 

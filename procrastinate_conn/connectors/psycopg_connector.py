@@ -26,6 +26,7 @@ from procrastinate_conn.connectors.farewell import (
     listen_for_farewell,
     sent_again_async,
 )
+from procrastinate_conn.connectors.home_loop import at_home
 from procrastinate_conn.connectors.lifecycle import AsyncLifecycle
 from procrastinate_conn.connectors.listening import listen
 from procrastinate_conn.connectors.pools import AsyncPool
@@ -121,6 +122,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         """Execute a query and return its rows."""
         return await self._execute(query, arguments, lambda cursor: cursor.fetchall())
 
+    @at_home
     @asked_again
     @sent_again_async
     async def _execute(

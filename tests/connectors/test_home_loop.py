@@ -119,6 +119,38 @@ def test_a_call_is_not_waited_for_once_its_loop_is_closed(monkeypatch):
 
 
 @each_kind
+def test_a_call_that_is_awaited_in_another_loop_is_run_at_home(kind, address, observer):
+    """There it would wait for what never comes, and keep connections from those who are at home."""
+    jobs = app(connector(kind, address, min_size=1, max_size=2, timeout=20))
+
+    def defers_in_a_loop_of_its_own(thread):
+        for number in range(10):
+            asyncio.run(jobs.tasks["work"].defer_async(argument=10 * thread + number))
+
+    async def scenario():
+        async with jobs.open_async():
+            threads = asyncio.gather(*(asyncio.to_thread(defers_in_a_loop_of_its_own, n) for n in range(3)))
+            while not threads.done():
+                await jobs.connector.execute_query_async("SELECT pg_sleep(0.005)")
+            await threads
+            assert pool_stats(jobs.connector).requests_failed == 0
+
+    asyncio.run(scenario())
+    assert sorted(observer.jobs()) == list(range(30))
+
+
+@each_kind
+def test_a_call_away_from_a_loop_that_does_not_run_is_refused_at_once(kind, address):
+    ours = connector(kind, address, min_size=1, timeout=20)
+    with contextlib.closing(asyncio.new_event_loop()) as home:
+        home.run_until_complete(ours.open_async())
+        with pytest.raises(ConnectorException, match="opened in does not run now"):
+            asyncio.run(asyncio.wait_for(ours.execute_query_async("SELECT 1"), 5))
+        home.run_until_complete(ours.execute_query_async("SELECT 1"))
+        home.run_until_complete(ours.close_async())
+
+
+@each_kind
 def test_what_a_closed_loop_leaves_is_closed(kind, address, observer):
     ours = connector(kind, address, min_size=1)
     asyncio.run(ours.open_async())
@@ -162,7 +194,7 @@ def test_an_opening_that_failed_leaves_calls_from_threads_as_they_were(kind, add
                 await ours.open_async()
             with pytest.raises(AppNotOpen):
                 await asyncio.to_thread(ours.execute_query, "SELECT 1")
-            assert ours._home is None
+            assert ours.home is None
 
         asyncio.run(scenario())
 
