@@ -61,7 +61,8 @@ Every kind of connector takes the same options, in `psycopg_pool`'s names, and k
 `psycopg_pool`'s pools, so that an option means the same everywhere. Each is `PROCRASTINATE_CONN_POOL__`
 and its name in capitals. A duration is a number of seconds, or has a unit: `500ms`, `30s`, `5m`, `1h`.
 
-`PROCRASTINATE_CONN_POOL=null` keeps no connections: every call has one of its own.
+`PROCRASTINATE_CONN_POOL=null` keeps no connections: every call has one of its own. psycopg_pool makes them
+one after the other, so that a caller may wait for the attempts of those before it, besides its own `timeout`.
 """
 
 RULES = """\

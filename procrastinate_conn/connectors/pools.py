@@ -131,7 +131,10 @@ class SyncPool(ConnectionPool[Any]):
         super().putconn(conn)
 
     def schedule_task(self, task: pool.MaintenanceTask, delay: float) -> None:
-        """Run a task later, as psycopg_pool asks, but a reconnection soon."""
+        """Run a task later, as psycopg_pool asks, but a reconnection soon.
+
+        Neither this method nor its tasks are documented; a test of the intervals notices if they change.
+        """
         super().schedule_task(task, _soon(delay) if isinstance(task, pool.AddConnection) else delay)
 
     def reconnect_failed(self) -> None:

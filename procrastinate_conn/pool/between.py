@@ -186,8 +186,8 @@ def _pool_gives_up_first(o: Together) -> Iterator[Problem]:
         yield o.problem(
             rules.TIMES_AT_ODDS,
             about,
-            f"reconnect_timeout is {pool} and timeout is {caller}: the pool stops trying to connect while"
-            " callers still wait",
+            f"reconnect_timeout is {pool} and timeout is {caller}: the pool gives up, calls reconnect_failed"
+            " and begins anew while callers still wait",
             "make reconnect_timeout at least as long as timeout",
         )
 
@@ -203,8 +203,8 @@ def _null_ignores(o: Together) -> Iterator[Problem]:
 _NULL_IGNORES = {
     "max_idle": "no connection stays idle in it",
     "close_returns": "there is nothing to return a connection to",
-    "reconnect_timeout": "it makes a connection for a caller, who gets the failure at once",
-    "reconnect_failed": "it makes a connection for a caller, who gets the failure at once",
+    "reconnect_timeout": "it connects for a caller, and goes on for as long as that one waits",
+    "reconnect_failed": "it connects for a caller, who is told why that failed",
 }
 
 _SIZES = ("min_size", "max_size")

@@ -68,8 +68,9 @@ class PoolOptions:
         object.__setattr__(self, "null", null)
 
     def __repr__(self) -> str:
-        """Show what was stated, but no connection: it may hold a password, and no pool takes it from here."""
-        shown = {name: MASK if name in RESERVED else value for name, value in self.stated.items()}
+        """Show what was stated, but nothing that is no option of a pool: it may be a password."""
+        options = parameters(null=self.null).keys() - RESERVED
+        shown = {name: value if name in options else MASK for name, value in self.stated.items()}
         own = ", ".join(f"{name}={getattr(self, name)!r}" for name in OWN)
         return f"PoolOptions(stated={shown!r}, null={self.null}, {own})"
 

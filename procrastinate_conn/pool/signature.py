@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-INTRODUCED = {"check": "3.2", "close_returns": "3.3"}
-"""The options that came after psycopg_pool 3.1, and the version that brought each."""
+INTRODUCED = {"close_returns": "3.3"}
+"""The options that came after psycopg_pool 3.2, the oldest that is taken, and the version of each."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,33 @@ def test_a_worker_that_rarely_polls_is_woken_after_each_loss_of_its_connections(
     wait_until(lambda: observer.backends() == 0)
 
 
+def test_a_connector_that_is_lent_the_pool_of_another_listens_with_its_connections(address, observer):
+    """procrastinate then dials as the pool does, by its connection_class."""
+    ours, other = (
+        connector("psycopg", address, min_size=1),
+        connector("psycopg", {"host": "127.0.0.1", "port": "1"}),
+    )
+    heard = []
+
+    async def note(*, channel, payload):
+        heard.append(payload)
+
+    async def scenario():
+        await ours.open_async()
+        await other.open_async(ours.pool)
+        listening = asyncio.create_task(other.listen_notify(note, channels=["one"]))
+        heard_by = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN.*one' AND state = 'idle'"
+        await soon(lambda: observer.one(heard_by))
+        observer.connection.execute("NOTIFY one, 'hello'")
+        await soon(lambda: heard == ["hello"])
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await other.close_async()
+        await ours.close_async()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_job_deferred_while_nobody_listens_is_worked_once_somebody_does(kind, address, observer):
     jobs = app(connector(kind, {**address, "application_name": "ours"}, min_size=1))

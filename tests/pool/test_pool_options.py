@@ -57,7 +57,7 @@ def test_an_option_of_our_own_that_is_stated_counts_even_where_it_is_the_default
 
 
 def test_what_may_hold_a_password_is_not_shown():
-    options = PoolOptions(kwargs={"password": "hush"}, conninfo="password=hush", min_size=2)
+    options = PoolOptions(kwargs={"password": "hush"}, conninfo="password=hush", pasword="hush", min_size=2)
     assert "hush" not in repr(options) + str(options)
     assert "'min_size': 2" in repr(options)
     assert repr(options).endswith("null=False, check_after=60.0, prepare_threshold=5)")
