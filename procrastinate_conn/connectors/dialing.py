@@ -258,8 +258,8 @@ class AsyncDialler(Dialler, ABC):
     ) -> Any:
         """Return a new connection, configured and in autocommit mode.
 
-        psycopg_pool passes an empty connection string; procrastinate asks for autocommit, where it listens with
-        a pool of ours that was lent to it.
+        psycopg_pool passes an empty connection string; procrastinate asks for autocommit, where a connector
+        listens that was lent a pool of ours.
         """
         assert autocommit
         configure: Any = self.blueprint.pool.callback("configure", asynchronous=True)
