@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import logging
 import os
+import sys
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -328,12 +329,23 @@ class AsyncNullPool(AsyncPool, AsyncNullConnectionPool[Any]):
 
 async def _to_the_end(giving_back: Coroutine[Any, Any, None]) -> None:
     """Go on though the task is cancelled: psycopg_pool waits here for its lock, and would lose the slot."""
-    task = asyncio.ensure_future(giving_back)
+    task = _begun(giving_back)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+if sys.version_info >= (3, 12):
+
+    def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.Task(work, eager_start=True)  # and over, where nobody else is at the pool
+
+else:
+
+    def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.ensure_future(work)
 
 
 def sync_pool(dialler: SyncDialler) -> SyncPool:
