@@ -7,7 +7,7 @@ import os
 import random
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import psycopg
 import psycopg_pool
@@ -15,7 +15,7 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn import make_connector
-from procrastinate_conn.connectors import farewell, waiting
+from procrastinate_conn.connectors import dialing, farewell, waiting
 from procrastinate_conn.connectors.farewell import AnswerLost, farewell_told_apart
 from procrastinate_conn.connectors.listening import keep_listening
 from procrastinate_conn.connectors.stats import pool_stats
@@ -124,6 +124,21 @@ def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
         sync.execute_query("SELECT 1")
         assert pool_stats(sync).connections_lost == 4
         sync.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_new_connections_are_asked_before_use_for_a_while_after_a_loss(kind, address, observer, monkeypatch):
+    sync = connector(kind, address, min_size=1).get_sync_connector()
+    sync.open()
+    dialler = sync.core.dialler
+    observer.terminate()
+    sync.execute_query("SELECT 1")
+    with closing(dialler.connect()) as connection:
+        assert not dialler.vouches_for(connection)
+    monkeypatch.setattr(dialing, "LOSSES_GO_ON_FOR", 0.0)
+    with closing(dialler.connect()) as connection:
+        assert dialler.vouches_for(connection)
+    sync.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
