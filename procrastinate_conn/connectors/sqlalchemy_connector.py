@@ -23,6 +23,7 @@ from procrastinate_conn.connectors.sqlalchemy_engine import (
     autocommit,
     driver_connection,
     engine_on,
+    given_back_if_stranded,
 )
 
 Result = sqlalchemy.CursorResult[Any]
@@ -94,7 +95,8 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
             The server ended the session meanwhile; the query was not sent.
         """
         try:
-            return self.engine.connect()
+            with given_back_if_stranded():
+                return self.engine.connect()
         except DBAPIError as error:
             if error.connection_invalidated:
                 said = "the server ended the session before the query was sent"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
+from procrastinate_conn.connectors.stats import pool_stats
 from procrastinate_conn.kinds import ConnectorKind
-from tests.servers import connector
+from tests.servers import connector, wait_until
 
 
 def test_a_connection_whose_closing_fails_leaves_its_place_in_the_pool(address, observer):
@@ -22,4 +23,24 @@ def test_a_connection_whose_closing_fails_leaves_its_place_in_the_pool(address, 
             detached.close()
     with ours.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    ours.close()
+
+
+def test_a_connection_that_is_lost_while_an_engine_begins_leaves_its_place_in_the_pool(
+    address, observer, monkeypatch
+):
+    """SQLAlchemy before 2.1 forgets it; the farewell comes a moment too late to be seen."""
+    ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1, max_size=1, timeout=20)
+    ours.open()
+    observer.terminate()
+    vouches_for = ours.core.dialler.vouches_for
+    asked = []
+
+    def too_early(connection):
+        asked.append(connection)
+        return len(asked) == 1 or vouches_for(connection)
+
+    monkeypatch.setattr(ours.core.dialler, "vouches_for", too_early)
+    ours.execute_query("SELECT 1")
+    wait_until(lambda: pool_stats(ours).in_use == 0)
     ours.close()
