@@ -45,7 +45,10 @@ def hung_up_in(seconds: float, fileno: int, failures: tuple[type[Exception], ...
     with _Line(fileno, seconds, failures) as line:
         timer = threading.Timer(seconds, line.hang_up)
         timer.daemon = True
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError as error:  # there are too many
+            raise _cannot_be_asked(error) from error
         try:
             yield
         finally:
@@ -61,6 +64,10 @@ def hung_up_in_async(seconds: float, fileno: int, failures: tuple[type[Exception
             yield
         finally:
             timer.cancel()
+
+
+def _cannot_be_asked(why: Exception) -> Exception:
+    return psycopg.OperationalError(f"the connection cannot be asked: {why}")
 
 
 class _Line:
@@ -79,8 +86,8 @@ class _Line:
     def __init__(self, fileno: int, seconds: float, failures: tuple[type[Exception], ...]) -> None:
         try:
             self._socket = socket.socket(fileno=socket.dup(fileno))
-        except OSError as error:  # there are too many
-            raise psycopg.OperationalError(f"the connection cannot be asked: {error}") from error
+        except OSError as error:  # as above
+            raise _cannot_be_asked(error) from error
         self._seconds = seconds
         self._failures = failures
         self._hung_up = False
@@ -95,6 +102,6 @@ class _Line:
 
     def hang_up(self) -> None:
         """Shut the socket down, where somebody is still waiting."""
+        self._hung_up = True  # first, as the driver hears of it before this thread goes on
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-            self._hung_up = True

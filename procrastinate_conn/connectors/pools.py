@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import math
 import os
 import sys
 import time
 from collections.abc import Coroutine
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Self
 from weakref import WeakSet
@@ -62,7 +62,7 @@ class SyncPool(ConnectionPool[Any]):
         self.requests = self.requests_failed = 0
         self.to_look_at = 0
         super().__init__(**_arguments(dialler, asynchronous=False))
-        self.rests_for = min(dialler.blueprint.pool.check_after, self.max_lifetime)
+        self.rests_for = min(dialler.blueprint.pool.check_after or math.inf, self.max_lifetime)
 
     def __del__(self) -> None:
         if self.is_of_this_process():
@@ -210,7 +210,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         self.requests = self.requests_failed = 0
         self.to_look_at = 0
         super().__init__(**_arguments(dialler, asynchronous=True))
-        self.rests_for = min(dialler.blueprint.pool.check_after, self.max_lifetime)
+        self.rests_for = min(dialler.blueprint.pool.check_after or math.inf, self.max_lifetime)
 
     async def opened(self) -> Self:
         """Open and fill the pool, and return it.
@@ -340,7 +340,8 @@ async def _to_the_end(giving_back: Coroutine[Any, Any, None]) -> None:
 if sys.version_info >= (3, 12):
 
     def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.Task(work, eager_start=True)  # and over, where nobody else is at the pool
+        # Over at once where nobody else is at the pool. Some versions do not find the loop by themselves.
+        return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
 
 else:
 
@@ -385,9 +386,12 @@ def _settle_order(pool_: SyncPool | AsyncPool) -> None:
         pool_.to_look_at -= 1
         return
     idle = pool_._pool  # noqa: SLF001 - the one private attribute of psycopg_pool's that is used
-    with suppress(IndexError):  # there is none
-        if pool_.dialler.idle_for(idle[0]) < pool_.rests_for:
-            idle.rotate()
+    try:
+        longest = pool_.dialler.idle_for(idle[0])
+    except IndexError:  # there is none
+        return
+    if longest < pool_.rests_for:
+        idle.rotate()
 
 
 def _soon(delay: float) -> float:

@@ -30,11 +30,11 @@ class PoolStats:
     requests
         Calls for a connection.
     requests_waited
-        Of these, calls that had to wait.
+        How often one of them had to wait.
     requests_failed
         Of these, calls that got none.
     wait_ms
-        Milliseconds that all of them waited together.
+        Milliseconds that they waited together.
     connections_made
         Connections opened, or attempted.
     connections_failed

@@ -18,6 +18,7 @@ from procrastinate_conn import make_connector
 from procrastinate_conn.connectors import dialing, farewell, waiting
 from procrastinate_conn.connectors.farewell import AnswerLost, farewell_told_apart
 from procrastinate_conn.connectors.listening import keep_listening
+from procrastinate_conn.connectors.liveness import Silence
 from procrastinate_conn.connectors.stats import pool_stats
 from procrastinate_conn.demo.proxy import CountingProxy
 from tests.connectors.test_pool import causes
@@ -93,6 +94,22 @@ def test_a_connection_that_does_not_answer_is_given_up_in_good_time(kind, addres
     sync.close()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_connection_that_does_not_answer_is_told_from_one_that_is_dead(kind, address):
+    """The next one has less time to answer, as all may be silent."""
+    sync = connector(kind, address, min_size=1, max_size=1).get_sync_connector()
+    sync.open()
+    dialler = sync.core.dialler
+    for _ in range(20):
+        with (
+            closing(dialler.connect()) as connection,
+            stopped(connection.info.backend_pid),
+            pytest.raises(Silence, match=r"no answer within 0\.05 s"),
+        ):
+            dialler.ping(connection, 0.05)
+    sync.close()
+
+
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_task_gives_a_connection_that_does_not_answer_up_in_good_time(kind, address, monkeypatch):
     monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 0.3)
@@ -115,7 +132,7 @@ def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
     kind, server, database, observer, monkeypatch
 ):
     """It had half as long after each of them, which is too short for a server that is not near."""
-    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 0.8)
+    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 3.0)
     with CountingProxy(server.host, server.port, delay=0.25) as proxy:
         address = {**server.parameters(database), "port": str(proxy.port)}
         sync = connector(kind, address, min_size=4, timeout=20).get_sync_connector()
