@@ -11,6 +11,7 @@ import functools
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
@@ -49,6 +50,9 @@ NOT_RETRIED = (
 RAISED = "P0001"
 """What PostgreSQL calls an exception of a function's own."""
 
+NO_JOB = -1
+"""The number of none."""
+
 REPEATS = 5
 """Each of them waits for a connection as long as any caller does."""
 
@@ -86,17 +90,20 @@ def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
     @functools.wraps(execute)
     async def executes(connector: Any, query: str, arguments: dict[str, Any], result: Any) -> Any:
         ask = functools.partial(untyped, connector)
+        at_work: AtWork = connector.at_work
+        job = arguments.get("job_id", NO_JOB)
+        attempts = at_work.get(job)  # now: by the time of an answer the job may have been fetched once more
         askable = query in (FETCH, FINISH, *SAME_IF_DONE_TWICE)
         if query == RETRY:  # a user's call may be about any job
-            askable = arguments["job_id"] in connector.at_work
+            askable = attempts is not None
         if connector.core is not None and askable:
-            answer = await _until_answered(ask, connector.at_work, query, arguments, result)
+            answer = await _Question(ask, query, arguments, result, at_work, attempts).until_answered()
         else:
             answer = await ask(query, arguments, result)
         if query == FETCH and answer["id"] is not None:
-            connector.at_work[answer["id"]] = answer["attempts"]
-        elif query in (FINISH, RETRY):
-            connector.at_work.pop(arguments["job_id"], None)
+            at_work[answer["id"]] = answer["attempts"]
+        elif query in (FINISH, RETRY) and at_work.get(job) == attempts:
+            at_work.pop(job, None)
         return answer
 
     decorated: Any = executes
@@ -104,40 +111,59 @@ def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
     return typed
 
 
-async def _until_answered(
-    ask: Ask, at_work: AtWork, query: str, arguments: dict[str, Any], result: Any
-) -> Any:
-    """Return the answer to a query, asking again where it is lost."""
-    backoff = Backoff()
-    for repeat in range(REPEATS):
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A query that may be asked again.
+
+    Parameters
+    ----------
+    ask
+        The connector's method.
+    query, arguments, result
+        What it is called with.
+    at_work
+        The jobs that the connector's workers are at.
+    attempts
+        Of the job that the query is about.
+    """
+
+    ask: Ask
+    query: str
+    arguments: dict[str, Any]
+    result: Any
+    at_work: AtWork
+    attempts: int | None
+
+    async def until_answered(self) -> Any:
+        """Return the answer, asking again where it is lost."""
+        backoff = Backoff()
+        for repeat in range(REPEATS):
+            try:
+                return await self._answer(again=repeat > 0)
+            except AnswerLost as error:
+                logger.warning("asking again: %s", error)
+                if self.query == FETCH:
+                    self.at_work.fetch_lost_at = monotonic()
+            await asyncio.sleep(backoff.failed())
+        return await self._answer(again=True)
+
+    async def _answer(self, *, again: bool) -> Any:
+        """Return the answer; `again` means that the query may have had its effect already."""
+        if self.query == FETCH and (again or self.at_work.may_hold_more()):
+            known = {**self.arguments, "at_work": list(self.at_work)}
+            fetched = await self.ask(FETCHED, known, self.result)
+            if fetched is not None:
+                return fetched
+        if again and self.query == RETRY:
+            known = {**self.arguments, "attempts": self.attempts}
+            if await self.ask(NOT_RETRIED, known, _first_row) is None:
+                return None  # it was retried
         try:
-            return await _ask(ask, at_work, query, arguments, result, again=repeat > 0)
-        except AnswerLost as error:
-            logger.warning("asking again: %s", error)
-            if query == FETCH:
-                at_work.fetch_lost_at = monotonic()
-        await asyncio.sleep(backoff.failed())
-    return await _ask(ask, at_work, query, arguments, result, again=True)
-
-
-async def _ask(
-    ask: Ask, at_work: AtWork, query: str, arguments: dict[str, Any], result: Any, *, again: bool
-) -> Any:
-    """Return the answer to a query; `again` means that it may have had its effect already."""
-    if query == FETCH and (again or at_work.may_hold_more()):
-        fetched = await ask(FETCHED, {**arguments, "at_work": list(at_work)}, result)
-        if fetched is not None:
-            return fetched
-    if again and query == RETRY:
-        attempts = at_work[arguments["job_id"]]
-        if await ask(NOT_RETRIED, {**arguments, "attempts": attempts}, _first_row) is None:
-            return None  # it was retried
-    try:
-        return await ask(query, arguments, result)
-    except ConnectorException as error:
-        if again and query in (FINISH, RETRY) and _sqlstate(error) == RAISED:
-            return None  # it was done, or is by now
-        raise
+            return await self.ask(self.query, self.arguments, self.result)
+        except ConnectorException as error:
+            if again and self.query in (FINISH, RETRY) and _sqlstate(error) == RAISED:
+                return None  # it was done, or is by now
+            raise
 
 
 def _first_row(cursor: Any) -> Any:

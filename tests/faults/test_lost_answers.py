@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors import farewell
+from procrastinate_conn.connectors import answers, farewell
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.kinds import ConnectorKind
 from tests.faults.ledger import UNFINISHED, working
@@ -133,6 +133,67 @@ def test_a_retry_that_the_server_is_still_at_is_done_when_it_is_asked_for_again(
     asyncio.run(scenario())
     assert len(begun) == 2
     assert "Job was not found" not in caplog.text
+
+
+def fails_once(jobs):
+    """Give a task that fails in its first run, takes a second for any other, and how many runs have begun."""
+    begun = []
+
+    @jobs.task(name="fails once", retry=2)
+    async def task():
+        begun.append(1)
+        if len(begun) == 1:
+            raise RuntimeError("once")
+        await asyncio.sleep(1)
+
+    return task, begun
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_retry_is_not_repeated_for_a_job_that_was_fetched_once_more(
+    kind, observer, proxy, through_proxy, monkeypatch
+):
+    """It would be retried while it runs, by the same worker."""
+    monkeypatch.setattr(answers.Backoff, "failed", lambda _: 0.5)
+    jobs = app(connector(kind, through_proxy, min_size=1))
+    task, begun = fails_once(jobs)
+
+    async def scenario():
+        async with jobs.open_async():
+            await task.defer_async()
+            proxy.lose(b"retry_job")
+            async with working(jobs, concurrency=3, fetch_job_polling_interval=0.1):
+                await soon(lambda: observer.one(UNFINISHED) == 0)
+
+    asyncio.run(scenario())
+    assert (proxy.lost, len(begun)) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_job_that_is_fetched_before_its_retry_is_answered_is_known_to_be_at_work(
+    kind, observer, through_proxy, monkeypatch
+):
+    """In the minute after a fetch was lost, it would be taken for one that was fetched without knowing it."""
+    answered = answers._Question.until_answered
+
+    async def late(question):
+        answer = await answered(question)
+        await asyncio.sleep(0.5 if question.query == answers.RETRY else 0)
+        return answer
+
+    monkeypatch.setattr(answers._Question, "until_answered", late)
+    jobs = app(connector(kind, through_proxy, min_size=1))
+    jobs.connector.at_work.fetch_lost_at = time.monotonic()
+    task, begun = fails_once(jobs)
+
+    async def scenario():
+        async with jobs.open_async():
+            await task.defer_async()
+            async with working(jobs, concurrency=3, fetch_job_polling_interval=0.1):
+                await soon(lambda: observer.one(UNFINISHED) == 0)
+
+    asyncio.run(scenario())
+    assert len(begun) == 2
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
