@@ -7,7 +7,7 @@ import contextlib
 import threading
 import types
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,18 +49,18 @@ def test_a_call_that_begins_just_as_its_caller_gives_up_is_waited_for(kind, addr
     jobs = app(connector(kind, address, min_size=1))
     released = threading.Event()
 
-    class OneMomentTooLate(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            assert not super().wait(timeout)
+    def one_moment_too_early(futures, timeout):
+        if timeout < 1:
+            assert not wait(futures, timeout).done
             released.set()
-            assert super().wait(20)
-            return False
+            assert wait(futures, 20).done
+            return types.SimpleNamespace(done=set())
+        return wait(futures, timeout)
 
     with loop_in_a_thread() as (loop, run):
         run(jobs.connector.open_async())
         loop.call_soon_threadsafe(released.wait)
-        names = types.SimpleNamespace(Event=OneMomentTooLate, Lock=threading.Lock)
-        monkeypatch.setattr(home_loop, "threading", names)
+        monkeypatch.setattr(home_loop, "wait", one_moment_too_early)
         home_loop.run_at_home(jobs.tasks["work"].defer_async(argument="once"), loop, 0.05)
         run(jobs.connector.close_async())
     assert observer.jobs() == ["once"]
@@ -140,13 +140,71 @@ def test_a_call_that_is_awaited_in_another_loop_is_run_at_home(kind, address, ob
 
 
 @each_kind
-def test_a_call_away_from_a_loop_that_does_not_run_is_refused_at_once(kind, address):
-    ours = connector(kind, address, min_size=1, timeout=20)
+def test_a_call_that_is_cancelled_in_another_loop_is_cancelled_at_home(kind, address, observer):
+    jobs = app(connector(kind, address, min_size=1))
+    observer.connection.execute("CREATE TABLE seen (number int)")
+
+    async def cancelled():
+        query = "INSERT INTO seen SELECT 1 FROM pg_sleep(60)"
+        call = asyncio.create_task(jobs.connector.execute_query_async(query))
+        await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+        call.cancel()
+        await asyncio.wait([call], timeout=20)
+        assert call.cancelled()
+
+    async def scenario():
+        async with jobs.open_async():
+            await asyncio.to_thread(asyncio.run, cancelled())
+            await jobs.tasks["work"].defer_async(argument="the place is there again")
+
+    asyncio.run(scenario())
+    assert observer.one("SELECT count(*) FROM seen") == 0
+    assert len(observer.jobs()) == 1
+
+
+@each_kind
+def test_a_call_awaited_in_another_loop_while_its_own_is_blocked_is_refused(kind, address, observer):
+    jobs = app(connector(kind, address, min_size=1, timeout=0.5))
+
+    async def scenario():
+        async with jobs.open_async():
+            with ThreadPoolExecutor(1) as thread:
+                call = thread.submit(asyncio.run, jobs.tasks["work"].defer_async(argument="never"))
+                with pytest.raises(ConnectorException, match="did nothing for"):
+                    call.result(20)  # which blocks the loop
+            await jobs.tasks["work"].defer_async(argument="later")
+
+    asyncio.run(scenario())
+    assert observer.jobs() == ["later"]
+
+
+def test_calls_between_two_runs_of_the_loop_do_without_it(address, observer):
+    """As in a script, a notebook, or tests around a loop of their own; aiopg's connections cannot."""
+    jobs = app(connector("psycopg", address, min_size=1, timeout=20))
     with contextlib.closing(asyncio.new_event_loop()) as home:
+        home.run_until_complete(jobs.connector.open_async())
+        for number in range(3):
+            jobs.tasks["work"].defer(argument=number)
+        asyncio.run(jobs.tasks["work"].defer_async(argument=3))
+        home.run_until_complete(jobs.connector.close_async())
+    assert observer.jobs() == [0, 1, 2, 3]
+
+
+@each_kind
+def test_a_call_whose_loop_stops_is_not_waited_for_without_end(kind, address, monkeypatch):
+    monkeypatch.setattr(home_loop, "LOOK_AGAIN", 0.01)
+    ours = connector(kind, address, min_size=1, timeout=0.5)
+    with contextlib.closing(asyncio.new_event_loop()) as home, ThreadPoolExecutor(1) as thread:
         home.run_until_complete(ours.open_async())
-        with pytest.raises(ConnectorException, match="opened in does not run now"):
-            asyncio.run(asyncio.wait_for(ours.execute_query_async("SELECT 1"), 5))
-        home.run_until_complete(ours.execute_query_async("SELECT 1"))
+        calls = []
+
+        async def hand_over():
+            calls.append(thread.submit(ours.execute_query, "SELECT pg_sleep(0.2)"))
+            await asyncio.sleep(0.1)
+
+        home.run_until_complete(hand_over())
+        with pytest.raises(ConnectorException, match="may have had its effect or not"):
+            calls[0].result(20)
         home.run_until_complete(ours.close_async())
 
 
