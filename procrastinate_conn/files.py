@@ -42,11 +42,13 @@ def may_be_shown(name: str) -> bool:
     return bool(_FROM_A_ROOT.match(name) or status(name) or (directory and status(directory)))
 
 
-_CONNECTION_STRING = re.compile(r"://|:.*@|password\s*=", re.IGNORECASE | re.DOTALL)
+_CONNECTION_STRING = re.compile(
+    r"://|:.*@|\Apostgres(ql)?:|pass?wor?d\s*=|(\A|\s)\w+\s*=.*\s\w+\s*=", re.IGNORECASE | re.DOTALL
+)
 
 
 def is_connection_string(name: str) -> bool:
-    """Tell whether what was given for a file's name is a URI, has a login in it, or states a password."""
+    """Tell whether what was given for a file's name is a URI, has a login in it, or states keywords."""
     return bool(_CONNECTION_STRING.search(name)) and not may_be_shown(name)
 
 

@@ -50,11 +50,14 @@ class Demand(NamedTuple):
         What counts as sslcertmode.
     has_root
         Whether the server is verified against a file, for which alone revocations are looked for.
+    has_list
+        Whether a list of revocations is named: libpq takes a directory of them only together with that.
     """
 
     mode: str
     certificate: str
     has_root: bool
+    has_list: bool
 
     def without(self, keyword: str, *, absent: bool = False) -> str:
         """Return what libpq does where a file is of no use, or not there; see its ``initialize_SSL``."""
@@ -62,7 +65,7 @@ class Demand(NamedTuple):
             "sslrootcert": absent and not self.mode.startswith("verify"),
             "sslcert": absent and self.certificate != "require",
             "sslcrl": True,
-            "sslcrldir": not self.has_root,  # with one, it demands a list that is nowhere
+            "sslcrldir": not self.has_root or self.has_list,  # else it demands a list that is nowhere
         }
         if goes_on.get(keyword):
             return GOES_ON[keyword]
@@ -86,7 +89,7 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
         return
     root = values.get("sslrootcert") or str(default_file("root.crt"))
     has_root = root != "system" and not _is_absent("sslrootcert", root)
-    demand = Demand(mode, values.get("sslcertmode") or "allow", has_root)
+    demand = Demand(mode, values.get("sslcertmode") or "allow", has_root, has_list=bool(values.get("sslcrl")))
     for keyword in ("sslrootcert", "sslcrl", "sslcrldir"):
         located = _stated(keyword, stated)
         if located and (keyword, located.value) != ("sslrootcert", "system"):

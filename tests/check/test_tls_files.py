@@ -246,6 +246,8 @@ FAULTS: dict[str, dict[str, str]] = {
     "a list that is none": {"sslcrl": "bad.pem"},
     "no such directory of lists": {"sslcrldir": "missing"},
     "no such directory of lists, and no root": {"sslcrldir": "missing", "sslrootcert": "missing"},
+    "no such list, nor directory": {"sslcrl": "missing", "sslcrldir": "missing"},
+    "a list that is none, and no directory": {"sslcrl": "bad.pem", "sslcrldir": "missing"},
     "no such certificate": {**CLIENT, "sslcert": "missing"},
     "no such certificate, nor key": {"sslcert": "missing", "sslkey": "missing"},
     "no such certificate, and one is demanded": {**CLIENT, "sslcert": "missing", "sslcertmode": "require"},

@@ -170,7 +170,16 @@ def test_an_env_file_that_was_named_has_to_be_there():
 
 
 @pytest.mark.parametrize("argument", ["env_file", "secrets_dir"])
-@pytest.mark.parametrize("string", ["postgresql://app:hunter2@db1/jobs", "host=db1 password=hunter2"])
+@pytest.mark.parametrize(
+    "string",
+    [
+        "postgresql://app:hunter2@db1/jobs",
+        "postgresql:/app/hunter2",
+        "host=db1 password=hunter2",
+        "host=db1 pasword = hunter2",
+        "dbname=jobs sslpasword=hunter2",
+    ],
+)
 @pytest.mark.parametrize("form", [str, Path])
 def test_a_connection_string_in_the_place_of_a_file_is_refused_and_not_repeated(argument, string, form):
     for build in (make_connector, lambda **given: ConnectorSettings(**{f"_{argument}": given[argument]})):
