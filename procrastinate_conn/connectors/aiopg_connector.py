@@ -41,6 +41,8 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         What it is built from.
     """
 
+    bound_to_home = True
+
     def __init__(self, blueprint: Blueprint) -> None:
         super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
 

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, wait
 from time import monotonic
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -44,13 +44,14 @@ def at_home(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """Decorate a connector's method that uses its pool: it runs in the event loop that the pool belongs to.
 
     In another one, as `asyncio.run` makes it in a thread, it would wait for what never comes, and keep
-    connections from those who are at home. Only while that one does not run, they may do without it. The
-    connector has three attributes: `blueprint`, `home`, and `core`, None where the pool is the caller's.
+    connections from those who are at home. While that one stands still, connections that can do without it
+    are used in the other. The connector has four attributes: `blueprint`, `home`, `bound_to_home`, and
+    `core`, None where the pool is the caller's.
 
     Raises
     ------
     ConnectorException
-        As `run_at_home`.
+        As `run_at_home`; or the connections cannot do without the event loop, and it does not run.
     """
     untyped: Any = execute
 
@@ -58,9 +59,14 @@ def at_home(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     async def executes(connector: Any, *arguments: Any) -> Any:
         home = connector.home
         call = untyped(connector, *arguments)
-        is_elsewhere = home is not None and home is not asyncio.get_running_loop() and home.is_running()
-        if connector.core is None or not is_elsewhere:
-            return await call
+        is_here = home is None or home is asyncio.get_running_loop() or home.is_closed()
+        if connector.core is None or is_here:
+            return await call  # of a loop that was closed, nothing is left, as the call will find
+        if not home.is_running():
+            if not connector.bound_to_home:
+                return await call
+            call.close()
+            raise ConnectorException("the event loop that the connector was opened in does not run now")
         return await await_at_home(call, home, connector.blueprint.pool.timeout)
 
     decorated: Any = executes
@@ -77,66 +83,74 @@ class _Handover(Generic[T]):
         The coroutine.
     loop
         The event loop of another thread, running.
+    patience
+        Seconds that the loop may take to begin with it, or stand still.
 
     Attributes
     ----------
-    begun : Future
-        Done once the loop has begun with the call.
     outcome : Future
         What the call returns.
+    look_again : float
+        Seconds to wait for it before the next look.
+
+    Raises
+    ------
+    ConnectorException
+        The loop was closed.
     """
 
-    def __init__(self, call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float
+    ) -> None:
         self._call = call
-        self._claim = (
-            threading.Lock()
-        )  # who takes it decides: the loop, that it begins; the caller, that it never does
-        self.begun: Future[None] = Future()
-        self.outcome = asyncio.run_coroutine_threadsafe(self._run(), loop)
+        self._loop = loop
+        self._patience = patience
+        self._begun = False
+        self._claim = threading.Lock()  # who takes it decides: the loop, that it begins; the caller, that not
+        self._last_seen = monotonic()
+        self.look_again = min(LOOK_AGAIN, patience)
+        begins = self._begin()
+        try:
+            self.outcome = asyncio.run_coroutine_threadsafe(begins, loop)
+        except RuntimeError as error:
+            begins.close()
+            call.close()
+            raise ConnectorException("the event loop that the connector was opened in was closed") from error
 
-    async def _run(self) -> T:
+    async def _begin(self) -> T:
         if not self._claim.acquire(blocking=False):
             raise asyncio.CancelledError
-        self.begun.set_result(None)
+        self._begun = True
         return await self._call
+
+    def look(self) -> None:
+        """Look whether there is something to wait for.
+
+        Raises
+        ------
+        ConnectorException
+            There is nothing any more.
+        """
+        if self._begun and self._loop.is_running():
+            self._last_seen = monotonic()
+        if not self._loop.is_closed() and monotonic() - self._last_seen < self._patience:
+            return
+        if self.is_withdrawn():
+            raise ConnectorException(
+                f"the event loop that the connector was opened in did nothing for {self._patience:.2f} sec: "
+                "does a synchronous call block it, or has it ended?"
+            )
+        if self._loop.is_closed() or not self._loop.is_running():
+            raise ConnectorException(GIVEN_UP)
 
     def is_withdrawn(self) -> bool:
         """Withdraw the call, and tell whether that was in time."""
         if not self._claim.acquire(blocking=False):
             return False
-        self.outcome.cancel()
+        if not self._loop.is_closed():
+            self.outcome.cancel()
         self._call.close()
         return True
-
-
-class _Watch:
-    """An eye on whether an event loop still runs, which stops between two runs, or for good.
-
-    Parameters
-    ----------
-    loop
-        The event loop.
-    patience
-        Seconds that it may stand still.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, patience: float) -> None:
-        self._loop = loop
-        self._patience = patience
-        self._last_seen = monotonic()
-
-    def look(self) -> None:
-        """Look at the loop.
-
-        Raises
-        ------
-        ConnectorException
-            It does not run any more.
-        """
-        if self._loop.is_running():
-            self._last_seen = monotonic()
-        if self._loop.is_closed() or monotonic() - self._last_seen > self._patience:
-            raise ConnectorException(GIVEN_UP)
 
 
 def run_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float) -> T:
@@ -156,40 +170,28 @@ def run_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, p
     ConnectorException
         The loop does not begin with it, or cancels it, or ends before it is done.
     """
-    handed = _Handover(call, loop)
-    if not wait([handed.begun], patience).done and handed.is_withdrawn():
-        raise _not_begun(patience)
-    watch = _Watch(loop, patience)
-    while not wait([handed.outcome], LOOK_AGAIN).done:
-        watch.look()
+    handed = _Handover(call, loop, patience)
+    while not wait([handed.outcome], handed.look_again).done:
+        handed.look()
     try:
         return handed.outcome.result()
     except CancelledError as error:
+        handed.is_withdrawn()  # it may be that it was never begun
         raise ConnectorException(GIVEN_UP) from error
 
 
 async def await_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float) -> T:
     """Do the same from another event loop; where the caller is cancelled, the call is cancelled, too."""
-    handed = _Handover(call, loop)
-    begun, outcome = asyncio.wrap_future(handed.begun), asyncio.wrap_future(handed.outcome)
+    handed = _Handover(call, loop, patience)
+    outcome = asyncio.wrap_future(handed.outcome)
     try:
-        await asyncio.wait([begun], timeout=patience)
-        if not begun.done() and handed.is_withdrawn():
-            raise _not_begun(patience)
-        watch = _Watch(loop, patience)
-        while not (await asyncio.wait([outcome], timeout=LOOK_AGAIN))[0]:
-            watch.look()
+        while not (await asyncio.wait([outcome], timeout=handed.look_again))[0]:
+            handed.look()
     except asyncio.CancelledError:
         if not handed.is_withdrawn():
             outcome.cancel()
         raise
     if outcome.cancelled():
+        handed.is_withdrawn()
         raise ConnectorException(GIVEN_UP)
     return outcome.result()
-
-
-def _not_begun(patience: float) -> ConnectorException:
-    return ConnectorException(
-        f"the event loop that the connector was opened in did nothing for {patience:.2f} sec: "
-        "does a synchronous call block it?"
-    )

@@ -177,11 +177,14 @@ class AsyncLifecycle(_Holder[P], ABC):
     ----------
     home : asyncio.AbstractEventLoop or None
         The event loop that the connector was opened in.
+    bound_to_home : bool
+        Whether the driver's connections are of use in that one alone.
     at_work : AtWork
         What its workers are at.
     """
 
     core: AsyncPool | None = None
+    bound_to_home: ClassVar[bool] = False
 
     def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
         super().__init__(blueprint, **arguments)

@@ -97,7 +97,7 @@ class _Line:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._socket.close()
-        if self._hung_up and isinstance(error, self._failures):
+        if self._hung_up and (error is None or isinstance(error, self._failures)):
             raise Silence(f"no answer within {self._seconds:.2g} s") from error
 
     def hang_up(self) -> None:

@@ -6,8 +6,11 @@ import asyncio
 import os
 import random
 import signal
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from types import SimpleNamespace
 
 import psycopg
 import psycopg_pool
@@ -15,7 +18,7 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn import make_connector
-from procrastinate_conn.connectors import dialing, farewell, waiting
+from procrastinate_conn.connectors import dialing, farewell, liveness, waiting
 from procrastinate_conn.connectors.farewell import AnswerLost, farewell_told_apart
 from procrastinate_conn.connectors.listening import keep_listening
 from procrastinate_conn.connectors.liveness import Silence
@@ -94,19 +97,44 @@ def test_a_connection_that_does_not_answer_is_given_up_in_good_time(kind, addres
     sync.close()
 
 
+class SlowToReturn(socket.socket):
+    """A socket that has long been shut down when its `shutdown` returns."""
+
+    def shutdown(self, how):
+        super().shutdown(how)
+        time.sleep(0.2)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_connection_that_does_not_answer_is_told_from_one_that_is_dead(kind, address):
+def test_a_connection_that_does_not_answer_is_told_from_one_that_is_dead(kind, address, monkeypatch):
     """The next one has less time to answer, as all may be silent."""
+    names = {"dup": socket.dup, "SHUT_RDWR": socket.SHUT_RDWR}
+    monkeypatch.setattr(liveness, "socket", SimpleNamespace(socket=SlowToReturn, **names))
     sync = connector(kind, address, min_size=1, max_size=1).get_sync_connector()
     sync.open()
     dialler = sync.core.dialler
-    for _ in range(20):
-        with (
-            closing(dialler.connect()) as connection,
-            stopped(connection.info.backend_pid),
-            pytest.raises(Silence, match=r"no answer within 0\.05 s"),
-        ):
-            dialler.ping(connection, 0.05)
+    with (
+        closing(dialler.connect()) as connection,
+        stopped(connection.info.backend_pid),
+        pytest.raises(Silence, match=r"no answer within 0\.05 s"),
+    ):
+        dialler.ping(connection, 0.05)
+    sync.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_connection_that_is_hung_up_just_after_its_answer_is_not_used(kind, address):
+    sync = connector(kind, address, min_size=1, max_size=1).get_sync_connector()
+    sync.open()
+    dialler = sync.core.dialler
+
+    def ask_too_late(connection):
+        with liveness.hung_up_in(0.05, connection.fileno(), dialler.failures):
+            dialler.ask(connection)
+            time.sleep(0.5)
+
+    with closing(dialler.connect()) as connection, pytest.raises(Silence):
+        ask_too_late(connection)
     sync.close()
 
 
