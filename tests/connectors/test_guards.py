@@ -163,7 +163,8 @@ def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
     monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 3.0)
     with CountingProxy(server.host, server.port, delay=0.25) as proxy:
         address = {**server.parameters(database), "port": str(proxy.port)}
-        sync = connector(kind, address, min_size=4, timeout=20).get_sync_connector()
+        # Each is asked, as it may take a moment until the proxy says that a connection has ended.
+        sync = connector(kind, address, min_size=4, timeout=20, check_after=0).get_sync_connector()
         sync.open()
         observer.terminate()
         sync.execute_query("SELECT 1")
