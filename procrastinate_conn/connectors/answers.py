@@ -11,7 +11,6 @@ import functools
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
@@ -97,7 +96,8 @@ def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
         if query == RETRY:  # a user's call may be about any job
             askable = attempts is not None
         if connector.core is not None and askable:
-            answer = await _Question(ask, query, arguments, result, at_work, attempts).until_answered()
+            question = _Question(ask, query, arguments, result, at_work=at_work, attempts=attempts)
+            answer = await question.until_answered()
         else:
             answer = await ask(query, arguments, result)
         if query == FETCH and answer["id"] is not None:
@@ -111,7 +111,6 @@ def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
     return typed
 
 
-@dataclass(frozen=True, slots=True)
 class _Question:
     """A query that may be asked again.
 
@@ -127,12 +126,22 @@ class _Question:
         Of the job that the query is about.
     """
 
-    ask: Ask
-    query: str
-    arguments: dict[str, Any]
-    result: Any
-    at_work: AtWork
-    attempts: int | None
+    def __init__(
+        self,
+        ask: Ask,
+        query: str,
+        arguments: dict[str, Any],
+        result: Any,
+        *,
+        at_work: AtWork,
+        attempts: int | None,
+    ) -> None:
+        self.ask = ask
+        self.query = query
+        self.arguments = arguments
+        self.result = result
+        self.at_work = at_work
+        self.attempts = attempts
 
     async def until_answered(self) -> Any:
         """Return the answer, asking again where it is lost."""
