@@ -46,7 +46,7 @@ fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations, for
 	FUZZ_CASES=3000 $(PYTEST) --timeout 3600 tests/resolution/test_fuzz.py $(ARGS)
 
 damage: $(INSTALLED) ## feed damaged files and variables to everything that reads them, for an hour
-	DAMAGE_MINUTES=$(MINUTES) $(PYTEST) tests/damage $(ARGS)
+	DAMAGE_MINUTES=$(MINUTES) $(PYTEST) tests/fuzz $(ARGS)
 
 mutants: $(INSTALLED) ## change resolution, pool rules and liveness in 2,000 ways, and see which changes tests miss
 	$(BIN)/pip install --quiet mutmut
@@ -56,7 +56,7 @@ faults: $(INSTALLED) ## cause the faults that take long: failover, lost packets,
 	$(PYTEST) tests/faults/slow_*.py $(ARGS)
 
 versions: $(INSTALLED) ## run the connectors' tests against PostgreSQL 14 to 18
-	$(BIN)/python tests/versions/run.py $(VENV)/postgresql $(IN_PARALLEL) $(ARGS)
+	$(BIN)/python tests/postgres_versions/run.py $(VENV)/postgresql $(IN_PARALLEL) $(ARGS)
 
 lint: $(INSTALLED) ## look for faults and for formatting that differs
 	$(BIN)/ruff check .

@@ -15,9 +15,9 @@ from benchmarks.comparison import Outcome
 from benchmarks.plot import draw
 from benchmarks.start import cold_start, warm_build
 from procrastinate_conn import ConnectorKind
-from procrastinate_conn.demo.interrupts import end_as_ctrl_c_does
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.demo.profiles import environment_of_its_own
+from procrastinate_conn.demo.signals import end_as_ctrl_c_does
 
 ROOT = Path(__file__).parents[1]
 SERVER_SETTINGS = {"max_connections": "300", "autovacuum": "off"}

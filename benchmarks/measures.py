@@ -11,7 +11,7 @@ from procrastinate.connector import BaseConnector
 from benchmarks import limit, work
 from benchmarks.work import BATCH, THREADS, Opened
 from procrastinate_conn import ConnectorKind
-from procrastinate_conn.kinds import FACTS
+from procrastinate_conn.registry import FACTS
 
 EVERY = tuple(ConnectorKind)
 ASYNCHRONOUS = tuple(kind for kind in EVERY if FACTS[kind].asynchronous)

@@ -13,15 +13,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from procrastinate_conn.connectors.stats import PoolStats as PoolStats
-    from procrastinate_conn.connectors.stats import pool_stats as pool_stats
-    from procrastinate_conn.kinds import ConnectorKind
-    from procrastinate_conn.making import make_connector
+    from procrastinate_conn.connection.spec import ConnectionSpec
+    from procrastinate_conn.connectors.runtime.stats import PoolStats as PoolStats
+    from procrastinate_conn.connectors.runtime.stats import pool_stats as pool_stats
+    from procrastinate_conn.factory import make_connector
     from procrastinate_conn.origins import Origin
     from procrastinate_conn.pool import PoolOptions
     from procrastinate_conn.problems import ConfigurationError, Problem
+    from procrastinate_conn.registry import ConnectorKind
     from procrastinate_conn.settings import ConnectorSettings
-    from procrastinate_conn.spec.connection import ConnectionSpec
 
 __all__ = [
     "ConfigurationError",
@@ -37,15 +37,15 @@ __all__ = [
 # Imported when they are first used: a package that is only imported costs nothing and needs no driver.
 _HOMES = {
     "ConfigurationError": "procrastinate_conn.problems",
-    "ConnectionSpec": "procrastinate_conn.spec.connection",
-    "ConnectorKind": "procrastinate_conn.kinds",
+    "ConnectionSpec": "procrastinate_conn.connection.spec",
+    "ConnectorKind": "procrastinate_conn.registry",
     "ConnectorSettings": "procrastinate_conn.settings",
     "Origin": "procrastinate_conn.origins",
     "PoolOptions": "procrastinate_conn.pool",
-    "PoolStats": "procrastinate_conn.connectors.stats",
+    "PoolStats": "procrastinate_conn.connectors.runtime.stats",
     "Problem": "procrastinate_conn.problems",
-    "make_connector": "procrastinate_conn.making",
-    "pool_stats": "procrastinate_conn.connectors.stats",
+    "make_connector": "procrastinate_conn.factory",
+    "pool_stats": "procrastinate_conn.connectors.runtime.stats",
 }
 
 

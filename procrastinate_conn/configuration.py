@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from procrastinate_conn import drivers
-from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connection.build import build_spec
+from procrastinate_conn.connection.driver_support import judge_driver
+from procrastinate_conn.connection.password_file import judge_password_file
+from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.connectors.config import Blueprint
 from procrastinate_conn.origins import Located
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.pool.reading import read_pool_options
+from procrastinate_conn.pool.validation import read_pool_options
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.resolution.connection import Merged, merge_connection
-from procrastinate_conn.resolution.misplaced import cleaned
-from procrastinate_conn.resolution.settings import Settings, resolve_settings
-from procrastinate_conn.resolution.variables import (
+from procrastinate_conn.resolution.embedded_dsn import cleaned
+from procrastinate_conn.resolution.pg_environment import (
     idle_session_variables,
     misspelt_variables,
     session_variables,
 )
-from procrastinate_conn.sources.place import Place
-from procrastinate_conn.spec.build import build_spec
-from procrastinate_conn.spec.connection import ConnectionSpec
-from procrastinate_conn.spec.driver import judge_driver
-from procrastinate_conn.spec.passfile import judge_password_file
+from procrastinate_conn.resolution.settings import Settings, resolve_settings
+from procrastinate_conn.sources.base import Place
 
 
 @dataclass(frozen=True, slots=True)

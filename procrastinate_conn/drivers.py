@@ -7,9 +7,9 @@ from functools import cache
 from importlib.util import find_spec
 
 from procrastinate_conn import libpq
-from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.registry import FACTS, ConnectorKind
 from procrastinate_conn.rules import connector as rules
 
 

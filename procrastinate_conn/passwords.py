@@ -14,10 +14,10 @@ from time import monotonic
 
 from pydantic import SecretStr
 
-from procrastinate_conn import running
+from procrastinate_conn import subprocesses as running
 from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.raised import raised_at
+from procrastinate_conn.tracebacks import raised_at
 
 PasswordSource = Callable[[], str]
 """Called for every new connection, from any thread; gives its password."""

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from procrastinate_conn import libpq
-from procrastinate_conn.kinds import FACTS, ConnectorKind
-from procrastinate_conn.pool.describe import describe, json_schema
+from procrastinate_conn.connection.keywords import CHOICES, INTEGERS
+from procrastinate_conn.connection.spec import ConnectionSpec, is_secret
+from procrastinate_conn.pool.metadata import describe, json_schema
+from procrastinate_conn.registry import FACTS, ConnectorKind
 from procrastinate_conn.settings import ConnectorSettings
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
-from procrastinate_conn.sources.names import PREFIX
-from procrastinate_conn.spec.connection import ConnectionSpec, is_secret
-from procrastinate_conn.spec.keywords import CHOICES, INTEGERS
+from procrastinate_conn.sources.setting_names import PREFIX
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

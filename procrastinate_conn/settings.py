@@ -23,20 +23,20 @@ from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.connection.spec import MASK, ConnectionSpec, is_secret, without_inputs
+from procrastinate_conn.factory import build, configured
 from procrastinate_conn.files import may_be_shown
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.making import build, configured
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.pool.shown import written
 from procrastinate_conn.problems import ConfigurationError
+from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_places
-from procrastinate_conn.sources.call import read_call
+from procrastinate_conn.sources.arguments import read_call
+from procrastinate_conn.sources.base import Place
 from procrastinate_conn.sources.defaults import Defaults
-from procrastinate_conn.sources.names import PREFIX
-from procrastinate_conn.sources.place import Place
-from procrastinate_conn.spec.connection import MASK, ConnectionSpec, is_secret, without_inputs
+from procrastinate_conn.sources.setting_names import PREFIX
 
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector

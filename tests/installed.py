@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from procrastinate_conn import drivers, libpq
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.registry import ConnectorKind
 
 
 def installed(name: str) -> str:

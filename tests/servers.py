@@ -10,12 +10,12 @@ from typing import Any
 import procrastinate
 from procrastinate.connector import BaseConnector
 
+from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.connectors import build
-from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.config import Blueprint
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.spec.connection import ConnectionSpec
+from procrastinate_conn.registry import FACTS, ConnectorKind
 
 KINDS = list(ConnectorKind)
 ASYNC_KINDS = [kind for kind in KINDS if FACTS[kind].asynchronous]

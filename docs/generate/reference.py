@@ -9,10 +9,10 @@ from typing import Any
 from docs.generate.interface import interface_page
 from docs.generate.markdown import code, page, paragraphs, table
 from procrastinate_conn import libpq
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.pool.describe import OptionDescription, describe
-from procrastinate_conn.pool.meaning import meaning
-from procrastinate_conn.reporting.rules import markdown
+from procrastinate_conn.cli.rule_text import markdown
+from procrastinate_conn.pool.metadata import OptionDescription, describe
+from procrastinate_conn.pool.support import meaning
+from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.rules import all_rules
 from procrastinate_conn.schema import UNIT, VARIABLE, settings_schema
 from procrastinate_conn.sources.defaults import resilient_defaults

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from procrastinate_conn.checking import Target
-from procrastinate_conn.checking import check as check_one
+from procrastinate_conn.checks.runner import Target
+from procrastinate_conn.checks.runner import check as check_one
+from procrastinate_conn.cli.formats import Format, render
 from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
@@ -24,8 +25,7 @@ from procrastinate_conn.cli.options import (
     terminal,
     unforeseen,
 )
-from procrastinate_conn.reporting import Format, render
-from procrastinate_conn.reporting.report import Report, selected
+from procrastinate_conn.cli.report import Report, selected
 from procrastinate_conn.rules import all_rules
 
 

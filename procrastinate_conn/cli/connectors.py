@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from procrastinate_conn.available import Available, available
 from procrastinate_conn.cli.options import Colour, Output, say, terminal
-from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.installed import Available, available
+from procrastinate_conn.registry import FACTS, ConnectorKind
 
 
 def connectors(
@@ -23,8 +23,8 @@ def connectors(
     if output is Output.JSON:
         say(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1), where)
         return
+    from procrastinate_conn.cli.connector_table import kinds_table
     from procrastinate_conn.cli.console import console
-    from procrastinate_conn.showing.kinds import kinds_table
 
     console(where).print(kinds_table(kinds))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from procrastinate_conn.reporting.terminal import Terminal
+from procrastinate_conn.cli.terminal import Terminal
 
 NO_TERMINAL = 120
 """Columns of a table where there is no terminal to tell."""

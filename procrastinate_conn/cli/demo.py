@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from procrastinate_conn.kinds import FACTS
+from procrastinate_conn.registry import FACTS
 
 SERVER = "procrastinate_conn.demo.postgres"
 NEEDED = (*sorted({driver for facts in FACTS.values() for driver in facts.drivers}), SERVER)

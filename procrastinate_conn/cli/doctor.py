@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procrastinate_conn.checking import Target, check, judged, resolve
+from procrastinate_conn.checks.runner import Target, check, judged, resolve
 from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
@@ -26,8 +26,8 @@ from procrastinate_conn.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from procrastinate_conn.doctor.diagnosis import Diagnosis
-    from procrastinate_conn.doctor.rounds import Progress
+    from procrastinate_conn.doctor.report import Diagnosis
+    from procrastinate_conn.doctor.runner import Progress
 
 
 def doctor(
@@ -87,7 +87,7 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
         Whether a warning is a failure.
     """
     from procrastinate_conn.doctor import settings
-    from procrastinate_conn.doctor.diagnosis import Diagnosis
+    from procrastinate_conn.doctor.report import Diagnosis
     from procrastinate_conn.doctor.result import failed
     from procrastinate_conn.sources.dsn import ENCODE
 
@@ -104,7 +104,7 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
     if configuration.connection.veiled:  # what would be looked up may be a piece of a password
         unasked = failed("connect", "not tried: the DSN's password ends where it should not", ENCODE)
         return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
-    from procrastinate_conn.doctor.rounds import examine
+    from procrastinate_conn.doctor.runner import examine
 
     logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # a line says it, once
     with progress() as tell:

@@ -13,11 +13,11 @@ from typing import Annotated
 
 import typer
 
-from procrastinate_conn.kinds import ConnectorKind, suggestion
-from procrastinate_conn.nearest import nearest
-from procrastinate_conn.raised import raised_at
-from procrastinate_conn.reporting.terminal import Terminal, standard_output
+from procrastinate_conn.cli.terminal import Terminal, standard_output
+from procrastinate_conn.registry import ConnectorKind, suggestion
 from procrastinate_conn.rules import all_rules
+from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.tracebacks import raised_at
 
 FAILED = 1
 """The exit status where something is wrong with what was looked at."""
@@ -96,7 +96,7 @@ def isolate() -> None:
 
     libpq reads its variables itself, so it is not enough to leave them out.
     """
-    from procrastinate_conn.sources.names import is_setting
+    from procrastinate_conn.sources.setting_names import is_setting
 
     for name in list(os.environ):
         if is_setting(name) or name.upper().startswith("PG"):

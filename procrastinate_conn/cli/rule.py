@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from procrastinate_conn.cli.options import Colour, complete_codes, say, suggest_code, terminal
-from procrastinate_conn.reporting.rules import described, listed, markdown
+from procrastinate_conn.cli.rule_text import described, listed, markdown
 from procrastinate_conn.rules import all_rules
 
 

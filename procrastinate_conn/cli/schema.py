@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from procrastinate_conn.checking import has_libpq
+from procrastinate_conn.checks.runner import has_libpq
 from procrastinate_conn.cli.options import FAILED
 from procrastinate_conn.rules.connector import no_libpq
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrastinate_conn.checking import Checked, Target, has_libpq, judged, no_libpq, resolve
+from procrastinate_conn.checks.runner import Checked, Target, has_libpq, judged, no_libpq, resolve
+from procrastinate_conn.cli.formats import Format, render
 from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
@@ -23,9 +24,8 @@ from procrastinate_conn.cli.options import (
     terminal,
     unforeseen,
 )
-from procrastinate_conn.reporting import Format, render
-from procrastinate_conn.reporting.report import Report
-from procrastinate_conn.reporting.terminal import Terminal
+from procrastinate_conn.cli.report import Report
+from procrastinate_conn.cli.terminal import Terminal
 
 if TYPE_CHECKING:  # it is imported late, so that the other commands answer at once
     from procrastinate_conn.configuration import Configuration
@@ -83,7 +83,7 @@ def document(configuration: Configuration, checked: Checked, *, everything: bool
     everything
         Whether the defaults of the libraries are in it.
     """
-    from procrastinate_conn.showing import resolved
+    from procrastinate_conn.cli import resolved
 
     connection = resolved.connection(configuration, everything=everything)
     pool = resolved.pool(configuration, everything=everything)
@@ -109,7 +109,7 @@ def _without_overrides(row: dict[str, Any]) -> dict[str, Any]:
 
 def _print_tables(configuration: Configuration, where: Terminal, *, everything: bool) -> None:
     from procrastinate_conn.cli.console import console
-    from procrastinate_conn.showing.tables import tables
+    from procrastinate_conn.cli.tables import tables
 
     printer = console(where)
     printer.print(tables(configuration, printer.width, everything=everything))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.connectors.blueprint import Blueprint
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.registry import ConnectorKind
 
 # procrastinate imports psycopg, which fails where there is no libpq: `check` says so better.
 if TYPE_CHECKING:

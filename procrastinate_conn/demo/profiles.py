@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.registry import ConnectorKind
 
 HERE = Path(__file__).parent
 

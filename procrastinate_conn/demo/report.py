@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from procrastinate_conn.demo.workload import Cost, Tally
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.registry import ConnectorKind
 
 
 def table(tallies: Mapping[ConnectorKind, Tally]) -> Table:

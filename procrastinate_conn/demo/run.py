@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from procrastinate_conn.demo.interrupts import embedded_postgres, end_as_ctrl_c_does
 from procrastinate_conn.demo.profiles import environment_of_its_own, tell_profiles
 from procrastinate_conn.demo.proxy import CountingProxy
 from procrastinate_conn.demo.report import table
+from procrastinate_conn.demo.signals import embedded_postgres, end_as_ctrl_c_does
 from procrastinate_conn.demo.workload import WORKERS, Workload
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.registry import ConnectorKind
 
 
 def run(jobs: int) -> int:

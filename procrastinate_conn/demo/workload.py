@@ -17,7 +17,7 @@ from procrastinate_conn import ConnectorSettings, make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.demo.profiles import profile
 from procrastinate_conn.demo.proxy import CountingProxy
-from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.registry import FACTS, ConnectorKind
 
 WORKERS = tuple(kind for kind in ConnectorKind if FACTS[kind].asynchronous)
 """The kinds that defer asynchronously and run a worker."""

@@ -5,21 +5,11 @@ An examination is a module with one function, ``examine(patient)``, that gives r
 
 from __future__ import annotations
 
-from procrastinate_conn.doctor import (
-    budget,
-    clock,
-    identity,
-    listen,
-    login,
-    pooler,
-    prepared,
-    reach,
-    rights,
-    role,
-    schema,
-    timeouts,
-    tls,
-)
+from procrastinate_conn.doctor import budget, clock, identity, listen, login, pooler, schema, timeouts, tls
+from procrastinate_conn.doctor import connectivity as reach
+from procrastinate_conn.doctor import prepared_statements as prepared
+from procrastinate_conn.doctor import privileges as rights
+from procrastinate_conn.doctor import recovery_state as role
 
 EXAMINATIONS = (
     reach,

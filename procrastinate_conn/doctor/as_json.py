@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from procrastinate_conn.doctor.diagnosis import Diagnosis
+from procrastinate_conn.doctor.report import Diagnosis
 
 
 def render(diagnosis: Diagnosis) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import typer
 
-from procrastinate_conn.doctor.diagnosis import Diagnosis
+from procrastinate_conn.cli.terminal import Terminal
+from procrastinate_conn.doctor.report import Diagnosis
 from procrastinate_conn.doctor.result import Result, Status
-from procrastinate_conn.reporting.terminal import Terminal
 
 MARKS: dict[Status, tuple[str, str]] = {
     "pass": ("ok", "green"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from procrastinate_conn import libpq
-from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, failed, passed, warned
 
 _ROOM = """

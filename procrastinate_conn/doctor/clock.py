@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, milliseconds, passed, warned
 
 TOLERANCE = 1.0

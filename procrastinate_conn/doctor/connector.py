@@ -10,7 +10,7 @@ from time import monotonic
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors import build
-from procrastinate_conn.connectors.blueprint import Blueprint
+from procrastinate_conn.connectors.config import Blueprint
 from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
 from procrastinate_conn.pool import PoolOptions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, passed
 
 

@@ -9,7 +9,7 @@ from time import monotonic
 
 from psycopg.sql import SQL, Identifier
 
-from procrastinate_conn.doctor.patient import STEP, Patient
+from procrastinate_conn.doctor.host_context import STEP, Patient
 from procrastinate_conn.doctor.pooler import PROFILE
 from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
 

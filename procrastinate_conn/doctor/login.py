@@ -8,11 +8,11 @@ from time import monotonic
 
 import psycopg
 
-from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.connection.password_file import password_line
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
 from procrastinate_conn.passwords import PasswordUnavailable, Stated
-from procrastinate_conn.reporting.harmless import is_password_file
-from procrastinate_conn.spec.passfile import password_line
+from procrastinate_conn.redaction import is_password_file
 
 _HINTS = (
     (r"password authentication failed|no such user|SASL authentication failed", "{password}"),

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, passed
 
 PROFILE = "settings/pgbouncer.env"

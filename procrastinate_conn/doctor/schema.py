@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from procrastinate_conn.doctor.expected import Thing, expected, first_migration, is_known
-from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.doctor.expected_schema import Thing, expected, first_migration, is_known
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, failed, passed, warned
 
 _OBJECTS = """

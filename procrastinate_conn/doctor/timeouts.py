@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg.sql import Identifier
 
-from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, passed, warned
 
 SHORT = 5.0

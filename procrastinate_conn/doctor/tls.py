@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from procrastinate_conn.doctor.patient import Patient
+from procrastinate_conn.checks.tls import default_root_certificate, is_loopback
+from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, failed, passed, warned
-from procrastinate_conn.judging.tls import default_root_certificate, is_loopback
-from procrastinate_conn.spec.connection import ConnectionSpec
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 """What a client asks a PostgreSQL server before TLS begins."""

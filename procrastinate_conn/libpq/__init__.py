@@ -1,6 +1,9 @@
 """libpq, the authority: its keywords, how it reads a connection string, what it makes of parameters."""
 
-from procrastinate_conn.libpq.asking import (
+from procrastinate_conn.libpq.conninfo import Malformed, conninfo, integer, parse, unspeakable
+from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, undisturbed
+from procrastinate_conn.libpq.keywords import NEUTRAL, Keyword, home, keywords, neutral, version
+from procrastinate_conn.libpq.probe import (
     NOWHERE,
     SOMEBODY,
     Answer,
@@ -12,9 +15,6 @@ from procrastinate_conn.libpq.asking import (
     system_service,
     turns_keepalives_off,
 )
-from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, undisturbed
-from procrastinate_conn.libpq.strings import Malformed, conninfo, integer, parse, unspeakable
-from procrastinate_conn.libpq.table import NEUTRAL, Keyword, home, keywords, neutral, version
 
 __all__ = [
     "NEUTRAL",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition
 
-from procrastinate_conn.loops import in_event_loop
+from procrastinate_conn.event_loops import in_event_loop
 
 PATIENCE = 1.0
 """Seconds to wait for others who need other values. Theirs may be an attempt at a server that is away, and

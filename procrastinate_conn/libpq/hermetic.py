@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from procrastinate_conn.libpq.asking import NOWHERE, start
+from procrastinate_conn.libpq.conninfo import parse
 from procrastinate_conn.libpq.environment import imposed
-from procrastinate_conn.libpq.strings import parse
+from procrastinate_conn.libpq.probe import NOWHERE, start
 
 SESSION_VARIABLES = ("PGDATESTYLE", "PGGEQO", "PGTZ")
 """Variables that libpq sends to the server as settings of the session, whatever a connection string says."""

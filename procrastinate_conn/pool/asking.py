@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from procrastinate_conn.pool.introspection import parameters, pool_class
 from procrastinate_conn.pool.options import PoolOptions
-from procrastinate_conn.pool.signature import parameters, pool_class
 
 
 def refusal(options: PoolOptions, *, asynchronous: bool) -> str | None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from procrastinate_conn.pool.introspection import Parameter
 from procrastinate_conn.pool.refused import Refused
-from procrastinate_conn.pool.signature import Parameter
 from procrastinate_conn.rules import pool as rules
 
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.pool.callables import candidates, fits, is_async, pick, takes_one_argument
+from procrastinate_conn.pool.introspection import Parameter
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.shown import written
-from procrastinate_conn.pool.signature import Parameter
+from procrastinate_conn.registry import FACTS, ConnectorKind
 from procrastinate_conn.rules import pool as rules
 
 Sides = Mapping[bool, Parameter]

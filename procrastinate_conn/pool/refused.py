@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules.rule import Rule
+from procrastinate_conn.rules_tmp import Rule
 
 
 class Refused(Exception):

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import Located
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.resolution.misplaced import without_strings
+from procrastinate_conn.resolution.embedded_dsn import without_strings
 from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.sources.base import Place
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 from procrastinate_conn.sources.dsn import foreign_scheme, read_dsn
-from procrastinate_conn.sources.place import Place
 from procrastinate_conn.sources.service_file import read_service
 
 Layer = Mapping[str, Located]

@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from procrastinate_conn.kinds import ConnectorKind, suggestion
 from procrastinate_conn.origins import Located
 from procrastinate_conn.pool.callables import imported, is_async
 from procrastinate_conn.pool.refused import Refused
 from procrastinate_conn.pool.shown import shown
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
+from procrastinate_conn.registry import ConnectorKind, suggestion
 from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.base import Place
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.dsn import read_dsn
-from procrastinate_conn.sources.place import Place
 
 if TYPE_CHECKING:
     from procrastinate_conn.passwords import PasswordSource

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 
-from procrastinate_conn.rules.rule import Rule
+from procrastinate_conn.rules_tmp import Rule
 
 
 @cache

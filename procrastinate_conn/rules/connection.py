@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from procrastinate_conn import libpq
-from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import foreign
-from procrastinate_conn.rules.rule import Example, Rule
+from procrastinate_conn.rules_tmp import Example, Rule
+from procrastinate_conn.suggestions import nearest
 
 MALFORMED_DSN = Rule(
     "PC201",

@@ -1,7 +1,7 @@
 """Rules of the connector room: drivers."""
 
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules.rule import Example, Rule
+from procrastinate_conn.rules_tmp import Example, Rule
 
 MISSING_DRIVER = Rule(
     "PC401",

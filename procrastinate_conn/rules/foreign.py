@@ -37,8 +37,8 @@ def hint(keyword: str) -> str:
     keyword
         As it is written.
     """
-    from procrastinate_conn.kinds import ConnectorKind  # not above: the pool's names import the rules
-    from procrastinate_conn.pool.names import TRANSLATIONS, UNNEEDED, vocabulary
+    from procrastinate_conn.pool.option_names import TRANSLATIONS, UNNEEDED, vocabulary
+    from procrastinate_conn.registry import ConnectorKind  # not above: the pool's names import the rules
 
     plain = keyword.lower()
     if plain in _HINTS:

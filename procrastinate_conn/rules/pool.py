@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from procrastinate_conn.rules.rule import Example, Rule
+from procrastinate_conn.rules_tmp import Example, Rule
 
 UNKNOWN_OPTION = Rule(
     "PC301",

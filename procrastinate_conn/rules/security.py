@@ -1,6 +1,6 @@
 """Rules of the security room: what connects, or would, and should not stay so."""
 
-from procrastinate_conn.rules.rule import Example, Rule
+from procrastinate_conn.rules_tmp import Example, Rule
 
 PLAINTEXT_POSSIBLE = Rule(
     "PC501",

@@ -2,7 +2,7 @@
 
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules.rule import Example, Rule
+from procrastinate_conn.rules_tmp import Example, Rule
 
 UNKNOWN_SETTING = Rule(
     "PC101",

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from procrastinate_conn.sources.call import read_call
+from procrastinate_conn.sources.arguments import read_call
+from procrastinate_conn.sources.base import Place
 from procrastinate_conn.sources.dotenv import read_dotenv
 from procrastinate_conn.sources.environment import read_environment
-from procrastinate_conn.sources.place import Place
 from procrastinate_conn.sources.secrets import read_secrets
 
 DEFAULT_ENV_FILE = ".env"

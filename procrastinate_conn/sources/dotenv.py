@@ -14,8 +14,8 @@ from procrastinate_conn.files import expanded, is_connection_string, remedy, unr
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.sources.names import PREFIX, is_setting, setting_of
-from procrastinate_conn.sources.place import Place
+from procrastinate_conn.sources.base import Place
+from procrastinate_conn.sources.setting_names import PREFIX, is_setting, setting_of
 from procrastinate_conn.sources.variables import read_variables
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from procrastinate_conn import libpq
+from procrastinate_conn.connection.spec import is_secret
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
-from procrastinate_conn.spec.connection import is_secret
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://")

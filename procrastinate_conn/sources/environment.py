@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.sources.place import Place
+from procrastinate_conn.sources.base import Place
 from procrastinate_conn.sources.variables import read_variables
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.sources.names import PREFIX, SECTIONS, SETTINGS, keywords_if_any
-from procrastinate_conn.sources.place import Path
+from procrastinate_conn.sources.base import Path
+from procrastinate_conn.sources.setting_names import PREFIX, SECTIONS, SETTINGS, keywords_if_any
+from procrastinate_conn.suggestions import nearest
 
 _WITH_ANOTHER_PREFIX = re.compile(rf"(PR?O\w+?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?")
 _PREFIXES = (PREFIX.strip("_"), PREFIX.partition("_")[0])
@@ -103,7 +103,7 @@ def _parts() -> dict[str, str]:
     """Return libpq's keywords and the pool options, each with the rest of its variable."""
     if not (keywords := {keyword: f"connection__{keyword}" for keyword in keywords_if_any()}):
         return {}
-    from procrastinate_conn.kinds import ConnectorKind  # it is not needed before something is wrong
-    from procrastinate_conn.pool.names import vocabulary
+    from procrastinate_conn.pool.option_names import vocabulary
+    from procrastinate_conn.registry import ConnectorKind  # it is not needed before something is wrong
 
     return {option: f"pool__{option}" for option in vocabulary(ConnectorKind.PSYCOPG, null=False)} | keywords

@@ -10,8 +10,8 @@ from procrastinate_conn.files import expanded, is_connection_string, remedy, unr
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.sources.names import is_setting
-from procrastinate_conn.sources.place import Place
+from procrastinate_conn.sources.base import Place
+from procrastinate_conn.sources.setting_names import is_setting
 from procrastinate_conn.sources.variables import read_variables
 
 

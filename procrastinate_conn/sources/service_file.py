@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from procrastinate_conn import libpq
 from procrastinate_conn.files import unreadable
-from procrastinate_conn.nearest import nearest
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.suggestions import nearest
 
 LINE_LIMIT = 1022
 """Bytes that a line may have, its line break included: libpq reads it into a buffer of one more, and

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from procrastinate_conn.origins import Located, Origin, Source
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.base import Path, Place
 from procrastinate_conn.sources.meant import misspelt, unknown
-from procrastinate_conn.sources.names import OPTIONS, PREFIX, SECTIONS, SETTINGS
-from procrastinate_conn.sources.place import Path, Place
+from procrastinate_conn.sources.setting_names import OPTIONS, PREFIX, SECTIONS, SETTINGS
 
 
 def read_variables(source: Source, variables: Iterable[tuple[str, str, Origin]]) -> Place:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from procrastinate_conn.kinds import suggestion
+from procrastinate_conn.registry import suggestion
 from tests.cli.sandbox import Sandbox
 
 

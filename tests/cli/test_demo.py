@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from procrastinate_conn.cli.demo import CANNOT_START, INTERRUPTED, LOST
-from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.registry import FACTS, ConnectorKind
 from tests.cli.sandbox import PATIENCE, Sandbox, wait_until
 
 ROW = re.compile(

@@ -9,8 +9,8 @@ import pytest
 from psycopg2.pool import PoolError
 from sqlalchemy import text
 
-from procrastinate_conn.connectors.stats import pool_stats
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.connectors.runtime.stats import pool_stats
+from procrastinate_conn.registry import ConnectorKind
 from tests.servers import connector, soon, wait_until
 
 

@@ -18,11 +18,14 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn import make_connector
-from procrastinate_conn.connectors import dialing, farewell, liveness, waiting
-from procrastinate_conn.connectors.farewell import AnswerLost, farewell_told_apart
-from procrastinate_conn.connectors.listening import keep_listening
-from procrastinate_conn.connectors.liveness import Silence
-from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.connectors.runtime import acquire as waiting
+from procrastinate_conn.connectors.runtime import connection_factory as dialing
+from procrastinate_conn.connectors.runtime import disconnects as farewell
+from procrastinate_conn.connectors.runtime import liveness
+from procrastinate_conn.connectors.runtime.disconnects import AnswerLost, farewell_told_apart
+from procrastinate_conn.connectors.runtime.listener import keep_listening
+from procrastinate_conn.connectors.runtime.liveness import Silence
+from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.demo.proxy import CountingProxy
 from tests.connectors.test_pool import causes
 from tests.installed import unmet

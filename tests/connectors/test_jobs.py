@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.kinds import FACTS
+from procrastinate_conn.registry import FACTS
 from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, app, connector, soon, wait_until
 
 ODD = {

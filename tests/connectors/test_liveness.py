@@ -9,9 +9,9 @@ import threading
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors import farewell
-from procrastinate_conn.connectors.liveness import has_something_to_say
-from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.connectors.runtime import disconnects as farewell
+from procrastinate_conn.connectors.runtime.liveness import has_something_to_say
+from procrastinate_conn.connectors.runtime.stats import pool_stats
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon, wait_until
 from tests.tls import TlsProxy
 

@@ -17,8 +17,8 @@ from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AppNotOpen, ConnectorException
 from psycopg2.pool import ThreadedConnectionPool
 
-from procrastinate_conn.connectors.stats import pool_stats
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.connectors.runtime.stats import pool_stats
+from procrastinate_conn.registry import ConnectorKind
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, wait_until
 from tests.tls import TlsProxy
 

@@ -10,8 +10,8 @@ import psycopg_pool
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors import pools
-from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.connectors.runtime import pools
+from procrastinate_conn.connectors.runtime.stats import pool_stats
 from tests.servers import ASYNC_KINDS, KINDS, OTHERS, app, connector, soon, wait_until
 
 NAME = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from psycopg2.pool import PoolError, ThreadedConnectionPool
 
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.registry import ConnectorKind
 from tests.servers import connector
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from procrastinate_conn.connectors.stats import pool_stats
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.connectors.runtime.stats import pool_stats
+from procrastinate_conn.registry import ConnectorKind
 from tests.servers import connector, wait_until
 
 

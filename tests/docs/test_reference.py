@@ -17,7 +17,7 @@ from docs.generate.interface import ORDER
 from docs.generate.pictures import PICTURES, printed
 from docs.generate.reference import PAGES
 from procrastinate_conn import libpq, passwords
-from procrastinate_conn.connectors import dialing
+from procrastinate_conn.connectors.runtime import connection_factory as dialing
 from tests.docs.pages import DOCS
 
 SVG_LINE = re.compile(r"<text [^>]*?y=\"([\d.]+)\"[^>]*>(.*?)</text>")

@@ -9,14 +9,15 @@ from time import monotonic
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-
-from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.doctor import listen, pooler, prepared
-from procrastinate_conn.doctor.patient import Patient
-from procrastinate_conn.doctor.rounds import _examined
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.spec.hosts import hosts
 from tests.doctor.clinic import Examined
+
+from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.doctor import listen, pooler
+from procrastinate_conn.doctor import prepared_statements as prepared
+from procrastinate_conn.doctor.host_context import Patient
+from procrastinate_conn.doctor.runner import _examined
+from procrastinate_conn.registry import ConnectorKind
 from tests.pgbouncer.bouncer import COMMAND, PgBouncer, version
 from tests.servers import KINDS, blueprint, wait_until
 

@@ -11,15 +11,16 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
+from tests.doctor.clinic import Examined
 
 from procrastinate_conn import passwords
+from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
-from procrastinate_conn.doctor import connector, identity, login, reach
-from procrastinate_conn.doctor.patient import Patient
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.spec.hosts import hosts
+from procrastinate_conn.doctor import connectivity as reach
+from procrastinate_conn.doctor import connector, identity, login
+from procrastinate_conn.doctor.host_context import Patient
+from procrastinate_conn.registry import ConnectorKind
 from tests.conftest import apply_schema
-from tests.doctor.clinic import Examined
 from tests.doctor.standby import standby_of
 from tests.servers import blueprint, wait_until
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.doctor.clinic import Examined
 
 from procrastinate_conn import ConnectorSettings, libpq
-from procrastinate_conn.connectors.blueprint import Blueprint
-from procrastinate_conn.doctor.patient import Patient
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.spec.connection import ConnectionSpec
-from procrastinate_conn.spec.hosts import hosts
-from tests.doctor.clinic import Examined
+from procrastinate_conn.registry import ConnectorKind
 
 
 @contextmanager

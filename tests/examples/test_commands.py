@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.registry import FACTS, ConnectorKind
 from tests.examples.running import Example
 
 Copy = Callable[[str], Example]

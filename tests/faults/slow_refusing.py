@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors.stats import pool_stats
+from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.conftest import apply_schema
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, wait_until

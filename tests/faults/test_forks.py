@@ -15,9 +15,9 @@ import sqlalchemy
 from procrastinate.exceptions import AppNotOpen, ConnectorException
 from sqlalchemy.pool import NullPool
 
-from procrastinate_conn.connectors import forks
-from procrastinate_conn.connectors.stats import pool_stats
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.connectors.runtime import forks
+from procrastinate_conn.connectors.runtime.stats import pool_stats
+from procrastinate_conn.registry import ConnectorKind
 from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, Observer, app, connector
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

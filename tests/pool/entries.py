@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.pool import PoolOptions, read_pool_options
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.registry import ConnectorKind
 
 ASYNC_KINDS = (ConnectorKind.PSYCOPG, ConnectorKind.AIOPG)
 SYNC_KINDS = (ConnectorKind.SYNC_PSYCOPG, ConnectorKind.PSYCOPG2, ConnectorKind.SQLALCHEMY_PSYCOPG2)

@@ -9,9 +9,9 @@ import psycopg_pool
 import pytest
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.pool.shown import written
+from procrastinate_conn.registry import ConnectorKind
 from tests.pool import callbacks
 from tests.pool.entries import ASYNC_KINDS, SYNC_KINDS, errors, read
 

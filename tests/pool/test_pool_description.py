@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.pool.describe import describe, json_schema
-from procrastinate_conn.pool.names import vocabulary
+from procrastinate_conn.pool.metadata import describe, json_schema
+from procrastinate_conn.pool.option_names import vocabulary
+from procrastinate_conn.registry import ConnectorKind
 from tests.pool.entries import errors, read
 
 OPTIONS = json_schema()["anyOf"][1]["properties"]

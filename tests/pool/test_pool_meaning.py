@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.pool.meaning import meaning
-from procrastinate_conn.pool.names import OWN, vocabulary
+from procrastinate_conn.pool.option_names import OWN, vocabulary
+from procrastinate_conn.pool.support import meaning
+from procrastinate_conn.registry import ConnectorKind
 from tests.pool import callbacks
 from tests.pool.entries import PSYCOPG_KINDS, read
 

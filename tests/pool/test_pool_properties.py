@@ -7,13 +7,13 @@ import warnings
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from procrastinate_conn.kinds import FACTS, ConnectorKind
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions, read_pool_options
+from procrastinate_conn.pool.introspection import pool_class
 from procrastinate_conn.pool.limits import MOST_CONNECTIONS
-from procrastinate_conn.pool.names import OWN, RESERVED, TRANSLATIONS, vocabulary
-from procrastinate_conn.pool.signature import pool_class
+from procrastinate_conn.pool.option_names import OWN, RESERVED, TRANSLATIONS, vocabulary
 from procrastinate_conn.problems import ConfigurationError
+from procrastinate_conn.registry import FACTS, ConnectorKind
 from tests.pool import callbacks
 from tests.pool.entries import NULL, errors, read
 

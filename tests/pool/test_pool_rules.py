@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
-from procrastinate_conn.kinds import ConnectorKind
 from procrastinate_conn.origins import Located, Origin
 from procrastinate_conn.pool import read_pool_options
-from procrastinate_conn.pool.signature import parameters
+from procrastinate_conn.pool.introspection import parameters
+from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.rules import pool as rules
-from procrastinate_conn.rules.rule import Rule
+from procrastinate_conn.rules_tmp import Rule
 from tests.pool import callbacks
 from tests.pool.entries import NULL, errors, located, origin_of, read
 

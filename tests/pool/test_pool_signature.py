@@ -9,10 +9,10 @@ import psycopg
 import psycopg_pool
 import pytest
 
-from procrastinate_conn.kinds import ConnectorKind
-from procrastinate_conn.pool import signature
-from procrastinate_conn.pool.names import OWN, PREPARE_THRESHOLD, RESERVED, vocabulary
-from procrastinate_conn.pool.signature import INTRODUCED, parameters
+from procrastinate_conn.pool import introspection as signature
+from procrastinate_conn.pool.introspection import INTRODUCED, parameters
+from procrastinate_conn.pool.option_names import OWN, PREPARE_THRESHOLD, RESERVED, vocabulary
+from procrastinate_conn.registry import ConnectorKind
 from tests.pool.entries import errors, read
 
 POOLS = ("ConnectionPool", "AsyncConnectionPool", "NullConnectionPool", "AsyncNullConnectionPool")

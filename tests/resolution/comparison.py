@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from procrastinate_conn import libpq
+from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.rules.connection import FOREIGN_DATABASE_URL as FOREIGN
 from procrastinate_conn.rules.connection import WHOLE_STRING
 from procrastinate_conn.rules.connector import REFUSED_BY_DRIVER as DRIVER
-from procrastinate_conn.spec.connection import ConnectionSpec
 from tests.resolution.oracle import Inputs, Verdict, ask_libpq, ask_spec, environment, judged
 
 HOSTILE = {

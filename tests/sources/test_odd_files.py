@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from procrastinate_conn.configuration import configure
+from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.sources import read_places
-from procrastinate_conn.spec.passfile import password_line
 from tests.resolution.other_user import as_unknown_user
 
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from procrastinate_conn import libpq
-from procrastinate_conn.spec.hosts import hosts
-from procrastinate_conn.spec.passfile import password_line
+from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.connection.password_file import password_line
 from tests.resolution.oracle import BROADCAST, Inputs, ask_libpq, ask_spec
 
 FIELDS = st.sampled_from(

@@ -1,0 +1,45 @@
+"""Commas and semicolons between the pairs of a DSN, which libpq takes for a part of the values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.connection.spec import is_secret
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.sources.dsn import is_uri, read_dsn
+
+_NAMES = {",": "comma", ";": "semicolon"}
+
+
+def judge(configuration: Configuration) -> Iterator[Problem]:
+    """Yield one finding for all of them; a list may end with a comma at the end of the DSN, or in quotes.
+
+    Parameters
+    ----------
+    configuration
+        Its DSN is judged whether or not another place overrides parts of it.
+    """
+    dsn = configuration.connection.dsn
+    if dsn is None or is_uri(text := str(dsn.value)):
+        return
+    stated, _ = read_dsn(dsn)
+    values = {keyword: str(located.value) for keyword, located in stated.items() if not is_secret(keyword)}
+    keywords = [keyword for keyword, value in values.items() if _is_separated(text, keyword, value)]
+    if keywords:
+        keywords.sort(key=text.find)
+        sign = _NAMES[values[keywords[0]][-1]]
+        yield rules.SEPARATORS(
+            "dsn",
+            f"the DSN has a {sign} behind {', '.join(keywords)}, which libpq takes for a part of the value",
+            hint="separate the pairs by blanks alone",
+            origin=dsn.origin,
+        )
+
+
+def _is_separated(dsn: str, keyword: str, value: str) -> bool:
+    """Tell whether a value stands without quotes, and ends with a sign before another pair."""
+    bare = rf"\b{keyword}\s*=\s*{re.escape(value)}\s+\w+\s*="
+    return value.endswith(tuple(_NAMES)) and re.search(bare, dsn) is not None

@@ -1,0 +1,80 @@
+"""Passwords that everybody on the machine can read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from procrastinate_conn.checks.passwords import source_in_force
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.connection.spec import is_secret
+from procrastinate_conn.files import expanded, status
+from procrastinate_conn.origins import Located
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import security as rules
+
+MOUNTED = (Path("/run/secrets"), Path("/var/run/secrets"))
+"""Where container platforms mount secrets, readable for everybody in the container."""
+
+
+def judge(configuration: Configuration) -> Iterator[Problem]:
+    """Judge the files that hold a password; one finding for each file.
+
+    Parameters
+    ----------
+    configuration
+        Its secrets directories are left to the platform that mounts them.
+    """
+    secrets = [
+        (f"connection.{keyword}", located)
+        for keyword, values in configuration.connection.stated.items()
+        if is_secret(keyword)
+        for located in values
+    ]
+    seen: set[str] = set()
+    for setting, located in secrets:
+        file = located.origin.file
+        if located.origin.source not in ("dotenv", "service-file") or file is None or file in seen:
+            continue
+        if _is_public(path := expanded(file)) and _is_written(located, path):
+            seen.add(file)
+            yield _exposed(setting, path, located)
+    name, stated = source_in_force(configuration)
+    if name == "password_file" and stated is not None:
+        path = expanded(str(stated.value))
+        if _is_public(path) and not any(path.is_relative_to(mounted) for mounted in MOUNTED):
+            yield _exposed(name, path, stated)
+
+
+def _exposed(setting: str, path: Path, located: Located) -> Problem:
+    return rules.EXPOSED_PASSWORD(
+        setting,
+        f"everybody on this machine can read the password in {path}",
+        hint=f"chmod 0600 {path}",
+        origin=located.origin,
+    )
+
+
+def _is_public(path: Path) -> bool:
+    found = status(path)
+    if found is None or os.name != "posix":
+        return False
+    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & stat.S_IROTH)
+
+
+def _is_written(secret: Located, path: Path) -> bool:
+    """Tell a secret that stands in a file from one that the file takes from a variable.
+
+    It may be encoded, quoted or escaped there, so that it is looked for only beside a variable.
+    """
+    if not secret.value:
+        return False
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return False
+    line = lines[secret.origin.line - 1] if secret.origin.line and secret.origin.line <= len(lines) else b""
+    return b"${" not in line or os.fsencode(str(secret.value)) in unquote_to_bytes(line)

@@ -1,0 +1,106 @@
+"""Settings that change nothing, because another place states the same and comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from procrastinate_conn.checks.passwords import source_in_force
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import settings as rules
+
+FILES = ("dotenv", "secrets")
+"""The places that are written for this configuration. A variable of the process environment may be
+there for other programs: libpq's variables and DATABASE_URL in it are not looked at."""
+
+
+def judge(configuration: Configuration) -> Iterator[Problem]:
+    """Yield the settings that have no effect at all; one that repeats the value in force is let be.
+
+    Parameters
+    ----------
+    configuration
+        An argument of the call or the command overrides on purpose.
+    """
+    yield from _settings(configuration)
+    yield from _keywords(configuration)
+    yield from _dsn(configuration)
+    yield from _database_url(configuration)
+    yield from _password(configuration)
+
+
+def _settings(configuration: Configuration) -> Iterator[Problem]:
+    """Yield what a farther place says of a setting that a nearer one states too."""
+    nearest: dict[tuple[str, ...], Located] = {}
+    for place in configuration.places:
+        for path, located in place.settings.items():
+            if path[0] != "connection" and _differs(first := nearest.setdefault(path, located), located):
+                yield _without_effect(".".join(path), located, first.origin)
+
+
+def _keywords(configuration: Configuration) -> Iterator[Problem]:
+    """Yield the single keywords and variables of libpq's that lost, but no part of a DSN or a service.
+
+    A DSN's password that lost against an empty one probably was not meant to. The pool's name, which is
+    offered as the sessions' too, still names the pool.
+    """
+    names = [located.origin for located in _stated(configuration, ("pool", "name"))]
+    for keyword, (first, *others) in configuration.connection.stated.items():
+        for located in others:
+            if located.origin.source not in FILES or located.origin in names:
+                continue
+            if located.from_dsn and not (keyword == "password" and first.value == ""):
+                continue
+            if _differs(first, located):
+                yield _without_effect(f"connection.{keyword}", located, first.origin)
+
+
+def _dsn(configuration: Configuration) -> Iterator[Problem]:
+    """Yield the DSN of which every part lost."""
+    dsn = configuration.settings.stated.get("dsn")
+    if dsn is None:
+        return
+    values = configuration.connection.stated.values()
+    parts = [(stated[0], part) for stated in values for part in stated if part.from_dsn]
+    if parts and all(_differs(first, part) for first, part in parts):
+        yield _without_effect("dsn", dsn, parts[0][0].origin)
+
+
+def _database_url(configuration: Configuration) -> Iterator[Problem]:
+    """Yield the ``DATABASE_URL`` that stands in a file beside another DSN."""
+    for place in configuration.places:
+        dsn, url = place.settings.get(("dsn",)), place.database_url
+        if place.source in FILES and dsn and url and _differs(dsn, url):
+            yield _without_effect("dsn", url, dsn.origin)
+
+
+def _password(configuration: Configuration) -> Iterator[Problem]:
+    """Yield the password that is stated beside another source of the password."""
+    name, source = source_in_force(configuration)
+    password = configuration.connection.winners.get("password")
+    if source is None or password is None or name == "password":
+        return
+    if password.origin.source in FILES or (password.origin.name or "").upper() != "PGPASSWORD":
+        yield _without_effect("connection.password", password, source.origin)
+
+
+def _stated(configuration: Configuration, path: tuple[str, ...]) -> Iterator[Located]:
+    return (place.settings[path] for place in configuration.places if path in place.settings)
+
+
+def _differs(first: Located, located: Located) -> bool:
+    return first is not located and first.origin.source != "call" and str(first.value) != str(located.value)
+
+
+def _without_effect(setting: str, located: Located, first: Origin) -> Problem:
+    here = located.origin
+    what = f"the password in {here.name} has" if located.from_dsn else f"{here.name} has"
+    # The same variable may stand in a file and in the environment, whose variables are named without a place.
+    winner = f"the environment's {first}" if first.source == "environment" else first
+    return rules.OVERRIDDEN(
+        setting,
+        f"{what} no effect: {winner} comes first",
+        hint="remove one of them",
+        origin=here,
+    )

@@ -1,0 +1,327 @@
+"""The validated connection: one field for each of libpq's keywords."""
+
+# Annotations are not postponed here: pydantic would evaluate the strings one by one, at every start.
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic.functional_validators import ModelWrapValidatorHandler
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from procrastinate_conn import libpq
+from procrastinate_conn.connection.keywords import INTEGERS
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.rules.connection import nearest_keyword
+
+MASK = "********"
+"""What is shown in the place of a secret."""
+
+_CONSUMED = ("service", "servicefile")
+"""Keywords that have done their work once the spec is made."""
+
+
+_ONLY_FROM_A_SERVICE = ("keepalives", "oauth_issuer", "replication", "sslkeylogfile", "tcp_user_timeout")
+"""Keywords without a variable, and with a value that means the same as none: a service may state them."""
+
+
+class ConnectionSpec(BaseModel):
+    """What libpq is told, keyword by keyword.
+
+    There is a field for each keyword that libpq 18 documents; a keyword that only the libpq here knows is
+    accepted as well, and no other. Two specs are equal if they tell libpq the same, wherever it was written.
+
+    Attributes
+    ----------
+    parameters : Mapping of str to str
+        Keyword to value, secrets in clear.
+    origins : Mapping of str to Origin
+        Keyword to the place where its value is written.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", hide_input_in_errors=True, coerce_numbers_to_str=True
+    )
+
+    service: str | None = Field(
+        None, description="Section of the service file that completes the connection."
+    )
+    user: str | None = Field(None, description="Role to log in as; by default the operating system's user.")
+    password: SecretStr | None = Field(None, description="Password, if the server asks for one.")
+    passfile: str | None = Field(None, description="File that libpq looks passwords up in.")
+    channel_binding: str | None = Field(None, description="Whether SCRAM is bound to the TLS channel.")
+    connect_timeout: int | str | None = Field(
+        None, description="Time for one host to accept, in seconds; 0 is no limit."
+    )
+    dbname: str | None = Field(None, description="Database; by default named like the user.")
+    host: str | None = Field(None, description="Host names or socket directories, separated by commas.")
+    hostaddr: str | None = Field(None, description="Numeric addresses, which save looking the hosts up.")
+    port: str | None = Field(None, description="Port of each host, or one for all of them.")
+    client_encoding: str | None = Field(
+        None, description="Encoding of the session; `auto` takes the locale's."
+    )
+    options: str | None = Field(None, description="Command-line options for the server process.")
+    application_name: str | None = Field(
+        None, description="Name of the session in `pg_stat_activity` and logs."
+    )
+    fallback_application_name: str | None = Field(
+        None, description="The same, where application_name is unset."
+    )
+    keepalives: int | str | None = Field(None, description="Whether TCP keepalives are sent: 1 or 0.")
+    keepalives_idle: int | str | None = Field(
+        None, description="Idle time before the first keepalive, in seconds."
+    )
+    keepalives_interval: int | str | None = Field(
+        None, description="Time between lost keepalives, in seconds."
+    )
+    keepalives_count: int | str | None = Field(
+        None, description="Lost keepalives after which the connection is dead."
+    )
+    tcp_user_timeout: int | str | None = Field(
+        None, description="Time that sent data may stay unacknowledged, in milliseconds."
+    )
+    sslmode: str | None = Field(None, description="Whether TLS is used, and what is verified of the server.")
+    sslnegotiation: str | None = Field(None, description="Whether TLS begins with a request or at once.")
+    sslcompression: str | None = Field(
+        None, description="Whether TLS compresses: 1 or 0; ignored by OpenSSL today."
+    )
+    sslcert: str | None = Field(None, description="File of the client certificate.")
+    sslkey: str | None = Field(None, description="File or engine of the client certificate's key.")
+    sslcertmode: str | None = Field(None, description="Whether the client certificate may or must be sent.")
+    sslpassword: SecretStr | None = Field(None, description="Passphrase of the key in sslkey.")
+    sslrootcert: str | None = Field(None, description="File of trusted certificates, or `system`.")
+    sslcrl: str | None = Field(None, description="File of revoked certificates.")
+    sslcrldir: str | None = Field(None, description="Directory of revoked certificates.")
+    sslsni: str | None = Field(None, description="Whether TLS names the host to the server: 1 or 0.")
+    requirepeer: str | None = Field(
+        None, description="Operating system user that the socket's server must run as."
+    )
+    require_auth: str | None = Field(None, description="Authentication methods that the server may ask for.")
+    min_protocol_version: str | None = Field(None, description="Oldest protocol version to accept.")
+    max_protocol_version: str | None = Field(None, description="Newest protocol version to ask for.")
+    ssl_min_protocol_version: str | None = Field(None, description="Oldest TLS version to accept.")
+    ssl_max_protocol_version: str | None = Field(None, description="Newest TLS version to accept.")
+    gssencmode: str | None = Field(None, description="Whether GSSAPI encryption is used.")
+    krbsrvname: str | None = Field(None, description="Kerberos service name of the server.")
+    gsslib: str | None = Field(None, description="GSSAPI library, on Windows.")
+    gssdelegation: str | None = Field(
+        None, description="Whether credentials are delegated to the server: 1 or 0."
+    )
+    replication: str | None = Field(None, description="Whether the session speaks the replication protocol.")
+    target_session_attrs: str | None = Field(None, description="What the session must be able to do.")
+    load_balance_hosts: str | None = Field(None, description="Whether hosts are tried in order or at random.")
+    scram_client_key: SecretStr | None = Field(None, description="SCRAM client key, base64.")
+    scram_server_key: SecretStr | None = Field(None, description="SCRAM server key, base64.")
+    oauth_issuer: str | None = Field(None, description="HTTPS URL of the trusted OAuth issuer.")
+    oauth_client_id: str | None = Field(None, description="OAuth client identifier.")
+    oauth_client_secret: SecretStr | None = Field(None, description="OAuth client secret.")
+    oauth_scope: str | None = Field(None, description="OAuth scope to ask for.")
+    sslkeylogfile: str | None = Field(
+        None, description="File that TLS session keys are logged to, for debugging."
+    )
+
+    _empty: frozenset[str] = PrivateAttr(frozenset())
+    _veiled: frozenset[str] = PrivateAttr(frozenset())
+    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
+    _session: dict[str, str] = PrivateAttr(default_factory=dict)
+    _known: frozenset[str] | None = PrivateAttr(None)
+
+    @classmethod
+    def from_parameters(
+        cls,
+        parameters: Mapping[str, str],
+        origins: Mapping[str, Origin],
+        *,
+        veiled: Iterable[str] = (),
+        session: Mapping[str, str] | None = None,
+        known: Collection[str] | None = None,
+    ) -> Self:
+        """Make a spec of everything that libpq is told.
+
+        Parameters
+        ----------
+        parameters
+            Keyword to value; one that is empty was stated so, which may differ from not being stated.
+        origins
+            Keyword to the place where the value is written.
+        veiled
+            The keywords that are not to be shown: their value may hold a piece of a password.
+        session
+            The variables of the session that libpq reads from the process environment.
+        known
+            The keywords that the libpq of the driver knows; by default those of psycopg's.
+        """
+        spec = cls.model_validate({keyword: value for keyword, value in parameters.items() if value})
+        spec._empty = frozenset(keyword for keyword, value in parameters.items() if not value)  # noqa: SLF001
+        spec._veiled = frozenset(veiled)  # noqa: SLF001 - its own class
+        spec._origins = dict(origins)  # noqa: SLF001
+        spec._session = dict(session or {})  # noqa: SLF001
+        spec._known = None if known is None else frozenset(known)  # noqa: SLF001
+        return spec
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, values: Any) -> Any:
+        """Read a number as one where it is written as one, and hide what libpq's table says is secret."""
+        if not isinstance(values, dict):
+            return values
+        known = cls.model_fields.keys() | libpq.keywords().keys()
+        if unknown := [str(name) for name in values if name not in known]:
+            raise ValueError("; ".join(map(_unknown, unknown)))
+        return {name: _read(name, value) for name, value in values.items()}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _hide(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            hidden = without_inputs(error)
+        del values  # Sentry sends what a frame still holds
+        raise hidden
+
+    @model_serializer(mode="wrap")
+    def _veil(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: MASK if k in self._veiled else v for k, v in handler(self).items()}
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Keyword to value, secrets in clear."""
+        return {name: _clear(value) for name, value in dict(self).items() if value is not None}
+
+    @property
+    def origins(self) -> Mapping[str, Origin]:
+        """Keyword to the place where its value is written."""
+        return dict(self._origins)
+
+    @property
+    def session(self) -> Mapping[str, str]:
+        """The variables that libpq sends as settings of the session, as they were: ``PGTZ`` and the like."""
+        return dict(self._session)
+
+    def without_veiled(self, text: str) -> str:
+        """Return a text, such as an error's, without the values that may hold a piece of a password."""
+        for keyword in self._veiled:
+            for value in filter(None, re.split(r"[,:]", self.parameters.get(keyword, ""))):
+                text = text.replace(value, MASK)
+        return text
+
+    def redacted(self) -> dict[str, str]:
+        """Return `parameters` with ``********`` in the place of every secret."""
+        return {
+            name: MASK if is_secret(name) or name in self._veiled else value
+            for name, value in self.parameters.items()
+        }
+
+    def conninfo(self, keywords: Collection[str] | None = None) -> str:
+        """Write the spec as a string for libpq that means the same in every environment.
+
+        Every keyword for which libpq would look at a variable is stated, if only as what it means when
+        unset. The service is left out: what it says is in the spec.
+
+        Two things no string can keep out, and our connectors do so themselves. Where ``PGSERVICE`` is set,
+        libpq refuses to connect if the service is not defined, and takes from it what has no value that
+        means the same as none: ``keepalives_idle``, ``keepalives_interval``, ``keepalives_count``,
+        ``sslpassword`` and the SCRAM keys, where the spec states none. And ``PGTZ``, ``PGDATESTYLE`` and
+        ``PGGEQO`` are settings of the session, which libpq sends whatever the string says.
+
+        Parameters
+        ----------
+        keywords
+            The keywords to state; by default those that the libpq of the spec's driver knows.
+
+        Returns
+        -------
+        str
+            Keyword/value string, secrets in clear.
+        """
+        table = libpq.keywords()
+        known = set(keywords or self._known or table)
+        # The order is libpq's, so that equal specs give equal strings.
+        in_order = [*(k for k in table if k in known), *sorted(known - table.keys())]
+        return libpq.conninfo({k: v for k, v in self._told(in_order).items() if k in known})
+
+    def _told(self, known: Iterable[str]) -> dict[str, str]:
+        """Return what a libpq that knows some keywords is told, what is not stated included."""
+        stated = {**self._neutral(known), **dict.fromkeys(self._empty, ""), **self.parameters}
+        return {keyword: value for keyword, value in stated.items() if keyword not in _CONSUMED}
+
+    def _neutral(self, known: Iterable[str]) -> dict[str, str]:
+        """Return what a variable or a service could state, with the value that means that nothing was."""
+        table = libpq.keywords()
+        elsewhere = [k for k in known if k not in table or table[k].variable or k in _ONLY_FROM_A_SERVICE]
+        neutral = {k: libpq.neutral(k) for k in elsewhere}
+        if self.oauth_issuer is not None:
+            # Not known to every libpq that knows require_auth, but to every one that knows oauth_issuer.
+            neutral["require_auth"] += ",oauth"
+        # Even an empty application_name keeps libpq from the fallback.
+        neutral["application_name"] = self.fallback_application_name or ""
+        if "max_protocol_version" in neutral and self.min_protocol_version not in (None, "3.0"):
+            # libpq's default follows the minimum; "3.0" would be below it.
+            neutral["max_protocol_version"] = "latest"
+        return neutral
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what libpq is told."""
+        table = libpq.keywords()
+        return isinstance(other, ConnectionSpec) and self._told(table) == other._told(table)
+
+    def __hash__(self) -> int:
+        """Hash what libpq is told."""
+        return hash(frozenset(self._told(libpq.keywords()).items()))
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Show what is stated, secrets masked."""
+        return list(self.redacted().items())
+
+
+def is_secret(keyword: str) -> bool:
+    """Tell whether the value of a keyword must not be shown: libpq marks it, or it is a SCRAM key."""
+    field = ConnectionSpec.model_fields.get(keyword)
+    if field is not None and field.annotation == SecretStr | None:
+        return True
+    row = libpq.keywords().get(keyword)
+    return row is not None and row.secret
+
+
+def without_inputs(error: ValidationError) -> ValidationError:
+    """Return an error without what was given, which may be a secret.
+
+    `hide_input_in_errors` counts for the outermost model alone, and for no list of errors.
+    """
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError(line["type"], "{told}", {**line.get("ctx", {}), "told": line["msg"]}),
+            loc=line["loc"],
+            input=MASK,
+        )
+        for line in error.errors()
+    ]
+    return ValidationError.from_exception_data(error.title, lines)
+
+
+def _unknown(keyword: str) -> str:
+    near = nearest_keyword(keyword)
+    return f"libpq knows no {keyword}" + (f" (did you mean {near}?)" if near else "")
+
+
+def _read(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if name in INTEGERS and str(number := libpq.integer(value)) == value:
+        return number
+    return SecretStr(value) if is_secret(name) else value
+
+
+def _clear(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -1,0 +1,241 @@
+"""What libpq would refuse, found before it connects."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from procrastinate_conn import libpq
+from procrastinate_conn.connection.hosts import Host
+from procrastinate_conn.connection.keywords import CHOICES, INTEGERS
+from procrastinate_conn.origins import Located
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
+from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.suggestions import nearest
+
+Stated = Mapping[str, Located]
+"""Keyword to the text that won, and where it is written."""
+
+Refusal = Callable[[Mapping[str, str]], str | None]
+"""Asks a libpq about values; returns why it refuses them, or None if it does not."""
+
+
+def judge_texts(stated: Stated) -> Iterator[Problem]:
+    """Yield what libpq cannot be told, or no driver passes on.
+
+    Parameters
+    ----------
+    stated
+        Keyword to value; the values are text, the keywords are libpq's.
+    """
+    for keyword, value in text(stated).items():
+        if reason := libpq.unspeakable(value):
+            yield _refused(keyword, stated, reason, "remove it")
+        elif any("\udc80" <= character <= "\udcff" for character in value):
+            hint = "write the file or the variable in UTF-8"
+            yield _refused(keyword, stated, "it is not UTF-8, and no driver could pass it on", hint)
+
+
+def judge_lists(stated: Stated) -> Iterator[Problem]:
+    """Yield what libpq would refuse of the lists of hosts, addresses and ports."""
+    problems = [*_judge_addresses(stated), *_judge_ports(stated)]
+    yield from problems or _judge_counts(stated)
+
+
+def judge_hosts(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
+    """Yield what libpq would refuse only where it connects through a socket, or only through TCP.
+
+    Parameters
+    ----------
+    stated
+        Keyword to value.
+    tried
+        The hosts.
+    """
+    if any(host.is_socket and _is_too_long(host.socket) for host in tried):
+        hint = "use a shorter directory, or a symbolic link to it"
+        yield _refused("host", stated, "the path of the socket is too long for this system", hint)
+    if not all(host.is_socket for host in tried):
+        yield from _judge_tcp(stated)
+
+
+def judge_integer(keyword: str, stated: Stated) -> Iterator[Problem]:
+    """Yield what is wrong with a number that libpq cannot be asked about."""
+    if keyword in stated and libpq.integer(str(stated[keyword].value)) is None:
+        yield _refused_number(keyword, stated)
+
+
+def judge_values(stated: Stated, refusal: Refusal) -> Iterator[Problem]:
+    """Find out what libpq refuses: it is asked about each value by itself, and about combinations.
+
+    Parameters
+    ----------
+    stated
+        Keyword to value, without the keywords that say where the hosts are.
+    refusal
+        Asks libpq.
+    """
+    values = text(stated)
+    guilty = {k: reason for k, v in values.items() if (reason := refusal({k: v}))}
+    for keyword, reason in guilty.items():
+        yield _refused_value(keyword, stated, reason)
+    innocent = {k: v for k, v in values.items() if k not in guilty}
+    if reason := refusal(innocent):
+        yield _refused_together(innocent, stated, reason, refusal)
+
+
+def refused_user(reason: str) -> Problem:
+    """Report that there is no user to log in as: none is stated, and the system has none for the process."""
+    message = f"libpq refuses to connect without user: {reason}"
+    return rules.REFUSED_VALUE("connection.user", message, hint="state a user")
+
+
+def text(stated: Stated) -> dict[str, str]:
+    """Return the values without their origins."""
+    return {keyword: str(located.value) for keyword, located in stated.items()}
+
+
+_ANYTHING = re.compile(r"(?s:.*)")
+LIKE_AN_ADDRESS = re.compile(r"(localhost|[\w-]*([.:][\w%-]*)+)?")
+LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
+"""What may be shown of a value that cannot be used: in the wrong place there may stand a password."""
+
+
+def shown(value: str, located: Located, harmless: re.Pattern[str] = _ANYTHING) -> str:
+    """Return a value for a sentence, with a blank behind it, but none out of a DSN.
+
+    A password that is not percent-encoded spills into the other parts.
+
+    Parameters
+    ----------
+    value
+        The value, or the part of it that the sentence is about.
+    located
+        Where it is written.
+    harmless
+        What a value looks like that may be shown.
+    """
+    if located.from_dsn or not harmless.fullmatch(value):
+        return "the value "
+    return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "
+
+
+def _judge_addresses(stated: Stated) -> Iterator[Problem]:
+    """Judge addresses as libpq does, by asking the resolver for a numeric address and nothing else."""
+    for address in filter(None, _elements("hostaddr", stated)):
+        try:
+            socket.getaddrinfo(address.encode(), 5432, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except OSError:
+            value = shown(address, stated["hostaddr"], LIKE_AN_ADDRESS)
+            hint = "write the address alone, as 127.0.0.1 or ::1, and put a name into host"
+            yield _refused("hostaddr", stated, f"{value}is not a numeric address", hint)
+
+
+def _judge_ports(stated: Stated) -> Iterator[Problem]:
+    for port in filter(None, _elements("port", stated)):
+        if libpq.refuses({"port": port}):
+            # What libpq takes for a port may be the rest of a password that was not percent-encoded.
+            hint = "write a number from 1 to 65535"
+            if stated["port"].from_dsn:
+                hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
+            if in_quotes(stated["port"].value):
+                hint = LEAVE_OUT
+            value = shown(port, stated["port"], LIKE_A_NUMBER)
+            yield _refused("port", stated, f"{value}is not a port", hint)
+            return
+
+
+def _judge_counts(stated: Stated) -> Iterator[Problem]:
+    """Judge whether there are as many hosts, addresses and ports, as libpq counts them."""
+    lists = {k: str(stated[k].value) for k in ("host", "hostaddr", "port") if k in stated}
+    if not any("," in value for value in lists.values()) or not libpq.refuses_lists(lists):
+        return
+    counts = {k: len(value.split(",")) for k, value in lists.items() if value}
+    described = " and ".join(f"{count} in {k} ({stated[k].origin})" for k, count in counts.items())
+    fewest = min(counts, key=lambda k: counts[k])
+    yield rules.MISMATCHED_HOSTS(
+        f"connection.{fewest}",
+        f"libpq cannot match the lists: {described}",
+        hint="write as many of each as there are hosts, or one port for all of them",
+        origin=stated[fewest].origin,
+    )
+
+
+def _is_too_long(path: str) -> bool:
+    """Ask the system, of a path as long as this one that cannot exist."""
+    if not hasattr(socket, "AF_UNIX"):  # Python on Windows
+        return False
+    impossible = libpq.NOWHERE.ljust(len(path.encode()), "-")
+    with socket.socket(socket.AF_UNIX) as unconnected:
+        try:
+            unconnected.connect(impossible)
+        except OSError as error:
+            return error.errno is None  # Python's own error: there is no room for it
+    return False
+
+
+def _judge_tcp(stated: Stated) -> Iterator[Problem]:
+    """Judge what libpq sets on a TCP socket; with keepalives off it sets nothing, and looks at nothing."""
+    values = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives")}
+    wrong = list(judge_integer("tcp_user_timeout", stated))
+    if wrong and "keepalives" in values and libpq.turns_keepalives_off(values["keepalives"]):
+        return
+    yield from wrong
+    if values and libpq.refuses_keepalives(values):
+        for keyword, value in values.items():
+            if libpq.refuses_keepalives({keyword: value}):
+                yield _refused_number(keyword, stated)
+
+
+def _refused_number(keyword: str, stated: Stated) -> Problem:
+    value = str(stated[keyword].value)
+    fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
+    hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
+    hint = LEAVE_OUT if in_quotes(value) else hint
+    return _refused(keyword, stated, f"{shown(value, stated[keyword], LIKE_A_NUMBER)}is {fault}", hint)
+
+
+def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
+    choices = CHOICES.get(keyword, ())
+    value = str(stated[keyword].value)
+    if not choices:
+        hint = "state a user" if keyword == "user" else "see libpq's documentation of it"
+        return _refused(keyword, stated, _without_value(reason), hint)
+    if value in choices:  # refused for what libpq lacks, or beside another keyword's default
+        hint = f"libpq was built without {value}" if "compiled" in reason else "change one of the two"
+        return _refused(keyword, stated, reason, hint)
+    near = nearest(value, choices)
+    hint = f"did you mean {near}?" if near else f"write one of {', '.join(choices)}"
+    what = shown(value, stated[keyword], _ANYTHING if near else LIKE_A_NUMBER)
+    return _refused(keyword, stated, f"{what}is none of {', '.join(choices)}", hint)
+
+
+def _refused_together(values: Mapping[str, str], stated: Stated, reason: str, refusal: Refusal) -> Problem:
+    """Report a combination: the keywords without any one of which libpq has no objection."""
+    involved = [k for k in values if refusal({o: v for o, v in values.items() if o != k}) is None]
+    places = ", ".join(f"{keyword} ({stated[keyword].origin})" for keyword in involved)
+    return rules.REFUSED_TOGETHER(
+        f"connection.{involved[0]}" if involved else "connection",
+        f"libpq refuses these together: {places}: {reason}",
+        hint="change one of them",
+        origin=stated[involved[0]].origin if involved else None,
+    )
+
+
+def _refused(keyword: str, stated: Stated, reason: str, hint: str) -> Problem:
+    return rules.REFUSED_VALUE(
+        f"connection.{keyword}",
+        f"libpq refuses {keyword}: {reason}",
+        hint=hint,
+        origin=stated[keyword].origin,
+    )
+
+
+def _elements(keyword: str, stated: Stated) -> list[str]:
+    return str(stated[keyword].value).split(",") if keyword in stated else []
+
+
+def _without_value(reason: str) -> str:
+    return re.sub(r'[:,]? *"(?s:.*)"', "", reason)

@@ -1,0 +1,1 @@
+"""The kinds ``psycopg`` and ``sync-psycopg``."""

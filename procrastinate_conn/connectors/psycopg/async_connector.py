@@ -1,0 +1,160 @@
+"""The kind ``psycopg``: psycopg 3, asynchronous."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from typing import Any, LiteralString, TypeVar
+
+import procrastinate
+import psycopg
+from procrastinate import connector
+from procrastinate.exceptions import NoResult
+from procrastinate.sync_psycopg_connector import wrap_exceptions
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+
+from procrastinate_conn.connectors.base import AsyncLifecycle
+from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.psycopg.sync_connector import Json, SyncPsycopgConnector
+from procrastinate_conn.connectors.runtime.connect_errors import every_host_named
+from procrastinate_conn.connectors.runtime.connection_factory import AsyncDialler
+from procrastinate_conn.connectors.runtime.disconnects import (
+    farewell_told_apart,
+    is_extended,
+    listen_for_farewell,
+    sent_again_async,
+)
+from procrastinate_conn.connectors.runtime.json_arguments import adapted
+from procrastinate_conn.connectors.runtime.listener import listen
+from procrastinate_conn.connectors.runtime.loop_bridge import at_home
+from procrastinate_conn.connectors.runtime.pools import AsyncPool
+from procrastinate_conn.connectors.runtime.retry import asked_again
+from procrastinate_conn.registry import ConnectorKind
+
+T = TypeVar("T")
+
+
+class PsycopgDialler(AsyncDialler):
+    """Dials psycopg's connections."""
+
+    kind = ConnectorKind.PSYCOPG
+
+    async def dial(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
+        """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
+        connection_class: Any = (
+            self.blueprint.pool.callback("connection_class", asynchronous=True) or psycopg.AsyncConnection
+        )
+        try:
+            connection: psycopg.AsyncConnection[Any] = await connection_class.connect(
+                conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
+            )
+        except psycopg.OperationalError as error:
+            error.args = (await asyncio.to_thread(every_host_named, str(error), conninfo),)
+            raise
+        listen_for_farewell(connection, self.ended)
+        return connection
+
+    async def drop(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Close a connection, and not as `close` does, which with `close_returns` gives it back."""
+        connection.pgconn.finish()
+
+    async def ask(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Make a round trip."""
+        await AsyncConnectionPool.check_connection(connection)
+
+    async def execute(self, connection: psycopg.AsyncConnection[Any], statement: str) -> None:
+        """Execute a statement that has no arguments."""
+        await connection.execute(statement.encode())  # its type allows no text but literals
+
+    def notifications(
+        self, connection: psycopg.AsyncConnection[Any], seconds: float
+    ) -> AsyncGenerator[psycopg.Notify]:
+        """Yield what the server notifies, for so many seconds."""
+        return connection.notifies(timeout=seconds)
+
+
+class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate.PsycopgConnector):
+    """procrastinate's connector of that name, on a pool of ours.
+
+    Parameters
+    ----------
+    blueprint
+        What it is built from.
+    """
+
+    slot = "_async_pool"
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self._json = Json(blueprint)
+        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+
+    @property
+    def pool(self) -> AsyncConnectionPool[Any]:
+        """The pool."""
+        return self.held
+
+    def make_sync_connector(self) -> SyncPsycopgConnector:
+        """Return the connector for synchronous use before this one is open."""
+        return SyncPsycopgConnector(self.blueprint)
+
+    def dialler(self) -> PsycopgDialler:
+        """Return what dials connections."""
+        return PsycopgDialler(self.blueprint)
+
+    def face(self, core: AsyncPool) -> AsyncConnectionPool[Any]:
+        """Return the pool as it is: it is psycopg's already."""
+        return core
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """Execute a query."""
+        await self._execute(query, arguments, _nothing)
+
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row."""
+        row = await self._execute(query, arguments, lambda cursor: cursor.fetchone())
+        if row is None:
+            raise NoResult
+        return row
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows."""
+        return await self._execute(query, arguments, lambda cursor: cursor.fetchall())
+
+    @at_home
+    @asked_again
+    @sent_again_async
+    async def _execute(
+        self,
+        query: LiteralString,
+        arguments: dict[str, Any],
+        result: Callable[[psycopg.AsyncCursor[DictRow]], Awaitable[T]],
+    ) -> T:
+        with wrap_exceptions():
+            async with (
+                self.pool.connection() as connection,  # which commits, and sends nothing in autocommit mode
+                connection.cursor(row_factory=dict_row) as cursor,
+            ):
+                self._json.adapt(cursor)
+                with farewell_told_apart(
+                    connection.info, query, cursor, extended=is_extended(cursor, arguments)
+                ):
+                    await cursor.execute(query, adapted(arguments, Jsonb))
+                return await result(cursor)
+
+    async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
+        """Listen on a connection besides the pool, through any outage, until cancelled.
+
+        Parameters
+        ----------
+        on_notification
+            Called for each notification.
+        channels
+            The channels to listen on.
+        """
+        await listen(self, super().listen_notify, on_notification, channels)
+
+
+async def _nothing(_: object) -> None:
+    """Fetch nothing."""

@@ -1,0 +1,77 @@
+"""The kind ``psycopg2``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from procrastinate.contrib import psycopg2 as contrib
+from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
+from psycopg2.extras import Json, RealDictCursor
+from psycopg2.pool import AbstractConnectionPool
+
+from procrastinate_conn.connectors.base import SyncLifecycle
+from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2Dialler
+from procrastinate_conn.connectors.psycopg2.pool_adapter import WaitingConnectionPool
+from procrastinate_conn.connectors.runtime.disconnects import farewell_told_apart, sent_again
+from procrastinate_conn.connectors.runtime.json_arguments import adapted
+from procrastinate_conn.connectors.runtime.pools import SyncPool
+
+
+class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2Connector):
+    """procrastinate's connector of that name, on a pool of ours.
+
+    procrastinate's own runs a query again whenever its connection is lost; `farewell` says when it is right.
+
+    Parameters
+    ----------
+    blueprint
+        What it is built from.
+    """
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+
+    @property
+    def pool(self) -> AbstractConnectionPool:
+        """The pool."""
+        return self.held
+
+    def dialler(self) -> Psycopg2Dialler:
+        """Return what dials connections."""
+        return Psycopg2Dialler(self.blueprint, cursor_factory=RealDictCursor)
+
+    def face(self, core: SyncPool) -> AbstractConnectionPool:
+        """Return a `psycopg2.pool.ThreadedConnectionPool`."""
+        return WaitingConnectionPool(core)
+
+    def execute_query(self, query: str, **arguments: Any) -> None:
+        """Execute a query."""
+        self._execute(query, arguments, lambda _: None)
+
+    def execute_query_one(self, query: str, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row."""
+        row: dict[str, Any] = self._execute(query, arguments, lambda cursor: cursor.fetchone())
+        return row
+
+    def execute_query_all(self, query: str, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows."""
+        rows: list[dict[str, Any]] = self._execute(query, arguments, lambda cursor: cursor.fetchall())
+        return rows
+
+    @sent_again
+    @wrap_exceptions()
+    def _execute(self, query: str, arguments: dict[str, Any], result: Callable[[Any], Any]) -> Any:
+        pool = self.pool
+        connection = pool.getconn()
+        try:
+            with connection.cursor() as cursor:
+                with farewell_told_apart(connection.info, query):
+                    cursor.execute(query, adapted(arguments, partial(Json, dumps=self.json_dumps)))
+                fetched = result(cursor)
+            connection.commit()  # which sends nothing in autocommit mode
+            return fetched
+        finally:
+            pool.putconn(connection)  # which rolls back, or drops a connection that is lost

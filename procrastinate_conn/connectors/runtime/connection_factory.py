@@ -1,0 +1,315 @@
+"""How a connection is dialled: as the blueprint says, keeping the reason where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any, ClassVar, NoReturn, Protocol
+from weakref import WeakKeyDictionary, WeakSet
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg_pool import PoolTimeout
+
+from procrastinate_conn import drivers, libpq
+from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.runtime.liveness import has_something_to_say, hung_up_in, hung_up_in_async
+from procrastinate_conn.registry import ConnectorKind
+
+ANSWERS_WITHIN = 5.0
+"""Seconds that a connection has to answer when it is asked whether it is alive. Without a limit callers wait
+for the operating system to give up, and for ever where a middlebox acknowledges and does not answer."""
+
+LOSSES_GO_ON_FOR = 60.0
+"""Seconds after a loss in which a connection may be lost that was dialled in its place."""
+
+
+class Dialler:
+    """Dials the connections of one pool, and tells which of them are alive.
+
+    It stands in a pool's ``connection_class``, of which psycopg_pool needs nothing but ``connect``. So
+    the connection string, with its secrets, is made anew for every connection and lies nowhere else.
+
+    Parameters
+    ----------
+    blueprint
+        Where to connect, and as whom.
+
+    Attributes
+    ----------
+    failure : Exception or None
+        Why the last attempt failed; None if it did not.
+    under_way : set
+        Attempts that have not ended yet.
+    lost_at : float
+        When a connection was lost; for a while, a new one is asked before its first use.
+    ended : WeakSet
+        Connections whose server has said farewell in a notice.
+    kind : ConnectorKind
+        A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
+    failures : tuple of type
+        The errors by which driver and pool say that they cannot connect, or that a connection is lost.
+    """
+
+    kind: ClassVar[ConnectorKind]
+    failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.blueprint = blueprint
+        self.failure: Exception | None = None
+        self.under_way: set[object] = set()
+        self.lost_at = -math.inf
+        self.ended: WeakSet[Any] = WeakSet()
+        self._idle_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def fileno(self, connection: Any) -> int:
+        """Return the descriptor of a connection's socket."""
+        descriptor: int = connection.fileno()
+        return descriptor
+
+    def begins(self, connection: Any) -> None:
+        """Note that a connection is new.
+
+        Whoever ends sessions may end it, too, and a farewell that libpq reads together with the end of the
+        login is heard by nobody.
+        """
+        now = monotonic()
+        self._idle_since[connection] = -math.inf if now - self.lost_at < LOSSES_GO_ON_FOR else now
+
+    def idles(self, connection: Any) -> None:
+        """Note that a connection is idle from now on."""
+        self._idle_since[connection] = monotonic()
+
+    def idle_for(self, connection: Any) -> float:
+        """Return the seconds that a connection has been idle; infinitely many if it is to be asked first."""
+        return monotonic() - self._idle_since[connection]
+
+    def said_farewell(self, connection: Any) -> bool:
+        """Tell whether libpq has read the server's farewell together with an answer.
+
+        It is no longer in the socket then, and until the server process has ended nothing else tells of it.
+        """
+        return connection in self.ended
+
+    def vouches_for(self, connection: Any) -> bool:
+        """Tell whether a connection is alive without asking it; if not, it has to be asked.
+
+        After ``check_after`` seconds of idleness silence proves nothing: a firewall may have dropped the
+        connection without telling either side.
+
+        Raises
+        ------
+        Exception
+            The driver's: the connection is closed.
+        """
+        return (
+            self.idle_for(connection) < self.blueprint.pool.check_after
+            and not self.said_farewell(connection)
+            and not has_something_to_say(self.fileno(connection))
+        )
+
+    def _require_silence(self, connection: Any) -> None:
+        if self.said_farewell(connection):
+            raise psycopg.OperationalError("the server says farewell")
+
+    def drop(self, connection: Any) -> Any:
+        """Close a connection that is of no use; that of an asynchronous driver is to be awaited."""
+        return connection.close()
+
+    @contextmanager
+    def _attempt(self) -> Iterator[None]:
+        """Everything that it takes to connect, with any driver, happens in here."""
+        attempt = object()
+        self.under_way.add(attempt)
+        try:
+            yield
+        except Exception as error:
+            said = self.blueprint.spec.without_veiled(str(error))
+            if said == str(error):
+                self.failure = error
+                raise
+            self.failure = psycopg.OperationalError(said)
+            raise self.failure from None
+        finally:
+            self.under_way.remove(attempt)
+        self.failure = None
+
+    def _conninfo(self, connect_timeout: int | None) -> str:
+        """Return the connection string for one connection.
+
+        Parameters
+        ----------
+        connect_timeout
+            Seconds that the pool leaves for it; a shorter `connect_timeout` in the spec counts.
+
+        Raises
+        ------
+        psycopg.OperationalError
+            The source of the password failed.
+        """
+        spec = self.blueprint.spec
+        try:
+            anew = self.blueprint.credentials()
+        except Exception as error:  # noqa: BLE001 - whatever the source raises
+            # Without the traceback, whose frames hold the last password.
+            said = f"the source of the password failed: {error}"
+            raise psycopg.OperationalError(said) from error.with_traceback(None)
+        limits = [libpq.integer(spec.parameters.get("connect_timeout", "")) or 0, connect_timeout or 0]
+        if least := min((limit for limit in limits if limit > 0), default=0):
+            anew["connect_timeout"] = str(least)
+        stated = spec.conninfo(drivers.keywords(self.kind))
+        return f"{stated} {libpq.conninfo(anew)}"  # of a keyword stated twice, the last one counts
+
+    def give_up(self, what: str, seconds: float, discarded_for: Exception | None = None) -> NoReturn:
+        """Raise the error of one who waited in vain, naming what keeps the pool from connecting.
+
+        Parameters
+        ----------
+        what
+            What did not happen in time.
+        seconds
+            How long it was waited for.
+        discarded_for
+            Why the last connection was not handed out, where there were some.
+
+        Raises
+        ------
+        psycopg_pool.PoolTimeout
+            Always; its cause is the failure of the last attempt to connect, if that failed.
+        """
+        message = f"{what} after {seconds:.2f} sec"
+        if self.failure is None and self.under_way:
+            where = " or ".join(str(host) for host in hosts(self.blueprint.spec.redacted()))
+            raise PoolTimeout(f"{message}; there is no answer yet from {where}") from None
+        reason, what_failed = self.failure, "the last attempt to connect failed"
+        if reason is None:
+            reason, what_failed = discarded_for, "the last connection was not fit for use"
+        if reason is None:
+            raise PoolTimeout(message) from None
+        said = str(reason).strip() or type(reason).__name__
+        # Without the traceback, whose frames hold connection strings.
+        raise PoolTimeout(f"{message}; {what_failed}: {said}") from reason.with_traceback(None)
+
+
+class SyncDialler(Dialler, ABC):
+    """What the synchronous drivers have in common."""
+
+    def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
+        """Return a new connection, configured; psycopg_pool passes an empty connection string."""
+        configure = self.blueprint.pool.callback("configure", asynchronous=False)
+        with self._attempt():
+            try:
+                connection = self._dialled(connect_timeout)
+            except BaseException as error:  # noqa: BLE001 - it is raised again
+                # Without the traceback, whose frames hold the connection string: Sentry sends locals.
+                raise error.with_traceback(None) from error.__cause__
+            if configure is not None:
+                try:
+                    configure(connection)
+                    _require_idle(connection)
+                except BaseException:
+                    connection.close()
+                    raise
+        self.begins(connection)
+        return connection
+
+    def _dialled(self, connect_timeout: int | None) -> Any:
+        conninfo = self._conninfo(connect_timeout)
+        with libpq.undisturbed(conninfo, self.blueprint.spec.session):
+            return self.dial(conninfo)
+
+    @abstractmethod
+    def dial(self, conninfo: str) -> Any:
+        """Return a new connection to what a connection string says."""
+
+    def ping(self, connection: Any, within: float = ANSWERS_WITHIN) -> None:
+        """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
+        with hung_up_in(within, self.fileno(connection), self.failures):
+            self.ask(connection)
+        self._require_silence(connection)
+
+    @abstractmethod
+    def ask(self, connection: Any) -> None:
+        """Make a round trip."""
+
+
+class Notification(Protocol):
+    """What psycopg and psycopg2 call a ``Notify``."""
+
+    @property
+    def channel(self) -> str:
+        """Where it was sent to."""
+
+    @property
+    def payload(self) -> str:
+        """What it says."""
+
+
+class AsyncDialler(Dialler, ABC):
+    """What the asynchronous drivers have in common."""
+
+    async def connect(
+        self, _conninfo: str = "", *, connect_timeout: int | None = None, autocommit: bool = True
+    ) -> Any:
+        """Return a new connection, configured and in autocommit mode.
+
+        psycopg_pool passes an empty connection string; procrastinate asks for autocommit, where a connector
+        listens that was lent a pool of ours.
+        """
+        assert autocommit
+        configure: Any = self.blueprint.pool.callback("configure", asynchronous=True)
+        with self._attempt():
+            try:
+                connection = await self._dialled(connect_timeout)
+            except BaseException as error:  # noqa: BLE001 - as above
+                raise error.with_traceback(None) from error.__cause__
+            if configure is not None:
+                try:
+                    await configure(connection)
+                    _require_idle(connection)
+                except BaseException:
+                    await connection.close()
+                    raise
+        self.begins(connection)
+        return connection
+
+    async def _dialled(self, connect_timeout: int | None) -> Any:
+        if self.blueprint.password is None:
+            conninfo = self._conninfo(connect_timeout)
+        else:  # it may read a file or run a command
+            conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
+        with libpq.undisturbed(conninfo, self.blueprint.spec.session):
+            return await self.dial(conninfo)
+
+    @abstractmethod
+    async def dial(self, conninfo: str) -> Any:
+        """Return a new connection to what a connection string says."""
+
+    async def ping(self, connection: Any, within: float = ANSWERS_WITHIN) -> None:
+        """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
+        with hung_up_in_async(within, self.fileno(connection), self.failures):
+            await self.ask(connection)
+        self._require_silence(connection)
+
+    @abstractmethod
+    async def ask(self, connection: Any) -> None:
+        """Make a round trip."""
+
+    @abstractmethod
+    async def execute(self, connection: Any, statement: str) -> None:
+        """Execute a statement that has no arguments."""
+
+    @abstractmethod
+    def notifications(self, connection: Any, seconds: float) -> AsyncGenerator[Notification]:
+        """Yield what the server notifies, for so many seconds or until it has been silent for as long."""
+
+
+def _require_idle(connection: Any) -> None:
+    status = TransactionStatus(connection.pgconn.transaction_status)
+    if status != TransactionStatus.IDLE:
+        raise psycopg.ProgrammingError(f"configure left the connection in status {status.name}")

@@ -1,0 +1,184 @@
+"""A worker's queries whose answer is lost with the connection: asked again, so that the worker lives on.
+
+Whether such a query had its effect is unknown, so only these are asked again: what is the same if done twice,
+and to fetch, finish and retry a job, whose effect can be looked up. To defer a job is none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, ParamSpec, TypeVar
+
+from procrastinate import sql
+from procrastinate.exceptions import ConnectorException
+
+from procrastinate_conn.connectors.runtime.backoff import Backoff
+from procrastinate_conn.connectors.runtime.disconnects import AnswerLost
+
+logger = logging.getLogger(__name__)
+
+FETCH, FINISH, RETRY = (sql.queries[name] for name in ("fetch_job", "finish_job", "retry_job"))
+
+SAME_IF_DONE_TWICE = tuple(
+    sql.queries[name]
+    for name in (
+        "update_heartbeat",
+        "list_jobs_to_abort",
+        "prune_stalled_workers",
+        "defer_periodic_job",  # a periodic task is deferred once for each time that it is due
+    )
+)
+
+FETCHED = (
+    f"{FETCH.rpartition('FROM')[0]} FROM procrastinate_jobs"
+    " WHERE worker_id = %(worker_id)s AND status = 'doing' AND NOT id = ANY(%(at_work)s::bigint[])"
+    " ORDER BY id LIMIT 1"
+)
+"""A job that a worker has fetched without knowing it, in the columns of `FETCH`."""
+
+NOT_RETRIED = (
+    "SELECT id FROM procrastinate_jobs WHERE id = %(job_id)s AND status = 'doing' AND attempts = %(attempts)s"
+)
+"""A job that its worker is still at: to retry it adds an attempt."""
+
+RAISED = "P0001"
+"""What PostgreSQL calls an exception of a function's own."""
+
+NO_JOB = -1
+"""The number of none."""
+
+REPEATS = 5
+"""Each of them waits for a connection as long as any caller does."""
+
+FETCHES_GO_ON_FOR = 60.0
+"""Seconds that the server may still fetch a job, after the connection is lost on which it was asked to."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Ask = Callable[..., Awaitable[Any]]
+
+
+class AtWork(dict[int, int]):
+    """The jobs that a connector's workers have fetched and not finished, each with its attempts so far.
+
+    Attributes
+    ----------
+    fetch_lost_at : float
+        When the answer to a fetch was lost the last time.
+    """
+
+    fetch_lost_at = -math.inf
+
+    def may_hold_more(self) -> bool:
+        """Tell whether there may be a job that was fetched without its worker's knowledge."""
+        return monotonic() - self.fetch_lost_at < FETCHES_GO_ON_FOR
+
+
+def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Decorate a connector's method that takes a query, its arguments, and what to do with its cursor.
+
+    The connector has two attributes: `core`, None where the pool is the caller's, and `at_work`.
+    """
+    untyped: Any = execute
+
+    @functools.wraps(execute)
+    async def executes(connector: Any, query: str, arguments: dict[str, Any], result: Any) -> Any:
+        ask = functools.partial(untyped, connector)
+        at_work: AtWork = connector.at_work
+        job = arguments.get("job_id", NO_JOB)
+        attempts = at_work.get(job)  # now: by the time of an answer the job may have been fetched once more
+        askable = query in (FETCH, FINISH, *SAME_IF_DONE_TWICE)
+        if query == RETRY:  # a user's call may be about any job
+            askable = attempts is not None
+        if connector.core is not None and askable:
+            question = _Question(ask, query, arguments, result, at_work=at_work, attempts=attempts)
+            answer = await question.until_answered()
+        else:
+            answer = await ask(query, arguments, result)
+        if query == FETCH and answer["id"] is not None:
+            at_work[answer["id"]] = answer["attempts"]
+        elif query in (FINISH, RETRY) and at_work.get(job) == attempts:
+            at_work.pop(job, None)
+        return answer
+
+    decorated: Any = executes
+    typed: Callable[P, Awaitable[T]] = decorated
+    return typed
+
+
+class _Question:
+    """A query that may be asked again.
+
+    Parameters
+    ----------
+    ask
+        The connector's method.
+    query, arguments, result
+        What it is called with.
+    at_work
+        The jobs that the connector's workers are at.
+    attempts
+        Of the job that the query is about.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        query: str,
+        arguments: dict[str, Any],
+        result: Any,
+        *,
+        at_work: AtWork,
+        attempts: int | None,
+    ) -> None:
+        self.ask = ask
+        self.query = query
+        self.arguments = arguments
+        self.result = result
+        self.at_work = at_work
+        self.attempts = attempts
+
+    async def until_answered(self) -> Any:
+        """Return the answer, asking again where it is lost."""
+        backoff = Backoff()
+        for repeat in range(REPEATS):
+            try:
+                return await self._answer(again=repeat > 0)
+            except AnswerLost as error:
+                logger.warning("asking again: %s", error)
+                if self.query == FETCH:
+                    self.at_work.fetch_lost_at = monotonic()
+            await asyncio.sleep(backoff.failed())
+        return await self._answer(again=True)
+
+    async def _answer(self, *, again: bool) -> Any:
+        """Return the answer; `again` means that the query may have had its effect already."""
+        if self.query == FETCH and (again or self.at_work.may_hold_more()):
+            known = {**self.arguments, "at_work": list(self.at_work)}
+            fetched = await self.ask(FETCHED, known, self.result)
+            if fetched is not None:
+                return fetched
+        if again and self.query == RETRY:
+            known = {**self.arguments, "attempts": self.attempts}
+            if await self.ask(NOT_RETRIED, known, _first_row) is None:
+                return None  # it was retried
+        try:
+            return await self.ask(self.query, self.arguments, self.result)
+        except ConnectorException as error:
+            if again and self.query in (FINISH, RETRY) and _sqlstate(error) == RAISED:
+                return None  # it was done, or is by now
+            raise
+
+
+def _first_row(cursor: Any) -> Any:
+    return cursor.fetchone()
+
+
+def _sqlstate(error: ConnectorException) -> str | None:
+    """Return the server's code for an error of psycopg's or of psycopg2's."""
+    return getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)

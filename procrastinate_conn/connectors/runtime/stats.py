@@ -1,0 +1,101 @@
+"""What goes on in a connector's pool, the same record for every kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import AppNotOpen, ConnectorException
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+from procrastinate_conn.connectors.base import AsyncLifecycle, SyncLifecycle
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """What goes on in a pool. All but the first five count from its opening.
+
+    Parameters
+    ----------
+    size
+        Connections there are or are being made.
+    idle
+        Connections that are not in use.
+    in_use
+        Connections in use, or being made.
+    waiting
+        Callers that wait for a connection now.
+    max_size
+        Connections at most; 0 means no limit.
+    requests
+        Calls for a connection.
+    requests_waited
+        How often one of them had to wait.
+    requests_failed
+        Of these, calls that got none.
+    wait_ms
+        Milliseconds that they waited together.
+    connections_made
+        Connections opened, or attempted.
+    connections_failed
+        Of these, attempts that failed.
+    connections_lost
+        Connections that were found dead, before use or during it.
+    """
+
+    size: int
+    idle: int
+    in_use: int
+    waiting: int
+    max_size: int
+    requests: int
+    requests_waited: int
+    requests_failed: int
+    wait_ms: int
+    connections_made: int
+    connections_failed: int
+    connections_lost: int
+
+
+def pool_stats(connector: BaseConnector) -> PoolStats:
+    """Return what goes on in a connector's pool, or in its synchronous side's while only that is open.
+
+    Parameters
+    ----------
+    connector
+        One that `make_connector` returned.
+
+    Raises
+    ------
+    AppNotOpen
+        The connector is not open.
+    ConnectorException
+        It has a pool of the caller's that is not psycopg_pool's.
+    TypeError
+        It is not one of ours.
+    """
+    if not isinstance(connector, SyncLifecycle | AsyncLifecycle):
+        raise TypeError(f"{type(connector).__name__} was not made by make_connector")
+    active = connector.in_use()
+    core = active.core
+    pool = core or active.now_held
+    if pool is None:
+        raise AppNotOpen
+    if not isinstance(pool, ConnectionPool | AsyncConnectionPool):
+        raise ConnectorException("the pool is the caller's: only that one can tell")
+    counted = pool.get_stats()
+    size, idle = counted["pool_size"], counted["pool_available"]
+    return PoolStats(
+        size=size,
+        idle=idle,
+        in_use=size - idle,
+        waiting=counted["requests_waiting"],
+        max_size=pool.max_size,
+        requests=counted.get("requests_num", 0) if core is None else core.requests,
+        requests_waited=counted.get("requests_queued", 0),
+        requests_failed=counted.get("requests_errors", 0) if core is None else core.requests_failed,
+        wait_ms=counted.get("requests_wait_ms", 0),
+        connections_made=counted.get("connections_num", 0),
+        connections_failed=counted.get("connections_errors", 0),
+        connections_lost=counted.get("connections_lost", 0) + counted.get("returns_bad", 0),
+    )

@@ -1,0 +1,104 @@
+"""The kind ``sqlalchemy-psycopg2``: a SQLAlchemy engine on psycopg2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import sqlalchemy
+from procrastinate.contrib import sqlalchemy as contrib
+from procrastinate.contrib.sqlalchemy.psycopg2_connector import PERCENT_PATTERN, wrap_exceptions
+from psycopg2.extras import Json
+from sqlalchemy.exc import DBAPIError
+
+from procrastinate_conn.connectors.base import SyncLifecycle
+from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2Dialler
+from procrastinate_conn.connectors.runtime.disconnects import NotBegun, farewell_told_apart, sent_again
+from procrastinate_conn.connectors.runtime.json_arguments import adapted
+from procrastinate_conn.connectors.runtime.pools import SyncPool
+from procrastinate_conn.connectors.sqlalchemy.engine import (
+    LentConnection,
+    autocommit,
+    driver_connection,
+    engine_on,
+    given_back_if_stranded,
+)
+
+Result = sqlalchemy.CursorResult[Any]
+
+
+class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLAlchemyPsycopg2Connector):
+    """procrastinate's connector of that name, on an engine of ours.
+
+    procrastinate's own runs a query again whenever its connection is lost; `farewell` says when it is right.
+
+    Parameters
+    ----------
+    blueprint
+        What it is built from.
+    """
+
+    slot = "_engine"
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        """The engine; it has transactions as any engine has, only procrastinate's queries go without."""
+        return self.held
+
+    def dialler(self) -> Psycopg2Dialler:
+        """Return what dials connections."""
+        return Psycopg2Dialler(self.blueprint, connection_class=LentConnection)
+
+    def face(self, core: SyncPool) -> sqlalchemy.Engine:
+        """Return an engine."""
+        return engine_on(core)
+
+    def execute_query(self, query: str, **arguments: Any) -> None:
+        """Execute a query."""
+        self._execute(query, arguments, lambda _: None)
+
+    def execute_query_one(self, query: str, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row."""
+        row: dict[str, Any] = self._execute(query, arguments, lambda result: dict(result.mappings().one()))
+        return row
+
+    def execute_query_all(self, query: str, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows."""
+        rows: list[dict[str, Any]] = self._execute(
+            query, arguments, lambda result: [dict(row) for row in result.mappings()]
+        )
+        return rows
+
+    @sent_again
+    @wrap_exceptions()
+    def _execute(self, query: str, arguments: dict[str, Any], fetch: Callable[[Result], Any]) -> Any:
+        with self._connect() as connection, connection.begin():  # which sends nothing by itself
+            if self.core is not None:  # an engine of the caller's keeps its transactions
+                autocommit(connection)
+            with farewell_told_apart(driver_connection(connection).info, query):
+                result = connection.exec_driver_sql(
+                    PERCENT_PATTERN.sub("%%", query), adapted(arguments, partial(Json, dumps=self.json_dumps))
+                )
+            return fetch(result)
+
+    def _connect(self) -> sqlalchemy.Connection:
+        """Return a connection; on its first one an engine asks the server for its version.
+
+        Raises
+        ------
+        NotBegun
+            The server ended the session meanwhile; the query was not sent.
+        """
+        try:
+            with given_back_if_stranded():
+                return self.engine.connect()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                said = "the server ended the session before the query was sent"
+                raise NotBegun(said, is_certain=True) from error
+            raise

@@ -1,0 +1,97 @@
+"""From what is written to the type that the pool's signature declares."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from procrastinate_conn.pool.introspection import Parameter
+from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.shown import shown, written
+from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
+from procrastinate_conn.rules import pool as rules
+
+DURATION = r"([+-]?[\d.]+(?:e[+-]?\d+)?)\s*(ms|s|min|m|h|d)"
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def converted(parameter: Parameter, value: object) -> object:
+    """Return `value` in the type of `parameter`, which is neither a callback nor a class.
+
+    Parameters
+    ----------
+    parameter
+        The option.
+    value
+        Text is converted by the annotation, and ``none``, ``30s``, ``5m``, ``1h``, ``500ms`` and JSON are
+        read where the type has a use for them. Anything else has to be of the type already.
+
+    Raises
+    ------
+    Refused
+        It is not of that type.
+    """
+    is_text = isinstance(value, str)
+    try:
+        value = _read(parameter, value) if isinstance(value, str) else value
+        adapter = TypeAdapter[object](parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        return adapter.validate_python(value, strict=not is_text)
+    except ValidationError:
+        raise Refused(
+            rules.WRONG_TYPE,
+            f"{parameter.name} is {shown(value)}, and has to be {described_type(parameter)}",
+            LEAVE_OUT if in_quotes(value) else _hint(parameter),
+        ) from None
+
+
+def _hint(parameter: Parameter) -> str:
+    if parameter.is_callback:
+        return ""
+    if parameter.default is None:  # that none is the default would be said of a value that none is not
+        return (
+            "write a whole number, such as 8, or leave it out" if int in parameter.members else "leave it out"
+        )
+    return f"leave it out for the default, {written(parameter.default)}"
+
+
+def _read(parameter: Parameter, text: str) -> object:
+    """Take out of the text what pydantic does not read."""
+    text = text.strip()
+    if parameter.nullable and text.lower() in ("none", "null"):
+        return None
+    if float in parameter.members and (match := re.fullmatch(DURATION, text.lower())):
+        return _duration(*match.groups())
+    if parameter.is_mapping:
+        return _json(text)
+    return text
+
+
+def _duration(number: str, unit: str) -> object:
+    try:
+        return float(number) * _SECONDS[unit]
+    except ValueError:  # 1.2.3s
+        return number + unit
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def described_type(parameter: Parameter) -> str:
+    """Return the option's type in words: ``a whole number, or none``."""
+    words = [_WORDS.get(member, getattr(member, "__name__", str(member))) for member in parameter.members]
+    return ", or ".join(words)
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number of seconds or a duration such as 30s, 5m, 1h",
+    bool: "true or false",
+    str: "text",
+    type(None): "none",
+}

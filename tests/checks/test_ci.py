@@ -1,0 +1,134 @@
+"""The pre-commit hook and the workflow do what they are for, as far as that goes without a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
+from tests.check.running import clean_environment
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "github-workflow"
+WORKFLOW = EXAMPLE / ".github" / "workflows" / "settings.yml"
+GOOD = "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n"
+BAD = "PROCRASTINATE_CONN_POOL__MIN_SZIE=4\n"
+
+
+def run(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run something in a folder, with the interpreter's own commands first in PATH."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment(folder) | {"PATH": path} | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A git repository whose pre-commit runs our hook; only the installation from GitHub is left out."""
+    [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    hook = {**hook, "language": "system"}
+    del hook["additional_dependencies"]
+    config = {"repos": [{"repo": "local", "hooks": [hook]}]}
+    (tmp_path / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    assert run(tmp_path, "git", "init", "--quiet").returncode == 0
+    return tmp_path
+
+
+def test_pre_commit_takes_the_manifest(tmp_path: Path) -> None:
+    manifest = str(ROOT / ".pre-commit-hooks.yaml")
+    done = run(tmp_path, sys.executable, "-m", "pre_commit", "validate-manifest", manifest)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status"),
+    [
+        (".env", GOOD, 0),
+        (".env", BAD, 1),
+        (".env.production", BAD, 1),
+        ("settings/production.env", BAD, 1),
+        ("settings/production.env", GOOD, 0),
+        ("environment.py", BAD, 0),
+        ("docs/env", BAD, 0),
+    ],
+)
+def test_the_hook_checks_env_files_and_no_others(
+    name: str, content: str, status: int, repository: Path
+) -> None:
+    file = repository / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(content)
+    assert run(repository, "git", "add", "--all").returncode == 0
+    # The hook's environment is the developer's, of which it sees nothing.
+    done = run(
+        repository,
+        sys.executable,
+        "-m",
+        "pre_commit",
+        "run",
+        "--all-files",
+        PRE_COMMIT_HOME=str(repository / "cache"),
+        PGSSLMODE="nonsense",
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("did you mean min_size?" in done.stdout) == (status == 1)
+
+
+def test_the_workflow_is_one(tmp_path: Path) -> None:
+    checker = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows")
+    done = run(tmp_path, *checker, str(WORKFLOW))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return shutil.copytree(EXAMPLE, tmp_path / "checkout")
+
+
+def steps() -> list[dict[str, Any]]:
+    """Return the steps of the workflow that run the command."""
+    [job] = yaml.safe_load(WORKFLOW.read_text())["jobs"].values()
+    return [step for step in job["steps"] if "procrastinate-conn check" in step.get("run", "")]
+
+
+def run_step(step: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a step as GitHub's runner does."""
+    return run(folder, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"])
+
+
+def test_the_workflow_passes_its_own_settings(checkout: Path) -> None:
+    for step in steps():
+        done = run_step(step, checkout)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert Sarif.model_validate_json((checkout / "settings.sarif").read_text()).runs[0].results == []
+
+
+def test_the_workflow_fails_on_a_mistake_and_still_uploads_it(checkout: Path) -> None:
+    with (checkout / "settings" / "staging.env").open("a") as file:
+        file.write(BAD)
+    annotate, scan = steps()
+    done = run_step(annotate, checkout)
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error file=settings/staging.env,line=4,title=PC301::")
+    assert run_step(scan, checkout).returncode == 0
+    [result] = Sarif.model_validate_json((checkout / "settings.sarif").read_text()).runs[0].results
+    assert result.locations[0].physicalLocation.artifactLocation.uri == "settings/staging.env"
+
+
+def test_the_workflow_fails_where_there_are_no_settings(checkout: Path) -> None:
+    shutil.rmtree(checkout / "settings")
+    assert run_step(steps()[0], checkout).returncode == 1

@@ -1,0 +1,205 @@
+"""JSON, GitHub's workflow commands and SARIF are what their readers take them for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
+from tests.check.running import run
+
+from procrastinate_conn.checks.runner import Checked
+from procrastinate_conn.cli.formats import Format, render
+from procrastinate_conn.cli.report import Report
+from procrastinate_conn.cli.terminal import Terminal
+from procrastinate_conn.connection.keywords import CHOICES
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.rules import all_rules
+
+LINES = (
+    "PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs\n"
+    "PROCRASTINATE_CONN_POOL__MIN_SZIE=3\n"
+    "PROCRASTINATE_CONN_CONNECTION__SSLMODE=requre\n"
+)
+
+SSLMODES = ", ".join(CHOICES["sslmode"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "prod.env").write_text(LINES)
+    return tmp_path
+
+
+def test_json_is_as_documented(folder: Path) -> None:
+    done = run(folder, "check", "settings/prod.env", "--format", "json")
+    document = json.loads(done.stdout)
+    assert document == {
+        "ok": False,
+        "configurations": [
+            {
+                "file": "settings/prod.env",
+                "ok": False,
+                "connector": "psycopg",
+                "problems": [
+                    {
+                        "code": "PC301",
+                        "severity": "error",
+                        "setting": "pool.min_szie",
+                        "message": "there is no pool option min_szie",
+                        "hint": "did you mean min_size?",
+                        "origin": {
+                            "source": "dotenv",
+                            "name": "PROCRASTINATE_CONN_POOL__MIN_SZIE",
+                            "file": "settings/prod.env",
+                            "line": 2,
+                        },
+                    },
+                    {
+                        "code": "PC205",
+                        "severity": "error",
+                        "setting": "connection.sslmode",
+                        "message": f"libpq refuses sslmode: 'requre' is none of {SSLMODES}",
+                        "hint": "did you mean require?",
+                        "origin": {
+                            "source": "dotenv",
+                            "name": "PROCRASTINATE_CONN_CONNECTION__SSLMODE",
+                            "file": "settings/prod.env",
+                            "line": 3,
+                        },
+                    },
+                ],
+            }
+        ],
+    }
+
+
+def test_json_has_every_field_of_a_problem_and_its_origin(folder: Path) -> None:
+    document = json.loads(run(folder, "check", "settings/prod.env", "--format", "json").stdout)
+    [problem, *_] = document["configurations"][0]["problems"]
+    assert list(problem) == [field.name for field in fields(Problem)]
+    assert list(problem["origin"]) == [field.name for field in fields(Origin)]
+
+
+def test_github_annotates_the_line(folder: Path) -> None:
+    done = run(folder, "check", "settings/prod.env", "--format", "github", environment={"PGHSOT": "db1"})
+    warning, *errors = done.stdout.splitlines()
+    assert warning == "::warning title=PC106::libpq does not know PGHSOT (did you mean PGHOST?)"
+    assert errors[0] == (
+        "::error file=settings/prod.env,line=2,title=PC301::there is no pool option min_szie"
+        " (did you mean min_size?)"
+    )
+
+
+def report(*problems: Problem, file: str | None = "a.env") -> Report:
+    return Report([Checked(file, ConnectorKind.PSYCOPG, problems)])
+
+
+AWKWARD = all_rules()["PC301"](
+    "pool.x", "50% of\r\nit: a,b", hint="::error::", origin=Origin("dotenv", "X", "a,b:c%.env", 3)
+)
+
+
+def test_github_escapes_what_would_end_a_command_or_a_property() -> None:
+    assert render(report(AWKWARD), Format.GITHUB, Terminal()) == (
+        "::error file=a%2Cb%3Ac%25.env,line=3,title=PC301::50%25 of%0D%0Ait: a,b (::error::)"
+    )
+
+
+def test_github_names_the_variable_that_the_message_does_not_name() -> None:
+    problem = all_rules()["PC201"]("dsn", "it is wrong", origin=Origin("environment", "DATABASE_URL"))
+    assert render(report(problem), Format.GITHUB, Terminal()) == (
+        "::error title=PC201::DATABASE_URL: it is wrong"
+    )
+
+
+def test_github_prints_nothing_where_nothing_is_wrong(folder: Path) -> None:
+    (folder / "settings" / "prod.env").write_text("PROCRASTINATE_CONN_DSN=postgresql://localhost\n")
+    done = run(folder, "check", "settings/prod.env", "--format", "github")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_sarif_is_valid_and_tells_the_same(folder: Path) -> None:
+    done = run(folder, "check", "settings/prod.env", "--format", "sarif", environment={"PGHSOT": "db1"})
+    log = Sarif.model_validate_json(done.stdout)
+    [run_] = log.runs
+    results = [(r.ruleId, r.level.value, r.message.text) for r in run_.results]
+    assert results == [
+        ("PC106", "warning", "libpq does not know PGHSOT (did you mean PGHOST?)"),
+        ("PC301", "error", "there is no pool option min_szie (did you mean min_size?)"),
+        (
+            "PC205",
+            "error",
+            f"libpq refuses sslmode: 'requre' is none of {SSLMODES} (did you mean require?)",
+        ),
+    ]
+    places = [r.locations[0].physicalLocation for r in run_.results]
+    assert [(p.artifactLocation.uri, p.region and p.region.startLine) for p in places] == [
+        ("settings/prod.env", None),
+        ("settings/prod.env", 2),
+        ("settings/prod.env", 3),
+    ]
+    rules = run_.tool.driver.rules
+    assert [rules[r.ruleIndex].id for r in run_.results] == [r.ruleId for r in run_.results]
+
+
+@pytest.mark.parametrize(
+    ("origin", "text"),
+    [
+        (Origin("environment", "DATABASE_URL"), "DATABASE_URL: it is wrong"),
+        (Origin("call", "connector"), "connector: it is wrong"),
+        (None, "it is wrong"),
+    ],
+)
+@pytest.mark.parametrize(("file", "uri"), [("a.env", "a.env"), (None, ".env")])
+def test_sarif_has_a_file_for_what_stands_in_none_as_github_wants_one(
+    origin: Origin | None, text: str, file: str | None, uri: str
+) -> None:
+    problem = all_rules()["PC201"]("dsn", "it is wrong", origin=origin)
+    log = Sarif.model_validate_json(render(report(problem, file=file), Format.SARIF, Terminal()))
+    [result] = log.runs[0].results
+    assert result.message.text == text
+    assert result.locations[0].physicalLocation.artifactLocation.uri == uri
+
+
+def test_sarif_of_nothing_and_of_every_rule_is_valid() -> None:
+    every = [
+        rule("dsn", rule.title, origin=Origin("dotenv", "X", "a.env", 1)) for rule in all_rules().values()
+    ]
+    for problems in ([], every):
+        log = Sarif.model_validate_json(render(report(*problems), Format.SARIF, Terminal()))
+        assert len(log.runs[0].results) == len(problems)
+
+
+@pytest.mark.parametrize(
+    ("file", "uri"),
+    [
+        ("prod.env", "prod.env"),
+        ("./a b/c%d#e?.env", "a%20b/c%25d%23e%3F.env"),
+        ("/etc/jobs/prod.env", "file:///etc/jobs/prod.env"),
+        ("../prod.env", "../prod.env"),
+        ("\udcff.env", "%FF.env"),
+        ("/\udcff.env", "file:///%FF.env"),
+    ],
+)
+def test_sarif_names_a_file_by_a_uri(file: str, uri: str) -> None:
+    problem = all_rules()["PC301"]("pool.x", "x", origin=Origin("dotenv", "X", file, 1))
+    document = json.loads(render(report(problem), Format.SARIF, Terminal()))
+    found = document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert found == uri
+    assert urlsplit(found).fragment == urlsplit(found).query == ""
+
+
+def test_a_problem_without_a_place_is_located_in_its_configuration() -> None:
+    problem = all_rules()["PC403"]("connector", "psycopg cannot load libpq")
+    twice = Report([Checked(file, None, (problem,)) for file in ("a.env", "b.env")])
+    assert render(twice, Format.GITHUB, Terminal()).splitlines() == [
+        "::error file=a.env,title=PC403::psycopg cannot load libpq",
+        "::error file=b.env,title=PC403::psycopg cannot load libpq",
+    ]

@@ -1,0 +1,141 @@
+"""Every rule has an example that breaks it, and is explained by its code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.check.running import run
+
+from procrastinate_conn.cli.rule_text import ROOMS, markdown
+from procrastinate_conn.rules import all_rules
+from procrastinate_conn.rules_tmp import Rule
+from tests.installed import needs, unmet
+
+ROOT = Path(__file__).parents[2]
+
+OTHER_VERSIONS = {
+    "PC306": ["psycopg-pool>=3.3"],
+    "PC310": ["psycopg-pool>=3.2,<3.3"],
+    "PC311": ["psycopg-pool>=3.3", "psycopg>=3.2,<3.3", "psycopg-binary>=3.2,<3.3"],
+}
+"""What has to be there for the rules that only some versions break; what is not is installed beside it."""
+
+LIBPQS = {"PC402": ["libpq>=18", "psycopg2-libpq<18"]}
+
+CERTIFICATE = Path(__file__).parent / "corpus" / "in-order-client-certificate" / "client.pem"
+FILES = {"PC505": {"client.pem": CERTIFICATE.read_text()}}
+"""What an example takes for given, as it would be too long to show."""
+
+HIDDEN = {"PC401": ["aiopg"]}
+ENVIRONMENT = {"PC403": {"PSYCOPG_IMPL": "c"}}
+
+
+@pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)
+def test_the_example_breaks_its_rule(rule: Rule, tmp_path: Path) -> None:
+    needs(*LIBPQS.get(rule.code, ()))
+    folder = tmp_path / "example"
+    folder.mkdir()
+    for name, text in {
+        ".env": rule.example.env,
+        **rule.example.files,
+        **FILES.get(rule.code, {}),
+    }.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
+    done = run(
+        folder,
+        "check",
+        *rule.example.arguments,
+        "--format",
+        "json",
+        environment=ENVIRONMENT.get(rule.code, {}),
+        hidden=HIDDEN.get(rule.code, ()),
+        import_first=other_versions(rule.code, tmp_path / "older"),
+    )
+    [configuration] = json.loads(done.stdout)["configurations"]
+    found = {problem["code"]: problem["severity"] for problem in configuration["problems"]}
+    assert found.get(rule.code) == rule.severity
+    errors = {code for code, severity in found.items() if severity == "error"}
+    assert errors <= {rule.code}, "an example is about one mistake"
+
+
+def other_versions(code: str, folder: Path) -> list[Path]:
+    """Install the versions that a rule needs into a folder, from PyPI."""
+    wanted = unmet(OTHER_VERSIONS.get(code, ()))
+    if not wanted:
+        return []
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    unconstrained = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
+    done = subprocess.run(
+        [*pip, *wanted], env=unconstrained, capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(f"pip cannot install {wanted} here: {done.stderr[-200:]}")
+    return [folder]
+
+
+def test_a_code_is_one_rules_and_belongs_to_its_room() -> None:
+    rules = [
+        value
+        for module in (
+            sys.modules[name] for name in list(sys.modules) if name.startswith("procrastinate_conn.rules.")
+        )
+        for value in vars(module).values()
+        if isinstance(value, Rule)
+    ]
+    codes = [rule.code for rule in rules]
+    assert len(codes) == len(set(codes)) == len(all_rules())
+    assert list(all_rules()) == sorted(codes)
+    assert all(code.startswith("PC") and code[2] in ROOMS and len(code) == 5 for code in codes)
+
+
+@pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)
+def test_a_rule_is_written_for_people(rule: Rule) -> None:
+    assert rule.why.endswith(".")
+    assert rule.fix[-1] in ".`0123456789"
+    assert not rule.title.endswith(".")
+    assert rule.example.env or rule.example.given
+
+
+def test_rule_explains_a_code_in_any_case(tmp_path: Path) -> None:
+    done = run(tmp_path, "rule", "pc301")
+    rule = all_rules()["PC301"]
+    told = " ".join(done.stdout.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(part in told for part in (rule.code, rule.title, rule.why, rule.fix, rule.example.env))
+
+
+def test_rule_without_a_code_lists_all(tmp_path: Path) -> None:
+    done = run(tmp_path, "rule")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  PC")] == list(
+        all_rules()
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "suggestion"),
+    [
+        ("PC31", "did you mean PC3"),
+        ("301", "did you mean PC301?"),
+        ("banana", "`procrastinate-conn rule` lists them"),
+        ("PC999", "`procrastinate-conn rule` lists them"),
+    ],
+)
+def test_an_unknown_code_is_wrong_usage_with_a_suggestion(code: str, suggestion: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "rule", code)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert suggestion in " ".join(done.stderr.replace("│", "").split())
+
+
+def test_the_documentation_of_the_rules_is_generated(tmp_path: Path) -> None:
+    done = run(tmp_path, "rule", "--format", "markdown")
+    assert done.stdout == markdown(all_rules().values()) + "\n"
+    for rule in all_rules().values():
+        assert f"### {rule.code}: {rule.title}\n" in done.stdout
+        assert all(line in done.stdout for line in rule.example.env.split("\n"))

@@ -1,0 +1,327 @@
+"""Certificates and keys are judged as libpq does: it is asked, by a server that says yes to TLS."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from procrastinate_conn.checks import tls_files
+from procrastinate_conn.configuration import configure
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.rules import all_rules
+from procrastinate_conn.sources.arguments import read_call
+from tests.tls import TlsProxy
+
+CORPUS = Path(__file__).parent / "corpus"
+CERTIFICATE = (CORPUS / "in-order-client-certificate" / "client.pem").read_text()
+KEY = (CORPUS / "in-order-client-certificate" / "client.key").read_text()
+OTHER_KEY = (CORPUS / "client-key-of-another-certificate" / "other.key").read_text()
+PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+ROOT = os.name == "posix" and os.geteuid() == 0
+
+
+@pytest.fixture(scope="module")
+def willing_server() -> Iterator[int]:
+    """The port of a server that agrees to TLS and hangs up: libpq has read its files by then."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.settimeout(10)
+                    connection.recv(8)
+                    connection.sendall(b"S")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(timeout=10)
+
+
+def libpq_says(port: int, **parameters: str) -> str:
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(
+            host="127.0.0.1", port=port, user="app", dbname="jobs", connect_timeout=10, **parameters
+        )
+    return str(caught.value)
+
+
+def we_say(**parameters: str) -> list[str]:
+    stated = {"host": "127.0.0.1", "sslmode": "require", **parameters}
+    configuration = configure([read_call({"connection": stated})])
+    return [problem.code for problem in tls_files.judge(configuration)]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    written = {
+        "client.pem": CERTIFICATE,
+        "client.key": KEY,
+        "other.key": OTHER_KEY,
+        "bad.pem": "no certificate",
+    }
+    for name, text in written.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    return {name: str(tmp_path / name) for name in (*written, "missing")}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="libpq looks at permissions on Unix alone")
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o440, 0o644, 0o604, 0o660, 0o610, 0o700, 0o750])
+@pytest.mark.parametrize("owner", ["this user", "root", "another user"])
+def test_a_keys_permissions_are_judged_as_libpq_does(
+    mode: int, owner: str, files: dict[str, str], willing_server: int
+) -> None:
+    if not ROOT and owner != "this user":
+        pytest.skip("only root can give files away")
+    key = Path(files["client.key"])
+    if owner == "another user":
+        os.chown(key, 65534, 65534)
+    key.chmod(mode)
+    parameters = {"sslmode": "require", "sslcert": files["client.pem"], "sslkey": files["client.key"]}
+    refused = "has group or world access" in libpq_says(willing_server, **parameters)
+    assert we_say(**parameters) == (["PC505"] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("stated", "refusal"),
+    [
+        ({"sslmode": "verify-full", "sslrootcert": "missing"}, "does not exist"),
+        ({"sslmode": "verify-ca", "sslrootcert": "bad.pem"}, "could not read root certificate file"),
+        ({"sslmode": "require", "sslrootcert": "bad.pem"}, "could not read root certificate file"),
+        ({"sslmode": "require", "sslcert": "client.pem", "sslkey": "missing"}, "but not private key file"),
+        (
+            {"sslmode": "require", "sslcert": "client.pem", "sslkey": "other.key"},
+            "could not load private key",
+        ),
+        (
+            {"sslmode": "require", "sslcert": "bad.pem", "sslkey": "client.key"},
+            "could not read certificate file",
+        ),
+    ],
+    ids=str,
+)
+def test_what_libpq_refuses_is_a_finding(
+    stated: dict[str, str], refusal: str, files: dict[str, str], willing_server: int
+) -> None:
+    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
+    assert refusal in libpq_says(willing_server, **parameters)
+    assert we_say(**parameters) == ["PC504"]
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"sslmode": "require", "sslcert": "missing"},
+        {"sslmode": "require", "sslrootcert": "missing"},
+    ],
+    ids=str,
+)
+def test_what_libpq_passes_over_in_silence_is_a_finding(
+    stated: dict[str, str], files: dict[str, str], willing_server: int
+) -> None:
+    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
+    assert "certificate" not in libpq_says(willing_server, **parameters)
+    assert we_say(**parameters) == ["PC509"]
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"sslmode": "require", "sslcert": "client.pem", "sslkey": "client.key"},
+        {"sslmode": "verify-full", "sslrootcert": "client.pem"},
+        {"sslmode": "verify-full", "sslrootcert": "system"},
+        {"sslmode": "disable", "sslcert": "missing"},
+        {"sslmode": "require", "sslcert": ""},
+    ],
+    ids=str,
+)
+def test_what_libpq_takes_is_no_finding(
+    stated: dict[str, str], files: dict[str, str], willing_server: int
+) -> None:
+    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
+    said = libpq_says(willing_server, **parameters)
+    assert not any(name in said for name in files.values())
+    assert we_say(**parameters) == []
+
+
+def encrypted(passphrase: bytes) -> str:
+    how = serialization.BestAvailableEncryption(passphrase)
+    return loaded().private_bytes(PEM, PKCS8, how).decode()
+
+
+def loaded() -> PrivateKeyTypes:
+    return serialization.load_pem_private_key(KEY.encode(), None)
+
+
+@pytest.mark.parametrize(
+    ("key", "passphrase"),
+    [
+        (encrypted(b"hunter2"), "hunter2"),
+        (encrypted(b"hunter2"), "another"),
+        (encrypted(b"x" * 1023), "x" * 2000),
+        (encrypted(b"\xff"), "\udcff"),
+        (KEY.replace("BEGIN ", "BEGIN ENCRYPTED ").replace("END ", "END ENCRYPTED "), "hunter2"),
+        ("no key", "hunter2"),
+    ],
+    ids=["right", "wrong", "cut off", "not UTF-8", "damaged", "no key"],
+)
+def test_a_key_opens_where_libpq_can_open_it(
+    key: str, passphrase: str, files: dict[str, str], willing_server: int
+) -> None:
+    Path(files["client.key"]).write_text(key)
+    parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], "sslmode": "require"}
+    if "\udcff" in passphrase:  # which no driver passes on; check has to survive it
+        assert we_say(**parameters, sslpassword=passphrase) == []
+        return
+    refused = "could not load private key" in libpq_says(willing_server, **parameters, sslpassword=passphrase)
+    assert we_say(**parameters, sslpassword=passphrase) == (["PC504"] if refused else [])
+
+
+def test_an_encrypted_key_asks_nobody_for_its_passphrase(files: dict[str, str]) -> None:
+    Path(files["client.key"]).write_text(encrypted(b"hunter2"))
+    assert we_say(sslcert=files["client.pem"], sslkey=files["client.key"]) == ["PC504"]
+
+
+def test_a_key_in_binary_form_is_taken(files: dict[str, str], willing_server: int) -> None:
+    der = loaded().private_bytes(serialization.Encoding.DER, PKCS8, serialization.NoEncryption())
+    Path(files["client.key"]).write_bytes(der)
+    parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], "sslmode": "require"}
+    assert "could not load" not in libpq_says(willing_server, **parameters)
+    assert we_say(**parameters) == []
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_the_key_of_a_certificate_alone_is_libpqs_default(
+    has_key: bool, files: dict[str, str], willing_server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if has_key:
+        (tmp_path / ".postgresql").mkdir()
+        shutil.copy2(files["client.key"], tmp_path / ".postgresql" / "postgresql.key")
+    parameters = {"sslcert": files["client.pem"], "sslmode": "require"}
+    refused = "but not private key file" in libpq_says(willing_server, **parameters)
+    assert refused is not has_key
+    assert we_say(**parameters) == (["PC504"] if refused else [])
+    assert we_say(**parameters, sslcertmode="disable") == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("keyword", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+def test_a_pipe_is_no_certificate_and_is_not_waited_for(
+    keyword: str, files: dict[str, str], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], keyword: f"{tmp_path}/pipe"}
+    assert we_say(**parameters) == ["PC509" if keyword == "sslcrl" else "PC504"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no file here that fails when read")
+def test_a_certificate_that_cannot_be_read_to_its_end_is_a_finding() -> None:
+    assert we_say(sslrootcert="/proc/self/mem") == ["PC504"]
+
+
+CLIENT = {"sslcert": "client.pem", "sslkey": "client.key"}
+FAULTS: dict[str, dict[str, str]] = {
+    "no such root": {"sslrootcert": "missing"},
+    "a root that is none": {"sslrootcert": "bad.pem"},
+    "a root that is a directory": {"sslrootcert": "."},
+    "a root whose name is too long": {"sslrootcert": "x" * 300},
+    "no such list": {"sslcrl": "missing"},
+    "a list that is none": {"sslcrl": "bad.pem"},
+    "no such directory of lists": {"sslcrldir": "missing"},
+    "no such directory of lists, and no root": {"sslcrldir": "missing", "sslrootcert": "missing"},
+    "no such list, nor directory": {"sslcrl": "missing", "sslcrldir": "missing"},
+    "a list that is none, and no directory": {"sslcrl": "bad.pem", "sslcrldir": "missing"},
+    "no such certificate": {**CLIENT, "sslcert": "missing"},
+    "no such certificate, nor key": {"sslcert": "missing", "sslkey": "missing"},
+    "no such certificate, and one is demanded": {**CLIENT, "sslcert": "missing", "sslcertmode": "require"},
+    "a certificate that is none": {**CLIENT, "sslcert": "bad.pem"},
+    "a certificate that is a directory": {**CLIENT, "sslcert": "."},
+    "a certificate whose name is too long": {**CLIENT, "sslcert": "x" * 300},
+    "a certificate in the place of its name": {**CLIENT, "sslcert": CERTIFICATE},
+    "a long certificate in the place of its name": {**CLIENT, "sslcert": ("a" * 60 + "/") * 100},
+    "a certificate without a key": {"sslcert": "client.pem"},
+    "no such key": {**CLIENT, "sslkey": "missing"},
+    "a key of another certificate": {**CLIENT, "sslkey": "other.key"},
+    "a key that others can read": {**CLIENT, "sslkey": "open.key"},
+    "a key without a certificate": {"sslkey": "open.key"},
+    "no key and no certificate": {"sslkey": "missing"},
+}
+IN_ORDER: dict[str, dict[str, str]] = {
+    "nothing": {},
+    "a certificate and its key": CLIENT,
+    "files that are not used": {"sslcert": "missing", "sslkey": "open.key", "sslcertmode": "disable"},
+}
+
+
+@pytest.fixture(scope="module")
+def tls_server(server: EmbeddedPostgres) -> Iterator[TlsProxy]:
+    """A server that takes clients with TLS, asks them for a certificate, and takes those without TLS, too."""
+    with TlsProxy(server.host, server.port, clear_too=True) as proxy:
+        proxy.context.verify_mode = ssl.CERT_OPTIONAL
+        proxy.context.load_verify_locations(cadata=CERTIFICATE)
+        proxy.handle_error = lambda *_: None  # libpq hangs up in the middle of a handshake, and may
+        yield proxy
+
+
+@pytest.fixture
+def folder(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, which is the home as well, with the files and a key that others can read."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(files["client.key"], "open.key")
+    Path("open.key").chmod(0o644)
+    return tmp_path
+
+
+@pytest.mark.parametrize("mode", ["allow", "prefer", "require", "verify-ca", "verify-full"])
+@pytest.mark.parametrize("name", [*FAULTS, *IN_ORDER])
+def test_an_error_is_what_libpq_does_not_connect_with(
+    name: str, mode: str, folder: Path, tls_server: TlsProxy
+) -> None:
+    tls_server.authority.cert_pem.write_to_path(folder / "root.pem")
+    stated = {"sslmode": mode, "sslrootcert": "root.pem", **(FAULTS | IN_ORDER)[name]}
+    parameters = {"host": "127.0.0.1", "port": str(tls_server.port), **stated}
+    try:
+        psycopg.connect(user="postgres", dbname="postgres", connect_timeout=10, **parameters).close()
+        connects = True
+    except psycopg.OperationalError:
+        connects = False
+    found = {all_rules()[code].severity for code in we_say(**parameters)}
+    assert bool(found) == (name in FAULTS)
+    assert ("error" in found) == (not connects)
+
+
+def test_files_are_not_looked_at_on_the_way_through_a_socket(server: EmbeddedPostgres) -> None:
+    parameters = {"host": str(server.directory), "sslmode": "verify-full", "sslrootcert": "missing"}
+    psycopg.connect(user="postgres", dbname="postgres", port=server.port, **parameters).close()
+    assert we_say(**parameters) == []
+    assert we_say(**{**parameters, "host": f"{server.directory},127.0.0.1"}) == ["PC504"]
+
+
+def test_a_key_goes_with_libpqs_default_certificate(
+    files: dict[str, str], willing_server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".postgresql").mkdir()
+    shutil.copy2(files["client.pem"], tmp_path / ".postgresql" / "postgresql.crt")
+    for key, code in {"client.key": [], "other.key": ["PC504"], "missing": ["PC504"]}.items():
+        parameters = {"sslmode": "require", "sslkey": files[key]}
+        assert ("private key" in libpq_says(willing_server, **parameters)) == bool(code)
+        assert we_say(**parameters) == code

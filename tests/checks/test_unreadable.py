@@ -1,0 +1,86 @@
+"""Files that this user may not read are findings, whoever they are named by."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.check.running import COMMAND, clean_environment
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the permissions are Unix's")
+
+
+def check(folder: Path, *arguments: str, **environment: str) -> list[dict[str, Any]]:
+    """Run check without root's privilege to read everything."""
+    command = [*COMMAND, "check", "--format", "json", *arguments]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root reads everything, and there is no setpriv to give that up")
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", *command]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment(folder) | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    problems: list[dict[str, Any]] = json.loads(done.stdout)["configurations"][0]["problems"]
+    return problems
+
+
+def write(file: Path, text: str, mode: int = 0o600) -> None:
+    file.write_text(text)
+    file.chmod(mode)
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("PROCRASTINATE_CONN_PASSWORD_FILE=secret", "PC507"),
+        ("PGSSLMODE=require\nPGSSLROOTCERT=secret", "PC504"),
+        ("PGSERVICE=jobs\nPGSERVICEFILE=secret", "PC207"),
+        ("PGPASSFILE=secret", "PC209"),
+    ],
+)
+def test_a_file_that_a_setting_names(line: str, code: str, tmp_path: Path) -> None:
+    write(tmp_path / "secret", "hunter2\n", 0o000)
+    write(tmp_path / "jobs.env", f"PROCRASTINATE_CONN_CONNECTION__HOST=localhost\n{line}\n")
+    [problem] = check(tmp_path, "jobs.env")
+    assert problem["code"] == code
+    assert "secret" in problem["message"] + str(problem["origin"]["file"])
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_env_file(named: bool, tmp_path: Path) -> None:
+    write(tmp_path / ".env", "PGHOST=localhost\n", 0o000)
+    [problem] = check(tmp_path, *[".env"] * named)
+    assert (problem["code"], problem["origin"]["file"]) == ("PC103", ".env")
+
+
+def test_a_file_of_a_secrets_directory(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    write(tmp_path / "secrets" / "procrastinate_conn_dsn", "hunter2\n", 0o000)
+    [problem] = check(tmp_path, "--secrets-dir", "secrets")
+    assert (problem["code"], problem["origin"]["file"]) == ("PC103", "secrets/procrastinate_conn_dsn")
+
+
+def test_a_file_in_a_directory_that_may_not_be_entered(tmp_path: Path) -> None:
+    (tmp_path / "certificates").mkdir(mode=0o000)
+    write(tmp_path / "jobs.env", "PGHOST=localhost\nPGSSLROOTCERT=certificates/ca.pem\n")
+    [problem] = check(tmp_path, "jobs.env")
+    assert problem["code"] == "PC509"
+    assert problem["message"].endswith("which this user cannot look at")
+
+
+def test_a_home_directory_that_may_not_be_entered_holds_no_root_certificate(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o000)
+    write(tmp_path / "jobs.env", "PGHOST=db1.example.com\nPGUSER=app\nPGSSLMODE=require\n")
+    codes = [problem["code"] for problem in check(tmp_path, "jobs.env", HOME=str(tmp_path / "locked"))]
+    assert codes == ["PC502"]

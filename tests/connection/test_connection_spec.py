@@ -1,0 +1,138 @@
+"""The model of what libpq is told."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from procrastinate_conn import ConnectionSpec, ConnectorSettings, libpq
+from procrastinate_conn.connection.keywords import CHOICES, INTEGERS
+from procrastinate_conn.connection.spec import is_secret
+
+
+def spec_of(**arguments):
+    return ConnectorSettings(_env_file=None, **arguments).spec()
+
+
+def test_there_is_a_described_field_for_every_keyword_of_libpq():
+    for keyword in libpq.keywords():
+        assert ConnectionSpec.model_fields[keyword].description
+
+
+def test_every_secret_of_libpqs_table_is_a_secret():
+    marked = {keyword.name for keyword in libpq.keywords().values() if keyword.secret}
+    assert marked <= {name for name in ConnectionSpec.model_fields if is_secret(name)}
+    assert is_secret("oauth_client_secret")
+
+
+def test_a_keyword_that_only_a_newer_libpq_knows_is_carried(monkeypatch):
+    newer = {**libpq.keywords(), "future": libpq.keywords()["sslsni"]._replace(name="future", variable=None)}
+    monkeypatch.setattr(libpq, "keywords", lambda: newer)
+    spec = ConnectionSpec(host="h", future="x")
+    assert spec.parameters["future"] == "x"
+    assert "future=x" in spec.conninfo().split()
+
+
+def test_a_keyword_that_nobody_knows_is_refused_and_its_value_is_not_shown():
+    with pytest.raises(ValidationError) as caught:
+        ConnectionSpec(host="h", pasword="hunter2", hots="db1")
+    assert "libpq knows no pasword (did you mean password?); libpq knows no hots (did you mean host?)" in str(
+        caught.value
+    )
+    assert "hunter2" not in f"{caught.value} {caught.value.errors()} {caught.value.json()}"
+
+
+def test_no_value_is_shown_of_a_spec_within_a_model():
+    class Jobs(BaseModel):
+        connection: ConnectionSpec
+
+    for wrong in ({"pasword": "hunter2"}, {"password": ["hunter2"]}, ["hunter2"]):
+        with pytest.raises(ValidationError) as caught:
+            Jobs(connection=wrong)
+        assert "hunter2" not in f"{caught.value} {caught.value.errors()}"
+
+
+def test_equal_inputs_give_equal_specs_wherever_they_are_written(monkeypatch):
+    by_dsn = spec_of(dsn="postgresql://u:p@h:1/d?connect_timeout=5")
+    monkeypatch.setenv("PGUSER", "u")
+    monkeypatch.setenv("PGPORT", "1")
+    by_parts = spec_of(connection={"host": "h", "dbname": "d", "password": "p", "connect_timeout": 5})
+    assert by_dsn == by_parts
+    assert hash(by_dsn) == hash(by_parts)
+    assert by_dsn.origins != by_parts.origins
+    assert by_dsn != spec_of(dsn="postgresql://u:other@h:1/d?connect_timeout=5")
+    assert len({by_dsn, by_parts}) == 1
+
+
+EMPTY = {
+    "application_name": ("host=/x application_name=''", "host=/x", False),
+    "sslsni": ("host=/x sslsni=''", "host=/x", False),
+    "hostaddr": ("host=/x hostaddr=''", "host=/x", True),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "equal"), EMPTY.values(), ids=EMPTY)
+def test_specs_are_equal_if_they_tell_libpq_the_same(one, other, equal):
+    first, second = spec_of(dsn=one), spec_of(dsn=other)
+    assert (first == second) is equal
+    assert (first.conninfo() == second.conninfo()) is equal
+    assert (hash(first) == hash(second)) is equal
+
+
+def test_it_cannot_be_changed():
+    spec = spec_of(dsn="host=h")
+    with pytest.raises(ValidationError):
+        spec.host = "other"
+    spec.origins.clear()
+    assert spec.origins
+
+
+def test_a_number_is_a_number_and_keeps_its_spelling():
+    assert spec_of(connection={"connect_timeout": "5"}).connect_timeout == 5
+    assert spec_of(connection={"connect_timeout": 5}).parameters["connect_timeout"] == "5"
+    assert spec_of(connection={"connect_timeout": " +5 "}).parameters["connect_timeout"] == " +5 "
+
+
+def test_secrets_are_masked_everywhere_but_in_parameters_and_conninfo():
+    spec = spec_of(dsn="postgresql://u:hush@h/d?sslpassword=hush")
+    assert spec.parameters["sslpassword"] == "hush"
+    assert spec.redacted()["sslpassword"] == spec.redacted()["password"] == "********"
+    for shown in (repr(spec), str(spec), spec.model_dump_json(), repr(spec.model_dump())):
+        assert "hush" not in shown
+    assert isinstance(spec.sslpassword, SecretStr)
+
+
+def test_it_survives_pickling_with_all_that_it_means():
+    spec = spec_of(dsn="postgresql://u:hush@h/d", connection={"sslsni": ""})
+    again = pickle.loads(pickle.dumps(spec))
+    assert again == spec
+    assert again.conninfo() == spec.conninfo()
+    assert again.origins == spec.origins
+
+
+def test_a_spec_made_by_hand_keeps_every_variable_out_too():
+    stated = libpq.parse(ConnectionSpec(host="h", port="1").conninfo())
+    assert stated["host"] == "h"
+    assert stated["sslmode"] == libpq.keywords()["sslmode"].default
+    with_variables = {k.name for k in libpq.keywords().values() if k.variable}
+    assert with_variables - {"service", "servicefile"} <= stated.keys()
+
+
+@pytest.mark.parametrize("keyword", [k for k in CHOICES if k in libpq.keywords()])
+def test_the_choices_are_libpqs(keyword):
+    """libpq accepts each of them, or was built without it; and it refuses everything else."""
+    beside = {"sslmode": "require"} if keyword == "sslnegotiation" else {}
+    beside |= {"max_protocol_version": "latest"} if keyword == "min_protocol_version" else {}
+    beside |= {"ssl_min_protocol_version": "TLSv1"} if keyword == "ssl_max_protocol_version" else {}
+    for choice in CHOICES[keyword]:
+        refusal = libpq.ask({**beside, keyword: choice}, over_tcp=True).refusal
+        assert refusal is None or "compiled" in refusal or "supported" in refusal
+    assert libpq.ask({keyword: "nonsense"}).refusal
+
+
+@pytest.mark.parametrize("keyword", INTEGERS)
+def test_the_integers_are_integers(keyword):
+    assert spec_of(connection={"host": "/nowhere", keyword: "1"}).parameters[keyword] == "1"
+    assert ConnectionSpec.model_fields[keyword].annotation == int | str | None

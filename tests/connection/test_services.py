@@ -1,0 +1,45 @@
+"""What a service that is named later can do to a connection string, and what it cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from procrastinate_conn import ConnectorSettings, libpq
+from procrastinate_conn.libpq.probe import start
+
+OPEN = (
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "sslpassword",
+    "scram_client_key",
+    "scram_server_key",
+)
+"""As the docstring of `ConnectionSpec.conninfo` says."""
+NEVER_READ = (
+    "fallback_application_name",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_scope",
+    "service",
+    "servicefile",
+)
+"""Beside an application_name, or without an issuer, libpq does not look at these."""
+
+
+@pytest.mark.parametrize("keyword", [k for k in libpq.keywords() if k not in NEVER_READ])
+def test_a_service_adds_only_what_has_no_neutral_value(keyword, tmp_path, monkeypatch):
+    spec = ConnectorSettings(
+        _env_file=None, dsn=f"host={libpq.NOWHERE} user=u password=p", defaults="libpq"
+    ).spec()
+    value = "A" * 43 + "=" if keyword.startswith("scram") else "7"
+    (tmp_path / "services").write_text(f"[jobs]\n{keyword}={value}\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    unspoilt, _ = start(spec.conninfo())
+    monkeypatch.setenv("PGSERVICE", "jobs")
+    spoilt, _ = start(spec.conninfo())
+    spoilt.pop("service", None)  # its name alone does nothing
+    assert (spoilt == unspoilt) is (keyword not in OPEN)
+    if keyword in OPEN:
+        with libpq.undisturbed(spec.conninfo(), spec.session):
+            assert start(spec.conninfo())[0] == unspoilt
