@@ -11,11 +11,11 @@ from procrastinate.connector import BaseConnector
 from benchmarks import limit, work
 from benchmarks.work import BATCH, THREADS, Opened
 from procrastinate_conn import ConnectorKind
-from procrastinate_conn.registry import FACTS
+from procrastinate_conn.registry import REGISTRY
 
 EVERY = tuple(ConnectorKind)
-ASYNCHRONOUS = tuple(kind for kind in EVERY if FACTS[kind].asynchronous)
-THREADED = tuple(kind for kind in EVERY if not FACTS[kind].asynchronous)
+ASYNCHRONOUS = tuple(kind for kind in EVERY if REGISTRY[kind].asynchronous)
+THREADED = tuple(kind for kind in EVERY if not REGISTRY[kind].asynchronous)
 
 
 @dataclass(frozen=True, slots=True)

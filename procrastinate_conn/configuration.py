@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 from procrastinate_conn import drivers
 from procrastinate_conn.connection.build import build_spec
-from procrastinate_conn.connection.driver_support import judge_driver
-from procrastinate_conn.connection.password_file import judge_password_file
+from procrastinate_conn.connection.driver_support import validate_driver
+from procrastinate_conn.connection.password_file import validate_password_file
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.connectors.config import Blueprint
-from procrastinate_conn.origins import Located
+from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.pool.validation import read_pool_options
+from procrastinate_conn.pool.validation import validate_pool_options
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.resolution.connection import Merged, merge_connection
+from procrastinate_conn.resolution.connection import ResolvedConnection, merge_connection
 from procrastinate_conn.resolution.embedded_dsn import cleaned
 from procrastinate_conn.resolution.pg_environment import (
     idle_session_variables,
     misspelt_variables,
     session_variables,
 )
-from procrastinate_conn.resolution.settings import Settings, resolve_settings
-from procrastinate_conn.sources.base import Place
+from procrastinate_conn.resolution.settings import ResolvedSettings, resolve_settings
+from procrastinate_conn.sources.base import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Configuration:
         Everything that is wrong, in the order of the rooms.
     """
 
-    places: tuple[Place, ...]
-    settings: Settings
-    connection: Merged
+    sources: tuple[Source, ...]
+    settings: ResolvedSettings
+    connection: ResolvedConnection
     spec: ConnectionSpec | None
     pool: PoolOptions
     problems: tuple[Problem, ...]
@@ -58,10 +58,10 @@ class Configuration:
         """The problems that keep the connector from being built."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
-    def blueprint(self) -> Blueprint:
+    def connector_config(self) -> ConnectorConfig:
         """Return what the connector is built from; there must be no errors."""
         assert self.spec is not None
-        return Blueprint(
+        return ConnectorConfig(
             kind=self.settings.kind,
             spec=self.spec,
             pool=self.pool,
@@ -71,7 +71,7 @@ class Configuration:
         )
 
 
-def configure(places: Sequence[Place]) -> Configuration:
+def configure(sources: Sequence[Source]) -> Configuration:
     """Resolve and judge what the places say.
 
     Parameters
@@ -84,31 +84,33 @@ def configure(places: Sequence[Place]) -> Configuration:
     ImportError
         If no libpq can be loaded.
     """
-    places = [cleaned(place) for place in places]
-    settings = resolve_settings(places)
-    connection = merge_connection(places, settings.defaults)
-    undriven = list(drivers.judge_installed(settings.kind, settings.stated.get("connector")))
+    sources = [cleaned(source) for source in sources]
+    settings = resolve_settings(sources)
+    connection = merge_connection(sources, settings.defaults)
+    undriven = list(drivers.validate_installed(settings.kind, settings.explicit.get("connector")))
     known = None if undriven else drivers.keywords(settings.kind)
-    spec, refused = build_spec(connection.winners, connection.veiled, session_variables(places), known)
-    pool, pool_problems = read_pool_options(
-        _nearest_options(places), settings.kind, settings.stated.get("pool")
+    spec, refused = build_spec(
+        connection.effective, connection.redacted_keywords, session_variables(sources), known
+    )
+    pool, pool_problems = validate_pool_options(
+        _nearest_options(sources), settings.kind, settings.explicit.get("pool")
     )
     problems = [
         *settings.problems,
-        *misspelt_variables(places, connection.stated),
-        *idle_session_variables(places),
+        *misspelt_variables(sources, connection.configured),
+        *idle_session_variables(sources),
         *connection.problems,
         *refused,
         *pool_problems,
-        *(undriven or judge_driver(settings.kind, connection.winners, spec)),
+        *(undriven or validate_driver(settings.kind, connection.effective, spec)),
     ]
     if spec is not None and settings.password is None:
-        problems += judge_password_file(spec)
-    return Configuration(tuple(places), settings, connection, spec, pool, tuple(problems))
+        problems += validate_password_file(spec)
+    return Configuration(tuple(sources), settings, connection, spec, pool, tuple(problems))
 
 
-def _nearest_options(places: Sequence[Place]) -> dict[str, Located]:
-    options: dict[str, Located] = {}
-    for place in reversed(places):
-        options.update(place.section("pool"))
+def _nearest_options(sources: Sequence[Source]) -> dict[str, SourcedValue]:
+    options: dict[str, SourcedValue] = {}
+    for source in reversed(sources):
+        options.update(source.section("pool"))
     return options

@@ -7,25 +7,42 @@ from functools import cache
 from importlib.util import find_spec
 
 from procrastinate_conn import libpq
-from procrastinate_conn.origins import Located
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.registry import FACTS, ConnectorKind
-from procrastinate_conn.rules import connector as rules
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.rules import Example, Rule
+
+MISSING_DRIVER = Rule(
+    "PC401",
+    "driver that is not installed",
+    "The connector cannot be imported.",
+    "Install the extra that the message names.",
+    example=Example("PROCRASTINATE_CONN_CONNECTOR=aiopg", given="aiopg is not installed"),
+)
+
+NO_LIBPQ = Rule(
+    "PC403",
+    "libpq that cannot be loaded",
+    "Without libpq nothing can be resolved or connected.",
+    "Install the binary extra, or the system's libpq.",
+    example=Example(given="psycopg finds no libpq"),
+)
+
+
+def no_libpq() -> Problem:
+    """Report that psycopg can load no libpq, which is all that can be said then."""
+    hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
+    return NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
 
 
 def missing(kind: ConnectorKind) -> list[str]:
     """Return the modules that a kind needs and that are not installed; nothing is imported."""
-    return [driver for driver in FACTS[kind].drivers if find_spec(driver) is None]
-
-
-def uses_psycopg2(kind: ConnectorKind) -> bool:
-    """Tell whether a kind connects through psycopg2, whose libpq may be another than psycopg's."""
-    return "psycopg2" in FACTS[kind].drivers
+    return [driver for driver in REGISTRY[kind].drivers if find_spec(driver) is None]
 
 
 def libpq_version(kind: ConnectorKind) -> int:
     """Return the version of the libpq that a kind connects with, as ``180006`` for 18.6."""
-    if not uses_psycopg2(kind):
+    if not REGISTRY[kind].uses_psycopg2:
         return libpq.version()
     import psycopg2
 
@@ -36,7 +53,7 @@ def libpq_version(kind: ConnectorKind) -> int:
 @cache
 def keywords(kind: ConnectorKind) -> frozenset[str]:
     """Return the keywords that a kind's libpq knows, of those that anything is known of here."""
-    if not uses_psycopg2(kind):
+    if not REGISTRY[kind].uses_psycopg2:
         return frozenset(libpq.keywords())
     from psycopg2 import ProgrammingError
     from psycopg2.extensions import parse_dsn
@@ -48,10 +65,10 @@ def keywords(kind: ConnectorKind) -> frozenset[str]:
             return False
         return True
 
-    return frozenset(filter(is_known, {*libpq.keywords(), *libpq.NEUTRAL}))
+    return frozenset(filter(is_known, {*libpq.keywords(), *libpq.UNSET_VALUES}))
 
 
-def judge_installed(kind: ConnectorKind, asked_for: Located | None) -> Iterator[Problem]:
+def validate_installed(kind: ConnectorKind, asked_for: SourcedValue | None) -> Iterator[Problem]:
     """Yield a problem if the driver of a kind is not installed.
 
     Parameters
@@ -63,9 +80,9 @@ def judge_installed(kind: ConnectorKind, asked_for: Located | None) -> Iterator[
     """
     if absent := missing(kind):
         are = "is" if len(absent) == 1 else "are"
-        yield rules.MISSING_DRIVER(
+        yield MISSING_DRIVER(
             "connector",
             f"the {kind} connector needs {' and '.join(absent)}, which {are} not installed",
-            hint=f"pip install 'procrastinate-conn[{FACTS[kind].extra}]'",
+            hint=f"pip install 'procrastinate-conn[{REGISTRY[kind].extra}]'",
             origin=asked_for.origin if asked_for else None,
         )

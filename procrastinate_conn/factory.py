@@ -11,19 +11,19 @@ from pydantic import SecretStr
 
 from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration, configure
+from procrastinate_conn.drivers import no_libpq
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.rules import connector as rules
-from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_places
+from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
 from procrastinate_conn.sources.arguments import read_call
-from procrastinate_conn.sources.base import Place
+from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.defaults import Defaults
 
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
 
-    from procrastinate_conn.passwords import PasswordSource
+    from procrastinate_conn.passwords import PasswordFunction
     from procrastinate_conn.settings import ConnectorSettings
 
 logger = logging.getLogger("procrastinate_conn")
@@ -41,7 +41,7 @@ def make_connector(
     pool: Mapping[str, Any] | PoolOptions | str | None = None,
     json_dumps: Callable[[Any], str] | str | None = None,
     json_loads: Callable[[str], Any] | str | None = None,
-    password: str | SecretStr | PasswordSource | None = None,
+    password: str | SecretStr | PasswordFunction | None = None,
     password_file: str | Path | None = None,
     password_command: str | SecretStr | None = None,
     defaults: Defaults | None = None,
@@ -103,8 +103,8 @@ def make_connector(
     }
     try:
         if settings is None:
-            return build(configured(read_places(arguments, env_file, secrets_dir)))
-        return build(configured([read_call(arguments), *settings.configuration.places]))
+            return build(configured(read_sources(arguments, env_file, secrets_dir)))
+        return build(configured([read_call(arguments), *settings.configuration.sources]))
     except ConfigurationError:
         # Sentry sends what a frame still holds, and a password may have been put anywhere.
         del kind, env_file, secrets_dir, dsn, connection, pool, json_dumps, json_loads
@@ -112,7 +112,7 @@ def make_connector(
         raise
 
 
-def configured(places: list[Place]) -> Configuration:
+def configured(sources: list[Source]) -> Configuration:
     """Return what the places say, if a connector can be built from it; warnings are logged.
 
     Parameters
@@ -128,8 +128,8 @@ def configured(places: list[Place]) -> Configuration:
     try:
         libpq.version()
     except ImportError as error:
-        raise ConfigurationError([rules.no_libpq()]) from error
-    configuration = configure(places)
+        raise ConfigurationError([no_libpq()]) from error
+    configuration = configure(sources)
     if configuration.errors:
         raise ConfigurationError(configuration.problems)
     for problem in configuration.problems:
@@ -141,4 +141,4 @@ def build(configuration: Configuration) -> BaseConnector:
     """Build the connector that a configuration without errors describes; nothing is connected to yet."""
     from procrastinate_conn import connectors
 
-    return connectors.build(configuration.blueprint())
+    return connectors.build(configuration.connector_config())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from procrastinate_conn import drivers
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
 DISTRIBUTIONS = {
     "psycopg2": ("psycopg2", "psycopg2-binary"),
@@ -44,7 +44,7 @@ class Available:
     @property
     def install(self) -> str:
         """The command that installs what it needs."""
-        extras = [FACTS[self.kind].extra] if self.importable else ["binary", FACTS[self.kind].extra]
+        extras = [REGISTRY[self.kind].extra] if self.importable else ["binary", REGISTRY[self.kind].extra]
         return f"pip install 'procrastinate-conn[{','.join(dict.fromkeys(extras))}]'"
 
 
@@ -52,7 +52,7 @@ def available(kind: ConnectorKind) -> Available:
     """Look at what a kind needs; a driver is imported only to ask for its libpq."""
     versions = {
         driver: None if driver in drivers.missing(kind) else _version(driver)
-        for driver in FACTS[kind].drivers
+        for driver in REGISTRY[kind].drivers
     }
     libpq = None if None in versions.values() else _libpq(kind)
     return Available(kind, versions, libpq, importable=_libpq(ConnectorKind.PSYCOPG) is not None)

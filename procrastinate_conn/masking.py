@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from procrastinate_conn import libpq
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.connection.spec import MASK, is_secret
 from procrastinate_conn.redaction import (
     is_harmless,
@@ -17,8 +17,7 @@ from procrastinate_conn.redaction import (
     is_harmless_setting,
     is_harmless_variable,
 )
-from procrastinate_conn.rules.connection import is_name, nearest_keyword
-from procrastinate_conn.sources.setting_names import PREFIX
+from procrastinate_conn.setting_names import PREFIX
 
 _VARIABLE = re.compile(
     r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
@@ -53,7 +52,7 @@ def masked_service_line(line: str) -> str:
     if line.startswith("["):
         return line
     keyword, equals, value = line.partition("=")
-    if not equals or not keyword.isidentifier() or nearest_keyword(keyword) is None:
+    if not equals or not keyword.isidentifier() or suggestions.keyword(keyword) is None:
         return MASK
     return f"{keyword}={_shown_if(is_harmless(keyword, value), value)}"
 
@@ -152,7 +151,7 @@ def _masked_pairs(
 
 def _is_a_name(key: str, *, certainly: bool) -> bool:
     """Tell whether a key was meant for a keyword; behind a secret, which may go on, it has to be near one."""
-    return is_name(key) or (not certainly and nearest_keyword(key) is not None)
+    return suggestions.is_keyword_name(key) or (not certainly and suggestions.keyword(key) is not None)
 
 
 def _without_quotes(value: str) -> str:

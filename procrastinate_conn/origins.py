@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Source = Literal[
+SourceName = Literal[
     "call",
     "environment",
     "dotenv",
@@ -35,7 +35,7 @@ class Origin:
         The line in `file`, counted from 1.
     """
 
-    source: Source
+    source: SourceName
     name: str | None = None
     file: str | None = None
     line: int | None = None
@@ -48,7 +48,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class SourcedValue:
     """A value and the place where it is written.
 
     Parameters

@@ -19,7 +19,7 @@ from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.tracebacks import raised_at
 
-PasswordSource = Callable[[], str]
+PasswordFunction = Callable[[], str]
 """Called for every new connection, from any thread; gives its password."""
 
 LARGEST = 64 * 1024
@@ -34,7 +34,7 @@ caller, who waits for 30 s by default, still gets a connection after the passwor
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class PasswordSource:
     """A source that a setting states.
 
     Parameters
@@ -46,7 +46,7 @@ class Stated:
     """
 
     setting: str
-    ask: PasswordSource = field(repr=False)
+    ask: PasswordFunction = field(repr=False)
 
     def __call__(self) -> str:
         """Give the password."""
@@ -57,7 +57,7 @@ class PasswordUnavailable(RuntimeError):
     """A password could not be had; the message never holds what was read, printed or raised."""
 
 
-def from_file(file: str | Path, origin: Origin | None = None) -> PasswordSource:
+def from_file(file: str | Path, origin: Origin | None = None) -> PasswordFunction:
     """Return a source that reads a file each time.
 
     Parameters
@@ -86,10 +86,10 @@ def from_file(file: str | Path, origin: Origin | None = None) -> PasswordSource:
         named = path if may_be_shown(str(file)) else "its file"
         raise PasswordUnavailable(f"{setting}: {named} cannot be used: {reason}")
 
-    return Stated(setting, read)
+    return PasswordSource(setting, read)
 
 
-def from_command(command: str, origin: Origin | None = None) -> PasswordSource:
+def from_command(command: str, origin: Origin | None = None) -> PasswordFunction:
     """Return a source that runs a command, without a shell, and uses its output for `COMMAND_KEPT_FOR`.
 
     Parameters
@@ -112,10 +112,10 @@ def from_command(command: str, origin: Origin | None = None) -> PasswordSource:
     if not words:
         raise ValueError("a command has at least one word")
     setting = _setting("password_command", origin)
-    return Stated(setting, _Command(words, setting))
+    return PasswordSource(setting, _Command(words, setting))
 
 
-def from_function(function: Callable[[], object], origin: Origin | None = None) -> PasswordSource:
+def from_function(function: Callable[[], object], origin: Origin | None = None) -> PasswordFunction:
     """Return a source that calls a function each time.
 
     Parameters
@@ -142,7 +142,7 @@ def from_function(function: Callable[[], object], origin: Origin | None = None) 
             reason = f"raised {type(error).__name__} at {raised_at(error, frames=2)}"
         raise PasswordUnavailable(f"{setting}: the function {reason}")
 
-    return Stated(setting, call)
+    return PasswordSource(setting, call)
 
 
 class _Unusable(ValueError):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 
-from procrastinate_conn import libpq
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.connection.keywords import CHOICES
 from procrastinate_conn.connection.spec import MASK, is_secret
 from procrastinate_conn.connection.validation import LIKE_A_NUMBER, LIKE_AN_ADDRESS
 from procrastinate_conn.files import may_be_shown
-from procrastinate_conn.pool.option_names import suggestion, vocabulary
+from procrastinate_conn.pool.option_names import vocabulary
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.suggestions import nearest
 
@@ -100,7 +100,7 @@ def is_harmless_option(option: str, value: str) -> bool:
     known = vocabulary(ConnectorKind.PSYCOPG, null=False)
     if option in known:
         return _is_plain(value)
-    is_near = option not in libpq.keywords() and bool(suggestion(option, known))
+    is_near = option not in libpq.keywords() and bool(suggestions.pool_option_hint(option, known))
     return is_near and bool(_NUMBER.fullmatch(value))
 
 

@@ -1,11 +1,10 @@
-"""The five kinds of connector, and what is known of each without importing its driver."""
+"""The kinds of connector: one entry for each, with all that is known before its driver is imported."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
-
-from procrastinate_conn.suggestions import nearest
+from typing import Literal, NamedTuple
 
 
 class ConnectorKind(StrEnum):
@@ -28,96 +27,217 @@ class ConnectorKind(StrEnum):
         if not isinstance(value, str):
             return None
         wanted = value.strip().lower().replace("_", "-")
-        for kind, facts in FACTS.items():
-            if wanted in (kind.value, facts.class_name.lower()):
+        for kind, info in REGISTRY.items():
+            if wanted in (kind.value, info.class_name.lower()):
                 return kind
         return None
 
 
-_OTHER_NAMES = {
-    "async": ConnectorKind.PSYCOPG,
-    "postgres": ConnectorKind.PSYCOPG,
-    "postgresql": ConnectorKind.PSYCOPG,
-    "psycopg-sync": ConnectorKind.SYNC_PSYCOPG,
-    "sync": ConnectorKind.SYNC_PSYCOPG,
-}
-"""What a kind may be called, and is not near enough to it."""
+DEFAULT_KIND = ConnectorKind.PSYCOPG
 
 
-def suggestion(name: str) -> str:
-    """Return the hint about a name that is no kind's."""
-    names = [kind.value for kind in ConnectorKind]
-    # The class may be named with its module, as it is imported.
-    classes = {facts.class_name.lower(): kind for kind, facts in FACTS.items()}
-    wanted = name.strip().lower().rpartition(".")[2]
-    near = {**_OTHER_NAMES, **classes}.get(wanted) or nearest(name, names)
-    return f"did you mean {near}?" if near else f"the connectors are {', '.join(names)}"
+class OptionSupport(NamedTuple):
+    """How a kind supports a pool option.
+
+    Parameters
+    ----------
+    how
+        ``exact``: psycopg_pool does it; ``emulated``: the connector does it another way;
+        ``not possible``: setting it is an error.
+    sentence
+        The option in the terms of the kind's own pool, or why it is not possible.
+    """
+
+    how: Literal["exact", "emulated", "not possible"]
+    sentence: str
 
 
-class KindFacts(NamedTuple):
-    """What is known of a kind of connector before its driver is imported.
+AS_DOCUMENTED = OptionSupport("exact", "as psycopg_pool documents it")
+UNKNOWN_OPTION = OptionSupport("not possible", "no connector supports it yet")
+
+
+class ConnectorInfo(NamedTuple):
+    """One kind of connector.
 
     Parameters
     ----------
     class_module, class_name
         Where procrastinate defines the class.
+    implementation
+        The module below `connectors` whose class of that name is the connector.
     drivers
         The modules that have to be installed.
     extra
         The extra of procrastinate-conn that installs them.
     asynchronous
         Whether it defers asynchronously and runs a worker; every kind defers synchronously.
-    looks_hosts_up
+    resolves_hosts
         Whether the driver asks the resolver for the addresses of hosts before libpq sees them.
+    pool_options
+        The pool options that it supports, and how; any other is an error.
+    aliases
+        Other names that are answered with this kind.
     """
 
     class_module: str
     class_name: str
+    implementation: str
     drivers: tuple[str, ...]
     extra: str
     asynchronous: bool
-    looks_hosts_up: bool
+    resolves_hosts: bool
+    pool_options: Mapping[str, OptionSupport]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def uses_psycopg2(self) -> bool:
+        """Whether it connects through psycopg2, whose libpq may differ from psycopg's."""
+        return "psycopg2" in self.drivers
+
+    def support(self, option: str) -> OptionSupport:
+        """Return how a pool option is supported."""
+        return self.pool_options.get(option, UNKNOWN_OPTION)
 
 
-FACTS: dict[ConnectorKind, KindFacts] = {
-    ConnectorKind.PSYCOPG: KindFacts(
-        "procrastinate.psycopg_connector",
-        "PsycopgConnector",
-        ("psycopg",),
-        "binary",
+def _exact(**sentences: str) -> dict[str, OptionSupport]:
+    return {option: OptionSupport("exact", sentence) for option, sentence in sentences.items()}
+
+
+def _emulated(**sentences: str) -> dict[str, OptionSupport]:
+    return {option: OptionSupport("emulated", sentence) for option, sentence in sentences.items()}
+
+
+_EVERY_KIND = dict.fromkeys(
+    (
+        "min_size",
+        "max_size",
+        "configure",
+        "check",
+        "reset",
+        "name",
+        "timeout",
+        "max_waiting",
+        "max_lifetime",
+        "max_idle",
+        "reconnect_timeout",
+        "reconnect_failed",
+        "num_workers",
+    ),
+    AS_DOCUMENTED,
+)
+
+_PSYCOPG: Mapping[str, OptionSupport] = {
+    "connection_class": AS_DOCUMENTED,
+    **_EVERY_KIND,
+    "close_returns": AS_DOCUMENTED,
+    **_emulated(
+        check_after="in the place of psycopg_pool's check, which asks every time",
+        prepare_threshold="psycopg's own, passed to every connection",
+    ),
+}
+
+_OVER_PSYCOPG2: Mapping[str, OptionSupport] = {
+    **_EVERY_KIND,
+    "connection_class": OptionSupport(
+        "not possible", "the connections are psycopg2's, and the connector wraps them itself"
+    ),
+    "close_returns": OptionSupport("not possible", "closing a psycopg2 connection always closes it"),
+    **_emulated(prepare_threshold="psycopg2 prepares nothing, as if it were none"),
+}
+
+REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
+    ConnectorKind.PSYCOPG: ConnectorInfo(
+        class_module="procrastinate.psycopg_connector",
+        class_name="PsycopgConnector",
+        implementation="psycopg.async_connector",
+        drivers=("psycopg",),
+        extra="binary",
         asynchronous=True,
-        looks_hosts_up=True,
+        resolves_hosts=True,
+        pool_options=_PSYCOPG,
+        aliases=("async", "postgres", "postgresql"),
     ),
-    ConnectorKind.AIOPG: KindFacts(
-        "procrastinate.contrib.aiopg",
-        "AiopgConnector",
-        ("aiopg", "psycopg2"),
-        "aiopg",
+    ConnectorKind.AIOPG: ConnectorInfo(
+        class_module="procrastinate.contrib.aiopg",
+        class_name="AiopgConnector",
+        implementation="aiopg.connector",
+        drivers=("aiopg", "psycopg2"),
+        extra="aiopg",
         asynchronous=True,
-        looks_hosts_up=True,
+        resolves_hosts=True,
+        pool_options={
+            **_OVER_PSYCOPG2,
+            **_exact(
+                min_size="minsize of aiopg.Pool",
+                max_size="maxsize of aiopg.Pool",
+                timeout="a caller waits in turn; aiopg's own timeout bounds each statement instead",
+                max_waiting="aiopg's own pool has no such bound",
+                max_lifetime="pool_recycle of aiopg.Pool, spread out",
+                max_idle="aiopg's own pool never shrinks",
+                configure="on_connect of aiopg.Pool; called with aiopg's connection",
+                reset="called with aiopg's connection",
+                check="called with aiopg's connection",
+            ),
+            **_emulated(check_after="aiopg's own pool never asks"),
+        },
     ),
-    ConnectorKind.SYNC_PSYCOPG: KindFacts(
-        "procrastinate.sync_psycopg_connector",
-        "SyncPsycopgConnector",
-        ("psycopg",),
-        "binary",
+    ConnectorKind.SYNC_PSYCOPG: ConnectorInfo(
+        class_module="procrastinate.sync_psycopg_connector",
+        class_name="SyncPsycopgConnector",
+        implementation="psycopg.sync_connector",
+        drivers=("psycopg",),
+        extra="binary",
         asynchronous=False,
-        looks_hosts_up=True,
+        resolves_hosts=True,
+        pool_options=_PSYCOPG,
+        aliases=("psycopg-sync", "sync"),
     ),
-    ConnectorKind.PSYCOPG2: KindFacts(
-        "procrastinate.contrib.psycopg2",
-        "Psycopg2Connector",
-        ("psycopg2",),
-        "psycopg2",
+    ConnectorKind.PSYCOPG2: ConnectorInfo(
+        class_module="procrastinate.contrib.psycopg2",
+        class_name="Psycopg2Connector",
+        implementation="psycopg2.connector",
+        drivers=("psycopg2",),
+        extra="psycopg2",
         asynchronous=False,
-        looks_hosts_up=False,
+        resolves_hosts=False,
+        pool_options={
+            **_OVER_PSYCOPG2,
+            **_exact(
+                min_size="minconn of psycopg2's ThreadedConnectionPool",
+                max_size="maxconn of psycopg2's ThreadedConnectionPool",
+                timeout="a caller waits in turn; psycopg2's own pool raises at once",
+                max_waiting="psycopg2's own pool has no such bound",
+                max_lifetime="psycopg2's own pool never retires a connection",
+                max_idle="psycopg2's own pool never retires a connection",
+                configure="called with psycopg2's connection",
+                reset="called with psycopg2's connection",
+                check="called with psycopg2's connection",
+            ),
+            **_emulated(check_after="psycopg2's own pool never asks"),
+        },
     ),
-    ConnectorKind.SQLALCHEMY_PSYCOPG2: KindFacts(
-        "procrastinate.contrib.sqlalchemy",
-        "SQLAlchemyPsycopg2Connector",
-        ("sqlalchemy", "psycopg2"),
-        "sqlalchemy",
+    ConnectorKind.SQLALCHEMY_PSYCOPG2: ConnectorInfo(
+        class_module="procrastinate.contrib.sqlalchemy",
+        class_name="SQLAlchemyPsycopg2Connector",
+        implementation="sqlalchemy.connector",
+        drivers=("sqlalchemy", "psycopg2"),
+        extra="sqlalchemy",
         asynchronous=False,
-        looks_hosts_up=False,
+        resolves_hosts=False,
+        pool_options={
+            **_OVER_PSYCOPG2,
+            **_exact(
+                min_size="pool_size of the engine",
+                max_size="pool_size plus max_overflow of the engine",
+                timeout="pool_timeout of the engine",
+                max_waiting="SQLAlchemy's own pools have no such bound",
+                max_lifetime="pool_recycle of the engine, spread out",
+                max_idle="the engine's overflow, closed after this time instead of at once",
+                configure="the engine's connect event; called with psycopg2's connection",
+                reset="the engine's reset event; called with psycopg2's connection",
+                check="called with psycopg2's connection",
+            ),
+            **_emulated(check_after="pool_pre_ping of the engine, but only after this time"),
+        },
     ),
 }

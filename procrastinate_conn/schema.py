@@ -9,10 +9,10 @@ from procrastinate_conn import libpq
 from procrastinate_conn.connection.keywords import CHOICES, INTEGERS
 from procrastinate_conn.connection.spec import ConnectionSpec, is_secret
 from procrastinate_conn.pool.metadata import describe, json_schema
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.setting_names import PREFIX
 from procrastinate_conn.settings import ConnectorSettings
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
-from procrastinate_conn.sources.setting_names import PREFIX
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -44,7 +44,7 @@ def _setting(name: str) -> dict[str, Any]:
 
 
 def _connector() -> dict[str, Any]:
-    names = [*map(str, ConnectorKind), *(facts.class_name for facts in FACTS.values())]
+    names = [*map(str, ConnectorKind), *(facts.class_name for facts in REGISTRY.values())]
     return {"enum": names, "default": str(ConnectorKind.PSYCOPG)}
 
 

@@ -32,11 +32,11 @@ from procrastinate_conn.pool.shown import written
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
-from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_places
+from procrastinate_conn.setting_names import PREFIX
+from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
 from procrastinate_conn.sources.arguments import read_call
-from procrastinate_conn.sources.base import Place
+from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.defaults import Defaults
-from procrastinate_conn.sources.setting_names import PREFIX
 
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
@@ -115,9 +115,9 @@ class ConnectorSettings(BaseSettings):
         config = self.model_config
         env_file = config.get("env_file") if _env_file is _FROM_CONFIG else _env_file
         secrets_dir = config.get("secrets_dir") if _secrets_dir is _FROM_CONFIG else _secrets_dir
-        places = [*read_places(values, env_file, secrets_dir), _defaults_of(type(self))]
+        sources = [*read_sources(values, env_file, secrets_dir), _defaults_of(type(self))]
         try:
-            configuration = configured(places)
+            configuration = configured(sources)
         except ConfigurationError:
             values.clear()  # Sentry sends what a frame still holds
             del _env_file, _secrets_dir, env_file, secrets_dir
@@ -156,7 +156,7 @@ class ConnectorSettings(BaseSettings):
     @field_serializer("pool")
     def _write_pool(self, pool: PoolOptions, info: SerializationInfo) -> object:
         """Write the options as they are read, and not the parts of `PoolOptions`."""
-        options = {name: located.value for name, located in pool.located(Origin("call")).items()}
+        options = {name: sourced.value for name, sourced in pool.sourced(Origin("call")).items()}
         if pool.null and not options:
             return "null"
         return {k: _written(v) for k, v in options.items()} if info.mode == "json" else options
@@ -176,7 +176,7 @@ class ConnectorSettings(BaseSettings):
         if not update:
             return super().model_copy(deep=deep)
         try:
-            configuration = configured([read_call(update), *self.configuration.places])
+            configuration = configured([read_call(update), *self.configuration.sources])
         except ConfigurationError:
             del update  # Sentry sends what a frame still holds
             raise
@@ -206,7 +206,7 @@ class ConnectorSettings(BaseSettings):
 
     def spec(self) -> ConnectionSpec:
         """Return what libpq is told."""
-        return self.configuration.blueprint().spec
+        return self.configuration.connector_config().spec
 
     def make_connector(self) -> BaseConnector:
         """Build the connector; nothing is connected to yet."""
@@ -224,15 +224,15 @@ def _without_effect(cls: type[ConnectorSettings]) -> Iterator[str]:
             yield option
 
 
-def _defaults_of(cls: type[ConnectorSettings]) -> Place:
+def _defaults_of(cls: type[ConnectorSettings]) -> Source:
     """Return the defaults that a subclass changes, as the farthest place."""
     changed = {n: _default(cls, n) for n in _DEFAULTS_THAT_COUNT if _default(cls, n) != _default(None, n)}
-    place = read_call(changed)
-    located = {
+    source = read_call(changed)
+    sourced = {
         path: replace(value, origin=Origin("call", f"{cls.__name__}.{value.origin.name}"))
-        for path, value in place.settings.items()
+        for path, value in source.settings.items()
     }
-    return replace(place, settings=located)
+    return replace(source, settings=sourced)
 
 
 def _default(cls: type[ConnectorSettings] | None, name: str) -> Any:
@@ -245,7 +245,7 @@ def _written(value: object) -> object:
 
 def _fields(configuration: Configuration) -> dict[str, Any]:
     """Return the fields of the model, which are what the places say, merged and converted."""
-    stated = configuration.settings.stated
+    stated = configuration.settings.explicit
     fields: dict[str, Any] = {
         name: stated[name].value for name in ("password_file", "password_command") if name in stated
     }
@@ -256,9 +256,9 @@ def _fields(configuration: Configuration) -> dict[str, Any]:
         "connector": configuration.settings.kind,
         "connection": {
             keyword: SecretStr(text) if is_secret(keyword) else text
-            for place in reversed(configuration.places)
-            for keyword, located in place.section("connection").items()
-            if (text := as_text(located.value)) is not None
+            for source in reversed(configuration.sources)
+            for keyword, sourced in source.section("connection").items()
+            if (text := as_text(sourced.value)) is not None
         },
         "pool": configuration.pool,
         "json_dumps": configuration.settings.json_dumps,

@@ -12,17 +12,17 @@ from procrastinate.connector import BaseConnector
 
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.connectors import build
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
 KINDS = list(ConnectorKind)
-ASYNC_KINDS = [kind for kind in KINDS if FACTS[kind].asynchronous]
-SYNC_KINDS = [kind for kind in KINDS if not FACTS[kind].asynchronous]
+ASYNC_KINDS = [kind for kind in KINDS if REGISTRY[kind].asynchronous]
+SYNC_KINDS = [kind for kind in KINDS if not REGISTRY[kind].asynchronous]
 
 
-def blueprint(
+def connector_config(
     kind: ConnectorKind,
     address: Mapping[str, str],
     *,
@@ -32,16 +32,18 @@ def blueprint(
     json_loads: Callable[[str], Any] | None = None,
     password: Callable[[], str] | None = None,
     **pool: Any,
-) -> Blueprint:
+) -> ConnectorConfig:
     """Return what a connector to `address` is built from; the rest are pool options."""
     options = PoolOptions(pool, null=null, check_after=check_after)
     spec = ConnectionSpec(**address)
-    return Blueprint(kind, spec, options, json_dumps=json_dumps, json_loads=json_loads, password=password)
+    return ConnectorConfig(
+        kind, spec, options, json_dumps=json_dumps, json_loads=json_loads, password=password
+    )
 
 
 def connector(kind: ConnectorKind, address: Mapping[str, str], **options: Any) -> BaseConnector:
-    """Return a connector to `address`, with pool options and more as `blueprint` takes them."""
-    return build(blueprint(kind, address, **options))
+    """Return a connector to `address`, with pool options and more as `connector_config` takes them."""
+    return build(connector_config(kind, address, **options))
 
 
 def app(connector: BaseConnector) -> procrastinate.App:

@@ -9,11 +9,10 @@ from typing import Any
 from docs.generate.interface import interface_page
 from docs.generate.markdown import code, page, paragraphs, table
 from procrastinate_conn import libpq
+from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.rule_text import markdown
 from procrastinate_conn.pool.metadata import OptionDescription, describe
-from procrastinate_conn.pool.support import meaning
-from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.rules import all_rules
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.schema import UNIT, VARIABLE, settings_schema
 from procrastinate_conn.sources.defaults import resilient_defaults
 
@@ -117,7 +116,7 @@ PAGES = {
 
 def _option(option: OptionDescription) -> str:
     unit = f" ({option.unit})" if option.unit else ""
-    told = [(kind, meaning(option.name, kind)) for kind in ConnectorKind]
+    told = [(kind, REGISTRY[kind].support(option.name)) for kind in ConnectorKind]
     rows = [
         (", ".join(f"`{kind}`" for kind, _ in kinds), found.how, found.sentence)
         for found, kinds in _grouped(told)

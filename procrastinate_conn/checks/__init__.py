@@ -17,26 +17,26 @@ from procrastinate_conn.checks import unfilled_values as leftovers
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.problems import Problem
 
-JUDGES = (
-    empty_dsn.judge,
-    separators.judge,
-    hosts.judge,
-    leftovers.judge,
-    options.judge,
-    read_only.judge,
-    units.judge,
-    tls.judge,
-    tls_files.judge,
-    passwords.judge,
-    exposure.judge,
-    overridden.judge,
+CHECKS = (
+    empty_dsn.check,
+    separators.check,
+    hosts.check,
+    leftovers.check,
+    options.check,
+    read_only.check,
+    units.check,
+    tls.check,
+    tls_files.check,
+    passwords.check,
+    exposure.check,
+    overridden.check,
 )
 
-OF_THE_CONNECTION = (tls.judge,)
+OF_THE_CONNECTION = (tls.check,)
 """Those that judge where everything together leads to; nothing is known of that if a part was not read."""
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Let every judge judge.
 
     Parameters
@@ -44,8 +44,8 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     configuration
         Resolved; it may have errors.
     """
-    problems = [*configuration.connection.problems, *hosts.judge(configuration)]
+    problems = [*configuration.connection.problems, *hosts.check(configuration)]
     is_read = not any(problem.severity == "error" for problem in problems)
-    for judge_one in JUDGES:
-        if is_read or judge_one not in OF_THE_CONNECTION:
-            yield from judge_one(configuration)
+    for check_one in CHECKS:
+        if is_read or check_one not in OF_THE_CONNECTION:
+            yield from check_one(configuration)

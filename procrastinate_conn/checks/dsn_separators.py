@@ -8,13 +8,24 @@ from collections.abc import Iterator
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.spec import is_secret
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.dsn import is_uri, read_dsn
+
+DSN_SEPARATORS = Rule(
+    "PC216",
+    "commas or semicolons between the keywords of a DSN",
+    "libpq separates the pairs by blanks alone. It takes another sign for a part of the value: of the name"
+    " of a database or user, which the server does not know, or of a list of hosts, which goes on with the"
+    " default one.",
+    "Write blanks between the pairs; quote a value that ends with such a sign.",
+    example=Example("PROCRASTINATE_CONN_DSN=host=localhost, dbname=jobs, user=app"),
+)
+
 
 _NAMES = {",": "comma", ";": "semicolon"}
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Yield one finding for all of them; a list may end with a comma at the end of the DSN, or in quotes.
 
     Parameters
@@ -26,12 +37,12 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     if dsn is None or is_uri(text := str(dsn.value)):
         return
     stated, _ = read_dsn(dsn)
-    values = {keyword: str(located.value) for keyword, located in stated.items() if not is_secret(keyword)}
+    values = {keyword: str(sourced.value) for keyword, sourced in stated.items() if not is_secret(keyword)}
     keywords = [keyword for keyword, value in values.items() if _is_separated(text, keyword, value)]
     if keywords:
         keywords.sort(key=text.find)
         sign = _NAMES[values[keywords[0]][-1]]
-        yield rules.SEPARATORS(
+        yield DSN_SEPARATORS(
             "dsn",
             f"the DSN has a {sign} behind {', '.join(keywords)}, which libpq takes for a part of the value",
             hint="separate the pairs by blanks alone",

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
+
+EMPTY_DSN = Rule(
+    "PC217",
+    "empty DSN",
+    "To libpq it is a DSN that states nothing: the connection goes to this machine, as the user of the"
+    " process. Most often a variable was not set where the configuration is made.",
+    "Set the variable that the DSN comes from, or remove the DSN.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN="),
+)
+
 
 _EMPTY = re.compile(r"\s*(?:postgres(?:ql)?(?:\+\w+)?://:?@:?/?)?\s*")
 """Nothing, or the signs of a URI around nothing; ``postgresql:///`` is written on purpose."""
@@ -15,7 +26,7 @@ _EMPTY = re.compile(r"\s*(?:postgres(?:ql)?(?:\+\w+)?://:?@:?/?)?\s*")
 NAMING_A_DATABASE = ("host", "hostaddr", "dbname", "service")
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Yield the empty DSN, unless other places say what to connect to: it may keep a farther DSN out.
 
     Parameters
@@ -27,10 +38,10 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     if (
         dsn is None
         or not _EMPTY.fullmatch(str(dsn.value))
-        or any(k in configuration.connection.stated for k in NAMING_A_DATABASE)
+        or any(k in configuration.connection.configured for k in NAMING_A_DATABASE)
     ):
         return
-    yield rules.EMPTY_DSN(
+    yield EMPTY_DSN(
         "dsn",
         "the DSN states nothing, and nothing else says what to connect to",
         hint="set the variable that it comes from, or write host, dbname and user",

@@ -12,15 +12,25 @@ from procrastinate_conn.checks.passwords import source_in_force
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.spec import is_secret
 from procrastinate_conn.files import expanded, status
-from procrastinate_conn.origins import Located
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import security as rules
+from procrastinate_conn.rules import Example, Rule
+
+EXPOSED_PASSWORD = Rule(
+    "PC506",
+    "password in a file that everybody can read",
+    "Every user of the machine can log in to the database with it.",
+    "chmod 0600, or keep the password in a password file, a secrets directory or password_command.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app:...@localhost/jobs"),
+)
+
 
 MOUNTED = (Path("/run/secrets"), Path("/var/run/secrets"))
 """Where container platforms mount secrets, readable for everybody in the container."""
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Judge the files that hold a password; one finding for each file.
 
     Parameters
@@ -29,19 +39,19 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
         Its secrets directories are left to the platform that mounts them.
     """
     secrets = [
-        (f"connection.{keyword}", located)
-        for keyword, values in configuration.connection.stated.items()
+        (f"connection.{keyword}", sourced)
+        for keyword, values in configuration.connection.configured.items()
         if is_secret(keyword)
-        for located in values
+        for sourced in values
     ]
     seen: set[str] = set()
-    for setting, located in secrets:
-        file = located.origin.file
-        if located.origin.source not in ("dotenv", "service-file") or file is None or file in seen:
+    for setting, sourced in secrets:
+        file = sourced.origin.file
+        if sourced.origin.source not in ("dotenv", "service-file") or file is None or file in seen:
             continue
-        if _is_public(path := expanded(file)) and _is_written(located, path):
+        if _is_public(path := expanded(file)) and _is_written(sourced, path):
             seen.add(file)
-            yield _exposed(setting, path, located)
+            yield _exposed(setting, path, sourced)
     name, stated = source_in_force(configuration)
     if name == "password_file" and stated is not None:
         path = expanded(str(stated.value))
@@ -49,12 +59,12 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
             yield _exposed(name, path, stated)
 
 
-def _exposed(setting: str, path: Path, located: Located) -> Problem:
-    return rules.EXPOSED_PASSWORD(
+def _exposed(setting: str, path: Path, sourced: SourcedValue) -> Problem:
+    return EXPOSED_PASSWORD(
         setting,
         f"everybody on this machine can read the password in {path}",
         hint=f"chmod 0600 {path}",
-        origin=located.origin,
+        origin=sourced.origin,
     )
 
 
@@ -65,7 +75,7 @@ def _is_public(path: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and bool(found.st_mode & stat.S_IROTH)
 
 
-def _is_written(secret: Located, path: Path) -> bool:
+def _is_written(secret: SourcedValue, path: Path) -> bool:
     """Tell a secret that stands in a file from one that the file takes from a variable.
 
     It may be encoded, quoted or escaped there, so that it is looked for only beside a variable.

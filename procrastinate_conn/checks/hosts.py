@@ -10,10 +10,19 @@ from typing import NamedTuple
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection import validation as texts
 from procrastinate_conn.connection.hosts import Host, hosts
-from procrastinate_conn.origins import Located
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.dsn import ENCODE, spills
+
+IMPOSSIBLE_HOST = Rule(
+    "PC214",
+    "host that cannot be one",
+    "libpq looks it up all the same, and never finds it; a pool retries that until it times out.",
+    "Write the name of the host or its address alone; the port, the user and the database have keywords of"
+    " their own, and a password in a URI is percent-encoded: @ is %40.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__HOST=localhost:5432"),
+)
 
 
 class Fault(NamedTuple):
@@ -72,7 +81,7 @@ HARMLESS = re.compile(r"[\w.-]+:[0-9]{1,5}|\[[0-9a-fA-F:.]*\](?::[0-9]{1,5})?| *
 """What may be shown of it."""
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Yield the hosts that cannot be one, unless an address stands beside them; one finding for each fault.
 
     Parameters
@@ -80,13 +89,13 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     configuration
         Wherever its host is stated: libpq looks up what is no path and no address.
     """
-    winners = configuration.connection.winners
-    host, dsn = winners.get("host"), configuration.connection.dsn
+    effective = configuration.connection.effective
+    host, dsn = effective.get("host"), configuration.connection.dsn
     if host is None:
         return
     is_spilt = dsn is not None and host.from_dsn and spills(str(dsn.value))
     found: dict[Fault, str] = {}
-    for one in hosts(texts.text(winners)):
+    for one in hosts(texts.text(effective)):
         fault = _spilt(one) if is_spilt else None
         if fault := fault or _fault(one):
             found.setdefault(fault, one.name)
@@ -114,6 +123,6 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _impossible(fault: Fault, name: str, host: Located) -> Problem:
+def _impossible(fault: Fault, name: str, host: SourcedValue) -> Problem:
     message = f"{texts.shown(name, host, HARMLESS)}is no host: {fault.reason}"
-    return rules.IMPOSSIBLE_HOST("connection.host", message, hint=fault.hint, origin=host.origin)
+    return IMPOSSIBLE_HOST("connection.host", message, hint=fault.hint, origin=host.origin)

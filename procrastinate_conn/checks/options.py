@@ -7,13 +7,23 @@ from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
+
+REJECTED_SERVER_OPTIONS = Rule(
+    "PC215",
+    "options that the server refuses",
+    "The server splits them at blanks and reads them as switches of its command line; it ends every"
+    " connection whose options it cannot read.",
+    "Write -c before each setting, as in -c search_path=jobs, and a backslash before a blank in a value.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__OPTIONS=search_path=jobs"),
+)
+
 
 OF_PROXIES = ("endpoint", "project", "reference")
 """Settings without a switch that are for a proxy before the server: Neon's and Supabase's."""
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Judge the form of the options, but not the names and values of settings; one finding for all of them.
 
     Parameters
@@ -21,7 +31,7 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     configuration
         The server splits its options at blanks, and reads them as the switches of its command line.
     """
-    options = configuration.connection.winners.get("options")
+    options = configuration.connection.effective.get("options")
     if options is None:
         return
     before = ""
@@ -29,7 +39,7 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
         if fault := _fault(word, before):
             reason, hint = fault
             message = f"the server refuses options: {reason}"
-            yield rules.REFUSED_OPTIONS("connection.options", message, hint=hint, origin=options.origin)
+            yield REJECTED_SERVER_OPTIONS("connection.options", message, hint=hint, origin=options.origin)
             return
         before = word
 

@@ -14,17 +14,32 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.files import expanded, is_plain_file, may_be_shown, status
-from procrastinate_conn.origins import Located
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import holds_contents, is_password_file, is_path
 from procrastinate_conn.resolution.settings import PASSWORD_SOURCES
-from procrastinate_conn.rules import connection as connection_rules
-from procrastinate_conn.rules import security as rules
-from procrastinate_conn.sources.password_file import find_short_line
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.sources.password_file import PASSWORD_FILE_IGNORED, find_short_line
+
+UNUSABLE_PASSWORD_FILE = Rule(
+    "PC507",
+    "password_file that holds no password",
+    "Every new connection reads the password from it, and fails.",
+    "Name a file that exists, that the process may read, and whose content is the password.",
+    example=Example("PROCRASTINATE_CONN_PASSWORD_FILE=db-password", given="there is no file db-password"),
+)
+
+UNKNOWN_COMMAND = Rule(
+    "PC508",
+    "password_command that cannot be run",
+    "Every new connection runs it for the password, and fails.",
+    "Name a program that is installed and in PATH, or its full path. No shell reads the command.",
+    example=Example("PROCRASTINATE_CONN_PASSWORD_COMMAND=vault-read secret/jobs"),
+)
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Judge the source that is in force; a command is looked up and not run.
 
     Parameters
@@ -34,24 +49,24 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     """
     name, stated = source_in_force(configuration)
     if stated is None:
-        yield from _judge_passfile(configuration)
+        yield from _check_passfile(configuration)
     elif name == "password_file":
-        yield from _judge_file(stated)
+        yield from _check_file(stated)
     elif name == "password_command":
-        yield from _judge_command(stated)
+        yield from _check_command(stated)
 
 
-def source_in_force(configuration: Configuration) -> tuple[str, Located | None]:
+def source_in_force(configuration: Configuration) -> tuple[str, SourcedValue | None]:
     """Return the name of the setting that the password is read by at run time, and where it is stated."""
     if configuration.settings.password is not None:
-        for place in configuration.places:
+        for source in configuration.sources:
             for name in PASSWORD_SOURCES:
-                if (name,) in place.settings:
-                    return name, place.settings[(name,)]
+                if (name,) in source.settings:
+                    return name, source.settings[(name,)]
     return "", None
 
 
-def _judge_file(stated: Located) -> Iterator[Problem]:
+def _check_file(stated: SourcedValue) -> Iterator[Problem]:
     path = str(stated.value)
     try:
         password = from_file(path)()
@@ -60,7 +75,7 @@ def _judge_file(stated: Located) -> Iterator[Problem]:
         hint = _remedy(path, message)
     else:
         if "\n" in password:
-            yield rules.UNUSABLE_PASSWORD_FILE(
+            yield UNUSABLE_PASSWORD_FILE(
                 "password_file",
                 "the file of password_file has several lines, and all of them are the password",
                 hint="name a file that holds the password alone; passfile names libpq's own password file",
@@ -76,7 +91,7 @@ def _judge_file(stated: Located) -> Iterator[Problem]:
         hint = "name a file that exists; write the password itself as connection.password"
     elif not is_path(path):
         message = "password_file does not look like the name of a file, and there is none of that name"
-    yield rules.UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=stated.origin)
+    yield UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=stated.origin)
 
 
 def _remedy(path: str, message: str) -> str:
@@ -90,7 +105,7 @@ def _remedy(path: str, message: str) -> str:
     return "it is read for every new connection, relative to the working directory"
 
 
-def _judge_command(stated: Located) -> Iterator[Problem]:
+def _check_command(stated: SourcedValue) -> Iterator[Problem]:
     words = shlex.split(str(stated.value))
     program = words[0]
     if meant := _meant_for_a_shell(words):
@@ -102,9 +117,7 @@ def _judge_command(stated: Located) -> Iterator[Problem]:
         message, hint = f"runs {named}, which is not found", "write its full path"
     else:
         return
-    yield rules.UNKNOWN_COMMAND(
-        "password_command", f"password_command {message}", hint=hint, origin=stated.origin
-    )
+    yield UNKNOWN_COMMAND("password_command", f"password_command {message}", hint=hint, origin=stated.origin)
 
 
 def _meant_for_a_shell(words: list[str]) -> str:
@@ -141,18 +154,18 @@ _PROGRAMS = (
 """What passwords are commonly had from. What else was written, if not a path, may be the password."""
 
 
-def _judge_passfile(configuration: Configuration) -> Iterator[Problem]:
+def _check_passfile(configuration: Configuration) -> Iterator[Problem]:
     """Report a password file, or a line of it, that libpq passes over in silence."""
-    stated = configuration.connection.winners
+    stated = configuration.connection.effective
     passfile = stated.get("passfile")
     if _states_password(stated):
         return
-    yield from _judge_lines(configuration)
+    yield from _check_lines(configuration)
     if passfile is None or not passfile.value:
         return
     if not os.path.lexists(path := Path(str(passfile.value))):
         named = f"{path}" if is_password_file(str(path)) else "of the name that is stated"
-        yield connection_rules.PASSWORD_FILE_IGNORED(
+        yield PASSWORD_FILE_IGNORED(
             "connection.passfile",
             f"libpq finds no password file {named}",
             hint="name a file that exists; libpq does not expand ~",
@@ -160,13 +173,13 @@ def _judge_passfile(configuration: Configuration) -> Iterator[Problem]:
         )
 
 
-def _judge_lines(configuration: Configuration) -> Iterator[Problem]:
+def _check_lines(configuration: Configuration) -> Iterator[Problem]:
     """Report a line with too few fields, where no line has a password for any of the hosts."""
     spec = configuration.spec
     if spec is None or spec.passfile is None or any(password_line(spec, h) for h in hosts(spec.parameters)):
         return
     if line := find_short_line(Path(spec.passfile)):
-        yield connection_rules.PASSWORD_FILE_IGNORED(
+        yield PASSWORD_FILE_IGNORED(
             "connection.passfile",
             f"libpq passes over line {line.line} of {line.file}, which has fewer than five fields",
             hint="write host:port:database:user:password, with * for what may be anything",
@@ -174,5 +187,5 @@ def _judge_lines(configuration: Configuration) -> Iterator[Problem]:
         )
 
 
-def _states_password(stated: Mapping[str, Located]) -> bool:
+def _states_password(stated: Mapping[str, SourcedValue]) -> bool:
     return "password" in stated and bool(stated["password"].value)

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn import libpq
+from procrastinate_conn.connection.driver_support import OLD_LIBPQ, REJECTED_BY_DRIVER
+from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
+from procrastinate_conn.pool.callbacks import SYNC_ASYNC_MISMATCH
+from procrastinate_conn.pool.validation import NO_SYNC_CALLBACK, UNSUPPORTED_OPTION
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.rules import connector as connector_rules
-from procrastinate_conn.rules import pool as pool_rules
 
 if TYPE_CHECKING:  # imported where it is needed, so that --help and completion answer at once
     from procrastinate_conn.configuration import Configuration
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CheckTarget:
     """What is read as one configuration, beside the process environment.
 
     Parameters
@@ -43,7 +45,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckResult:
     """What is wrong with one configuration.
 
     Parameters
@@ -64,7 +66,7 @@ class Checked:
     says_nothing: bool = False
 
 
-def check(target: Target) -> Checked:
+def check(target: CheckTarget) -> CheckResult:
     """Check one configuration, without a server.
 
     Parameters
@@ -72,7 +74,7 @@ def check(target: Target) -> Checked:
     target
         What to read.
     """
-    return judged(target, resolve(target)) if has_libpq() else no_libpq(target)
+    return check_configuration(target, resolve(target)) if has_libpq() else without_libpq(target)
 
 
 def has_libpq() -> bool:
@@ -84,7 +86,7 @@ def has_libpq() -> bool:
     return True
 
 
-def resolve(target: Target) -> Configuration:
+def resolve(target: CheckTarget) -> Configuration:
     """Resolve one configuration; what a module that it names prints goes to standard error.
 
     Parameters
@@ -98,19 +100,19 @@ def resolve(target: Target) -> Configuration:
         If no libpq can be loaded.
     """
     from procrastinate_conn.configuration import configure
-    from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_places
+    from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_sources
 
-    places = read_places(
+    sources = read_sources(
         {"connector": target.connector},
         DEFAULT_ENV_FILE if target.file is None else target.file,
         target.secrets_dirs,
         {} if target.isolated else os.environ,
     )
     with redirect_stdout(sys.stderr):
-        return configure(places)
+        return configure(sources)
 
 
-def no_libpq(target: Target) -> Checked:
+def without_libpq(target: CheckTarget) -> CheckResult:
     """Return what is to be said where nothing can be resolved.
 
     Parameters
@@ -118,10 +120,10 @@ def no_libpq(target: Target) -> Checked:
     target
         What was to be read.
     """
-    return Checked(_name(target), target.connector, (connector_rules.no_libpq(),))
+    return CheckResult(_name(target), target.connector, (no_libpq(),))
 
 
-def judged(target: Target, configuration: Configuration) -> Checked:
+def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
     """Judge a configuration that was resolved.
 
     Parameters
@@ -131,28 +133,28 @@ def judged(target: Target, configuration: Configuration) -> Checked:
     configuration
         What it says.
     """
-    from procrastinate_conn.checks import judge
-    from procrastinate_conn.checks.deduplication import without_echoes
+    from procrastinate_conn.checks import check as check_more
+    from procrastinate_conn.checks.deduplication import deduplicate
 
-    found = list(map(_scrubbed, without_echoes([*configuration.problems, *judge(configuration)])))
+    found = list(map(_scrubbed, deduplicate([*configuration.problems, *check_more(configuration)])))
     if any(map(_leaves_no_kind, found)):
         rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
-        return Checked(_name(target), None, in_order(rest))
+        return CheckResult(_name(target), None, in_order(rest))
     has_errors = any(problem.severity == "error" for problem in found)  # which say what is missing
     says_nothing = not has_errors and _says_nothing(configuration)
-    return Checked(_name(target), configuration.settings.kind, in_order(found), says_nothing)
+    return CheckResult(_name(target), configuration.settings.kind, in_order(found), says_nothing)
 
 
 def _leaves_no_kind(problem: Problem) -> bool:
     """Tell whether a finding leaves open which connector is meant; a missing driver does not."""
     is_wrong = problem.setting == "connector" and problem.severity == "error"
-    return is_wrong and problem.code != connector_rules.MISSING_DRIVER.code
+    return is_wrong and problem.code != MISSING_DRIVER.code
 
 
 def _says_nothing(configuration: Configuration) -> bool:
     """Tell whether nothing is stated that is read: no variable that is misspelt, no DSN that is empty."""
-    paths = {path for place in configuration.places if place.source != "call" for path in place.settings}
-    keywords = configuration.connection.winners.values()
+    paths = {path for source in configuration.sources if source.name != "call" for path in source.settings}
+    keywords = configuration.connection.effective.values()
     dsn = configuration.connection.dsn
     return (
         not (paths - {("dsn",)})
@@ -173,11 +175,11 @@ def _scrubbed(problem: Problem) -> Problem:
 
 
 _DEPEND_ON_THE_CONNECTOR = {
-    connector_rules.OLD_LIBPQ.code,
-    connector_rules.REFUSED_BY_DRIVER.code,
-    pool_rules.NOT_POSSIBLE.code,
-    pool_rules.CALLBACK_COLOUR.code,
-    pool_rules.ONE_COLOUR_ONLY.code,
+    OLD_LIBPQ.code,
+    REJECTED_BY_DRIVER.code,
+    UNSUPPORTED_OPTION.code,
+    SYNC_ASYNC_MISMATCH.code,
+    NO_SYNC_CALLBACK.code,
 }
 """What cannot be said of a connector that does not exist."""
 
@@ -185,13 +187,13 @@ _DEPEND_ON_THE_CONNECTOR = {
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return the problems by file and line, each once; first those that stand in no file."""
 
-    def place(problem: Problem) -> tuple[str, int, str, str]:
+    def source(problem: Problem) -> tuple[str, int, str, str]:
         origin = problem.origin
         file, line = (origin.file or "", origin.line or 0) if origin else ("", 0)
         return file, line, problem.code, problem.setting
 
-    return tuple(sorted(dict.fromkeys(problems), key=place))
+    return tuple(sorted(dict.fromkeys(problems), key=source))
 
 
-def _name(target: Target) -> str | None:
+def _name(target: CheckTarget) -> str | None:
     return None if target.file is None else str(target.file)

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from procrastinate_conn.checks.passwords import source_in_force
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import settings as rules
+from procrastinate_conn.sources.base import SHADOWED_SETTING
 
 FILES = ("dotenv", "secrets")
 """The places that are written for this configuration. A variable of the process environment may be
 there for other programs: libpq's variables and DATABASE_URL in it are not looked at."""
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Yield the settings that have no effect at all; one that repeats the value in force is let be.
 
     Parameters
@@ -32,11 +32,11 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
 
 def _settings(configuration: Configuration) -> Iterator[Problem]:
     """Yield what a farther place says of a setting that a nearer one states too."""
-    nearest: dict[tuple[str, ...], Located] = {}
-    for place in configuration.places:
-        for path, located in place.settings.items():
-            if path[0] != "connection" and _differs(first := nearest.setdefault(path, located), located):
-                yield _without_effect(".".join(path), located, first.origin)
+    nearest: dict[tuple[str, ...], SourcedValue] = {}
+    for source in configuration.sources:
+        for path, sourced in source.settings.items():
+            if path[0] != "connection" and _differs(first := nearest.setdefault(path, sourced), sourced):
+                yield _without_effect(".".join(path), sourced, first.origin)
 
 
 def _keywords(configuration: Configuration) -> Iterator[Problem]:
@@ -45,23 +45,23 @@ def _keywords(configuration: Configuration) -> Iterator[Problem]:
     A DSN's password that lost against an empty one probably was not meant to. The pool's name, which is
     offered as the sessions' too, still names the pool.
     """
-    names = [located.origin for located in _stated(configuration, ("pool", "name"))]
-    for keyword, (first, *others) in configuration.connection.stated.items():
-        for located in others:
-            if located.origin.source not in FILES or located.origin in names:
+    names = [sourced.origin for sourced in _stated(configuration, ("pool", "name"))]
+    for keyword, (first, *others) in configuration.connection.configured.items():
+        for sourced in others:
+            if sourced.origin.source not in FILES or sourced.origin in names:
                 continue
-            if located.from_dsn and not (keyword == "password" and first.value == ""):
+            if sourced.from_dsn and not (keyword == "password" and first.value == ""):
                 continue
-            if _differs(first, located):
-                yield _without_effect(f"connection.{keyword}", located, first.origin)
+            if _differs(first, sourced):
+                yield _without_effect(f"connection.{keyword}", sourced, first.origin)
 
 
 def _dsn(configuration: Configuration) -> Iterator[Problem]:
     """Yield the DSN of which every part lost."""
-    dsn = configuration.settings.stated.get("dsn")
+    dsn = configuration.settings.explicit.get("dsn")
     if dsn is None:
         return
-    values = configuration.connection.stated.values()
+    values = configuration.connection.configured.values()
     parts = [(stated[0], part) for stated in values for part in stated if part.from_dsn]
     if parts and all(_differs(first, part) for first, part in parts):
         yield _without_effect("dsn", dsn, parts[0][0].origin)
@@ -69,36 +69,36 @@ def _dsn(configuration: Configuration) -> Iterator[Problem]:
 
 def _database_url(configuration: Configuration) -> Iterator[Problem]:
     """Yield the ``DATABASE_URL`` that stands in a file beside another DSN."""
-    for place in configuration.places:
-        dsn, url = place.settings.get(("dsn",)), place.database_url
-        if place.source in FILES and dsn and url and _differs(dsn, url):
+    for source in configuration.sources:
+        dsn, url = source.settings.get(("dsn",)), source.database_url
+        if source.name in FILES and dsn and url and _differs(dsn, url):
             yield _without_effect("dsn", url, dsn.origin)
 
 
 def _password(configuration: Configuration) -> Iterator[Problem]:
     """Yield the password that is stated beside another source of the password."""
     name, source = source_in_force(configuration)
-    password = configuration.connection.winners.get("password")
+    password = configuration.connection.effective.get("password")
     if source is None or password is None or name == "password":
         return
     if password.origin.source in FILES or (password.origin.name or "").upper() != "PGPASSWORD":
         yield _without_effect("connection.password", password, source.origin)
 
 
-def _stated(configuration: Configuration, path: tuple[str, ...]) -> Iterator[Located]:
-    return (place.settings[path] for place in configuration.places if path in place.settings)
+def _stated(configuration: Configuration, path: tuple[str, ...]) -> Iterator[SourcedValue]:
+    return (source.settings[path] for source in configuration.sources if path in source.settings)
 
 
-def _differs(first: Located, located: Located) -> bool:
-    return first is not located and first.origin.source != "call" and str(first.value) != str(located.value)
+def _differs(first: SourcedValue, sourced: SourcedValue) -> bool:
+    return first is not sourced and first.origin.source != "call" and str(first.value) != str(sourced.value)
 
 
-def _without_effect(setting: str, located: Located, first: Origin) -> Problem:
-    here = located.origin
-    what = f"the password in {here.name} has" if located.from_dsn else f"{here.name} has"
+def _without_effect(setting: str, sourced: SourcedValue, first: Origin) -> Problem:
+    here = sourced.origin
+    what = f"the password in {here.name} has" if sourced.from_dsn else f"{here.name} has"
     # The same variable may stand in a file and in the environment, whose variables are named without a place.
     winner = f"the environment's {first}" if first.source == "environment" else first
-    return rules.OVERRIDDEN(
+    return SHADOWED_SETTING(
         setting,
         f"{what} no effect: {winner} comes first",
         hint="remove one of them",

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
+
+TIME_IN_ANOTHER_UNIT = Rule(
+    "PC220",
+    "time that is in another unit",
+    "libpq counts seconds, and milliseconds in tcp_user_timeout alone. A thousand times too long, a host that"
+    " is silent is waited for for hours; a thousand times too short, every connection is cut off.",
+    "Write the time in the unit that the message names.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__CONNECT_TIMEOUT=5000"),
+)
+
 
 TOO_LONG = {"connect_timeout": 1_000, "keepalives_idle": 10_000, "keepalives_interval": 1_000}
 """Seconds from which on they were milliseconds: systems wait two hours before they send keepalives."""
@@ -16,7 +27,7 @@ TOO_SHORT = {"tcp_user_timeout": 1_000}
 """Milliseconds below which they were seconds; 0 is the system's default."""
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Yield a finding for each time that is a thousand times too long or too short.
 
     Parameters
@@ -24,13 +35,11 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     configuration
         A value that libpq refuses is a finding by itself.
     """
-    for keyword, located in configuration.connection.winners.items():
-        number = libpq.integer(str(located.value))
+    for keyword, sourced in configuration.connection.effective.items():
+        number = libpq.integer(str(sourced.value))
         if number is not None and (fault := _fault(keyword, number)):
             message, hint = fault
-            yield rules.TIME_IN_ANOTHER_UNIT(
-                f"connection.{keyword}", message, hint=hint, origin=located.origin
-            )
+            yield TIME_IN_ANOTHER_UNIT(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
 
 
 def _fault(keyword: str, number: int) -> tuple[str, str] | None:

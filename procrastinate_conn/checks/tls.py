@@ -15,12 +15,43 @@ from procrastinate_conn.files import status
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import is_harmless
-from procrastinate_conn.rules import security as rules
+from procrastinate_conn.rules import Example, Rule
+
+PLAINTEXT_POSSIBLE = Rule(
+    "PC501",
+    "plaintext to a host that is not local",
+    "With an sslmode below `require` libpq goes on without encryption when the server, or somebody in"
+    " between, says that it has none: the password and every job can be read and changed on the way.",
+    "State sslmode=verify-full and the sslrootcert to verify against, or at least sslmode=require.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs"),
+)
+
+UNVERIFIED_SERVER = Rule(
+    "PC502",
+    "encryption without verification",
+    "sslmode=require without a root certificate encrypts, but to whoever answers: another server is not"
+    " noticed.",
+    "State sslmode=verify-full and sslrootcert: a file, or `system`, for which the drivers' wheels need"
+    " SSL_CERT_FILE as well.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs?sslmode=require"),
+)
+
+NO_ROOT_CERTIFICATE = Rule(
+    "PC503",
+    "verification without a root certificate",
+    "libpq has nothing to verify the server against, and refuses to connect.",
+    "State sslrootcert: a file, or `system`, for which the drivers' wheels need SSL_CERT_FILE as well.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs?sslmode=verify-full"),
+)
+
 
 ADVICE = "state sslmode=verify-full and sslrootcert, a file or `system`"
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Judge the TLS settings of a connection to hosts that are not local.
 
     Parameters
@@ -29,17 +60,17 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
         Nothing is said of one that libpq refuses anyway, or takes a part of the password for the host of.
     """
     spec = configuration.spec
-    if spec is None or configuration.connection.veiled or spec.gssencmode == "require":
+    if spec is None or configuration.connection.redacted_keywords or spec.gssencmode == "require":
         return
     remote = remote_hosts(spec)
     if not remote:
         return
     where = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
     mode, origin = spec.sslmode or "prefer", _place(spec)
-    stated = mode if "sslmode" in configuration.connection.stated else f"{mode} by default"
+    stated = mode if "sslmode" in configuration.connection.configured else f"{mode} by default"
     if mode in ("disable", "allow", "prefer"):
         may = "goes" if mode == "disable" else "may go"
-        yield rules.PLAINTEXT_POSSIBLE(
+        yield PLAINTEXT_POSSIBLE(
             "connection.sslmode",
             f"the connection to {where} {may} unencrypted: sslmode is {stated}",
             hint=ADVICE,
@@ -48,9 +79,9 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
     elif not spec.sslrootcert and status(default_root_certificate()) is None:
         if mode == "require":
             message = f"sslmode=require encrypts the connection to {where} and verifies nothing"
-            yield rules.UNVERIFIED_SERVER("connection.sslmode", message, hint=ADVICE, origin=origin)
+            yield UNVERIFIED_SERVER("connection.sslmode", message, hint=ADVICE, origin=origin)
         else:
-            yield rules.NO_ROOT_CERTIFICATE(
+            yield NO_ROOT_CERTIFICATE(
                 "connection.sslrootcert",
                 f"sslmode={mode} has nothing to verify {where} with: sslrootcert is not stated, and there is"
                 f" no {default_root_certificate()}",

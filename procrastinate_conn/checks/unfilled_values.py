@@ -11,8 +11,19 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection import validation as texts
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.quotes import LEAVE_OUT
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES
+
+UNFILLED_VALUE = Rule(
+    "PC218",
+    "name or password with something around it, or that was not filled in",
+    "To libpq a line break, a quote, a reference or a placeholder that should have been taken away or filled"
+    " in is a part of the value: the server knows no such user or database, and refuses the password.",
+    "Write the value alone. In a Kubernetes Secret end no value with a line break, and in a file for"
+    " docker run --env-file write no quotes.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost//jobs"),
+)
 
 
 class Leftover(NamedTuple):
@@ -50,7 +61,7 @@ LEFTOVERS = (
         ("user", "password", "dbname"),
         r"(['\"]).+\1",
         "quotes around it, which are a part of it",
-        LEAVE_OUT,
+        LEAVE_OUT_QUOTES,
     ),
     Leftover(
         ("user", "password", "dbname"),
@@ -93,7 +104,7 @@ LEFTOVERS = (
 """What no name and no password has; the first that fits counts."""
 
 
-def judge(configuration: Configuration) -> Iterator[Problem]:
+def check(configuration: Configuration) -> Iterator[Problem]:
     """Yield one finding for each kind in each place; what cannot be a host has a rule of its own.
 
     Parameters
@@ -102,18 +113,18 @@ def judge(configuration: Configuration) -> Iterator[Problem]:
         What a password spills into is not judged, nor a DSN with commas: those are findings by themselves.
     """
     connection = configuration.connection
-    judged = {keyword for one in LEFTOVERS for keyword in one.keywords} - connection.veiled
-    if any(separators.judge(configuration)):
+    judged = {keyword for one in LEFTOVERS for keyword in one.keywords} - connection.redacted_keywords
+    if any(separators.check(configuration)):
         judged.discard("dbname")
-    winners = {k: v for k, v in connection.winners.items() if k in judged}
+    effective = {k: v for k, v in connection.effective.items() if k in judged}
     is_uri = connection.dsn is not None and "://" in str(connection.dsn.value)
     found: dict[tuple[Leftover, Origin], list[str]] = {}
-    for keyword, value in texts.text(winners).items():
-        if leftover := _leftover(keyword, value, in_uri=is_uri and winners[keyword].from_dsn):
-            found.setdefault((leftover, winners[keyword].origin), []).append(keyword)
+    for keyword, value in texts.text(effective).items():
+        if leftover := _leftover(keyword, value, in_uri=is_uri and effective[keyword].from_dsn):
+            found.setdefault((leftover, effective[keyword].origin), []).append(keyword)
     for (leftover, origin), keywords in found.items():
         has_or_have = "has" if len(keywords) == 1 else "have"
-        yield rules.LEFTOVER(
+        yield UNFILLED_VALUE(
             f"connection.{keywords[0]}",
             f"{', '.join(keywords)} {has_or_have} {leftover.what}",
             hint=leftover.hint,

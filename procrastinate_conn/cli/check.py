@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from procrastinate_conn.checks.runner import Target
+from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.checks.runner import CheckTarget
 from procrastinate_conn.checks.runner import check as check_one
 from procrastinate_conn.cli.formats import Format, render
 from procrastinate_conn.cli.options import (
@@ -19,14 +20,13 @@ from procrastinate_conn.cli.options import (
     SecretsDir,
     complete_codes,
     find_modules_here,
+    internal_error,
     isolate,
     say,
     suggest_code,
     terminal,
-    unforeseen,
 )
 from procrastinate_conn.cli.report import Report, selected
-from procrastinate_conn.rules import all_rules
 
 
 def parse_codes(text: str) -> str:
@@ -85,14 +85,14 @@ def check(
         isolate()
     find_modules_here()
     configurations: Sequence[Path | None] = files or [None]
-    targets = [Target(file, connector, secrets_dir or (), isolated) for file in configurations]
+    targets = [CheckTarget(file, connector, secrets_dir or (), isolated) for file in configurations]
     where = terminal(color)
     checked = []
     for target in targets:
-        with unforeseen(str(target.file or "the configuration")):
+        with internal_error(str(target.file or "the configuration")):
             checked.append(selected(check_one(target), _codes(select), _codes(ignore)))
     report = Report(checked, strict=strict)
-    with unforeseen("what was found"):
+    with internal_error("what was found"):
         rendered = render(report, output, where)
     say(rendered, where)
     if not report.ok:

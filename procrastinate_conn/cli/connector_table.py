@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from procrastinate_conn.installed import Available
-from procrastinate_conn.registry import FACTS
+from procrastinate_conn.registry import REGISTRY
 
 
 def kinds_table(kinds: Sequence[Available]) -> Table:
@@ -24,9 +24,9 @@ def kinds_table(kinds: Sequence[Available]) -> Table:
     for heading in ("connector", "here", "drivers", "libpq", "defers", "worker"):
         table.add_column(heading, overflow="fold")
     for found in kinds:
-        asynchronous = FACTS[found.kind].asynchronous
+        asynchronous = REGISTRY[found.kind].asynchronous
         table.add_row(
-            Text.assemble((found.kind, "bold"), "\n", (FACTS[found.kind].class_name, "dim")),
+            Text.assemble((found.kind, "bold"), "\n", (REGISTRY[found.kind].class_name, "dim")),
             Text("yes", "green") if found.usable else Text(found.install, "yellow"),
             "\n".join(f"{name} {version or 'missing'}" for name, version in found.drivers.items()),
             found.libpq or "",

@@ -9,7 +9,7 @@ import typer
 
 from procrastinate_conn.cli.options import Colour, Output, say, terminal
 from procrastinate_conn.installed import Available, available
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
 
 def connectors(
@@ -30,7 +30,7 @@ def connectors(
 
 
 def _document(found: Available) -> dict[str, Any]:
-    facts = FACTS[found.kind]
+    facts = REGISTRY[found.kind]
     return {
         "kind": found.kind,
         "class": f"{facts.class_module}.{facts.class_name}",

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from procrastinate_conn.registry import FACTS
+from procrastinate_conn.registry import REGISTRY
 
 SERVER = "procrastinate_conn.demo.postgres"
-NEEDED = (*sorted({driver for facts in FACTS.values() for driver in facts.drivers}), SERVER)
+NEEDED = (*sorted({driver for facts in REGISTRY.values() for driver in facts.drivers}), SERVER)
 """The modules that import only where the extra `all` is installed."""
 
 LOST = 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procrastinate_conn.checks.runner import Target, check, judged, resolve
+from procrastinate_conn.checks.runner import CheckTarget, check, check_configuration, resolve
 from procrastinate_conn.cli.options import (
     FAILED,
     Colour,
@@ -54,7 +54,7 @@ def doctor(
         isolate()
     find_modules_here()
     diagnosis = diagnose(
-        Target(file, connector, secrets_dir or (), isolated),
+        CheckTarget(file, connector, secrets_dir or (), isolated),
         processes=processes,
         seconds=timeout,
         strict=strict,
@@ -72,7 +72,7 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) -> Diagnosis:
+def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: bool) -> Diagnosis:
     """Check the settings, and if a connector can be built from them, examine the hosts.
 
     Parameters
@@ -96,19 +96,21 @@ def diagnose(target: Target, *, processes: int, seconds: float, strict: bool) ->
     except ImportError:  # there is no libpq: `check` has the words for it
         checked = check(target)
         return Diagnosis(checked.connector, list(settings.examine(checked.problems)), strict=strict)
-    checked = judged(target, configuration)
+    checked = check_configuration(target, configuration)
     checks = list(settings.examine(checked.problems))
     if configuration.errors:
         unasked = failed("connect", "not tried: there is no connector with such settings", "mend them first")
         return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
-    if configuration.connection.veiled:  # what would be looked up may be a piece of a password
+    if configuration.connection.redacted_keywords:  # what would be looked up may be a piece of a password
         unasked = failed("connect", "not tried: the DSN's password ends where it should not", ENCODE)
         return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
     from procrastinate_conn.doctor.runner import examine
 
     logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # a line says it, once
     with progress() as tell:
-        hosts, more = examine(configuration.blueprint(), processes=processes, seconds=seconds, progress=tell)
+        hosts, more = examine(
+            configuration.connector_config(), processes=processes, seconds=seconds, progress=tell
+        )
     return Diagnosis(checked.connector, [*checks, *more], hosts, strict=strict)
 
 

@@ -13,9 +13,10 @@ from typing import Annotated
 
 import typer
 
+from procrastinate_conn import suggestions
+from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.terminal import Terminal, standard_output
-from procrastinate_conn.registry import ConnectorKind, suggestion
-from procrastinate_conn.rules import all_rules
+from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.suggestions import nearest
 from procrastinate_conn.tracebacks import raised_at
 
@@ -31,7 +32,7 @@ def parse_kind(name: str) -> ConnectorKind:
     try:
         return ConnectorKind(name)
     except ValueError:
-        raise typer.BadParameter(f"there is no connector {name!r}; {suggestion(name)}") from None
+        raise typer.BadParameter(f"there is no connector {name!r}; {suggestions.connector(name)}") from None
 
 
 def complete_kind(incomplete: str) -> list[str]:
@@ -96,7 +97,7 @@ def isolate() -> None:
 
     libpq reads its variables itself, so it is not enough to leave them out.
     """
-    from procrastinate_conn.sources.setting_names import is_setting
+    from procrastinate_conn.setting_names import is_setting
 
     for name in list(os.environ):
         if is_setting(name) or name.upper().startswith("PG"):
@@ -104,7 +105,7 @@ def isolate() -> None:
 
 
 @contextmanager
-def unforeseen(about: str) -> Iterator[None]:
+def internal_error(about: str) -> Iterator[None]:
     """End an error of ours with a line; a traceback would show what was read.
 
     Parameters

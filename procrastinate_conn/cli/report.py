@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from procrastinate_conn.checks.runner import Checked
+from procrastinate_conn.checks.runner import CheckResult
 from procrastinate_conn.problems import Problem
 
 
@@ -46,7 +46,7 @@ class Report:
         Whether a warning is a failure.
     """
 
-    configurations: Sequence[Checked]
+    configurations: Sequence[CheckResult]
     strict: bool = False
 
     @property
@@ -54,7 +54,7 @@ class Report:
         """Whether all configurations are in order."""
         return all(self.is_in_order(checked) for checked in self.configurations)
 
-    def is_in_order(self, checked: Checked) -> bool:
+    def is_in_order(self, checked: CheckResult) -> bool:
         """Tell whether one configuration is in order."""
         return not any(self.strict or problem.severity == "error" for problem in checked.problems)
 
@@ -69,7 +69,7 @@ class Report:
         return list(found.values())
 
 
-def selected(checked: Checked, select: Iterable[str], ignore: Iterable[str]) -> Checked:
+def selected(checked: CheckResult, select: Iterable[str], ignore: Iterable[str]) -> CheckResult:
     """Leave out the problems that were not asked for.
 
     Parameters

@@ -12,12 +12,12 @@ from procrastinate_conn.checks.passwords import source_in_force
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.connection.spec import MASK, ConnectionSpec, is_secret
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool.option_names import OWN, vocabulary
 from procrastinate_conn.pool.shown import written
-from procrastinate_conn.pool.support import meaning
 from procrastinate_conn.redaction import is_harmless, is_harmless_option, is_harmless_setting
-from procrastinate_conn.rules.settings import WRONG_VALUE
+from procrastinate_conn.registry import REGISTRY
+from procrastinate_conn.sources.base import INVALID_VALUE
 
 WHERE_TO = ("user", "dbname", "host", "hostaddr", "port")
 """The keywords that are shown even where libpq decides them."""
@@ -51,7 +51,7 @@ class Row:
 def connector(configuration: Configuration) -> Row:
     """Return the connector that is in force."""
     stated = _stated(configuration, ("connector",))
-    if any(p.code == WRONG_VALUE.code and p.setting == "connector" for p in configuration.problems):
+    if any(p.code == INVALID_VALUE.code and p.setting == "connector" for p in configuration.problems):
         first, beaten = None, stated
     else:
         first, beaten = stated[0].origin if stated else None, stated[1:]
@@ -68,15 +68,18 @@ def connection(configuration: Configuration, *, everything: bool) -> dict[str, R
     everything
         Whether libpq's own defaults are among them.
     """
-    stated, spec = configuration.connection.stated, configuration.spec
-    winners = configuration.connection.winners
-    values = spec.parameters if spec else {k: str(v.value) for k, v in winners.items()}
-    origins = spec.origins if spec else {k: v.origin for k, v in winners.items()}
+    stated, spec = configuration.connection.configured, configuration.spec
+    effective = configuration.connection.effective
+    values = spec.parameters if spec else {k: str(v.value) for k, v in effective.items()}
+    origins = spec.origins if spec else {k: v.origin for k, v in effective.items()}
     masked = _masked(configuration)
     rows = {
         keyword: _keyword(
             keyword,
-            [Located(values[keyword], origins[keyword]), *_beaten(stated.get(keyword, ()), origins[keyword])],
+            [
+                SourcedValue(values[keyword], origins[keyword]),
+                *_beaten(stated.get(keyword, ()), origins[keyword]),
+            ],
             mask=keyword in masked,
         )
         for keyword in libpq.keywords()
@@ -98,11 +101,11 @@ def pool(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
         Whether psycopg_pool's defaults are among them.
     """
     options = configuration.pool
-    in_force = options.stated | {name: getattr(options, name) for name in OWN}
+    in_force = options.explicit | {name: getattr(options, name) for name in OWN}
     rows = {}
     if options.null:
         first, *beaten = _stated(configuration, ("pool",))
-        rows["null"] = Row(True, first.origin, [_setting("pool", located) for located in beaten])
+        rows["null"] = Row(True, first.origin, [_setting("pool", sourced) for sourced in beaten])
     for name, parameter in vocabulary(configuration.settings.kind, null=options.null).items():
         stated = _stated(configuration, ("pool", name))
         if stated and name in in_force:
@@ -127,20 +130,20 @@ def others(configuration: Configuration, *, everything: bool) -> dict[str, Row]:
     for name in OTHERS:
         stated = _stated(configuration, (name,))
         if stated:
-            first, *beaten = (_setting(name, located) for located in stated)
+            first, *beaten = (_setting(name, sourced) for sourced in stated)
             rows[name] = replace(first, overrides=beaten)
         elif everything and name == "defaults":
             rows[name] = Row(configuration.settings.defaults, None)
     return rows
 
 
-def _keyword(keyword: str, values: Sequence[Located], *, mask: bool) -> Row:
+def _keyword(keyword: str, values: Sequence[SourcedValue], *, mask: bool) -> Row:
     first, *beaten = (
         Row(
-            str(located.value) if not mask and is_harmless(keyword, str(located.value)) else MASK,
-            located.origin,
+            str(sourced.value) if not mask and is_harmless(keyword, str(sourced.value)) else MASK,
+            sourced.origin,
         )
-        for located in values
+        for sourced in values
     )
     return replace(first, overrides=beaten)
 
@@ -148,7 +151,7 @@ def _keyword(keyword: str, values: Sequence[Located], *, mask: bool) -> Row:
 def _masked(configuration: Configuration) -> set[str]:
     """Return the keywords that are not shown: secrets, and what may be a piece of one."""
     secrets = {keyword for keyword in libpq.keywords() if is_secret(keyword)}
-    return secrets | configuration.connection.veiled | _beside_a_refused_port(configuration)
+    return secrets | configuration.connection.redacted_keywords | _beside_a_refused_port(configuration)
 
 
 def _beside_a_refused_port(configuration: Configuration) -> set[str]:
@@ -157,8 +160,8 @@ def _beside_a_refused_port(configuration: Configuration) -> set[str]:
     if refused is None:
         return set()
     cut = ("user", "host", "hostaddr", "dbname")
-    stated = configuration.connection.stated
-    beside = {k for k in cut if any(located.origin == refused.origin for located in stated.get(k, ()))}
+    stated = configuration.connection.configured
+    beside = {k for k in cut if any(sourced.origin == refused.origin for sourced in stated.get(k, ()))}
     return beside | {"port"}
 
 
@@ -166,26 +169,26 @@ def _password(configuration: Configuration, spec: ConnectionSpec | None) -> Row 
     """Return the password that is read at run time, or the one that libpq finds in its password file."""
     _, source = source_in_force(configuration)
     if source is not None:
-        stated = configuration.connection.stated.get("password", ())
-        return Row(MASK, source.origin, [Row(MASK, located.origin) for located in stated])
+        stated = configuration.connection.configured.get("password", ())
+        return Row(MASK, source.origin, [Row(MASK, sourced.origin) for sourced in stated])
     origin = password_line(spec) if spec is not None else None
     return Row(MASK, origin) if origin else None
 
 
-def _stated(configuration: Configuration, path: tuple[str, ...]) -> list[Located]:
+def _stated(configuration: Configuration, path: tuple[str, ...]) -> list[SourcedValue]:
     """Return every value that was stated for a setting, the nearest first."""
-    return [place.settings[path] for place in configuration.places if path in place.settings]
+    return [source.settings[path] for source in configuration.sources if path in source.settings]
 
 
 def _is_possible(name: str, configuration: Configuration) -> bool:
-    return meaning(name, configuration.settings.kind).how != "not possible"
+    return REGISTRY[configuration.settings.kind].support(name).how != "not possible"
 
 
-def _beaten(stated: Sequence[Located], winner: Origin) -> Sequence[Located]:
+def _beaten(stated: Sequence[SourcedValue], winner: Origin) -> Sequence[SourcedValue]:
     return stated[1:] if stated and stated[0].origin == winner else stated
 
 
-def _option(name: str, value: object, stated: Sequence[Located]) -> Row:
+def _option(name: str, value: object, stated: Sequence[SourcedValue]) -> Row:
     return Row(
         _plain(name, value), stated[0].origin, [Row(_written(name, o.value), o.origin) for o in stated[1:]]
     )
@@ -200,7 +203,7 @@ def _written(name: str, value: object) -> str:
     return MASK if isinstance(value, str) and not is_harmless_option(name, value) else written(value)
 
 
-def _setting(name: str, stated: Located) -> Row:
+def _setting(name: str, stated: SourcedValue) -> Row:
     """Return a setting as it is written; text only if it looks harmless, a command never."""
     text = written(stated.value)
     is_text = isinstance(stated.value, str | os.PathLike)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.options import Colour, complete_codes, say, suggest_code, terminal
 from procrastinate_conn.cli.rule_text import described, listed, markdown
-from procrastinate_conn.rules import all_rules
 
 
 class RuleFormat(StrEnum):

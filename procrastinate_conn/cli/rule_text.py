@@ -10,7 +10,7 @@ from itertools import groupby
 import typer
 
 from procrastinate_conn.cli.terminal import Terminal
-from procrastinate_conn.rules_tmp import Example, Rule
+from procrastinate_conn.rules import Example, Rule
 
 ROOMS = {"1": "Settings", "2": "Connection", "3": "Pool", "4": "Connector", "5": "Security"}
 """The rooms that rules belong to, by the first digit of their codes."""

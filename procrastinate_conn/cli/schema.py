@@ -8,7 +8,7 @@ import typer
 
 from procrastinate_conn.checks.runner import has_libpq
 from procrastinate_conn.cli.options import FAILED
-from procrastinate_conn.rules.connector import no_libpq
+from procrastinate_conn.drivers import no_libpq
 
 
 def schema() -> None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrastinate_conn.checks.runner import Checked, Target, has_libpq, judged, no_libpq, resolve
+from procrastinate_conn.checks.runner import (
+    CheckResult,
+    CheckTarget,
+    check_configuration,
+    has_libpq,
+    resolve,
+    without_libpq,
+)
 from procrastinate_conn.cli.formats import Format, render
 from procrastinate_conn.cli.options import (
     FAILED,
@@ -19,10 +26,10 @@ from procrastinate_conn.cli.options import (
     Output,
     SecretsDir,
     find_modules_here,
+    internal_error,
     isolate,
     say,
     terminal,
-    unforeseen,
 )
 from procrastinate_conn.cli.report import Report
 from procrastinate_conn.cli.terminal import Terminal
@@ -52,15 +59,15 @@ def show(
         isolate()
     find_modules_here()
     where = terminal(color)
-    target = Target(file, connector, secrets_dir or (), isolated)
+    target = CheckTarget(file, connector, secrets_dir or (), isolated)
     if not has_libpq():
-        checked = no_libpq(target)
+        checked = without_libpq(target)
         as_json = json.dumps({"problems": [asdict(problem) for problem in checked.problems]}, indent=1)
         say(as_json if output is Output.JSON else render(Report([checked]), Format.TEXT, where), where)
         raise typer.Exit(FAILED)
-    with unforeseen(str(file or "the configuration")):
+    with internal_error(str(file or "the configuration")):
         configuration = resolve(target)
-        checked = judged(target, configuration)
+        checked = check_configuration(target, configuration)
     if output is Output.JSON:
         say(json.dumps(document(configuration, checked, everything=everything), indent=1), where)
     else:
@@ -71,7 +78,7 @@ def show(
         raise typer.Exit(FAILED)
 
 
-def document(configuration: Configuration, checked: Checked, *, everything: bool) -> dict[str, Any]:
+def document(configuration: Configuration, checked: CheckResult, *, everything: bool) -> dict[str, Any]:
     """Return the JSON document; it has `problems` only where there are some.
 
     Parameters

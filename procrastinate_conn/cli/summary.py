@@ -6,7 +6,7 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.redaction import is_harmless
-from procrastinate_conn.registry import FACTS
+from procrastinate_conn.registry import REGISTRY
 
 _TLS = {
     "disable": "no TLS",
@@ -18,9 +18,9 @@ _TLS = {
 def summary(configuration: Configuration) -> str:
     """Return a sentence without its full stop; an empty one where it cannot be told."""
     spec, kind = configuration.spec, configuration.settings.kind
-    if spec is None or configuration.connection.veiled or not _is_harmless(spec):
+    if spec is None or configuration.connection.redacted_keywords or not _is_harmless(spec):
         return ""
-    does = "async, runs workers" if FACTS[kind].asynchronous else "sync, defers only"
+    does = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
     where = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"
     return f"{kind} ({does}) to {where}, {_encryption(spec)}, {_connections(configuration)}"
 

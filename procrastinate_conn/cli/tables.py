@@ -15,8 +15,7 @@ from procrastinate_conn.cli.summary import summary
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool.shown import written
-from procrastinate_conn.pool.support import meaning
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import AS_DOCUMENTED, REGISTRY, ConnectorKind
 
 LONGEST_NAME = 36
 """Columns that are kept for a variable's name, where notes could take them."""
@@ -95,8 +94,7 @@ def table(
 
 def _meanings(kind: ConnectorKind, rows: Mapping[str, Row]) -> dict[str, str]:
     """Return what the options come to on a kind, where that is more than psycopg_pool's documentation."""
-    as_documented = meaning("", kind)
-    return {name: found.sentence for name in rows if (found := meaning(name, kind)) != as_documented}
+    return {name: found.sentence for name in rows if (found := REGISTRY[kind].support(name)) != AS_DOCUMENTED}
 
 
 def _longest_word(rows: Mapping[str, Row]) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping
 
 from procrastinate_conn import libpq
-from procrastinate_conn.connection import validation as judge
+from procrastinate_conn.connection import validation
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
 
@@ -17,8 +17,8 @@ _NOT_ASKED = ("host", "hostaddr", "port", "service", "servicefile")
 
 
 def build_spec(
-    stated: Mapping[str, Located],
-    veiled: Container[str] = (),
+    stated: Mapping[str, SourcedValue],
+    redacted_keywords: Container[str] = (),
     session: Mapping[str, str] | None = None,
     known: Collection[str] | None = None,
 ) -> tuple[ConnectionSpec | None, list[Problem]]:
@@ -28,7 +28,7 @@ def build_spec(
     ----------
     stated
         Keyword to value; the values are text, the keywords are libpq's.
-    veiled
+    redacted_keywords
         The keywords whose value may hold a piece of a password.
     session
         The variables of the session, which libpq reads from the process environment.
@@ -40,20 +40,22 @@ def build_spec(
     tuple
         The spec, or None where libpq would refuse, and everything that it would refuse.
     """
-    if problems := list(judge.judge_texts(stated)):
+    if problems := list(validation.validate_texts(stated)):
         return None, problems
-    problems = list(judge.judge_lists(stated))
-    values = judge.text(stated)
+    problems = list(validation.validate_lists(stated))
+    values = validation.text(stated)
     tried = [] if problems else hosts(values)
     over_tcp = not any(host.is_socket for host in tried)
-    asked = {k: located for k, located in stated.items() if k not in _NOT_ASKED}
-    answer = libpq.ask(judge.text(asked), over_tcp=over_tcp)
-    problems += judge.judge_hosts(stated, tried)
-    problems += judge.judge_integer("connect_timeout", stated)
-    if answer.refusal:
-        guilty = list(judge.judge_values(asked, lambda some: libpq.refuses(some, over_tcp=over_tcp)))
+    asked = {k: sourced for k, sourced in stated.items() if k not in _NOT_ASKED}
+    answer = libpq.probe(validation.text(asked), over_tcp=over_tcp)
+    problems += validation.validate_hosts(stated, tried)
+    problems += validation.validate_integer("connect_timeout", stated)
+    if answer.rejection:
+        guilty = list(
+            validation.validate_values(asked, lambda some: libpq.rejection(some, over_tcp=over_tcp))
+        )
         # What is refused of the whole alone is the user, which is the system's where none is stated.
-        problems += guilty or [judge.refused_user(answer.refusal)]
+        problems += guilty or [validation.refused_user(answer.rejection)]
     if problems:
         return None, problems
     told = {**values, **answer.info}
@@ -62,9 +64,11 @@ def build_spec(
         told["passfile"] = file
     origins = {k: _origin(stated.get(k)) for k, v in told.items() if v}
     ordered = {k: told[k] for k in libpq.keywords() if k in told}
-    hidden = [k for k in told if k in veiled]
-    return ConnectionSpec.from_parameters(ordered, origins, veiled=hidden, session=session, known=known), []
+    hidden = [k for k in told if k in redacted_keywords]
+    return ConnectionSpec.from_parameters(
+        ordered, origins, redacted_keywords=hidden, session=session, known=known
+    ), []
 
 
-def _origin(located: Located | None) -> Origin:
-    return located.origin if located is not None and located.value else Origin("libpq-default")
+def _origin(sourced: SourcedValue | None) -> Origin:
+    return sourced.origin if sourced is not None and sourced.value else Origin("libpq-default")

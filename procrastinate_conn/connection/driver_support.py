@@ -9,15 +9,37 @@ from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.connection.validation import shown
-from procrastinate_conn.libpq.environment import imposed
-from procrastinate_conn.origins import Located
+from procrastinate_conn.libpq.environment import override_environment
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.registry import FACTS, ConnectorKind
-from procrastinate_conn.rules import connector as rules
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.rules import Example, Rule
+
+OLD_LIBPQ = Rule(
+    "PC402",
+    "keyword that the driver's libpq does not know",
+    "psycopg and psycopg2 carry libpqs of different versions; the older one refuses the connection.",
+    "Choose a connector on the newer libpq, or leave the keyword out.",
+    example=Example(
+        "PROCRASTINATE_CONN_CONNECTOR=psycopg2\nPROCRASTINATE_CONN_CONNECTION__MIN_PROTOCOL_VERSION=3.0",
+        given="psycopg2 has a libpq older than 18, and psycopg has not",
+    ),
+    fault_in="name",
+)
+
+REJECTED_BY_DRIVER = Rule(
+    "PC404",
+    "value that the driver cannot connect with",
+    "psycopg's libpq accepts the value, but the driver of the connector refuses it at every connection.",
+    "Choose another connector, or change the value.",
+    example=Example(
+        "PROCRASTINATE_CONN_DSN=host=@postgres dbname=jobs", given="PostgreSQL listens on an abstract socket"
+    ),
+)
 
 
-def judge_driver(
-    kind: ConnectorKind, stated: Mapping[str, Located], spec: ConnectionSpec | None
+def validate_driver(
+    kind: ConnectorKind, stated: Mapping[str, SourcedValue], spec: ConnectionSpec | None
 ) -> Iterator[Problem]:
     """Yield what the driver of a kind, which is installed, would refuse; nothing is connected.
 
@@ -30,19 +52,19 @@ def judge_driver(
     spec
         What libpq is told; None where psycopg's libpq refuses it already.
     """
-    unknown = {k: located for k, located in stated.items() if k not in drivers.keywords(kind)}
-    for keyword, located in unknown.items():
-        yield rules.OLD_LIBPQ(
+    unknown = {k: sourced for k, sourced in stated.items() if k not in drivers.keywords(kind)}
+    for keyword, sourced in unknown.items():
+        yield OLD_LIBPQ(
             f"connection.{keyword}",
             f"{keyword} is unknown to the {_libpq_of(kind)}; the {_libpq_of(ConnectorKind.PSYCOPG)} knows it",
             hint=_OTHERWISE,
-            origin=located.origin,
+            origin=sourced.origin,
         )
     if spec is None:
         return
-    if drivers.uses_psycopg2(kind):
+    if REGISTRY[kind].uses_psycopg2:
         yield from _refused_values(kind, {k: v for k, v in stated.items() if k not in unknown}, spec)
-    if FACTS[kind].looks_hosts_up:
+    if REGISTRY[kind].resolves_hosts:
         yield from _looked_up(stated, spec)
 
 
@@ -50,7 +72,7 @@ _OTHERWISE = "choose the psycopg or sync-psycopg connector, or install a newer p
 
 
 def _refused_values(
-    kind: ConnectorKind, stated: Mapping[str, Located], spec: ConnectionSpec
+    kind: ConnectorKind, stated: Mapping[str, SourcedValue], spec: ConnectionSpec
 ) -> Iterator[Problem]:
     """Ask psycopg2's libpq about the values."""
     over_tcp = not any(host.is_socket for host in hosts(spec.parameters))
@@ -59,7 +81,7 @@ def _refused_values(
         return
     guilty = [k for k, v in known.items() if k in stated and _refusal(kind, {k: v}, over_tcp=over_tcp)]
     for keyword in guilty:
-        yield rules.REFUSED_BY_DRIVER(
+        yield REJECTED_BY_DRIVER(
             f"connection.{keyword}",
             f"the {_libpq_of(kind)} refuses {shown(known[keyword], stated[keyword])}for {keyword};"
             f" the {_libpq_of(ConnectorKind.PSYCOPG)} accepts it",
@@ -67,7 +89,7 @@ def _refused_values(
             origin=stated[keyword].origin,
         )
     if not guilty:
-        yield rules.REFUSED_BY_DRIVER(
+        yield REJECTED_BY_DRIVER(
             "connection",
             f"the {_libpq_of(kind)} refuses what the {_libpq_of(ConnectorKind.PSYCOPG)} accepts: {reason}",
             hint=_OTHERWISE,
@@ -78,31 +100,31 @@ def _refusal(kind: ConnectorKind, values: Mapping[str, str], *, over_tcp: bool) 
     """Let psycopg2 connect to a socket that cannot exist, and return what else keeps it from connecting."""
     import psycopg2
 
-    somewhere = {"host": libpq.NOWHERE, "hostaddr": "", "port": "", "password": "-"}
-    stated = {**libpq.SOMEBODY, **values, **somewhere}
+    somewhere = {"host": libpq.UNREACHABLE_HOST, "hostaddr": "", "port": "", "password": "-"}
+    stated = {**libpq.PLACEHOLDER_USER, **values, **somewhere}
     if over_tcp and stated.get("gssencmode") == "require":
         stated["gssencmode"] = "prefer"  # libpq refuses it for sockets alone
     conninfo = ConnectionSpec.model_validate(stated).conninfo(drivers.keywords(kind))
     try:
-        with imposed({"PGSERVICE": None}):
+        with override_environment({"PGSERVICE": None}):
             psycopg2.connect(conninfo).close()
     except psycopg2.OperationalError as error:
-        return None if libpq.NOWHERE in str(error) else str(error).strip()
+        return None if libpq.UNREACHABLE_HOST in str(error) else str(error).strip()
     return None
 
 
-def _looked_up(stated: Mapping[str, Located], spec: ConnectionSpec) -> Iterator[Problem]:
+def _looked_up(stated: Mapping[str, SourcedValue], spec: ConnectionSpec) -> Iterator[Problem]:
     """Report what psycopg cannot look up: it does so itself, before libpq sees the hosts."""
     tried = hosts(spec.parameters)
     if any(host.is_socket and host.name.startswith("@") for host in tried):
-        yield rules.REFUSED_BY_DRIVER(
+        yield REJECTED_BY_DRIVER(
             "connection.host",
             "psycopg cannot connect to an abstract socket: it looks the name up as a host's",
             hint="name a socket directory, or choose the psycopg2 connector",
             origin=stated["host"].origin,
         )
     if any(not host.is_socket and not host.address and not _is_service(host.port) for host in tried):
-        yield rules.REFUSED_BY_DRIVER(
+        yield REJECTED_BY_DRIVER(
             "connection.port",
             "psycopg cannot look up a host together with this port, of which libpq would ignore the blanks",
             hint="remove the blanks",
@@ -120,5 +142,5 @@ def _is_service(port: str) -> bool:
 
 
 def _libpq_of(kind: ConnectorKind) -> str:
-    driver = "psycopg2" if drivers.uses_psycopg2(kind) else "psycopg"
+    driver = "psycopg2" if REGISTRY[kind].uses_psycopg2 else "psycopg"
     return f"libpq {drivers.libpq_version(kind) // 10000} of {driver}"

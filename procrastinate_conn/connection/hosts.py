@@ -59,7 +59,7 @@ def hosts(values: Mapping[str, str]) -> list[Host]:
     names, addresses, ports = (values.get(keyword, "").split(",") for keyword in ("host", "hostaddr", "port"))
     if len(ports) == 1:
         ports *= max(len(names), len(addresses))
-    standard = libpq.neutral("port")
+    standard = libpq.unset_value("port")
     return [
         Host(name or ("" if address else libpq.default_host()), address, port or standard)
         for name, address, port in zip_longest(names, addresses, ports, fillvalue="")

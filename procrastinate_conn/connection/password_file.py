@@ -11,7 +11,7 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
 
 
-def judge_password_file(spec: ConnectionSpec) -> list[Problem]:
+def validate_password_file(spec: ConnectionSpec) -> list[Problem]:
     """Say why libpq ignores the password file that it would read, if it does."""
     if spec.passfile is None or spec.password is not None:
         return []

@@ -19,10 +19,9 @@ from pydantic import (
 from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from procrastinate_conn import libpq
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.connection.keywords import INTEGERS
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.rules.connection import nearest_keyword
 
 MASK = "********"
 """What is shown in the place of a secret."""
@@ -131,7 +130,7 @@ class ConnectionSpec(BaseModel):
     )
 
     _empty: frozenset[str] = PrivateAttr(frozenset())
-    _veiled: frozenset[str] = PrivateAttr(frozenset())
+    _redacted_keywords: frozenset[str] = PrivateAttr(frozenset())
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
     _session: dict[str, str] = PrivateAttr(default_factory=dict)
     _known: frozenset[str] | None = PrivateAttr(None)
@@ -142,7 +141,7 @@ class ConnectionSpec(BaseModel):
         parameters: Mapping[str, str],
         origins: Mapping[str, Origin],
         *,
-        veiled: Iterable[str] = (),
+        redacted_keywords: Iterable[str] = (),
         session: Mapping[str, str] | None = None,
         known: Collection[str] | None = None,
     ) -> Self:
@@ -154,7 +153,7 @@ class ConnectionSpec(BaseModel):
             Keyword to value; one that is empty was stated so, which may differ from not being stated.
         origins
             Keyword to the place where the value is written.
-        veiled
+        redacted_keywords
             The keywords that are not to be shown: their value may hold a piece of a password.
         session
             The variables of the session that libpq reads from the process environment.
@@ -163,7 +162,7 @@ class ConnectionSpec(BaseModel):
         """
         spec = cls.model_validate({keyword: value for keyword, value in parameters.items() if value})
         spec._empty = frozenset(keyword for keyword, value in parameters.items() if not value)  # noqa: SLF001
-        spec._veiled = frozenset(veiled)  # noqa: SLF001 - its own class
+        spec._redacted_keywords = frozenset(redacted_keywords)  # noqa: SLF001 - its own class
         spec._origins = dict(origins)  # noqa: SLF001
         spec._session = dict(session or {})  # noqa: SLF001
         spec._known = None if known is None else frozenset(known)  # noqa: SLF001
@@ -192,7 +191,7 @@ class ConnectionSpec(BaseModel):
 
     @model_serializer(mode="wrap")
     def _veil(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {k: MASK if k in self._veiled else v for k, v in handler(self).items()}
+        return {k: MASK if k in self._redacted_keywords else v for k, v in handler(self).items()}
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -209,9 +208,9 @@ class ConnectionSpec(BaseModel):
         """The variables that libpq sends as settings of the session, as they were: ``PGTZ`` and the like."""
         return dict(self._session)
 
-    def without_veiled(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Return a text, such as an error's, without the values that may hold a piece of a password."""
-        for keyword in self._veiled:
+        for keyword in self._redacted_keywords:
             for value in filter(None, re.split(r"[,:]", self.parameters.get(keyword, ""))):
                 text = text.replace(value, MASK)
         return text
@@ -219,7 +218,7 @@ class ConnectionSpec(BaseModel):
     def redacted(self) -> dict[str, str]:
         """Return `parameters` with ``********`` in the place of every secret."""
         return {
-            name: MASK if is_secret(name) or name in self._veiled else value
+            name: MASK if is_secret(name) or name in self._redacted_keywords else value
             for name, value in self.parameters.items()
         }
 
@@ -260,16 +259,16 @@ class ConnectionSpec(BaseModel):
         """Return what a variable or a service could state, with the value that means that nothing was."""
         table = libpq.keywords()
         elsewhere = [k for k in known if k not in table or table[k].variable or k in _ONLY_FROM_A_SERVICE]
-        neutral = {k: libpq.neutral(k) for k in elsewhere}
+        unset_value = {k: libpq.unset_value(k) for k in elsewhere}
         if self.oauth_issuer is not None:
             # Not known to every libpq that knows require_auth, but to every one that knows oauth_issuer.
-            neutral["require_auth"] += ",oauth"
+            unset_value["require_auth"] += ",oauth"
         # Even an empty application_name keeps libpq from the fallback.
-        neutral["application_name"] = self.fallback_application_name or ""
-        if "max_protocol_version" in neutral and self.min_protocol_version not in (None, "3.0"):
+        unset_value["application_name"] = self.fallback_application_name or ""
+        if "max_protocol_version" in unset_value and self.min_protocol_version not in (None, "3.0"):
             # libpq's default follows the minimum; "3.0" would be below it.
-            neutral["max_protocol_version"] = "latest"
-        return neutral
+            unset_value["max_protocol_version"] = "latest"
+        return unset_value
 
     def __eq__(self, other: object) -> bool:
         """Compare what libpq is told."""
@@ -311,7 +310,7 @@ def without_inputs(error: ValidationError) -> ValidationError:
 
 
 def _unknown(keyword: str) -> str:
-    near = nearest_keyword(keyword)
+    near = suggestions.keyword(keyword)
     return f"libpq knows no {keyword}" + (f" (did you mean {near}?)" if near else "")
 
 

@@ -9,20 +9,41 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from procrastinate_conn import libpq
 from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.connection.keywords import CHOICES, INTEGERS
-from procrastinate_conn.origins import Located
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
-from procrastinate_conn.rules import connection as rules
-from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.resolution.connection import REJECTED_VALUE
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted, nearest
 
-Stated = Mapping[str, Located]
+MISMATCHED_HOSTS = Rule(
+    "PC206",
+    "host, hostaddr and port that do not match in number",
+    "libpq refuses lists of different lengths.",
+    "Write as many of each as there are hosts, or one port for all of them.",
+    example=Example(
+        "PROCRASTINATE_CONN_CONNECTION__HOST=db1,db2\nPROCRASTINATE_CONN_CONNECTION__PORT=5432,5433,5434"
+    ),
+)
+
+REJECTED_COMBINATION = Rule(
+    "PC208",
+    "values that libpq refuses together",
+    "Each value is fine by itself, but libpq refuses the combination when it connects.",
+    "Change one of the values that the message names.",
+    example=Example(
+        "PROCRASTINATE_CONN_CONNECTION__SSLMODE=require\nPROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=system"
+    ),
+)
+
+
+Stated = Mapping[str, SourcedValue]
 """Keyword to the text that won, and where it is written."""
 
 Refusal = Callable[[Mapping[str, str]], str | None]
 """Asks a libpq about values; returns why it refuses them, or None if it does not."""
 
 
-def judge_texts(stated: Stated) -> Iterator[Problem]:
+def validate_texts(stated: Stated) -> Iterator[Problem]:
     """Yield what libpq cannot be told, or no driver passes on.
 
     Parameters
@@ -31,20 +52,20 @@ def judge_texts(stated: Stated) -> Iterator[Problem]:
         Keyword to value; the values are text, the keywords are libpq's.
     """
     for keyword, value in text(stated).items():
-        if reason := libpq.unspeakable(value):
+        if reason := libpq.unencodable(value):
             yield _refused(keyword, stated, reason, "remove it")
         elif any("\udc80" <= character <= "\udcff" for character in value):
             hint = "write the file or the variable in UTF-8"
             yield _refused(keyword, stated, "it is not UTF-8, and no driver could pass it on", hint)
 
 
-def judge_lists(stated: Stated) -> Iterator[Problem]:
+def validate_lists(stated: Stated) -> Iterator[Problem]:
     """Yield what libpq would refuse of the lists of hosts, addresses and ports."""
     problems = [*_judge_addresses(stated), *_judge_ports(stated)]
     yield from problems or _judge_counts(stated)
 
 
-def judge_hosts(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
+def validate_hosts(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
     """Yield what libpq would refuse only where it connects through a socket, or only through TCP.
 
     Parameters
@@ -61,13 +82,13 @@ def judge_hosts(stated: Stated, tried: Sequence[Host]) -> Iterator[Problem]:
         yield from _judge_tcp(stated)
 
 
-def judge_integer(keyword: str, stated: Stated) -> Iterator[Problem]:
+def validate_integer(keyword: str, stated: Stated) -> Iterator[Problem]:
     """Yield what is wrong with a number that libpq cannot be asked about."""
     if keyword in stated and libpq.integer(str(stated[keyword].value)) is None:
         yield _refused_number(keyword, stated)
 
 
-def judge_values(stated: Stated, refusal: Refusal) -> Iterator[Problem]:
+def validate_values(stated: Stated, refusal: Refusal) -> Iterator[Problem]:
     """Find out what libpq refuses: it is asked about each value by itself, and about combinations.
 
     Parameters
@@ -89,12 +110,12 @@ def judge_values(stated: Stated, refusal: Refusal) -> Iterator[Problem]:
 def refused_user(reason: str) -> Problem:
     """Report that there is no user to log in as: none is stated, and the system has none for the process."""
     message = f"libpq refuses to connect without user: {reason}"
-    return rules.REFUSED_VALUE("connection.user", message, hint="state a user")
+    return REJECTED_VALUE("connection.user", message, hint="state a user")
 
 
 def text(stated: Stated) -> dict[str, str]:
     """Return the values without their origins."""
-    return {keyword: str(located.value) for keyword, located in stated.items()}
+    return {keyword: str(sourced.value) for keyword, sourced in stated.items()}
 
 
 _ANYTHING = re.compile(r"(?s:.*)")
@@ -103,7 +124,7 @@ LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on
 """What may be shown of a value that cannot be used: in the wrong place there may stand a password."""
 
 
-def shown(value: str, located: Located, harmless: re.Pattern[str] = _ANYTHING) -> str:
+def shown(value: str, sourced: SourcedValue, harmless: re.Pattern[str] = _ANYTHING) -> str:
     """Return a value for a sentence, with a blank behind it, but none out of a DSN.
 
     A password that is not percent-encoded spills into the other parts.
@@ -112,12 +133,12 @@ def shown(value: str, located: Located, harmless: re.Pattern[str] = _ANYTHING) -
     ----------
     value
         The value, or the part of it that the sentence is about.
-    located
+    sourced
         Where it is written.
     harmless
         What a value looks like that may be shown.
     """
-    if located.from_dsn or not harmless.fullmatch(value):
+    if sourced.from_dsn or not harmless.fullmatch(value):
         return "the value "
     return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "
 
@@ -135,13 +156,13 @@ def _judge_addresses(stated: Stated) -> Iterator[Problem]:
 
 def _judge_ports(stated: Stated) -> Iterator[Problem]:
     for port in filter(None, _elements("port", stated)):
-        if libpq.refuses({"port": port}):
+        if libpq.rejection({"port": port}):
             # What libpq takes for a port may be the rest of a password that was not percent-encoded.
             hint = "write a number from 1 to 65535"
             if stated["port"].from_dsn:
                 hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
-            if in_quotes(stated["port"].value):
-                hint = LEAVE_OUT
+            if is_quoted(stated["port"].value):
+                hint = LEAVE_OUT_QUOTES
             value = shown(port, stated["port"], LIKE_A_NUMBER)
             yield _refused("port", stated, f"{value}is not a port", hint)
             return
@@ -150,12 +171,12 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
 def _judge_counts(stated: Stated) -> Iterator[Problem]:
     """Judge whether there are as many hosts, addresses and ports, as libpq counts them."""
     lists = {k: str(stated[k].value) for k in ("host", "hostaddr", "port") if k in stated}
-    if not any("," in value for value in lists.values()) or not libpq.refuses_lists(lists):
+    if not any("," in value for value in lists.values()) or not libpq.lists_rejection(lists):
         return
     counts = {k: len(value.split(",")) for k, value in lists.items() if value}
     described = " and ".join(f"{count} in {k} ({stated[k].origin})" for k, count in counts.items())
     fewest = min(counts, key=lambda k: counts[k])
-    yield rules.MISMATCHED_HOSTS(
+    yield MISMATCHED_HOSTS(
         f"connection.{fewest}",
         f"libpq cannot match the lists: {described}",
         hint="write as many of each as there are hosts, or one port for all of them",
@@ -167,7 +188,7 @@ def _is_too_long(path: str) -> bool:
     """Ask the system, of a path as long as this one that cannot exist."""
     if not hasattr(socket, "AF_UNIX"):  # Python on Windows
         return False
-    impossible = libpq.NOWHERE.ljust(len(path.encode()), "-")
+    impossible = libpq.UNREACHABLE_HOST.ljust(len(path.encode()), "-")
     with socket.socket(socket.AF_UNIX) as unconnected:
         try:
             unconnected.connect(impossible)
@@ -179,13 +200,13 @@ def _is_too_long(path: str) -> bool:
 def _judge_tcp(stated: Stated) -> Iterator[Problem]:
     """Judge what libpq sets on a TCP socket; with keepalives off it sets nothing, and looks at nothing."""
     values = {k: str(v.value) for k, v in stated.items() if k.startswith("keepalives")}
-    wrong = list(judge_integer("tcp_user_timeout", stated))
+    wrong = list(validate_integer("tcp_user_timeout", stated))
     if wrong and "keepalives" in values and libpq.turns_keepalives_off(values["keepalives"]):
         return
     yield from wrong
-    if values and libpq.refuses_keepalives(values):
+    if values and libpq.keepalives_rejection(values):
         for keyword, value in values.items():
-            if libpq.refuses_keepalives({keyword: value}):
+            if libpq.keepalives_rejection({keyword: value}):
                 yield _refused_number(keyword, stated)
 
 
@@ -193,7 +214,7 @@ def _refused_number(keyword: str, stated: Stated) -> Problem:
     value = str(stated[keyword].value)
     fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
     hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
-    hint = LEAVE_OUT if in_quotes(value) else hint
+    hint = LEAVE_OUT_QUOTES if is_quoted(value) else hint
     return _refused(keyword, stated, f"{shown(value, stated[keyword], LIKE_A_NUMBER)}is {fault}", hint)
 
 
@@ -216,7 +237,7 @@ def _refused_together(values: Mapping[str, str], stated: Stated, reason: str, re
     """Report a combination: the keywords without any one of which libpq has no objection."""
     involved = [k for k in values if refusal({o: v for o, v in values.items() if o != k}) is None]
     places = ", ".join(f"{keyword} ({stated[keyword].origin})" for keyword in involved)
-    return rules.REFUSED_TOGETHER(
+    return REJECTED_COMBINATION(
         f"connection.{involved[0]}" if involved else "connection",
         f"libpq refuses these together: {places}: {reason}",
         hint="change one of them",
@@ -225,7 +246,7 @@ def _refused_together(values: Mapping[str, str], stated: Stated, reason: str, re
 
 
 def _refused(keyword: str, stated: Stated, reason: str, hint: str) -> Problem:
-    return rules.REFUSED_VALUE(
+    return REJECTED_VALUE(
         f"connection.{keyword}",
         f"libpq refuses {keyword}: {reason}",
         hint=hint,

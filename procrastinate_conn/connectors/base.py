@@ -17,7 +17,7 @@ from procrastinate.exceptions import AppNotOpen
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from procrastinate.utils import async_to_sync
 
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.connection_factory import AsyncDialler, SyncDialler
 from procrastinate_conn.connectors.runtime.forks import watch
 from procrastinate_conn.connectors.runtime.loop_bridge import require_sockets, run_at_home
@@ -34,7 +34,7 @@ class _Holder(BaseConnector, Generic[P]):
 
     Parameters
     ----------
-    blueprint
+    config
         What the pool is made from.
     **arguments
         For procrastinate's class, which comes next in every kind.
@@ -51,8 +51,8 @@ class _Holder(BaseConnector, Generic[P]):
     core: SyncPool | AsyncPool | None = None
     slot: ClassVar[str] = "_pool"
 
-    def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
-        self.blueprint = blueprint
+    def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
+        self.config = config
         super().__init__(**arguments)
         watch(self)
 
@@ -100,8 +100,8 @@ class SyncLifecycle(_Holder[P], ABC):
 
     core: SyncPool | None = None
 
-    def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
-        super().__init__(blueprint, **arguments)
+    def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
+        super().__init__(config, **arguments)
         self._changing = threading.Lock()
         self._open_in_parent = False
 
@@ -186,8 +186,8 @@ class AsyncLifecycle(_Holder[P], ABC):
     core: AsyncPool | None = None
     bound_to_home: ClassVar[bool] = False
 
-    def __init__(self, blueprint: Blueprint, **arguments: Any) -> None:
-        super().__init__(blueprint, **arguments)
+    def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
+        super().__init__(config, **arguments)
         self._synchronous: SyncLifecycle[Any] | None = None
         self._making = threading.Lock()
         self.home: asyncio.AbstractEventLoop | None = None
@@ -257,7 +257,7 @@ class AsyncLifecycle(_Holder[P], ABC):
         home = self.home
         if home is None or not home.is_running() or in_event_loop():
             return async_to_sync(execute, query, **arguments)  # which refuses to block a loop
-        return run_at_home(execute(query, **arguments), home, self.blueprint.pool.timeout)
+        return run_at_home(execute(query, **arguments), home, self.config.pool.timeout)
 
     async def open_async(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's; nothing happens where there is one.

@@ -12,7 +12,7 @@ from procrastinate_conn.registry import ConnectorKind
 
 
 @dataclass(frozen=True, slots=True)
-class Blueprint:
+class ConnectorConfig:
     """All that a connector is built from, validated.
 
     Parameters

@@ -17,9 +17,9 @@ from procrastinate_conn import ConnectorSettings, make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.demo.profiles import profile
 from procrastinate_conn.demo.proxy import CountingProxy
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
-WORKERS = tuple(kind for kind in ConnectorKind if FACTS[kind].asynchronous)
+WORKERS = tuple(kind for kind in ConnectorKind if REGISTRY[kind].asynchronous)
 """The kinds that defer asynchronously and run a worker."""
 
 AWKWARD = '100 % of "it" isn\'t naïve \\ \n'
@@ -132,7 +132,7 @@ class Workload:
             {"number": number, "text": text_of(number)}
             for number in itertools.islice(self._numbers, self.jobs)
         ]
-        if FACTS[kind].asynchronous:
+        if REGISTRY[kind].asynchronous:
             self._defer_synchronously(kind, jobs[::2])
             run(self._defer_asynchronously(kind, jobs[1::2]))
         else:

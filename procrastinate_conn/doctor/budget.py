@@ -103,7 +103,7 @@ def examine(patient: Patient) -> Iterator[Result]:
 
     Sessions that the application has already are no others': it may well be running.
     """
-    pool = patient.blueprint.pool
+    pool = patient.config.pool
     if patient.pooler != "none":
         message = "the pooler's limits count: max_client_conn for us, default_pool_size towards the server"
         yield passed("budget", message)
@@ -117,7 +117,7 @@ def examine(patient: Patient) -> Iterator[Result]:
 
 
 def _judge(patient: Patient, room: Room) -> Result:
-    max_size = patient.blueprint.pool.max_size
+    max_size = patient.config.pool.max_size
     needed = patient.processes * (max_size + patient.listens)
     value = {
         "needed": needed,
@@ -141,7 +141,7 @@ def _judge(patient: Patient, room: Room) -> Result:
 
 def _ask(patient: Patient) -> Room:
     """Ask for the limits that are in force; -1 means that there is none."""
-    name = libpq.parse(patient.blueprint.spec.conninfo(libpq.keywords())).get("application_name", "")
+    name = libpq.parse(patient.config.spec.conninfo(libpq.keywords())).get("application_name", "")
     [(maximum, reserved, of_role, of_database, clients, ours, here, own, role, database)] = patient.rows(
         _ROOM, name=name
     )

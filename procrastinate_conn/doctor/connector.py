@@ -10,7 +10,7 @@ from time import monotonic
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors import build
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
 from procrastinate_conn.pool import PoolOptions
 
@@ -29,18 +29,18 @@ _HINTS = (
 """What libpq says of a host that `target_session_attrs` passes over, and what to do about it."""
 
 
-def examine(blueprint: Blueprint, seconds: float) -> Iterator[Result]:
+def examine(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
     """Open the connector with one connection, synchronously, and ask where it has got to.
 
     Parameters
     ----------
-    blueprint
+    config
         What the connector is built from.
     seconds
         How long it may take.
     """
-    one = {"min_size": 0 if blueprint.pool.null else 1, "max_size": 1, "timeout": seconds}
-    connector = build(replace(blueprint, pool=_changed(blueprint.pool, one))).get_sync_connector()
+    one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
+    connector = build(replace(config, pool=_changed(config.pool, one))).get_sync_connector()
     begun = monotonic()
     try:
         connector.open()
@@ -53,21 +53,21 @@ def examine(blueprint: Blueprint, seconds: float) -> Iterator[Result]:
         hint = next(
             (hint for pattern, hint in _HINTS if re.search(pattern, cause)), "see the lines of the hosts"
         )
-        yield failed("connector", f"{blueprint.kind} gets no connection: {cause}", hint)
+        yield failed("connector", f"{config.kind} gets no connection: {cause}", hint)
         return
     took = milliseconds(monotonic() - begun)
     where = f"{found['address']}:{found['port']}" if found["address"] else "the Unix socket"
     value = {**found, "milliseconds": took}
     if found["read_only"]:
         hint = "state target_session_attrs=read-write"
-        yield failed("connector", f"{blueprint.kind} gets to {where}, which is read-only", hint, value=value)
+        yield failed("connector", f"{config.kind} gets to {where}, which is read-only", hint, value=value)
         return
-    yield passed("connector", f"{blueprint.kind} gets to {where}, read-write ({took} ms)", value=value)
+    yield passed("connector", f"{config.kind} gets to {where}, read-write ({took} ms)", value=value)
 
 
 def _changed(pool: PoolOptions, options: dict[str, float]) -> PoolOptions:
     return PoolOptions(
-        {**pool.stated, **options},
+        {**pool.explicit, **options},
         null=pool.null,
         check_after=pool.check_after,
         prepare_threshold=pool.prepare_threshold,

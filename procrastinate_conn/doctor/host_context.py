@@ -10,8 +10,8 @@ import psycopg
 
 from procrastinate_conn import libpq
 from procrastinate_conn.connection.hosts import Host
-from procrastinate_conn.connectors.config import Blueprint
-from procrastinate_conn.registry import FACTS
+from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.registry import REGISTRY
 
 STEP = 10.0
 """Seconds that a host may take to accept, where connect_timeout leaves it open; and twice a query's."""
@@ -30,7 +30,7 @@ class Patient:
     ----------
     host
         Which one.
-    blueprint
+    config
         What the application's connector is built from.
     alone
         Whether it is the only host.
@@ -51,7 +51,7 @@ class Patient:
     """
 
     host: Host
-    blueprint: Blueprint
+    config: ConnectorConfig
     alone: bool
     processes: int
     deadline: float
@@ -69,7 +69,7 @@ class Patient:
     @property
     def listens(self) -> bool:
         """Whether the application's workers hear of jobs on a connection of their own."""
-        return FACTS[self.blueprint.kind].asynchronous
+        return REGISTRY[self.config.kind].asynchronous
 
     @property
     def session(self) -> psycopg.Connection[Any]:
@@ -84,7 +84,7 @@ class Patient:
     @property
     def patience(self) -> float:
         """Seconds that the host may take to accept: `connect_timeout`, or what is left."""
-        stated = int(self.blueprint.spec.parameters.get("connect_timeout", 0))
+        stated = int(self.config.spec.parameters.get("connect_timeout", 0))
         return self.within(stated if stated > 0 else STEP)
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -100,7 +100,7 @@ class Patient:
             The source of the password failed.
         """
         stated = {
-            **self.blueprint.credentials(),
+            **self.config.credentials(),
             "host": self.host.name,
             "hostaddr": self.address,
             "port": self.host.port,
@@ -109,10 +109,10 @@ class Patient:
             "load_balance_hosts": "disable",
             "application_name": APPLICATION_NAME,
         }
-        spec, keywords = self.blueprint.spec, libpq.keywords()
+        spec, keywords = self.config.spec, libpq.keywords()
         known = {keyword: value for keyword, value in stated.items() if keyword in keywords}
         conninfo = f"{spec.conninfo(keywords)} {libpq.conninfo(known)}"  # the last of two counts
-        with libpq.undisturbed(conninfo, spec.session):
+        with libpq.pinned_environment(conninfo, spec.session):
             return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
 
     def rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:

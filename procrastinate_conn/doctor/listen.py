@@ -61,4 +61,4 @@ def _undelivered(patient: Patient, message: str) -> Result:
     value = {"delivered": False}
     if patient.listens:
         return failed("listen", f"{message}: workers hear of jobs only by polling", _HINT, value=value)
-    return passed("listen", f"{message}; {patient.blueprint.kind} does not listen", value=value)
+    return passed("listen", f"{message}; {patient.config.kind} does not listen", value=value)

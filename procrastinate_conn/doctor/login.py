@@ -11,7 +11,7 @@ import psycopg
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
-from procrastinate_conn.passwords import PasswordUnavailable, Stated
+from procrastinate_conn.passwords import PasswordSource, PasswordUnavailable
 from procrastinate_conn.redaction import is_password_file
 
 _HINTS = (
@@ -111,16 +111,16 @@ def cause(error: psycopg.Error) -> str:
 
 def _password_hint(patient: Patient) -> str:
     """Say where the password comes from, which libpq may have read from a file."""
-    blueprint = patient.blueprint
-    if blueprint.password is not None:
-        named = blueprint.password.setting if isinstance(blueprint.password, Stated) else "a function"
+    config = patient.config
+    if config.password is not None:
+        named = config.password.setting if isinstance(config.password, PasswordSource) else "a function"
         return f"the password comes from {named}: is it up to date?"
     mend = "correct it there, or the role's in the server"
-    if origin := blueprint.spec.origins.get("password"):
+    if origin := config.spec.origins.get("password"):
         return f"the password comes from {origin}: {mend}"
-    if (passfile := blueprint.spec.passfile) is None:
+    if (passfile := config.spec.passfile) is None:
         return "no password is set: state one"
     named = passfile if is_password_file(passfile) else "the password file"
-    if line := password_line(blueprint.spec, patient.host):
+    if line := password_line(config.spec, patient.host):
         return f"the password comes from line {line.line} of {named}: {mend}"
     return f"no password is set: state one, or a line for this connection in {named}"

@@ -13,12 +13,12 @@ from psycopg import pq
 from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.pooler import ATTEMPTS, PROFILE, backend, receive
 from procrastinate_conn.doctor.result import Result, failed, passed, warned
-from procrastinate_conn.drivers import uses_psycopg2
+from procrastinate_conn.registry import REGISTRY
 
 
 def examine(patient: Patient) -> Iterator[Result]:
     """Prepare a query, have another client take the server's session, and execute it on the next one."""
-    threshold = None if uses_psycopg2(patient.blueprint.kind) else patient.blueprint.pool.prepare_threshold
+    threshold = None if REGISTRY[patient.config.kind].uses_psycopg2 else patient.config.pool.prepare_threshold
     if patient.pooler == "none":
         return
     if threshold is None:

@@ -14,7 +14,7 @@ def examine(patient: Patient) -> Iterator[Result]:
         "SELECT pg_is_in_recovery(), setting = 'on' FROM pg_settings"
         " WHERE name = 'default_transaction_read_only'"
     )
-    target = patient.blueprint.spec.target_session_attrs or "any"
+    target = patient.config.spec.target_session_attrs or "any"
     value = {"in_recovery": in_recovery, "read_only": in_recovery or read_only}
     if not in_recovery and not read_only:
         yield passed("role", "primary, read-write", value=value)

@@ -12,7 +12,7 @@ from types import ModuleType
 import psycopg
 
 from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.doctor import EXAMINATIONS, WITHOUT_SESSION, connector
 from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.login import cause, refused
@@ -61,13 +61,13 @@ class _Round:
 
 
 def examine(
-    blueprint: Blueprint, *, processes: int, seconds: float, progress: Progress
+    config: ConnectorConfig, *, processes: int, seconds: float, progress: Progress
 ) -> tuple[list[HostDiagnosis], list[Result]]:
     """Examine every host of a connection, and then the connector.
 
     Parameters
     ----------
-    blueprint
+    config
         What the application's connector is built from.
     processes
         Processes that the application has.
@@ -84,8 +84,8 @@ def examine(
         What was found of the connector; nothing where no host lets us in.
     """
     deadline = monotonic() + seconds
-    found = hosts(blueprint.spec.parameters)
-    patients = [Patient(host, blueprint, len(found) == 1, processes, deadline) for host in found]
+    found = hosts(config.spec.parameters)
+    patients = [Patient(host, config, len(found) == 1, processes, deadline) for host in found]
     rounds = [_Round() for _ in patients]
     for patient, each in zip(patients, rounds, strict=True):
         each.start(_examine_host(patient, each, progress))
@@ -98,7 +98,7 @@ def examine(
     progress("the connector")
     last = _Round(at="connector")
     patience = sum(patient.patience for patient in patients)  # it tries one host after the other
-    last.start(connector.examine(blueprint, max(1.0, min(patience, deadline - monotonic() - 0.5))))
+    last.start(connector.examine(config, max(1.0, min(patience, deadline - monotonic() - 0.5))))
     return diagnoses, last.finish(deadline, seconds)
 
 

@@ -55,7 +55,7 @@ def _idle_session(patient: Patient, timeout: Timeout) -> str | None:
     """Judge the end of idle sessions, among them the one that listens and the ones that the pool keeps."""
     if patient.listens:
         return f"{timeout.name} ends the LISTEN connection after {timeout.seconds:g} s without a job"
-    max_idle = float(patient.blueprint.pool.arguments(asynchronous=False).get("max_idle", 600.0))
+    max_idle = float(patient.config.pool.arguments(asynchronous=False).get("max_idle", 600.0))
     if timeout.seconds < max_idle:
         return (
             f"{timeout.name} ends connections after {timeout.seconds:g} s,"

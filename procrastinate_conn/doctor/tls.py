@@ -51,7 +51,7 @@ class Seen:
 
 def examine(patient: Patient) -> Iterator[Result]:
     """Look at the TLS that libpq uses, in a handshake of its own: libpq does not show the certificate."""
-    spec = patient.blueprint.spec
+    spec = patient.config.spec
     if not patient.is_reached or not patient.answers or patient.host.is_socket:
         return
     if patient.connection is not None and not patient.connection.pgconn.ssl_in_use:
@@ -74,14 +74,14 @@ def _unencrypted(patient: Patient) -> Result:
         return passed("tls", "not used, and the server is on this machine", value=value)
     return warned(
         "tls",
-        f"not used (sslmode={patient.blueprint.spec.sslmode}): passwords and jobs travel in clear",
+        f"not used (sslmode={patient.config.spec.sslmode}): passwords and jobs travel in clear",
         "state sslmode=verify-full and sslrootcert; the server needs ssl = on",
         value=value,
     )
 
 
 def _judge(patient: Patient, seen: Seen) -> Result:
-    spec = patient.blueprint.spec
+    spec = patient.config.spec
     verified = patient.connection is not None and _is_verified(spec)
     named = verified and spec.sslmode == "verify-full"
     value = {
@@ -125,7 +125,7 @@ def _look(patient: Patient) -> Seen:
     ValueError
         Python does not take what libpq takes for a host's name.
     """
-    with _handshake(patient, _context(patient.blueprint.spec)) as connection:
+    with _handshake(patient, _context(patient.config.spec)) as connection:
         certificate = connection.getpeercert(binary_form=True)
         version, cipher = connection.version(), connection.cipher()
     return Seen(version or "", cipher[0] if cipher else "", _days(patient, certificate or b""))
@@ -133,7 +133,7 @@ def _look(patient: Patient) -> Seen:
 
 def _days(patient: Patient, certificate: bytes) -> int | None:
     """Return the days left. Python decodes only a certificate that it trusts, so it is told to trust it."""
-    context = _context(patient.blueprint.spec)
+    context = _context(patient.config.spec)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # its strength is not what is asked
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
@@ -166,7 +166,7 @@ def _context(spec: ConnectionSpec) -> ssl.SSLContext:
 def _handshake(patient: Patient, context: ssl.SSLContext) -> ssl.SSLSocket:
     connection = socket.create_connection((patient.address, int(patient.host.port)), patient.patience)
     try:
-        if patient.blueprint.spec.sslnegotiation != "direct":
+        if patient.config.spec.sslnegotiation != "direct":
             _request(connection)
         return context.wrap_socket(connection, server_hostname=patient.host_name)
     except BaseException:

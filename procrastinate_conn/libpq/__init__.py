@@ -1,43 +1,43 @@
 """libpq, the authority: its keywords, how it reads a connection string, what it makes of parameters."""
 
-from procrastinate_conn.libpq.conninfo import Malformed, conninfo, integer, parse, unspeakable
-from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, undisturbed
-from procrastinate_conn.libpq.keywords import NEUTRAL, Keyword, home, keywords, neutral, version
+from procrastinate_conn.libpq.conninfo import InvalidConninfo, conninfo, integer, parse, unencodable
+from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, pinned_environment
+from procrastinate_conn.libpq.keywords import UNSET_VALUES, Keyword, home, keywords, unset_value, version
 from procrastinate_conn.libpq.probe import (
-    NOWHERE,
-    SOMEBODY,
-    Answer,
-    ask,
+    PLACEHOLDER_USER,
+    UNREACHABLE_HOST,
+    ProbeResult,
     default_host,
-    refuses,
-    refuses_keepalives,
-    refuses_lists,
+    keepalives_rejection,
+    lists_rejection,
+    probe,
+    rejection,
     system_service,
     turns_keepalives_off,
 )
 
 __all__ = [
-    "NEUTRAL",
-    "NOWHERE",
+    "PLACEHOLDER_USER",
     "SESSION_VARIABLES",
-    "SOMEBODY",
-    "Answer",
+    "UNREACHABLE_HOST",
+    "UNSET_VALUES",
+    "InvalidConninfo",
     "Keyword",
-    "Malformed",
-    "ask",
+    "ProbeResult",
     "conninfo",
     "default_host",
     "home",
     "integer",
+    "keepalives_rejection",
     "keywords",
-    "neutral",
+    "lists_rejection",
     "parse",
-    "refuses",
-    "refuses_keepalives",
-    "refuses_lists",
+    "pinned_environment",
+    "probe",
+    "rejection",
     "system_service",
     "turns_keepalives_off",
-    "undisturbed",
-    "unspeakable",
+    "unencodable",
+    "unset_value",
     "version",
 ]

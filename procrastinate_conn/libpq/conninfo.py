@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 
-class Malformed(ValueError):
+class InvalidConninfo(ValueError):
     """libpq cannot read a connection string.
 
     Parameters
@@ -38,21 +38,21 @@ def parse(conninfo: str) -> dict[str, str]:
 
     Raises
     ------
-    Malformed
+    InvalidConninfo
         If libpq cannot read it.
     """
     from psycopg import OperationalError, pq
 
-    if reason := unspeakable(conninfo):
-        raise Malformed(reason)
+    if reason := unencodable(conninfo):
+        raise InvalidConninfo(reason)
     try:
         rows = pq.Conninfo.parse(encode(conninfo))
     except OperationalError as error:
-        raise Malformed(str(error)) from None
+        raise InvalidConninfo(str(error)) from None
     return {row.keyword.decode(): decode(row.val) for row in rows if row.val is not None}
 
 
-def unspeakable(text: str) -> str | None:
+def unencodable(text: str) -> str | None:
     """Say why libpq cannot be told a text at all; None if it can be."""
     if "\0" in text:
         return "it contains a NUL character"

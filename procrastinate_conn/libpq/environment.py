@@ -60,7 +60,7 @@ if hasattr(os, "register_at_fork"):  # there is no fork on Windows
 
 
 @contextmanager
-def imposed(values: Mapping[str, str | None]) -> Iterator[None]:
+def override_environment(values: Mapping[str, str | None]) -> Iterator[None]:
     """Let variables have the values that libpq is to read; with None they are unset.
 
     The environment belongs to the whole process, and other threads may be connecting: it is touched

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from procrastinate_conn.libpq.conninfo import parse
-from procrastinate_conn.libpq.environment import imposed
-from procrastinate_conn.libpq.probe import NOWHERE, start
+from procrastinate_conn.libpq.environment import override_environment
+from procrastinate_conn.libpq.probe import UNREACHABLE_HOST, start
 
 SESSION_VARIABLES = ("PGDATESTYLE", "PGGEQO", "PGTZ")
 """Variables that libpq sends to the server as settings of the session, whatever a connection string says."""
 
 
 @contextmanager
-def undisturbed(conninfo: str, session: Mapping[str, str]) -> Iterator[None]:
+def pinned_environment(conninfo: str, session: Mapping[str, str]) -> Iterator[None]:
     """Keep the environment from changing a connection that is made while this lasts.
 
     A connection string that states everything keeps libpq from every variable but two kinds. A service
@@ -33,11 +33,11 @@ def undisturbed(conninfo: str, session: Mapping[str, str]) -> Iterator[None]:
     values = {name: session.get(name) for name in SESSION_VARIABLES}
     if "PGSERVICE" in os.environ and _service_interferes(conninfo):
         values["PGSERVICE"] = None
-    with imposed(values):
+    with override_environment(values):
         yield
 
 
 def _service_interferes(conninfo: str) -> bool:
     stated = parse(conninfo).keys() | {"service", "servicefile"}
-    info, message = start(f"{conninfo} host={NOWHERE} hostaddr='' port='' password=-")
-    return NOWHERE not in message or not info.keys() <= stated
+    info, message = start(f"{conninfo} host={UNREACHABLE_HOST} hostaddr='' port='' password=-")
+    return UNREACHABLE_HOST not in message or not info.keys() <= stated

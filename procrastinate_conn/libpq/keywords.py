@@ -58,7 +58,7 @@ def keywords() -> Mapping[str, Keyword]:
     }
 
 
-NEUTRAL: Mapping[str, str] = {
+UNSET_VALUES: Mapping[str, str] = {
     "connect_timeout": "0",
     "gssdelegation": "0",
     "keepalives": "1",
@@ -74,11 +74,11 @@ NEUTRAL: Mapping[str, str] = {
 something else or is refused."""
 
 
-def neutral(keyword: str) -> str:
+def unset_value(keyword: str) -> str:
     """Return the value that means the same to libpq as not stating a keyword."""
     row = keywords().get(keyword)
     default = row.default if row is not None else None
-    return NEUTRAL.get(keyword, "") if default is None else default
+    return UNSET_VALUES.get(keyword, "") if default is None else default
 
 
 def home() -> str | None:

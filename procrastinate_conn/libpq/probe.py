@@ -8,34 +8,34 @@ from functools import cache
 from typing import NamedTuple
 
 from procrastinate_conn.libpq.conninfo import conninfo, decode, encode
-from procrastinate_conn.libpq.environment import imposed
+from procrastinate_conn.libpq.environment import override_environment
 from procrastinate_conn.libpq.keywords import keywords
 
-NOWHERE = "/dev/null/procrastinate-conn"
+UNREACHABLE_HOST = "/dev/null/procrastinate-conn"
 """A socket directory that cannot exist, so that libpq judges parameters without reaching a server."""
 
 
-SOMEBODY = {"user": "-"}
+PLACEHOLDER_USER = {"user": "-"}
 """A user for questions about other things: where the process has none that the system knows, libpq refuses
 a connection that states none, whatever else it says."""
 
 
-class Answer(NamedTuple):
+class ProbeResult(NamedTuple):
     """What libpq makes of a set of parameters.
 
     Parameters
     ----------
     info
         The value of every keyword, with libpq's defaults; unset ones are left out.
-    refusal
+    rejection
         Why libpq would refuse them before it connects anywhere; None if it would not.
     """
 
     info: Mapping[str, str]
-    refusal: str | None
+    rejection: str | None
 
 
-def ask(parameters: Mapping[str, str], *, over_tcp: bool = False) -> Answer:
+def probe(parameters: Mapping[str, str], *, over_tcp: bool = False) -> ProbeResult:
     """Let libpq complete and judge parameters, without reaching a server.
 
     libpq starts to connect to a socket that cannot exist: everything that it decides before it
@@ -48,11 +48,16 @@ def ask(parameters: Mapping[str, str], *, over_tcp: bool = False) -> Answer:
     over_tcp
         Whether no host is a socket, for which libpq refuses ``gssencmode=require``.
     """
-    stated = {**parameters, "host": NOWHERE, "hostaddr": "", "password": parameters.get("password") or "-"}
+    stated = {
+        **parameters,
+        "host": UNREACHABLE_HOST,
+        "hostaddr": "",
+        "password": parameters.get("password") or "-",
+    }
     gss = parameters.get("gssencmode")
     if over_tcp and gss == "require":
         if reason := _refuses_gss():
-            return Answer({}, reason)
+            return ProbeResult({}, reason)
         stated["gssencmode"] = "prefer"
     info, message = _start(stated)
     info.pop("host", None)
@@ -60,27 +65,27 @@ def ask(parameters: Mapping[str, str], *, over_tcp: bool = False) -> Answer:
         info.pop("password", None)
     if gss and "gssencmode" in info:
         info["gssencmode"] = gss
-    return Answer(info, None if NOWHERE in message else message)
+    return ProbeResult(info, None if UNREACHABLE_HOST in message else message)
 
 
-def refuses(parameters: Mapping[str, str], *, over_tcp: bool = False) -> str | None:
-    """Return why libpq refuses some of a connection's parameters, as `ask` does; None if it does not."""
-    return ask({**SOMEBODY, **parameters}, over_tcp=over_tcp).refusal
+def rejection(parameters: Mapping[str, str], *, over_tcp: bool = False) -> str | None:
+    """Return why libpq refuses some of a connection's parameters, as `probe` does; None if it does not."""
+    return probe({**PLACEHOLDER_USER, **parameters}, over_tcp=over_tcp).rejection
 
 
-def refuses_lists(lists: Mapping[str, str]) -> str | None:
+def lists_rejection(lists: Mapping[str, str]) -> str | None:
     """Return why libpq cannot match `host`, `hostaddr` and `port` with each other; None if it can.
 
     It is asked with a value that it refuses right after having matched them, and never connects.
     """
-    refused = {**SOMEBODY, "sslmode": "-", "password": "-"}
+    refused = {**PLACEHOLDER_USER, "sslmode": "-", "password": "-"}
     empty = {"host": "", "hostaddr": "", "port": ""}
     _, message = _start({**empty, **lists, **refused})
     _, matched = _start({**empty, **refused})
     return None if message == matched else message
 
 
-def refuses_keepalives(parameters: Mapping[str, str]) -> str | None:
+def keepalives_rejection(parameters: Mapping[str, str]) -> str | None:
     """Return why libpq, or the operating system, refuses keepalives for TCP; None if neither does.
 
     It is asked with a value that it refuses right after having set them on a socket, and never connects.
@@ -113,13 +118,13 @@ def _after_keepalives_off() -> str:
 
 def _after_keepalives(parameters: Mapping[str, str]) -> str:
     refused = {"tcp_user_timeout": "-", "hostaddr": "255.255.255.255", "port": "", "password": "-"}
-    return _start({**SOMEBODY, **parameters, **refused})[1]
+    return _start({**PLACEHOLDER_USER, **parameters, **refused})[1]
 
 
 @cache
 def _refuses_gss() -> str | None:
     """Return why libpq never requires GSSAPI: most often it was built without it."""
-    somewhere = {**SOMEBODY, "host": NOWHERE, "hostaddr": ""}
+    somewhere = {**PLACEHOLDER_USER, "host": UNREACHABLE_HOST, "hostaddr": ""}
     refused = {**somewhere, "target_session_attrs": "-", "password": "-"}
     _, message = _start({**refused, "gssencmode": "require"})
     _, judged = _start({**refused, "gssencmode": "disable"})
@@ -144,8 +149,13 @@ def system_service(service: str, variables: Mapping[str, str]) -> tuple[dict[str
     values: dict[str, str] = {}
     message = ""
     # What libpq refuses keeps it from connecting; what is stated is seen in the other question.
-    questions = ({"sslmode": "-", "passfile": NOWHERE}, {"target_session_attrs": "-", "password": "-"})
-    with imposed({**variables, "PGSERVICE": None, "PGSERVICEFILE": os.devnull, "PGSYSCONFDIR": None}):
+    questions = (
+        {"sslmode": "-", "passfile": UNREACHABLE_HOST},
+        {"target_session_attrs": "-", "password": "-"},
+    )
+    with override_environment(
+        {**variables, "PGSERVICE": None, "PGSERVICEFILE": os.devnull, "PGSYSCONFDIR": None}
+    ):
         for question in questions:
             without, _ = start(conninfo(question))
             told, message = start(conninfo({**question, "service": service}))
@@ -159,7 +169,7 @@ def default_host() -> str:
     """Return where libpq connects to if no host is stated: a socket directory, or ``localhost``."""
     from psycopg import pq
 
-    refused = {**SOMEBODY, "host": "", "hostaddr": "", "port": "", "sslmode": "-", "password": "-"}
+    refused = {**PLACEHOLDER_USER, "host": "", "hostaddr": "", "port": "", "sslmode": "-", "password": "-"}
     connection = pq.PGconn.connect_start(encode(conninfo(refused)))
     try:
         return decode(connection.host)
@@ -187,7 +197,7 @@ def start(conninfo: str) -> tuple[dict[str, str], str]:
 
 def _start(stated: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """Start to connect with what is stated, and with nothing else."""
-    with imposed(dict.fromkeys(_variables_beside(stated))):
+    with override_environment(dict.fromkeys(_variables_beside(stated))):
         return start(conninfo(stated))
 
 

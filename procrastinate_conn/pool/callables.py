@@ -11,8 +11,31 @@ from types import ModuleType
 from typing import Any
 
 from procrastinate_conn.pool.introspection import Parameter
-from procrastinate_conn.pool.refused import Refused
-from procrastinate_conn.rules import pool as rules
+from procrastinate_conn.pool.refused import InvalidOption
+from procrastinate_conn.rules import Example, Rule
+
+CALLBACK_NOT_FOUND = Rule(
+    "PC307",
+    "pool callback that cannot be imported",
+    "Without it the connections are not set up as the settings say.",
+    "Write package.module:function, importable where the application runs.",
+    example=Example(
+        "PROCRASTINATE_CONN_POOL__CONFIGURE=database:configure", given="there is no module database"
+    ),
+)
+
+UNUSABLE_CALLBACK = Rule(
+    "PC309",
+    "pool callback that cannot be called",
+    "The call fails on every new connection, and the pool never fills.",
+    "Give a function that takes the one argument that psycopg_pool passes; for connection_class a subclass"
+    " of the driver's connection.",
+    example=Example(
+        "PROCRASTINATE_CONN_POOL__CONFIGURE=database:configure",
+        files={"database.py": "async def configure(): ...\n"},
+    ),
+)
+
 
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 IMPORTABLE = f"{_DOTTED}:{_DOTTED}"
@@ -32,15 +55,15 @@ def candidates(name: str, value: object) -> tuple[Callable[..., Any], ...]:
 
     Raises
     ------
-    Refused
+    InvalidOption
         There are more than two, one cannot be imported, or one is not callable.
     """
     members = (
         value.split(",") if isinstance(value, str) else value if isinstance(value, tuple | list) else [value]
     )
     if len(members) not in (1, 2):
-        raise Refused(
-            rules.CALLBACK_UNFIT,
+        raise InvalidOption(
+            UNUSABLE_CALLBACK,
             f"{name} gives {len(members)} callables, which is neither one nor a pair",
             f"write {name}=(async_function, plain_function)",
         )
@@ -51,8 +74,8 @@ def _one(name: str, member: object) -> Callable[..., Any]:
     found = imported(name, member.strip()) if isinstance(member, str) else member
     if not callable(found):
         what = f"{member.strip()}, which" if isinstance(member, str) else f"a {type(found).__name__}, which"
-        raise Refused(
-            rules.CALLBACK_UNFIT,
+        raise InvalidOption(
+            UNUSABLE_CALLBACK,
             f"{name} is {what} is not callable",
             "give a function, or package.module:function",
         )
@@ -64,12 +87,12 @@ def imported(name: str, path: str) -> object:
 
     Raises
     ------
-    Refused
+    InvalidOption
         The text is of another form, the module cannot be imported, or it has no such attribute.
     """
     if not re.fullmatch(IMPORTABLE, path):
-        raise Refused(
-            rules.CALLBACK_NOT_FOUND,
+        raise InvalidOption(
+            CALLBACK_NOT_FOUND,
             f"{name} is not written as package.module:function",
             "write a colon before the function, as in myapp.database:configure",
         )
@@ -78,14 +101,14 @@ def imported(name: str, path: str) -> object:
     try:
         return operator.attrgetter(attribute)(found)
     except AttributeError:
-        raise Refused(
-            rules.CALLBACK_NOT_FOUND,
+        raise InvalidOption(
+            CALLBACK_NOT_FOUND,
             f"{name} is {path}, and {module} has no such attribute",
             "check the name",
         ) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as for importing it
-        raise Refused(
-            rules.CALLBACK_NOT_FOUND,
+        raise InvalidOption(
+            CALLBACK_NOT_FOUND,
             f"{name} is {path}, and looking {attribute} up ended with {type(error).__name__}",
             f"look {path.replace(':', '.')} up in a Python shell to see where",
         ) from None
@@ -95,15 +118,15 @@ def _module(name: str, path: str, module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise Refused(
-            rules.CALLBACK_NOT_FOUND,
+        raise InvalidOption(
+            CALLBACK_NOT_FOUND,
             f"{name} is {path}, and there is no module {error.name}",
             "is it installed, and is its directory on the import path (PYTHONPATH)?",
         ) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module does, even exit
         # Only the type is told: the text may hold anything, the DSN of another service for example.
-        raise Refused(
-            rules.CALLBACK_NOT_FOUND,
+        raise InvalidOption(
+            CALLBACK_NOT_FOUND,
             f"{name} is {path}, and importing {module} ended with {type(error).__name__}",
             f"import {module} in a Python shell to see where",
         ) from None

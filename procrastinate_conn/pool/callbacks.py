@@ -5,12 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from procrastinate_conn.pool.callables import candidates, fits, is_async, pick, takes_one_argument
+from procrastinate_conn.pool.callables import (
+    UNUSABLE_CALLBACK,
+    candidates,
+    fits,
+    is_async,
+    pick,
+    takes_one_argument,
+)
 from procrastinate_conn.pool.introspection import Parameter
-from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.refused import InvalidOption
 from procrastinate_conn.pool.shown import written
-from procrastinate_conn.registry import FACTS, ConnectorKind
-from procrastinate_conn.rules import pool as rules
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.rules import Example, Rule
+
+SYNC_ASYNC_MISMATCH = Rule(
+    "PC308",
+    "pool callback of the wrong colour",
+    "An asynchronous pool awaits its callbacks and a synchronous one calls them: with the wrong one the pool"
+    " never fills, or the callback silently never runs.",
+    "Write `async def` for an asynchronous kind, `def` for a synchronous one, or give both as a pair.",
+    example=Example(
+        "PROCRASTINATE_CONN_POOL__CONFIGURE=database:configure",
+        files={"database.py": "def configure(connection): ...\n"},
+    ),
+)
+
 
 Sides = Mapping[bool, Parameter]
 """An option as the asynchronous pool (True) and the synchronous one (False) declare it."""
@@ -35,10 +55,10 @@ def fitted(sides: Sides, value: object, kind: ConnectorKind) -> object:
 
     Raises
     ------
-    Refused
+    InvalidOption
         One cannot be imported or called, or the colours are not those that the kind needs.
     """
-    asynchronous = FACTS[kind].asynchronous
+    asynchronous = REGISTRY[kind].asynchronous
     parameter = sides[asynchronous]
     if parameter.nullable and (
         value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null"))
@@ -63,8 +83,8 @@ def lacks_synchronous(side: Parameter, fitted: object) -> bool:
 def _require_one_argument(name: str, found: tuple[Callable[..., Any], ...]) -> None:
     for function in found:
         if not takes_one_argument(function):
-            raise Refused(
-                rules.CALLBACK_UNFIT,
+            raise InvalidOption(
+                UNUSABLE_CALLBACK,
                 f"{name} is {written(function)}, which cannot be called with one argument",
                 "psycopg_pool calls it with the connection, and reconnect_failed with the pool",
             )
@@ -74,8 +94,8 @@ def _require_classes(sides: Sides, found: tuple[Callable[..., Any], ...]) -> Non
     for cls in found:
         if not any(fits(side, cls) for side in sides.values()):
             classes = " or ".join(written(side.default) for side in sides.values())
-            raise Refused(
-                rules.CALLBACK_UNFIT,
+            raise InvalidOption(
+                UNUSABLE_CALLBACK,
                 f"{sides[True].name} is {written(cls)}, which is not a subclass of {classes}",
                 "derive it from psycopg's class",
             )
@@ -84,13 +104,13 @@ def _require_classes(sides: Sides, found: tuple[Callable[..., Any], ...]) -> Non
 def _require_colours(sides: Sides, found: tuple[Callable[..., Any], ...], kind: ConnectorKind) -> None:
     name = sides[True].name
     if len(found) == len(sides) and len({_is_asynchronous(sides, member) for member in found}) == 1:
-        raise Refused(
-            rules.CALLBACK_COLOUR,
+        raise InvalidOption(
+            SYNC_ASYNC_MISMATCH,
             f"{name} gives two of the same colour",
             "a pair is one for asynchronous use and one for synchronous use",
         )
-    if pick(sides[FACTS[kind].asynchronous], found) is None:
-        raise Refused(rules.CALLBACK_COLOUR, *_wrong_colour(name, found[0], kind))
+    if pick(sides[REGISTRY[kind].asynchronous], found) is None:
+        raise InvalidOption(SYNC_ASYNC_MISMATCH, *_wrong_colour(name, found[0], kind))
 
 
 def _is_asynchronous(sides: Sides, member: Callable[..., Any]) -> bool:
@@ -99,7 +119,7 @@ def _is_asynchronous(sides: Sides, member: Callable[..., Any]) -> bool:
 
 def _wrong_colour(name: str, found: Callable[..., Any], kind: ConnectorKind) -> tuple[str, str]:
     """Return message and hint."""
-    if FACTS[kind].asynchronous:
+    if REGISTRY[kind].asynchronous:
         return (
             f"{name} is {written(found)}, which is synchronous, and the {kind} connector is asynchronous",
             f"write `async def`, or give a pair: {name}=(async_function, plain_function)",

@@ -10,8 +10,47 @@ from typing import Any
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool.shown import written
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import pool as rules
-from procrastinate_conn.rules_tmp import Rule
+from procrastinate_conn.rules import Example, Rule
+
+CONFLICTING_OPTIONS = Rule(
+    "PC304",
+    "pool options that exclude each other",
+    "Each value is right by itself; together the pool refuses them when the application opens.",
+    "Change one of the two.",
+    example=Example("PROCRASTINATE_CONN_POOL__MIN_SIZE=8\nPROCRASTINATE_CONN_POOL__MAX_SIZE=4"),
+)
+
+OPTION_WITHOUT_EFFECT = Rule(
+    "PC314",
+    "pool option without effect",
+    "The option is accepted and changes nothing, which is rarely what was meant.",
+    "Remove it, or change the option that it depends on.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_POOL__MAX_SIZE=4\nPROCRASTINATE_CONN_POOL__NUM_WORKERS=8"),
+    fault_in="name",
+)
+
+CONFLICTING_TIMEOUTS = Rule(
+    "PC315",
+    "times that are at odds",
+    "One of the two always comes first, so that the other never acts as it was meant to.",
+    "Make the time that should act first the shorter one.",
+    severity="warning",
+    example=Example(
+        "PROCRASTINATE_CONN_POOL__MAX_SIZE=8\nPROCRASTINATE_CONN_POOL__MAX_IDLE=2h\nPROCRASTINATE_CONN_POOL__MAX_LIFETIME=1h"
+    ),
+)
+
+LARGE_POOL = Rule(
+    "PC316",
+    "pool larger than a server's default",
+    "PostgreSQL accepts 100 connections where it is not told otherwise, for all its clients together; the"
+    " rest is refused with `too many clients already`.",
+    "Make the pool smaller, or make sure that the server's max_connections allows it.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_POOL__MAX_SIZE=200"),
+)
+
 
 SERVER_DEFAULT = 97
 """Connections that a PostgreSQL server has for others than superusers, where nothing is configured."""
@@ -64,7 +103,7 @@ class Together:
         return name if name in self.origins else other
 
 
-def judge_together(options: Together, unsound: AbstractSet[str]) -> Iterator[Problem]:
+def validate_together(options: Together, unsound: AbstractSet[str]) -> Iterator[Problem]:
     """Judge the options against each other.
 
     Parameters
@@ -87,7 +126,7 @@ def judge_together(options: Together, unsound: AbstractSet[str]) -> Iterator[Pro
 def _null_keeps_nothing(o: Together) -> Iterator[Problem]:
     if o.null and o["min_size"] > 0:
         yield o.problem(
-            rules.CONFLICT,
+            CONFLICTING_OPTIONS,
             "min_size",
             f"min_size is {o['min_size']}, and a null pool keeps no connections",
             'remove min_size, or pool="null"',
@@ -97,7 +136,7 @@ def _null_keeps_nothing(o: Together) -> Iterator[Problem]:
 def _empty_pool(o: Together) -> Iterator[Problem]:
     if not o.null and o["min_size"] == 0 and o.max_size == 0:
         yield o.problem(
-            rules.CONFLICT,
+            CONFLICTING_OPTIONS,
             "min_size",
             f"min_size is 0 and max_size is {o.told('max_size', beside='min_size')}: such a pool has no room"
             " for any connection",
@@ -108,7 +147,7 @@ def _empty_pool(o: Together) -> Iterator[Problem]:
 def _least_above_most(o: Together) -> Iterator[Problem]:
     if not o.null and o["min_size"] > o.max_size:
         yield o.problem(
-            rules.CONFLICT,
+            CONFLICTING_OPTIONS,
             "max_size",
             f"max_size is {o.max_size}, less than min_size, which is {o.told('min_size', beside='max_size')}",
             _smaller(o),
@@ -130,7 +169,7 @@ def _large(o: Together) -> Iterator[Problem]:
     if o.max_size > SERVER_DEFAULT:
         about = o.the_stated("max_size", "min_size")
         yield o.problem(
-            rules.LARGE_POOL,
+            LARGE_POOL,
             about,
             f"the pool may open {o.max_size} connections, and PostgreSQL has {SERVER_DEFAULT} by default,"
             " for all its clients together",
@@ -141,7 +180,7 @@ def _large(o: Together) -> Iterator[Problem]:
 def _workers_without_work(o: Together) -> Iterator[Problem]:
     if o.max_size and o["num_workers"] > o.max_size:
         yield o.problem(
-            rules.NO_EFFECT,
+            OPTION_WITHOUT_EFFECT,
             "num_workers",
             f"num_workers is {o['num_workers']}, more than the {o.max_size} connections there can be",
             f"num_workers={o.max_size} does the same",
@@ -151,7 +190,7 @@ def _workers_without_work(o: Together) -> Iterator[Problem]:
 def _nobody_waits(o: Together) -> Iterator[Problem]:
     if o.null and o.max_size == 0 and o["max_waiting"] > 0:
         yield o.problem(
-            rules.NO_EFFECT,
+            OPTION_WITHOUT_EFFECT,
             "max_waiting",
             f"max_waiting is {o['max_waiting']}, and nobody waits for a null pool without max_size",
             "state max_size, or remove max_waiting",
@@ -164,7 +203,7 @@ def _idle_never_counts(o: Together) -> Iterator[Problem]:
     if o["max_idle"] >= o["max_lifetime"]:
         lifetime = o.told("max_lifetime", beside="max_idle", unit=" s")
         yield o.problem(
-            rules.TIMES_AT_ODDS,
+            CONFLICTING_TIMEOUTS,
             "max_idle",
             f"max_idle is {written(o['max_idle'])} s and max_lifetime is {lifetime}: every connection is"
             " retired for its age before it counts as idle",
@@ -172,7 +211,7 @@ def _idle_never_counts(o: Together) -> Iterator[Problem]:
         )
     elif o.max_size == o["min_size"]:
         yield o.problem(
-            rules.NO_EFFECT,
+            OPTION_WITHOUT_EFFECT,
             "max_idle",
             f"max_idle retires connections beyond min_size, and this pool always has {o['min_size']}",
             "state a max_size greater than min_size, or remove max_idle",
@@ -184,7 +223,7 @@ def _pool_gives_up_first(o: Together) -> Iterator[Problem]:
         about = o.the_stated("reconnect_timeout", "timeout")
         pool, caller = (o.told(name, beside=about, unit=" s") for name in ("reconnect_timeout", "timeout"))
         yield o.problem(
-            rules.TIMES_AT_ODDS,
+            CONFLICTING_TIMEOUTS,
             about,
             f"reconnect_timeout is {pool} and timeout is {caller}: the pool gives up, calls reconnect_failed"
             " and begins anew while callers still wait",
@@ -196,7 +235,7 @@ def _null_ignores(o: Together) -> Iterator[Problem]:
     for name, why in _NULL_IGNORES.items():
         if o.null and o.states(name) and o[name]:
             yield o.problem(
-                rules.NO_EFFECT, name, f"{name} has no effect on a null pool: {why}", f"remove {name}"
+                OPTION_WITHOUT_EFFECT, name, f"{name} has no effect on a null pool: {why}", f"remove {name}"
             )
 
 

@@ -8,10 +8,19 @@ import re
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from procrastinate_conn.pool.introspection import Parameter
-from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.refused import InvalidOption
 from procrastinate_conn.pool.shown import shown, written
-from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
-from procrastinate_conn.rules import pool as rules
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
+
+WRONG_TYPE = Rule(
+    "PC302",
+    "pool option of the wrong type",
+    "The pool does not look at types: it fails later, on a comparison or an addition, far from the cause.",
+    "Write a value of the option's type: a number, a duration such as 30s, true or false, none.",
+    example=Example("PROCRASTINATE_CONN_POOL__MAX_SIZE=four"),
+)
+
 
 DURATION = r"([+-]?[\d.]+(?:e[+-]?\d+)?)\s*(ms|s|min|m|h|d)"
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -30,7 +39,7 @@ def converted(parameter: Parameter, value: object) -> object:
 
     Raises
     ------
-    Refused
+    InvalidOption
         It is not of that type.
     """
     is_text = isinstance(value, str)
@@ -39,10 +48,10 @@ def converted(parameter: Parameter, value: object) -> object:
         adapter = TypeAdapter[object](parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True))
         return adapter.validate_python(value, strict=not is_text)
     except ValidationError:
-        raise Refused(
-            rules.WRONG_TYPE,
+        raise InvalidOption(
+            WRONG_TYPE,
             f"{parameter.name} is {shown(value)}, and has to be {described_type(parameter)}",
-            LEAVE_OUT if in_quotes(value) else _hint(parameter),
+            LEAVE_OUT_QUOTES if is_quoted(value) else _hint(parameter),
         ) from None
 
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.refused import InvalidOption
 from procrastinate_conn.pool.shown import shown, written
-from procrastinate_conn.rules import pool as rules
+from procrastinate_conn.rules import Example, Rule
+
+OUT_OF_RANGE = Rule(
+    "PC303",
+    "pool option out of range",
+    "A time of zero or less makes every call fail or the pool work without rest; no server takes a negative"
+    " or an enormous number of connections.",
+    "Write a value within the range that the message gives.",
+    example=Example("PROCRASTINATE_CONN_POOL__TIMEOUT=0"),
+)
+
 
 MOST_CONNECTIONS = 262_143
 """As many as max_connections of a PostgreSQL server can be."""
@@ -66,18 +76,18 @@ def require_in_range(name: str, value: object) -> None:
 
     Raises
     ------
-    Refused
+    InvalidOption
         A number is outside the option's range, or not finite.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     if isinstance(value, float) and not math.isfinite(value):
-        raise Refused(
-            rules.OUT_OF_RANGE,
+        raise InvalidOption(
+            OUT_OF_RANGE,
             f"{name} is {value}, which is no length of time that a pool can wait",
             "for a very long time write 365d",
         )
     allowed = LIMITS.get(name, Range())
     if value not in allowed:
         told = written(value) if isinstance(value, float) else shown(value)
-        raise Refused(rules.OUT_OF_RANGE, f"{name} is {told}, and has to be {allowed}")
+        raise InvalidOption(OUT_OF_RANGE, f"{name} is {told}, and has to be {allowed}")

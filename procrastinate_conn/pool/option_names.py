@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-from procrastinate_conn import libpq
+from procrastinate_conn import suggestions
 from procrastinate_conn.pool.introspection import INTRODUCED, Parameter, installed_version, parameters
-from procrastinate_conn.pool.refused import Refused
-from procrastinate_conn.registry import FACTS, ConnectorKind
-from procrastinate_conn.rules import pool as rules
-from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.pool.refused import InvalidOption
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.rules import Example, Rule
+
+UNKNOWN_OPTION = Rule(
+    "PC301",
+    "unknown pool option",
+    "The pool's constructor refuses a name that it does not know, but only when the application opens.",
+    "Write the option in psycopg_pool's name; `procrastinate-conn schema` lists them all.",
+    example=Example("PROCRASTINATE_CONN_POOL__MIN_SZIE=4"),
+    fault_in="name",
+)
+
+RESERVED_OPTION = Rule(
+    "PC305",
+    "pool option that the connector sets itself",
+    "The connector passes it to the pool; passed twice, it is a TypeError when the application opens.",
+    "Write what it stands for in the place that the message names.",
+    example=Example("PROCRASTINATE_CONN_POOL__CONNINFO=host=localhost"),
+    fault_in="name",
+)
+
+POOL_TOO_OLD = Rule(
+    "PC310",
+    "pool option that the installed psycopg_pool lacks",
+    "The installed pool refuses the name when the application opens.",
+    "Upgrade psycopg_pool, or remove the option.",
+    example=Example("PROCRASTINATE_CONN_POOL__CLOSE_RETURNS=true", given="psycopg_pool is older than 3.3"),
+    fault_in="name",
+)
+
 
 CHECK_AFTER = Parameter("check_after", float, 60.0)
 """Our own option: seconds of idleness after which a connection is asked for real before hand-out."""
@@ -35,63 +61,10 @@ RESERVED = {
 }
 """The parameters that the connector passes itself: why, and what to do instead."""
 
-TRANSLATIONS = {
-    # aiopg, asyncpg, psycopg2
-    "minsize": "min_size",
-    "minconn": "min_size",
-    "maxsize": "max_size",
-    "maxconn": "max_size",
-    "max_inactive_connection_lifetime": "max_idle",
-    "on_connect": "configure",
-    "init": "configure",
-    "statement_cache_size": "prepare_threshold",
-    "setup": "check",
-    # SQLAlchemy
-    "pool_size": "min_size",
-    "max_overflow": "max_size",
-    "pool_timeout": "timeout",
-    "pool_recycle": "max_lifetime",
-    "pool_pre_ping": "check_after",
-    "pool_reset_on_return": "reset",
-    "pool_logging_name": "name",
-    # HikariCP
-    "minimum_idle": "min_size",
-    "maximum_pool_size": "max_size",
-    "connection_timeout": "timeout",
-    "idle_timeout": "max_idle",
-    "pool_name": "name",
-    # PgBouncer
-    "min_pool_size": "min_size",
-    "default_pool_size": "max_size",
-    "max_db_connections": "max_size",
-    "query_wait_timeout": "timeout",
-    "server_idle_timeout": "max_idle",
-    "server_lifetime": "max_lifetime",
-    "server_check_delay": "check_after",
-}
-"""What other pools call the same thing, or the nearest to it."""
-
-_NOTES = {
-    "max_overflow": "; max_size counts all the connections, not those beyond min_size",
-    "pool_pre_ping": "; 0 asks before every hand-out",
-    "statement_cache_size": "; none prepares nothing",
-}
-
-UNNEEDED = {
-    "autocommit": "leave it out: every connector commits each query by itself",
-    "cursor_factory": "leave it out: procrastinate chooses its own",
-    "enable_json": "leave it out: json_loads, a setting of its own, says how JSON is read",
-    "row_factory": "leave it out: procrastinate chooses its own",
-}
-"""What connectors written by hand are given for their connections, and these see to themselves."""
-
-_SETTINGS = ("json_dumps", "json_loads", "password_file", "password_command")
-"""Settings beside the pool's that may be looked for in it."""
-
 
 def vocabulary(kind: ConnectorKind, *, null: bool) -> Mapping[str, Parameter]:
     """Return the options that can be stated for a connector, by name."""
-    known = parameters(asynchronous=FACTS[kind].asynchronous, null=null)
+    known = parameters(asynchronous=REGISTRY[kind].asynchronous, null=null)
     return {n: p for n, p in known.items() if n not in RESERVED} | OWN
 
 
@@ -107,51 +80,19 @@ def require_known(name: str, known: Mapping[str, Parameter]) -> None:
 
     Raises
     ------
-    Refused
+    InvalidOption
         The option is the connector's own, too new for the installed psycopg_pool, or unknown.
     """
     if name in RESERVED:
         why, instead = RESERVED[name]
-        raise Refused(rules.RESERVED, f"{name} cannot be stated: {why}", instead)
+        raise InvalidOption(RESERVED_OPTION, f"{name} cannot be stated: {why}", instead)
     if name in known:
         return
     if name in INTRODUCED:
-        raise Refused(
-            rules.POOL_TOO_OLD,
+        raise InvalidOption(
+            POOL_TOO_OLD,
             f"{name} came with psycopg_pool {INTRODUCED[name]}, and {installed_version()} is installed",
             f'pip install --upgrade "psycopg-pool>={INTRODUCED[name]}"',
         )
-    hint = suggestion(name, known) or "`procrastinate-conn schema` lists them all"
-    raise Refused(rules.UNKNOWN_OPTION, f"there is no pool option {name[:40]}", hint)
-
-
-def meant(name: str, known: Mapping[str, Parameter]) -> str | None:
-    """Return the option that was probably meant by an unknown name; None where nothing comes near."""
-    plain = _plain(name)
-    if plain in TRANSLATIONS:
-        return TRANSLATIONS[plain]
-    if plain in libpq.keywords() or plain in _SETTINGS:
-        return None
-    near = nearest(plain, [*known, *TRANSLATIONS])
-    return TRANSLATIONS.get(near, near) if near else None
-
-
-def suggestion(name: str, known: Mapping[str, Parameter]) -> str:
-    """Return the hint about an unknown name; empty where nothing comes near."""
-    plain, option = _plain(name), meant(name, known)
-    if plain in TRANSLATIONS:
-        return f"psycopg_pool calls it {option}{_NOTES.get(plain, '')}"
-    if plain in libpq.keywords():
-        return f"it is a keyword of libpq: write connection.{plain}"
-    if plain in _SETTINGS:
-        return f"it is a setting of its own: write {plain}"
-    if plain in UNNEEDED:
-        return UNNEEDED[plain]
-    return f"did you mean {option}?" if option else ""
-
-
-def _plain(name: str) -> str:
-    """Return a name in small letters with underscores: ``max_size`` for ``maxSize``, ``MAX-SIZE``."""
-    if not name.isupper():
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", name)
-    return name.lower().replace("-", "_")
+    hint = suggestions.pool_option_hint(name, known) or "`procrastinate-conn schema` lists them all"
+    raise InvalidOption(UNKNOWN_OPTION, f"there is no pool option {name[:40]}", hint)

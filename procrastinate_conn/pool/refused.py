@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules_tmp import Rule
+from procrastinate_conn.rules import Rule
 
 
-class Refused(Exception):
+class InvalidOption(Exception):
     """A value breaks a rule.
 
     Parameters

@@ -8,20 +8,47 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from procrastinate_conn import libpq
-from procrastinate_conn.origins import Located
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.resolution.embedded_dsn import without_strings
-from procrastinate_conn.rules import connection as rules
-from procrastinate_conn.sources.base import Place
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
-from procrastinate_conn.sources.dsn import foreign_scheme, read_dsn
+from procrastinate_conn.sources.dsn import UNENCODED_PASSWORD, foreign_scheme, read_dsn, unknown_keyword
 from procrastinate_conn.sources.service_file import read_service
 
-Layer = Mapping[str, Located]
+FOREIGN_DATABASE_URL = Rule(
+    "PC203",
+    "DATABASE_URL of another database",
+    "It is ignored, and the connection comes from libpq's variables and defaults.",
+    "Set PROCRASTINATE_CONN_DSN for procrastinate.",
+    severity="warning",
+    example=Example("DATABASE_URL=mysql://app@localhost/shop"),
+)
+
+HOSTADDR_OVERRIDES_HOST = Rule(
+    "PC210",
+    "PGHOSTADDR that redirects the host",
+    "libpq connects to that address, whatever host is named elsewhere: another server under the right name.",
+    "Unset PGHOSTADDR, or state hostaddr beside host.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\nPGHOSTADDR=127.0.0.2"),
+)
+
+REJECTED_VALUE = Rule(
+    "PC205",
+    "value that libpq refuses",
+    "libpq refuses the value when it connects; a pool retries that silently until it times out.",
+    "Use one of the values that libpq documents.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__SSLMODE=requre"),
+)
+
+
+Layer = Mapping[str, SourcedValue]
 """What one row of the precedence states: keyword to value."""
 
 
-class Merged(NamedTuple):
+class ResolvedConnection(NamedTuple):
     """What was stated for the connection, and who won.
 
     Parameters
@@ -30,24 +57,24 @@ class Merged(NamedTuple):
         For each keyword every value that was stated, the nearest first.
     dsn
         The one DSN that counts, or the ``DATABASE_URL`` in its place.
-    veiled
+    redacted_keywords
         The keywords that are not to be shown: what was stated may hold a piece of a password.
     problems
         What could not be read or understood.
     """
 
-    stated: Mapping[str, Sequence[Located]]
-    dsn: Located | None
-    veiled: frozenset[str]
+    configured: Mapping[str, Sequence[SourcedValue]]
+    dsn: SourcedValue | None
+    redacted_keywords: frozenset[str]
     problems: tuple[Problem, ...]
 
     @property
-    def winners(self) -> dict[str, Located]:
+    def effective(self) -> dict[str, SourcedValue]:
         """The nearest value of each keyword."""
-        return {keyword: values[0] for keyword, values in self.stated.items()}
+        return {keyword: values[0] for keyword, values in self.configured.items()}
 
 
-def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
+def merge_connection(sources: Sequence[Source], defaults: Defaults) -> ResolvedConnection:
     """Merge everything that describes the connection, the nearest place first.
 
     Parameters
@@ -57,95 +84,97 @@ def merge_connection(places: Sequence[Place], defaults: Defaults) -> Merged:
     defaults
         Whether the resilient defaults come before libpq's own.
     """
-    dsn_place, dsn_in_force, problems = _nearest_dsn(places)
+    dsn_source, dsn_in_force, problems = _nearest_dsn(sources)
     of_dsn, faults = read_dsn(dsn_in_force) if dsn_in_force else ({}, [])
     dsn, misplaced = without_strings(of_dsn)
     problems += [*faults, *misplaced]
-    variables = _libpq_variables(places)
+    variables = _libpq_variables(sources)
     layers: list[Layer] = []
-    for place in places:
-        layers.append(_known(place.section("connection"), problems))
-        layers.append(dsn if place is dsn_place else {})
-    if dsn_place is None:
+    for source in sources:
+        layers.append(_known(source.section("connection"), problems))
+        layers.append(dsn if source is dsn_source else {})
+    if dsn_source is None:
         layers.append(dsn)
-    layers.append(_service([*layers, *variables], places, problems))
+    layers.append(_service([*layers, *variables], sources, problems))
     layers.extend(variables)
-    layers.append(_named_by_the_pool(places))
+    layers.append(_named_by_the_pool(sources))
     layers.append(resilient_defaults(defaults))
     problems.extend(_redirected(layers))
-    return Merged(_stack(layers), dsn_in_force, _veiled(dsn, problems), tuple(problems))
+    return ResolvedConnection(
+        _stack(layers), dsn_in_force, _redacted_keywords(dsn, problems), tuple(problems)
+    )
 
 
-def _named_by_the_pool(places: Sequence[Place]) -> Layer:
+def _named_by_the_pool(sources: Sequence[Source]) -> Layer:
     """Return the pool's name as the name of its sessions, where nothing else names them."""
-    names = [place.settings["pool", "name"] for place in places if ("pool", "name") in place.settings]
+    names = [source.settings["pool", "name"] for source in sources if ("pool", "name") in source.settings]
     return {"fallback_application_name": names[0]} if names and isinstance(names[0].value, str) else {}
 
 
-def _veiled(dsn: Layer, problems: Sequence[Problem]) -> frozenset[str]:
+def _redacted_keywords(dsn: Layer, problems: Sequence[Problem]) -> frozenset[str]:
     """Return the keywords that a password spills into if it is not encoded."""
-    spills = any(problem.code == rules.UNENCODED_PASSWORD.code for problem in problems)
+    spills = any(problem.code == UNENCODED_PASSWORD.code for problem in problems)
     return frozenset(dsn.keys() & {"user", "host", "port", "dbname"} if spills else ())
 
 
-def _stack(layers: Iterable[Layer]) -> dict[str, list[Located]]:
-    stated: dict[str, list[Located]] = {}
+def _stack(layers: Iterable[Layer]) -> dict[str, list[SourcedValue]]:
+    stated: dict[str, list[SourcedValue]] = {}
     for layer in layers:
-        for keyword, located in layer.items():
-            stated.setdefault(keyword, []).append(located)
+        for keyword, sourced in layer.items():
+            stated.setdefault(keyword, []).append(sourced)
     return stated
 
 
-def _nearest_dsn(places: Sequence[Place]) -> tuple[Place | None, Located | None, list[Problem]]:
+def _nearest_dsn(sources: Sequence[Source]) -> tuple[Source | None, SourcedValue | None, list[Problem]]:
     """Return the nearest DSN with its place, or the nearest DATABASE_URL, which ranks below every place."""
-    for place in places:
-        if dsn := place.settings.get(("dsn",)):
-            return place, dsn, []
-    url = next((place.database_url for place in places if place.database_url), None)
+    for source in sources:
+        if dsn := source.settings.get(("dsn",)):
+            return source, dsn, []
+    url = next((source.database_url for source in sources if source.database_url), None)
     if url is None or (scheme := foreign_scheme(str(url.value))) is None:
         return None, url, []
     message = f"DATABASE_URL is a {scheme}: URL and is ignored"
     hint = "set PROCRASTINATE_CONN_DSN to a postgresql:// URL"
-    return None, None, [rules.FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
+    return None, None, [FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
 
 
-def _libpq_variables(places: Sequence[Place]) -> Sequence[Layer]:
+def _libpq_variables(sources: Sequence[Source]) -> Sequence[Layer]:
     """Return the keywords that libpq's variables state, place by place."""
     keywords = {k.variable: k.name for k in libpq.keywords().values() if k.variable is not None}
-    layers = [{keywords[n]: v for n, v in place.variables.items() if n in keywords} for place in places]
+    layers = [{keywords[n]: v for n, v in source.variables.items() if n in keywords} for source in sources]
     # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require where PGSSLMODE is not set.
-    nearest = next((i for i, place in enumerate(places) if "PGREQUIRESSL" in place.variables), None)
+    nearest = next((i for i, source in enumerate(sources) if "PGREQUIRESSL" in source.variables), None)
     if nearest is not None and not any("sslmode" in layer for layer in layers):
-        required = places[nearest].variables["PGREQUIRESSL"]
+        required = sources[nearest].variables["PGREQUIRESSL"]
         if str(required.value).startswith("1"):
             layers[nearest]["sslmode"] = replace(required, value="require")
     return layers
 
 
-def _known(stated: Mapping[str, Located], problems: list[Problem]) -> dict[str, Located]:
+def _known(stated: Mapping[str, SourcedValue], problems: list[Problem]) -> dict[str, SourcedValue]:
     """Return single keywords as text, and report those that libpq cannot be told."""
-    known: dict[str, Located] = {}
-    for keyword, located in stated.items():
+    known: dict[str, SourcedValue] = {}
+    for keyword, sourced in stated.items():
         if keyword not in libpq.keywords():
-            problems.append(rules.unknown_keyword(keyword, str(located.origin.name), located.origin))
-        elif (text := as_text(located.value)) is None:
-            problems.append(_no_text(keyword, located))
+            problems.append(unknown_keyword(keyword, str(sourced.origin.name), sourced.origin))
+        elif (text := as_text(sourced.value)) is None:
+            problems.append(_no_text(keyword, sourced))
         else:
-            known[keyword] = replace(located, value=text)
+            known[keyword] = replace(sourced, value=text)
     return known
 
 
-def _no_text(keyword: str, located: Located) -> Problem:
-    what, hint = f"a {type(located.value).__name__}", "write it as text"
-    if located.value is None:
+def _no_text(keyword: str, sourced: SourcedValue) -> Problem:
+    what, hint = f"a {type(sourced.value).__name__}", "write it as text"
+    if sourced.value is None:
         what, hint = "none", "leave it out"
     elif keyword in ("host", "hostaddr", "port"):
         hint = "write several as one text, separated by commas"
-    return rules.REFUSED_VALUE(
+    return REJECTED_VALUE(
         f"connection.{keyword}",
         f"{keyword} is {what}, not text or a number",
         hint=hint,
-        origin=located.origin,
+        origin=sourced.origin,
     )
 
 
@@ -164,14 +193,14 @@ def as_text(value: object) -> str | None:
             return None
 
 
-def _service(layers: Sequence[Layer], places: Sequence[Place], problems: list[Problem]) -> Layer:
+def _service(layers: Sequence[Layer], sources: Sequence[Source], problems: list[Problem]) -> Layer:
     """Return what the service file says of the service that the layers name."""
     service = next((layer["service"] for layer in layers if "service" in layer), None)
     if service is None:
         return {}
-    variables: dict[str, Located] = {}
-    for place in reversed(places):
-        variables.update(place.variables)
+    variables: dict[str, SourcedValue] = {}
+    for source in reversed(sources):
+        variables.update(source.variables)
     file = next((layer["servicefile"] for layer in layers if "servicefile" in layer), None)
     found, faults = read_service(service, file or variables.get("PGSERVICEFILE"), variables)
     kept, misplaced = without_strings(found)
@@ -191,7 +220,7 @@ def _redirected(layers: Sequence[Layer]) -> Iterable[Problem]:
     if address.origin.name == "PGHOSTADDR" and address.value and host.value:
         # What a DSN says is not shown: a password that is not encoded may spill into the host.
         named = "the host of the DSN" if host.from_dsn else f"the host {host.value} of {host.origin}"
-        yield rules.HOSTADDR_OVERRIDES_HOST(
+        yield HOSTADDR_OVERRIDES_HOST(
             "connection.hostaddr",
             f"libpq connects to PGHOSTADDR={address.value}, not to {named}",
             hint="unset PGHOSTADDR, or state hostaddr in the same place as host",

@@ -11,10 +11,20 @@ from dataclasses import replace
 
 from procrastinate_conn import libpq
 from procrastinate_conn.connection.spec import is_secret
-from procrastinate_conn.origins import Located
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules.connection import WHOLE_STRING
-from procrastinate_conn.sources.base import Place
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.sources.base import Source
+
+DSN_IN_VALUE = Rule(
+    "PC213",
+    "connection string where one value belongs",
+    "libpq takes all of it for a host, a name or a path, and its password is looked up in DNS, logged and"
+    " shown like any of them.",
+    "Write it as the DSN: a URI, or keyword=value pairs with blanks between them.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__HOST=postgresql://app@localhost/jobs"),
+)
+
 
 _URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
 _PAIR = re.compile(r"(?:^|[;&?,\s])\s*(\w+)\s*=")
@@ -27,7 +37,7 @@ _SINGLE = ("connector", "defaults", "json_dumps", "json_loads", "password_file")
 """The settings that are one word or one path."""
 
 
-def without_strings(values: Mapping[str, Located]) -> tuple[dict[str, Located], list[Problem]]:
+def without_strings(values: Mapping[str, SourcedValue]) -> tuple[dict[str, SourcedValue], list[Problem]]:
     """Leave out the values that are whole connection strings.
 
     Parameters
@@ -40,35 +50,35 @@ def without_strings(values: Mapping[str, Located]) -> tuple[dict[str, Located], 
     tuple
         The others, and a problem for each that was left out.
     """
-    misplaced = {k: located for k, located in values.items() if _is_misplaced(k, located.value)}
-    kept = {keyword: located for keyword, located in values.items() if keyword not in misplaced}
-    return kept, [_problem(f"connection.{k}", k, located) for k, located in misplaced.items()]
+    misplaced = {k: sourced for k, sourced in values.items() if _is_misplaced(k, sourced.value)}
+    kept = {keyword: sourced for keyword, sourced in values.items() if keyword not in misplaced}
+    return kept, [_problem(f"connection.{k}", k, sourced) for k, sourced in misplaced.items()]
 
 
-def cleaned(place: Place) -> Place:
+def cleaned(source: Source) -> Source:
     """Return a place without the values that are whole connection strings, and with a problem for each."""
     of_variables = {row.variable: row.name for row in libpq.keywords().values() if row.variable}
     settings = {
         path: path[-1]
-        for path, located in place.settings.items()
-        if _is_single(path) and _is_misplaced(path[-1], located.value)
+        for path, sourced in source.settings.items()
+        if _is_single(path) and _is_misplaced(path[-1], sourced.value)
     }
     variables = {
         name: of_variables[name]
-        for name, located in place.variables.items()
-        if name in of_variables and _is_misplaced(of_variables[name], located.value)
+        for name, sourced in source.variables.items()
+        if name in of_variables and _is_misplaced(of_variables[name], sourced.value)
     }
     if not settings and not variables:
-        return place
+        return source
     problems = [
-        *(_problem(".".join(path), name, place.settings[path]) for path, name in settings.items()),
-        *(_problem(f"connection.{kw}", kw, place.variables[name]) for name, kw in variables.items()),
+        *(_problem(".".join(path), name, source.settings[path]) for path, name in settings.items()),
+        *(_problem(f"connection.{kw}", kw, source.variables[name]) for name, kw in variables.items()),
     ]
     return replace(
-        place,
-        settings={path: located for path, located in place.settings.items() if path not in settings},
-        variables={name: located for name, located in place.variables.items() if name not in variables},
-        problems=(*place.problems, *problems),
+        source,
+        settings={path: sourced for path, sourced in source.settings.items() if path not in settings},
+        variables={name: sourced for name, sourced in source.variables.items() if name not in variables},
+        problems=(*source.problems, *problems),
     )
 
 
@@ -96,19 +106,19 @@ def _names_a_keyword(pair: re.Pattern[str], value: str) -> bool:
     return any(name.lower() in libpq.keywords() for name in pair.findall(value))
 
 
-def _problem(setting: str, name: str, located: Located) -> Problem:
-    if "://" in str(located.value):
+def _problem(setting: str, name: str, sourced: SourcedValue) -> Problem:
+    if "://" in str(sourced.value):
         message, hint = (
             f"{name} is a URL, where one value belongs",
             f"write the {name} alone, or the URL as the DSN",
         )
-    elif _is_login(name, str(located.value)):
+    elif _is_login(name, str(sourced.value)):
         message = "host has a user and a password before it, where its name belongs"
         hint = "write the host alone, or all of it as the DSN: postgresql://user:password@host:5432/database"
-    elif re.match(r"\w+\s*=", str(located.value)):
+    elif re.match(r"\w+\s*=", str(sourced.value)):
         message = f"{name} has another keyword for its value"
         hint = f"write a value behind {name}=, and in a DSN {name}='' for none"
     else:
         message = f"{name} goes on with another keyword, where one value belongs"
         hint = "separate the keywords of a DSN by blanks, and those of a URI by & behind its first ?"
-    return WHOLE_STRING(setting, message, hint=hint, origin=located.origin)
+    return DSN_IN_VALUE(setting, message, hint=hint, origin=sourced.origin)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from procrastinate_conn import libpq
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.rules.connection import SESSION_VARIABLE
-from procrastinate_conn.sources.base import Place
-from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.variables import LIKELY_MISSPELT_VARIABLE
+
+SESSION_VARIABLE = Rule(
+    "PC212",
+    "variable of the session in an env file",
+    "libpq reads PGTZ, PGDATESTYLE and PGGEQO from the process environment alone.",
+    "State it as options: -c timezone=UTC.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs\nPGTZ=UTC"),
+    fault_in="name",
+)
+
 
 _NO_KEYWORD = (
     "PGDATESTYLE",
@@ -26,22 +36,7 @@ _OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")
 """Variables of servers and tools that only look like a misspelt one."""
 
 
-_OTHER_NAMES = {
-    "PGDB": "PGDATABASE",
-    "PGDBNAME": "PGDATABASE",
-    "PGHOSTNAME": "PGHOST",
-    "PGHOST_NAME": "PGHOST",
-    "PGPASS": "PGPASSWORD",
-    "PGPASSWORD_FILE": "PROCRASTINATE_CONN_PASSWORD_FILE",
-    "PGPWD": "PGPASSWORD",
-    "PGSSL": "PGSSLMODE",
-    "PGUSERNAME": "PGUSER",
-    "PGUSER_NAME": "PGUSER",
-}
-"""What is written for libpq's variables, and is too far from them to be a slip of the pen."""
-
-
-def misspelt_variables(places: Sequence[Place], stated: Collection[str]) -> Iterator[Problem]:
+def misspelt_variables(sources: Sequence[Source], stated: Collection[str]) -> Iterator[Problem]:
     """Yield a warning for each variable that libpq does not know but nearly does.
 
     Parameters
@@ -53,39 +48,33 @@ def misspelt_variables(places: Sequence[Place], stated: Collection[str]) -> Iter
     """
     keywords = {row.variable: row.name for row in libpq.keywords().values() if row.variable}
     known = keywords.keys() | set(_NO_KEYWORD)
-    for place in places:
-        for name, located in place.variables.items():
+    for source in sources:
+        for name, sourced in source.variables.items():
             if name in known or name in _OTHERS:
                 continue
-            near = _OTHER_NAMES.get(name) or _near(name, known)
+            near = suggestions.pg_variable(name, known)
             is_the_applications = name.startswith("PG_") and keywords.get(near or "") in stated
             if near and not is_the_applications:
-                yield rules.LIKELY_MISSPELT_VARIABLE(
+                yield LIKELY_MISSPELT_VARIABLE(
                     name,
                     f"libpq does not know {name}",
                     hint=f"did you mean {near}?",
-                    origin=located.origin,
+                    origin=sourced.origin,
                 )
 
 
-def _near(name: str, known: Collection[str]) -> str | None:
-    """Return what was meant; the name of a second server, such as ``PGHOST_REPLICA``, is meant as it is."""
-    is_another = name.rpartition("_")[0] in known
-    return None if is_another else nearest(name, known, cutoff=0.8)
-
-
-def session_variables(places: Sequence[Place]) -> dict[str, str]:
+def session_variables(sources: Sequence[Source]) -> dict[str, str]:
     """Return what the process environment says of the session, which libpq tells the server."""
     return {
-        name: str(located.value)
-        for place in places
-        if place.source == "environment"
-        for name, located in place.variables.items()
+        name: str(sourced.value)
+        for source in sources
+        if source.name == "environment"
+        for name, sourced in source.variables.items()
         if name in libpq.SESSION_VARIABLES
     }
 
 
-def idle_session_variables(places: Sequence[Place]) -> Iterator[Problem]:
+def idle_session_variables(sources: Sequence[Source]) -> Iterator[Problem]:
     """Yield a warning for each variable of the session that stands where libpq does not read it.
 
     Parameters
@@ -93,12 +82,12 @@ def idle_session_variables(places: Sequence[Place]) -> Iterator[Problem]:
     places
         The places that settings are written in.
     """
-    for place in places:
+    for source in sources:
         for name in libpq.SESSION_VARIABLES:
-            if place.source == "dotenv" and name in place.variables:
+            if source.name == "dotenv" and name in source.variables:
                 yield SESSION_VARIABLE(
                     name,
                     f"libpq does not read {name} from an env file",
                     hint="set it in the process environment, or write it as an option of the connection",
-                    origin=place.variables[name].origin,
+                    origin=source.variables[name].origin,
                 )

@@ -8,26 +8,48 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from procrastinate_conn.origins import Located
+from procrastinate_conn import suggestions
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.pool.callables import imported, is_async
-from procrastinate_conn.pool.refused import Refused
+from procrastinate_conn.pool.refused import InvalidOption
 from procrastinate_conn.pool.shown import shown
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.quotes import LEAVE_OUT, in_quotes
-from procrastinate_conn.registry import ConnectorKind, suggestion
-from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.sources.base import Place
+from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.sources.base import INVALID_VALUE, Source
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.dsn import read_dsn
+from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
 
 if TYPE_CHECKING:
-    from procrastinate_conn.passwords import PasswordSource
+    from procrastinate_conn.passwords import PasswordFunction
+
+UNUSABLE_FUNCTION = Rule(
+    "PC108",
+    "callable that cannot be imported or called",
+    "The function would be missing when the first job is deferred.",
+    "Name it package.module:function, and make sure that the module is installed here.",
+    example=Example("PROCRASTINATE_CONN_JSON_DUMPS=json:dump_it"),
+)
+
+COMPETING_PASSWORDS = Rule(
+    "PC109",
+    "more than one source of the password",
+    "Only one of them can be the password that is sent.",
+    "Keep one of password, password_file and password_command in one place.",
+    example=Example(
+        "PROCRASTINATE_CONN_PASSWORD_FILE=db-password\nPROCRASTINATE_CONN_PASSWORD_COMMAND=cat db-password",
+        files={"db-password": "..."},
+    ),
+    fault_in="name",
+)
+
 
 PASSWORD_SOURCES = ("password", "password_file", "password_command")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ResolvedSettings:
     """The settings that have one value, in their types.
 
     Parameters
@@ -50,12 +72,12 @@ class Settings:
     defaults: Defaults
     json_dumps: Callable[[Any], str] | None
     json_loads: Callable[[str], Any] | None
-    password: Callable[[], str] | None = field(repr=False)  # `PasswordSource`, for pydantic to evaluate
-    stated: dict[str, Located]
+    password: Callable[[], str] | None = field(repr=False)  # `PasswordFunction`, for pydantic to evaluate
+    explicit: dict[str, SourcedValue]
     problems: tuple[Problem, ...]
 
 
-def resolve_settings(places: Sequence[Place]) -> Settings:
+def resolve_settings(sources: Sequence[Source]) -> ResolvedSettings:
     """Take each setting from the nearest place that states it.
 
     Parameters
@@ -63,62 +85,66 @@ def resolve_settings(places: Sequence[Place]) -> Settings:
     places
         The places that settings are written in, the nearest first.
     """
-    stated: dict[str, Located] = {}
-    for place in reversed(places):
-        stated.update({path[0]: located for path, located in place.settings.items() if len(path) == 1})
-    problems = [problem for place in places for problem in place.problems]
-    return Settings(
-        kind=_kind(stated.get("connector"), problems),
-        defaults=_defaults(stated.get("defaults"), problems),
-        json_dumps=_function("json_dumps", stated.get("json_dumps"), problems),
-        json_loads=_function("json_loads", stated.get("json_loads"), problems),
-        password=_password(places, problems),
-        stated=stated,
+    explicit: dict[str, SourcedValue] = {}
+    for source in reversed(sources):
+        explicit.update({path[0]: sourced for path, sourced in source.settings.items() if len(path) == 1})
+    problems = [problem for source in sources for problem in source.problems]
+    return ResolvedSettings(
+        kind=_kind(explicit.get("connector"), problems),
+        defaults=_defaults(explicit.get("defaults"), problems),
+        json_dumps=_function("json_dumps", explicit.get("json_dumps"), problems),
+        json_loads=_function("json_loads", explicit.get("json_loads"), problems),
+        password=_password(sources, problems),
+        explicit=explicit,
         problems=tuple(problems),
     )
 
 
-def _kind(stated: Located | None, problems: list[Problem]) -> ConnectorKind:
+def _kind(stated: SourcedValue | None, problems: list[Problem]) -> ConnectorKind:
     if stated is None:
         return ConnectorKind.PSYCOPG
     try:
         return ConnectorKind(str(stated.value))
     except ValueError:
         problems.append(
-            rules.WRONG_VALUE(
+            INVALID_VALUE(
                 "connector",
                 f"there is no connector {shown(stated.value)}",
-                hint=LEAVE_OUT if in_quotes(stated.value) else suggestion(str(stated.value)),
+                hint=LEAVE_OUT_QUOTES
+                if is_quoted(stated.value)
+                else suggestions.connector(str(stated.value)),
                 origin=stated.origin,
             )
         )
         return ConnectorKind.PSYCOPG
 
 
-def _defaults(stated: Located | None, problems: list[Problem]) -> Defaults:
+def _defaults(stated: SourcedValue | None, problems: list[Problem]) -> Defaults:
     if stated is None:
         return "resilient"
     for defaults in get_args(Defaults):
         if isinstance(stated.value, str) and stated.value.strip().lower() == defaults:
             return defaults  # type: ignore[no-any-return]  # get_args is not typed
     problems.append(
-        rules.WRONG_VALUE(
+        INVALID_VALUE(
             "defaults",
             f"defaults is {shown(stated.value)}",
-            hint=LEAVE_OUT if in_quotes(stated.value) else f"write one of {', '.join(get_args(Defaults))}",
+            hint=LEAVE_OUT_QUOTES
+            if is_quoted(stated.value)
+            else f"write one of {', '.join(get_args(Defaults))}",
             origin=stated.origin,
         )
     )
     return "resilient"
 
 
-def _function(name: str, stated: Located | None, problems: list[Problem]) -> Callable[..., Any] | None:
+def _function(name: str, stated: SourcedValue | None, problems: list[Problem]) -> Callable[..., Any] | None:
     if stated is None:
         return None
     try:
         found = imported(name, stated.value.strip()) if isinstance(stated.value, str) else stated.value
-    except Refused as refused:
-        problems.append(rules.NOT_IMPORTABLE(name, refused.message, hint=refused.hint, origin=stated.origin))
+    except InvalidOption as refused:
+        problems.append(UNUSABLE_FUNCTION(name, refused.message, hint=refused.hint, origin=stated.origin))
         return None
     if callable(found) and not is_async(found):
         return found
@@ -127,21 +153,21 @@ def _function(name: str, stated: Located | None, problems: list[Problem]) -> Cal
     else:
         message = f"{name} is a {type(found).__name__}, not a function"
         hint = "give a function, or package.module:function"
-    problems.append(rules.NOT_IMPORTABLE(name, message, hint=hint, origin=stated.origin))
+    problems.append(UNUSABLE_FUNCTION(name, message, hint=hint, origin=stated.origin))
     return None
 
 
-def _password(places: Sequence[Place], problems: list[Problem]) -> PasswordSource | None:
+def _password(sources: Sequence[Source], problems: list[Problem]) -> PasswordFunction | None:
     """Take the password source of the nearest place that states one; a password that is nearer wins."""
-    for place in places:
-        stated = [(name, place.settings[(name,)]) for name in PASSWORD_SOURCES if (name,) in place.settings]
-        text = place.settings.get(("connection", "password"))
+    for source in sources:
+        stated = [(name, source.settings[(name,)]) for name in PASSWORD_SOURCES if (name,) in source.settings]
+        text = source.settings.get(("connection", "password"))
         is_argument = text is not None and text.origin.name == "password"
         competing = [*(["password"] if is_argument else []), *(name for name, _ in stated)]
         if stated and len(competing) > 1:
             names = " and ".join(competing)
             problems.append(
-                rules.COMPETING_PASSWORDS(
+                COMPETING_PASSWORDS(
                     stated[-1][0],
                     f"{names} are stated in one place",
                     hint="keep one",
@@ -150,21 +176,21 @@ def _password(places: Sequence[Place], problems: list[Problem]) -> PasswordSourc
             )
         if stated:
             return _password_source(*stated[0], problems)
-        if ("connection", "password") in place.settings or place is _place_of_dsn_with_password(places):
+        if ("connection", "password") in source.settings or source is _place_of_dsn_with_password(sources):
             return None
     return None
 
 
-def _place_of_dsn_with_password(places: Sequence[Place]) -> Place | None:
+def _place_of_dsn_with_password(sources: Sequence[Source]) -> Source | None:
     """Return the place of the DSN that counts, if that one states a password."""
-    place = next((place for place in places if ("dsn",) in place.settings), None)
-    if place is None:
+    source = next((source for source in sources if ("dsn",) in source.settings), None)
+    if source is None:
         return None
-    stated, _ = read_dsn(place.settings["dsn",])
-    return place if "password" in stated else None
+    stated, _ = read_dsn(source.settings["dsn",])
+    return source if "password" in stated else None
 
 
-def _password_source(name: str, stated: Located, problems: list[Problem]) -> PasswordSource | None:
+def _password_source(name: str, stated: SourcedValue, problems: list[Problem]) -> PasswordFunction | None:
     from procrastinate_conn import passwords  # not above: most configurations have none that changes
 
     if name == "password" and callable(stated.value) and not is_async(stated.value):
@@ -184,7 +210,7 @@ def _password_source(name: str, stated: Located, problems: list[Problem]) -> Pas
     if callable(stated.value):
         expected = "a plain function"
         hint = "give a plain function: an asynchronous connector calls it in a thread"
-    problems.append(rules.WRONG_VALUE(name, f"{name} is not {expected}", hint=hint, origin=stated.origin))
+    problems.append(INVALID_VALUE(name, f"{name} is not {expected}", hint=hint, origin=stated.origin))
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from procrastinate_conn.sources.arguments import read_call
-from procrastinate_conn.sources.base import Place
+from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.dotenv import read_dotenv
 from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.sources.secrets import read_secrets
@@ -19,12 +19,12 @@ Files = str | Path | Sequence[str | Path] | None
 """One file or directory, several, or none."""
 
 
-def read_places(
+def read_sources(
     arguments: Mapping[str, object],
     env_file: Files,
     secrets_dir: Files,
     environment: Mapping[str, str] = os.environ,
-) -> list[Place]:
+) -> list[Source]:
     """Read every place that settings are written in.
 
     Parameters

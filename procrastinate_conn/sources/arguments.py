@@ -6,20 +6,18 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import SecretStr
 
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn import suggestions
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.sources.base import Path, Place
-from procrastinate_conn.sources.meant import meant_by
-from procrastinate_conn.sources.setting_names import OPTIONS, SECTIONS, SETTINGS
-from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.setting_names import OPTIONS, SECTIONS, SETTINGS
+from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Path, Source
 
 ARGUMENTS = (*SETTINGS, "password")
 """The settings that can be given as arguments."""
 
 
-def read_call(arguments: Mapping[str, object]) -> Place:
+def read_call(arguments: Mapping[str, object]) -> Source:
     """Read the arguments of a call; one that is None counts as not given.
 
     Of a password in ``connection`` and one beside it the latter counts, in whatever order they are given.
@@ -29,7 +27,7 @@ def read_call(arguments: Mapping[str, object]) -> Place:
     arguments
         Name to value: the settings, ``connection`` and ``pool`` being mappings, and ``password``.
     """
-    settings: dict[Path, Located] = {}
+    settings: dict[Path, SourcedValue] = {}
     problems: list[Problem] = []
     for name, value in sorted(arguments.items(), key=lambda argument: argument[0] == "password"):
         origin = Origin("call", name)
@@ -37,22 +35,25 @@ def read_call(arguments: Mapping[str, object]) -> Place:
             continue
         if name not in ARGUMENTS:
             problems.append(
-                rules.UNKNOWN_SETTING(
-                    name, f"no setting is called {name}", hint=_suggestion(name), origin=origin
+                UNKNOWN_SETTING(
+                    name,
+                    f"no setting is called {name}",
+                    hint=suggestions.argument_hint(name, ARGUMENTS),
+                    origin=origin,
                 )
             )
         elif name in SECTIONS and isinstance(value, Mapping):
             settings.update(_parts(name, value))
             if name == "pool":
-                settings[(name,)] = Located(OPTIONS, origin)
+                settings[(name,)] = SourcedValue(OPTIONS, origin)
         elif isinstance(value, PoolOptions):
-            settings.update({(name, option): located for option, located in value.located(origin).items()})
-            settings[(name,)] = Located("null" if value.null else OPTIONS, origin)
+            settings.update({(name, option): sourced for option, sourced in value.sourced(origin).items()})
+            settings[(name,)] = SourcedValue("null" if value.null else OPTIONS, origin)
         elif name == "password" and isinstance(value, str | SecretStr):
-            settings[("connection", name)] = Located(_plain(value), origin)
+            settings[("connection", name)] = SourcedValue(_plain(value), origin)
         elif name == "connection":
             problems.append(
-                rules.NOT_AN_OBJECT(
+                NOT_AN_OBJECT(
                     name,
                     f"connection is a {type(value).__name__}, not a mapping",
                     hint='write connection={"host": "db1"}',
@@ -60,24 +61,14 @@ def read_call(arguments: Mapping[str, object]) -> Place:
                 )
             )
         else:
-            settings[(name,)] = Located(_plain(value), origin)
-    return Place("call", settings, problems=tuple(problems))
+            settings[(name,)] = SourcedValue(_plain(value), origin)
+    return Source("call", settings, problems=tuple(problems))
 
 
-def _suggestion(name: str) -> str:
-    if f"_{name}" in ("_env_file", "_secrets_dir"):
-        return f"did you mean _{name}?"
-    near = nearest(name, ARGUMENTS) or meant_by((name,))
-    if near is None:
-        return f"the arguments are {', '.join(ARGUMENTS)}"
-    section, _, part = near.partition("__")
-    return f'write {section}={{"{part}": ...}}' if part else f"did you mean {near}?"
-
-
-def _parts(section: str, parts: Mapping[object, object]) -> Iterator[tuple[Path, Located]]:
+def _parts(section: str, parts: Mapping[object, object]) -> Iterator[tuple[Path, SourcedValue]]:
     for name, part in parts.items():
         if part is not None or section == "pool":
-            yield (section, str(name)), Located(_plain(part), Origin("call", f'{section}["{name}"]'))
+            yield (section, str(name)), SourcedValue(_plain(part), Origin("call", f'{section}["{name}"]'))
 
 
 def _plain(value: object) -> object:

@@ -5,15 +5,70 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from procrastinate_conn.origins import Located, Source
+from procrastinate_conn.origins import Origin, SourcedValue, SourceName
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import Example, Rule
+
+UNKNOWN_SETTING = Rule(
+    "PC101",
+    "unknown setting",
+    "A misspelt setting would be ignored, and the connection would be another one than was meant.",
+    "Spell the setting as the documentation does; the hint names the nearest one.",
+    example=Example("PROCRASTINATE_CONN_DNS=postgresql://app@localhost/jobs"),
+    fault_in="name",
+)
+
+NOT_AN_OBJECT = Rule(
+    "PC102",
+    "section that is not an object",
+    "`connection` and `pool` have parts; a bare value says nothing about any of them.",
+    "Write a JSON object, or one variable for each part.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION=localhost"),
+)
+
+UNREADABLE_FILE = Rule(
+    "PC103",
+    "file that cannot be read",
+    "The settings in it would be missing, and defaults would take their place.",
+    "Name a file that exists and that the process may read.",
+    example=Example(arguments=("prod.env",), given="there is no file prod.env"),
+)
+
+INVALID_VALUE = Rule(
+    "PC107",
+    "value that the setting cannot have",
+    "The setting could not be understood.",
+    "Use one of the values that the message names.",
+    example=Example("PROCRASTINATE_CONN_CONNECTOR=psycopg3"),
+)
+
+SHADOWED_SETTING = Rule(
+    "PC110",
+    "setting without effect",
+    "Another place states the same and comes first: whoever changes this one changes nothing.",
+    "Remove it, or the one that the message names.",
+    severity="warning",
+    example=Example(
+        "PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs?sslmode=verify-full&sslrootcert=system\n"
+        "PROCRASTINATE_CONN_CONNECTION__HOST=localhost\n"
+        "PGUSER=jobs"
+    ),
+    fault_in="name",
+)
+
+
+def not_a_file(setting: str) -> Problem:
+    """Report a connection string in the place of a file's name, without repeating it."""
+    message = f"{setting} is a connection string, and not the name of a file"
+    return UNREADABLE_FILE(setting, message, hint="give it as dsn", origin=Origin("call", setting))
+
 
 Path = tuple[str, ...]
 """A setting, step by step: ``("dsn",)``, ``("connection", "host")``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Source:
     """What one place states.
 
     Parameters
@@ -30,14 +85,14 @@ class Place:
         What cannot be read in it.
     """
 
-    source: Source
-    settings: Mapping[Path, Located] = field(default_factory=dict)
-    database_url: Located | None = None
-    variables: Mapping[str, Located] = field(default_factory=dict)
+    name: SourceName
+    settings: Mapping[Path, SourcedValue] = field(default_factory=dict)
+    database_url: SourcedValue | None = None
+    variables: Mapping[str, SourcedValue] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
-    def section(self, name: str) -> dict[str, Located]:
+    def section(self, name: str) -> dict[str, SourcedValue]:
         """Return what it states of a section, ``connection`` or ``pool``, by keyword or option."""
         return {
-            path[1]: located for path, located in self.settings.items() if path[0] == name and len(path) == 2
+            path[1]: sourced for path, sourced in self.settings.items() if path[0] == name and len(path) == 2
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.origins import Origin, SourcedValue
 
 Defaults = Literal["resilient", "libpq"]
 
@@ -21,7 +21,7 @@ _RESILIENT = {
 (milliseconds) while data waits to be acknowledged. libpq by itself leaves it to the kernel: two hours."""
 
 
-def resilient_defaults(defaults: Defaults) -> dict[str, Located]:
+def resilient_defaults(defaults: Defaults) -> dict[str, SourcedValue]:
     """Return the resilient defaults, or none of them.
 
     Parameters
@@ -31,4 +31,6 @@ def resilient_defaults(defaults: Defaults) -> dict[str, Located]:
     """
     if defaults == "libpq":
         return {}
-    return {keyword: Located(value, Origin("resilient-default")) for keyword, value in _RESILIENT.items()}
+    return {
+        keyword: SourcedValue(value, Origin("resilient-default")) for keyword, value in _RESILIENT.items()
+    }

@@ -11,20 +11,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn.files import expanded, is_connection_string, remedy, unreadable
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.sources.base import Place
-from procrastinate_conn.sources.setting_names import PREFIX, is_setting, setting_of
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.setting_names import PREFIX, is_setting, setting_of
+from procrastinate_conn.sources.base import (
+    INVALID_VALUE,
+    SHADOWED_SETTING,
+    UNREADABLE_FILE,
+    Source,
+    not_a_file,
+)
 from procrastinate_conn.sources.variables import read_variables
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding
 
+MALFORMED_LINE = Rule(
+    "PC104",
+    "line that is not NAME=value",
+    "python-dotenv skips such a line, so that what it was meant to state is missing.",
+    "Write NAME=value; close every quote.",
+    severity="warning",
+    example=Example('PGHOST="localhost'),
+)
+
+UNDEFINED_VARIABLE = Rule(
+    "PC111",
+    "reference to a variable that is not defined",
+    "python-dotenv puts nothing in its place: a host becomes empty, which is this machine.",
+    "Define the variable, or write ${NAME:-default} where it may be absent.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@${DB_HOST}/jobs"),
+)
+
+MALFORMED_SETTING = Rule(
+    "PC112",
+    "setting whose line is not NAME=value",
+    "python-dotenv skips such a line, and the connection would be another one than was meant.",
+    "Write NAME=value; close every quote.",
+    example=Example('PROCRASTINATE_CONN_DSN="postgresql://app@localhost/jobs'),
+    fault_in="name",
+)
+
 
 def read_dotenv(
     file: str | Path, *, optional: bool = False, environment: Mapping[str, str] = os.environ
-) -> Place:
+) -> Source:
     """Read one file; ``${NAME}`` is expanded from the lines above it and the environment.
 
     Parameters
@@ -37,19 +70,19 @@ def read_dotenv(
         The variables of the process, for ``${NAME}``.
     """
     if is_connection_string(str(file)):
-        return Place("dotenv", problems=(rules.not_a_file("env_file"),))
+        return Source("dotenv", problems=(not_a_file("env_file"),))
     try:
         text = expanded(file).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
         # A directory is what a container platform makes of a file to mount that is not there.
-        return Place("dotenv") if optional else _unreadable(file, error)
+        return Source("dotenv") if optional else _unreadable(file, error)
     except (OSError, ValueError) as error:
         return _unreadable(file, error)
 
     from dotenv.parser import parse_stream  # imported where there is a file to read
 
     bindings = list(parse_stream(io.StringIO(text)))
-    values: dict[str, Located | None] = {}
+    values: dict[str, SourcedValue | None] = {}
     known = dict(environment)
     problems = [*_malformed(file, bindings), *_repeated(file, bindings), *_printed(file, bindings)]
     for binding in bindings:
@@ -60,15 +93,15 @@ def read_dotenv(
         if binding.value is None:
             values[name], known[name] = None, ""  # a name alone unsets what the lines above state
             continue
-        located, undefined = _expanded(binding.value, known, origin)
-        values[name], known[name] = located, str(located.value)
+        sourced, undefined = _expanded(binding.value, known, origin)
+        values[name], known[name] = sourced, str(sourced.value)
         problems += undefined
-    stated = ((name, str(located.value), located.origin) for name, located in values.items() if located)
-    place = read_variables("dotenv", stated)
-    return replace(place, problems=(*problems, *place.problems))
+    stated = ((name, str(sourced.value), sourced.origin) for name, sourced in values.items() if sourced)
+    source = read_variables("dotenv", stated)
+    return replace(source, problems=(*problems, *source.problems))
 
 
-def _expanded(value: str, known: Mapping[str, str], origin: Origin) -> tuple[Located, list[Problem]]:
+def _expanded(value: str, known: Mapping[str, str], origin: Origin) -> tuple[SourcedValue, list[Problem]]:
     """Expand ``${NAME}`` and ``${NAME:-default}`` as python-dotenv does, and report what is not defined."""
     from dotenv.variables import Variable, parse_variables
 
@@ -78,14 +111,14 @@ def _expanded(value: str, known: Mapping[str, str], origin: Origin) -> tuple[Loc
         for atom in atoms
         if isinstance(atom, Variable) and atom.default is None and atom.name not in known
     ]
-    located = Located("".join(atom.resolve(known) for atom in atoms), origin)
-    return located, problems if _is_of_interest(origin.name or "") else []
+    sourced = SourcedValue("".join(atom.resolve(known) for atom in atoms), origin)
+    return sourced, problems if _is_of_interest(origin.name or "") else []
 
 
 def _undefined(name: str, origin: Origin) -> Problem:
     # What does not look like a variable may be a piece of a password.
     named = f"${{{name}}}" if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name) else "${...}"
-    return rules.UNDEFINED_VARIABLE(
+    return UNDEFINED_VARIABLE(
         setting_of(origin.name or ""),
         f"{origin.name} refers to {named}, which is not defined: nothing takes its place",
         hint="define it in the environment or on a line above, or write ${NAME:-default}",
@@ -120,7 +153,7 @@ def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
         ours = _SETTING.match(binding.original.string)
         states_nothing = binding.error or binding.value is None or not is_setting(name)
         if states_nothing and ours and name not in stated:
-            yield rules.MALFORMED_SETTING(
+            yield MALFORMED_SETTING(
                 setting_of(ours[1]),
                 f"the line of {ours[1]} is not NAME=value, and states nothing",
                 hint=_EXAMPLE,
@@ -128,7 +161,7 @@ def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
             )
         elif binding.error or (binding.value is None and name in stated):
             unsets = "unsets what a line above states" if name in stated else "is ignored"
-            yield rules.MALFORMED_LINE(
+            yield MALFORMED_LINE(
                 "env_file",
                 f"this line is not NAME=value and {unsets}",
                 hint=_EXAMPLE,
@@ -146,7 +179,7 @@ def _repeated(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
         if binding.value is None or last[_identity(name)].value in (None, binding.value):
             continue
         if _is_of_interest(name):
-            yield rules.OVERRIDDEN(
+            yield SHADOWED_SETTING(
                 setting_of(name),
                 f"{name} has no effect: line {_line(last[_identity(name)])} states it again",
                 hint="remove one of them",
@@ -158,7 +191,7 @@ def _printed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
     """Report a value that was copied from a printed page: its quotes would belong to it."""
     for binding in filter(_is_printed, bindings):
         name = str(binding.key)
-        yield rules.WRONG_VALUE(
+        yield INVALID_VALUE(
             setting_of(name),
             f"the quotes around the value of {name} are typographic, and would belong to it",
             hint="write them as \" or ', or leave them out",
@@ -178,11 +211,11 @@ def _identity(name: str | None) -> str:
     return name.upper() if name and is_setting(name) else name or ""
 
 
-def _unreadable(file: str | Path, error: OSError | ValueError) -> Place:
-    problem = rules.UNREADABLE_FILE(
+def _unreadable(file: str | Path, error: OSError | ValueError) -> Source:
+    problem = UNREADABLE_FILE(
         "env_file",
         f"the env file {file} cannot be read: {unreadable(error)}",
         hint=remedy(error, "name a file that exists, relative to the working directory"),
         origin=Origin("dotenv", None, str(file)),
     )
-    return Place("dotenv", problems=(problem,))
+    return Source("dotenv", problems=(problem,))

@@ -7,11 +7,72 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from procrastinate_conn import libpq
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.connection.spec import is_secret
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
+
+MALFORMED_DSN = Rule(
+    "PC201",
+    "DSN that libpq cannot read",
+    "Every connection attempt would fail; a pool retries it silently until it times out.",
+    "Write a URI with percent-encoded parts, or keyword=value pairs.",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs?sslmode"),
+)
+
+OTHER_DATABASE = Rule(
+    "PC202",
+    "DSN of another database",
+    "Procrastinate stores its jobs in PostgreSQL.",
+    "Write a postgresql:// URL.",
+    example=Example("PROCRASTINATE_CONN_DSN=mysql://app@localhost/jobs"),
+)
+
+UNENCODED_PASSWORD = Rule(
+    "PC211",
+    "DSN with an @ where none belongs",
+    "A password with special characters that are not percent-encoded ends too early, and its rest is taken"
+    " for the host or the database.",
+    "Percent-encode the password: @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app:5/cret@localhost/jobs"),
+)
+
+UNKNOWN_KEYWORD = Rule(
+    "PC204",
+    "unknown connection keyword",
+    "libpq refuses every connection that states a keyword it does not know.",
+    "Use libpq's name for it; the hint names the nearest one.",
+    example=Example("PROCRASTINATE_CONN_DSN=hots=localhost dbname=jobs"),
+    fault_in="name",
+)
+
+
+def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: bool = True) -> Problem:
+    """Report a keyword that libpq does not know, with the one that was probably meant.
+
+    Parameters
+    ----------
+    keyword
+        The keyword as it is written.
+    subject
+        What states it.
+    origin
+        Where the keyword is written.
+    safe
+        Whether it cannot be a piece of a password; if it may be, only a slip of the pen is shown, and
+        what other libraries call a keyword.
+    """
+    hint, is_certain = suggestions.keyword_hint(keyword)
+    named = safe or is_certain
+    return UNKNOWN_KEYWORD(
+        f"connection.{keyword}" if named else "connection",
+        f"{subject} states {keyword if named else 'something'}, which libpq does not know as a keyword",
+        hint=hint,
+        origin=origin,
+    )
+
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
@@ -34,7 +95,7 @@ def foreign_scheme(url: str) -> str | None:
     return scheme[1] if scheme and not is_ours else None
 
 
-def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
+def read_dsn(dsn: SourcedValue) -> tuple[dict[str, SourcedValue], list[Problem]]:
     """Let libpq take a DSN apart.
 
     SQLAlchemy's ``postgresql+driver://`` is read as ``postgresql://``.
@@ -51,26 +112,26 @@ def read_dsn(dsn: Located) -> tuple[dict[str, Located], list[Problem]]:
     """
     if not isinstance(dsn.value, str):
         message = f"the DSN is a {type(dsn.value).__name__}, not text"
-        return {}, [rules.MALFORMED_DSN("dsn", message, hint=_EXAMPLE, origin=dsn.origin)]
+        return {}, [MALFORMED_DSN("dsn", message, hint=_EXAMPLE, origin=dsn.origin)]
     if scheme := other_database(dsn.value):
         message = f"{scheme}:// is not a PostgreSQL URL"
-        return {}, [rules.OTHER_DATABASE("dsn", message, hint=_EXAMPLE, origin=dsn.origin)]
+        return {}, [OTHER_DATABASE("dsn", message, hint=_EXAMPLE, origin=dsn.origin)]
     try:
         stated = _parsed(dsn.value)
-    except libpq.Malformed as error:
+    except libpq.InvalidConninfo as error:
         is_made_of_pairs = not _has_semicolons(dsn.value) and not _is_encoded(dsn.value)
         unknown = list(_unknown_keywords(dsn)) if is_made_of_pairs else []
         return {}, unknown or [_malformed(str(error), dsn.value, dsn.origin)]
-    located = {keyword: replace(dsn, value=value, from_dsn=True) for keyword, value in stated.items()}
+    sourced = {keyword: replace(dsn, value=value, from_dsn=True) for keyword, value in stated.items()}
     if not spills(dsn.value):
-        return located, []
+        return sourced, []
     message = (
         "the DSN has an @ where none belongs; libpq takes what stands before it for a host or a database"
     )
     if "@" not in dsn.value:
         message = "the DSN has a : without a port, and a / in the database, which may be a password's"
-    return located, [
-        rules.UNENCODED_PASSWORD(
+    return sourced, [
+        UNENCODED_PASSWORD(
             "dsn",
             message,
             hint=ENCODE,
@@ -92,9 +153,9 @@ def spills(dsn: str) -> bool:
     """
     if not is_uri(dsn):
         return False
-    located = dsn.partition("://")[2]
-    credentials, at, rest = located.partition("@")
-    behind, _, _ = (rest if at and "/" not in credentials else located).partition("?")
+    sourced = dsn.partition("://")[2]
+    credentials, at, rest = sourced.partition("@")
+    behind, _, _ = (rest if at and "/" not in credentials else sourced).partition("?")
     return "@" in behind or "://" in behind or re.match(r"[^/]*:/[^/]*/", behind) is not None
 
 
@@ -105,20 +166,20 @@ def _parsed(dsn: str) -> dict[str, str]:
     return libpq.parse(_POSTGRESQL.sub("postgresql://", dsn, count=1) if is_uri(dsn) else dsn)
 
 
-def _unknown_keywords(dsn: Located) -> Iterator[Problem]:
+def _unknown_keywords(dsn: SourcedValue) -> Iterator[Problem]:
     """Yield each keyword that libpq does not know: it names the first, and is asked again without it."""
     text, names = str(dsn.value), set[str]()
     while (name := _unknown_keyword(text)) and name not in names:
         names.add(name)
         safe = _cannot_be_a_secret(name, str(dsn.value))
-        yield rules.unknown_keyword(name, "the DSN", dsn.origin, safe=safe)
+        yield unknown_keyword(name, "the DSN", dsn.origin, safe=safe)
         text = re.sub(rf"(^|[\s?&]){name}(?=\s*=)", r"\1dbname", text)
 
 
 def _unknown_keyword(dsn: str) -> str | None:
     try:
         _parsed(dsn)
-    except libpq.Malformed as error:
+    except libpq.InvalidConninfo as error:
         return error.unknown
     return None
 
@@ -141,7 +202,7 @@ def _cannot_be_a_secret(name: str, dsn: str) -> bool:
     if not _LIKE_A_KEYWORD.fullmatch(name):
         return False
     before = dsn.partition("://")[2] if is_uri(dsn) else dsn[: dsn.rfind(name)]
-    meant = map(rules.nearest_keyword, re.findall(r"(\w+)\s*=", before))
+    meant = map(suggestions.keyword, re.findall(r"(\w+)\s*=", before))
     return not _SECRETIVE.search(before) and not any(keyword and is_secret(keyword) for keyword in meant)
 
 
@@ -187,7 +248,7 @@ def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
         reason, hint = "a quote is not closed", "close it, or write \\' for a quote in a value"
     elif "=" in dsn:
         hint = "write keyword=value pairs, and single quotes around a value that has blanks"
-    return rules.MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=origin)
+    return MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=origin)
 
 
 def _malformed_uri(reason: str) -> tuple[str, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.sources.base import Place
+from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.variables import read_variables
 
 
-def read_environment(environment: Mapping[str, str]) -> Place:
+def read_environment(environment: Mapping[str, str]) -> Source:
     """Read the variables of a process.
 
     Parameters

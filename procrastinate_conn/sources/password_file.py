@@ -12,7 +12,17 @@ from procrastinate_conn import libpq
 from procrastinate_conn.files import is_plain_file, status
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
+
+PASSWORD_FILE_IGNORED = Rule(
+    "PC209",
+    "password file that libpq ignores",
+    "The server is then asked without a password, and refuses.",
+    "Make it a plain file that only its owner can read: chmod 0600.",
+    severity="warning",
+    example=Example("PGPASSFILE=pgpass", files={"pgpass": "localhost:5432:jobs:app:...\n"}),
+)
+
 
 Login = tuple[str, str, str, str]
 """Host, port, database and user, as the fields of a line are matched against."""
@@ -76,7 +86,7 @@ def judge(file: Path, origin: Origin | None) -> Iterator[Problem]:
         reason, hint = "this user may not read it", "make the user that connects its owner"
     else:
         return
-    yield rules.PASSWORD_FILE_IGNORED(
+    yield PASSWORD_FILE_IGNORED(
         "connection.passfile",
         f"libpq ignores the password file {file}: {reason}",
         hint=hint,

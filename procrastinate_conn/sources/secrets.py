@@ -9,13 +9,22 @@ from pathlib import Path
 from procrastinate_conn.files import expanded, is_connection_string, remedy, unreadable
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.sources.base import Place
-from procrastinate_conn.sources.setting_names import is_setting
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.setting_names import is_setting
+from procrastinate_conn.sources.base import UNREADABLE_FILE, Source, not_a_file
 from procrastinate_conn.sources.variables import read_variables
 
+MISSING_SECRETS_DIRECTORY = Rule(
+    "PC105",
+    "missing secrets directory",
+    "Nothing is read from it; in a container this means that the secrets were not mounted.",
+    "Mount the directory, or do not name it.",
+    severity="warning",
+    example=Example(arguments=(".env", "--secrets-dir", "secrets"), given="there is no directory secrets"),
+)
 
-def read_secrets(directory: str | Path) -> Place:
+
+def read_secrets(directory: str | Path) -> Source:
     """Read the files of a directory, as pydantic-settings does: names in any case, values stripped.
 
     Parameters
@@ -24,24 +33,24 @@ def read_secrets(directory: str | Path) -> Place:
         Relative to the working directory; ``~`` is the home directory.
     """
     if is_connection_string(str(directory)):
-        return Place("secrets", problems=(rules.not_a_file("secrets_dir"),))
+        return Source("secrets", problems=(not_a_file("secrets_dir"),))
     path = expanded(directory)
     problems: list[Problem] = []
     try:
         files = sorted(path.iterdir())
     except FileNotFoundError:
-        problem = rules.MISSING_SECRETS_DIRECTORY(
+        problem = MISSING_SECRETS_DIRECTORY(
             "secrets_dir",
             f"the secrets directory {directory} does not exist",
             hint="mount it, or leave secrets_dir out",
             origin=Origin("secrets", None, str(directory)),
         )
-        return Place("secrets", problems=(problem,))
+        return Source("secrets", problems=(problem,))
     except (OSError, ValueError) as error:
-        return Place("secrets", problems=(_unreadable(path, error),))
+        return Source("secrets", problems=(_unreadable(path, error),))
     variables = list(_read_files(files, problems))
-    place = read_variables("secrets", variables)
-    return replace(place, problems=(*problems, *place.problems))
+    source = read_variables("secrets", variables)
+    return replace(source, problems=(*problems, *source.problems))
 
 
 def _read_files(files: Iterable[Path], problems: list[Problem]) -> Iterator[tuple[str, str, Origin]]:
@@ -57,7 +66,7 @@ def _read_files(files: Iterable[Path], problems: list[Problem]) -> Iterator[tupl
 
 
 def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
-    return rules.UNREADABLE_FILE(
+    return UNREADABLE_FILE(
         "secrets_dir",
         f"{file} cannot be read: {unreadable(error)}",
         hint=remedy(error, "make it a readable directory of text files, each named like a variable"),

@@ -7,12 +7,23 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from procrastinate_conn import libpq
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.files import unreadable
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import connection as rules
+from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import nearest
+
+UNREADABLE_SERVICE = Rule(
+    "PC207",
+    "service that cannot be read",
+    "libpq refuses to connect when the service is missing or its section is damaged.",
+    "Define the service in the service file, or remove the service.",
+    example=Example(
+        "PGSERVICE=jobs\nPGSERVICEFILE=pg_service.conf", files={"pg_service.conf": "[job]\nhost=localhost\n"}
+    ),
+)
+
 
 LINE_LIMIT = 1022
 """Bytes that a line may have, its line break included: libpq reads it into a buffer of one more, and
@@ -54,8 +65,8 @@ class BadServiceFile(ValueError):
 
 
 def read_service(
-    service: Located, named: Located | None, variables: Mapping[str, Located]
-) -> tuple[dict[str, Located], list[Problem]]:
+    service: SourcedValue, named: SourcedValue | None, variables: Mapping[str, SourcedValue]
+) -> tuple[dict[str, SourcedValue], list[Problem]]:
     """Look a service up, in the user's service file and then in the system's.
 
     Parameters
@@ -93,30 +104,30 @@ def read_service(
     elif near := nearest(name, (section for file in looked_in for section in _sections(file))):
         hint = f"did you mean {near}?"
     message = f"libpq cannot read the service: {reason}"
-    return {}, [rules.SERVICE("connection.service", message, hint=hint, origin=service.origin)]
+    return {}, [UNREADABLE_SERVICE("connection.service", message, hint=hint, origin=service.origin)]
 
 
-def _bad(service: str, file: str, error: BadServiceFile, named: Located | None) -> Iterator[Problem]:
+def _bad(service: str, file: str, error: BadServiceFile, named: SourcedValue | None) -> Iterator[Problem]:
     """Report a file at its lines, or where it is named if the whole of it cannot be read."""
     for fault in error.faults:
         origin = Origin("service-file", f"[{service}]", file, fault.line)
         if fault.line is None and named is not None:
             origin = named.origin
-        yield rules.SERVICE("connection.service", fault.reason, hint=fault.hint, origin=origin)
+        yield UNREADABLE_SERVICE("connection.service", fault.reason, hint=fault.hint, origin=origin)
 
 
-def _read_system(service: str, variables: Mapping[str, Located]) -> tuple[dict[str, Located], str]:
+def _read_system(service: str, variables: Mapping[str, SourcedValue]) -> tuple[dict[str, SourcedValue], str]:
     """Let libpq read the system's service file, of which it alone knows the place."""
-    if reason := libpq.unspeakable(service):
+    if reason := libpq.unencodable(service):
         return {}, reason
-    texts = {name: str(located.value) for name, located in variables.items()}
-    stated = {name: value for name, value in texts.items() if not libpq.unspeakable(value)}
+    texts = {name: str(sourced.value) for name, sourced in variables.items()}
+    stated = {name: value for name, value in texts.items() if not libpq.unencodable(value)}
     found, reason = libpq.system_service(service, stated)
     origin = Origin("service-file", f"[{service}]")
-    return {keyword: Located(value, origin) for keyword, value in found.items()}, reason
+    return {keyword: SourcedValue(value, origin) for keyword, value in found.items()}, reason
 
 
-def read_section(file: str, service: str) -> dict[str, Located] | None:
+def read_section(file: str, service: str) -> dict[str, SourcedValue] | None:
     """Read the section of one service.
 
     Returns
@@ -129,7 +140,7 @@ def read_section(file: str, service: str) -> dict[str, Located] | None:
     BadServiceFile
         If libpq refuses the file.
     """
-    found: dict[str, Located] | None = None
+    found: dict[str, SourcedValue] | None = None
     faults: list[Fault] = []
     for number, line in _lines(file):
         if line.startswith(b"["):
@@ -141,7 +152,9 @@ def read_section(file: str, service: str) -> dict[str, Located] | None:
             keyword, separator, value = os.fsdecode(line).partition("=")
             if fault := _fault(keyword, separator):
                 faults.append(fault._replace(line=number))
-            found.setdefault(keyword, Located(value, Origin("service-file", f"[{service}]", file, number)))
+            found.setdefault(
+                keyword, SourcedValue(value, Origin("service-file", f"[{service}]", file, number))
+            )
     if faults:
         raise BadServiceFile(*faults)
     return found
@@ -164,14 +177,14 @@ def _fault(keyword: str, separator: str) -> Fault | None:
     if keyword in ("service", "servicefile"):
         return Fault("a service cannot name another service", "leave this line out")
     if keyword not in libpq.keywords():
-        near = rules.nearest_keyword(keyword)
+        near = suggestions.keyword(keyword)
         hint = f"did you mean {near}?" if near else "write one of libpq's keywords"
         is_blank = keyword.endswith((" ", "\t"))
         return Fault("libpq does not know the keyword of this line", _EXAMPLE if is_blank else hint)
     return None
 
 
-def _candidates(named: Located | None, variables: Mapping[str, Located]) -> Iterator[str]:
+def _candidates(named: SourcedValue | None, variables: Mapping[str, SourcedValue]) -> Iterator[str]:
     """Yield the files to look in; only a file that was named has to exist."""
     if named is not None:
         yield str(named.value)

@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from procrastinate_conn.origins import Located, Origin, Source
+from procrastinate_conn import suggestions
+from procrastinate_conn.origins import Origin, SourcedValue, SourceName
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import settings as rules
-from procrastinate_conn.sources.base import Path, Place
-from procrastinate_conn.sources.meant import misspelt, unknown
-from procrastinate_conn.sources.setting_names import OPTIONS, PREFIX, SECTIONS, SETTINGS
+from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.setting_names import OPTIONS, PREFIX, SECTIONS, SETTINGS
+from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Path, Source
+
+LIKELY_MISSPELT_VARIABLE = Rule(
+    "PC106",
+    "variable that looks like one of libpq's, or of procrastinate-conn's",
+    "Nobody reads a variable by that name, and a default takes its place.",
+    "Spell the variable as the hint does.",
+    severity="warning",
+    example=Example("PGHSOT=localhost"),
+    fault_in="name",
+)
 
 
-def read_variables(source: Source, variables: Iterable[tuple[str, str, Origin]]) -> Place:
+def read_variables(source: SourceName, variables: Iterable[tuple[str, str, Origin]]) -> Source:
     """Sort variables into what they state.
 
     Parameters
@@ -23,10 +33,10 @@ def read_variables(source: Source, variables: Iterable[tuple[str, str, Origin]])
     variables
         Name, value and origin of each; a later one replaces an earlier one of the same name.
     """
-    settings: dict[Path, Located] = {}
-    sections: dict[Path, Located] = {}
-    libpq: dict[str, Located] = {}
-    database_url: Located | None = None
+    settings: dict[Path, SourcedValue] = {}
+    sections: dict[Path, SourcedValue] = {}
+    libpq: dict[str, SourcedValue] = {}
+    database_url: SourcedValue | None = None
     problems: list[Problem] = []
     for name, value, origin in variables:
         if name.upper().startswith(PREFIX):
@@ -34,18 +44,20 @@ def read_variables(source: Source, variables: Iterable[tuple[str, str, Origin]])
             if path[0] in SECTIONS and len(path) == 1:
                 problems += _read_section(path[0], value, origin, sections)
             elif _is_known(path):
-                settings[path] = Located(value, origin)
+                settings[path] = SourcedValue(value, origin)
             else:
-                problems.append(unknown(name, path, origin))
+                hint = suggestions.setting_hint(path)
+                message = f"no setting is called {name}"
+                problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
         elif name.upper() == "DATABASE_URL":
-            database_url = Located(value, origin)
+            database_url = SourcedValue(value, origin)
         elif name.startswith("PG"):
-            libpq[name] = Located(value, origin)
-        elif meant := misspelt(name):
+            libpq[name] = SourcedValue(value, origin)
+        elif meant := suggestions.variable(name):
             hint = f"did you mean {meant}?"
             message = f"procrastinate-conn does not read {name}"
-            problems.append(rules.LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin))
-    return Place(source, {**sections, **settings}, database_url, libpq, tuple(problems))
+            problems.append(LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin))
+    return Source(source, {**sections, **settings}, database_url, libpq, tuple(problems))
 
 
 def _is_known(path: Path) -> bool:
@@ -55,11 +67,11 @@ def _is_known(path: Path) -> bool:
 
 
 def _read_section(
-    section: str, value: str, origin: Origin, settings: dict[Path, Located]
+    section: str, value: str, origin: Origin, settings: dict[Path, SourcedValue]
 ) -> Iterable[Problem]:
     """Read a whole section that is written as JSON; ``pool`` may also be a word, ``null``."""
     if section == "pool" and not value.lstrip().startswith("{"):
-        settings[(section,)] = Located(value, origin)
+        settings[(section,)] = SourcedValue(value, origin)
         return
     parts, where = None, ""
     try:
@@ -70,7 +82,7 @@ def _read_section(
     except (ValueError, RecursionError):  # digits, or levels, beyond Python's limits
         pass
     if not isinstance(parts, dict):
-        yield rules.NOT_AN_OBJECT(
+        yield NOT_AN_OBJECT(
             section,
             f"{origin.name} is not a JSON object{where}",
             hint=f"write an object, or one variable for each part: {PREFIX}{section.upper()}__NAME=value",
@@ -78,6 +90,6 @@ def _read_section(
         )
         return
     if section == "pool":
-        settings[(section,)] = Located(OPTIONS, origin)
+        settings[(section,)] = SourcedValue(OPTIONS, origin)
     for name, part in parts.items():
-        settings[(section, name)] = Located(part, origin)
+        settings[(section, name)] = SourcedValue(part, origin)

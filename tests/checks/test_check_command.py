@@ -122,7 +122,7 @@ def test_an_error_of_ours_is_a_line_without_what_was_read(command: str, folder: 
     script = (
         "from procrastinate_conn import judging\n"
         "def fail(configuration):\n"
-        "    raise OSError(36, 'File name too long', configuration.settings.stated['dsn'].value)\n"
+        "    raise OSError(36, 'File name too long', configuration.settings.explicit['dsn'].value)\n"
         "judging.JUDGES = (fail,)\n"
         "from procrastinate_conn.cli import app\n"
         f"app([{command!r}, 'good.env'])\n"

@@ -15,8 +15,8 @@ from tests.check.running import run
 
 from procrastinate_conn import libpq
 from procrastinate_conn.pool.option_names import vocabulary
-from procrastinate_conn.registry import FACTS, ConnectorKind
-from procrastinate_conn.sources.setting_names import SETTINGS
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.setting_names import SETTINGS
 
 
 def test_connectors_tells_versions_and_what_each_can_do(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_connectors_tells_versions_and_what_each_can_do(tmp_path: Path) -> None:
     assert [kind["kind"] for kind in listed] == list(ConnectorKind)
     libpqs = {"psycopg": psycopg.pq.version(), "psycopg2": psycopg2.__libpq_version__}
     for kind in listed:
-        facts = FACTS[ConnectorKind(kind["kind"])]
+        facts = REGISTRY[ConnectorKind(kind["kind"])]
         number = libpqs["psycopg2" if "psycopg2" in facts.drivers else "psycopg"]
         assert kind == {
             "kind": kind["kind"],
@@ -45,7 +45,7 @@ def test_connectors_tells_versions_and_what_each_can_do(tmp_path: Path) -> None:
 def test_connectors_tells_which_extra_is_missing(driver: str, tmp_path: Path) -> None:
     done = run(tmp_path, "connectors", "--format", "json", hidden=[driver])
     for kind in json.loads(done.stdout)["connectors"]:
-        facts = FACTS[ConnectorKind(kind["kind"])]
+        facts = REGISTRY[ConnectorKind(kind["kind"])]
         assert kind["usable"] == (driver not in facts.drivers)
         if not kind["usable"]:
             assert kind["install"] == f"pip install 'procrastinate-conn[{facts.extra}]'"
@@ -63,7 +63,7 @@ def test_where_psycopg_finds_no_libpq_no_kind_is_usable(tmp_path: Path) -> None:
 def test_connectors_in_text_fits_80_columns(tmp_path: Path) -> None:
     done = run(tmp_path, "connectors", environment={"COLUMNS": "80"})
     assert all(kind in done.stdout for kind in ConnectorKind)
-    assert all(facts.class_name in done.stdout for facts in FACTS.values())
+    assert all(facts.class_name in done.stdout for facts in REGISTRY.values())
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.check.running import SECRET, lay_out, run
 
-from procrastinate_conn.rules import all_rules
+from procrastinate_conn.checks.catalogue import all_rules
 from tests.installed import needs
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -58,11 +58,11 @@ def test_check_finds_what_is_wrong_and_nothing_else(name: str, tmp_path: Path) -
         }
         for problem in configuration["problems"]
     ]
-    places = [
+    sources = [
         {"code": e["code"], "setting": e["setting"], "file": e.get("file"), "line": e.get("line")}
         for e in expected
     ]
-    assert [{**f, "file": _relative(f["file"], tmp_path)} for f in found] == places
+    assert [{**f, "file": _relative(f["file"], tmp_path)} for f in found] == sources
     for problem, wanted in zip(configuration["problems"], expected, strict=True):
         assert wanted.get("hint", "") in problem["hint"]
         assert problem["severity"] == all_rules()[problem["code"]].severity

@@ -11,7 +11,8 @@ import pytest
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 from tests.check.running import run
 
-from procrastinate_conn.checks.runner import Checked
+from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.checks.runner import CheckResult
 from procrastinate_conn.cli.formats import Format, render
 from procrastinate_conn.cli.report import Report
 from procrastinate_conn.cli.terminal import Terminal
@@ -19,7 +20,6 @@ from procrastinate_conn.connection.keywords import CHOICES
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.rules import all_rules
 
 LINES = (
     "PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs\n"
@@ -98,7 +98,7 @@ def test_github_annotates_the_line(folder: Path) -> None:
 
 
 def report(*problems: Problem, file: str | None = "a.env") -> Report:
-    return Report([Checked(file, ConnectorKind.PSYCOPG, problems)])
+    return Report([CheckResult(file, ConnectorKind.PSYCOPG, problems)])
 
 
 AWKWARD = all_rules()["PC301"](
@@ -139,8 +139,8 @@ def test_sarif_is_valid_and_tells_the_same(folder: Path) -> None:
             f"libpq refuses sslmode: 'requre' is none of {SSLMODES} (did you mean require?)",
         ),
     ]
-    places = [r.locations[0].physicalLocation for r in run_.results]
-    assert [(p.artifactLocation.uri, p.region and p.region.startLine) for p in places] == [
+    sources = [r.locations[0].physicalLocation for r in run_.results]
+    assert [(p.artifactLocation.uri, p.region and p.region.startLine) for p in sources] == [
         ("settings/prod.env", None),
         ("settings/prod.env", 2),
         ("settings/prod.env", 3),
@@ -198,7 +198,7 @@ def test_sarif_names_a_file_by_a_uri(file: str, uri: str) -> None:
 
 def test_a_problem_without_a_place_is_located_in_its_configuration() -> None:
     problem = all_rules()["PC403"]("connector", "psycopg cannot load libpq")
-    twice = Report([Checked(file, None, (problem,)) for file in ("a.env", "b.env")])
+    twice = Report([CheckResult(file, None, (problem,)) for file in ("a.env", "b.env")])
     assert render(twice, Format.GITHUB, Terminal()).splitlines() == [
         "::error file=a.env,title=PC403::psycopg cannot load libpq",
         "::error file=b.env,title=PC403::psycopg cannot load libpq",

@@ -251,9 +251,9 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("keyword", ELSEWHERE)
 @pytest.mark.parametrize("place", ["service", "secrets"])
-def test_nor_of_a_service_file_or_a_secrets_directory(place: str, keyword: str, tmp_path: Path) -> None:
+def test_nor_of_a_service_file_or_a_secrets_directory(source: str, keyword: str, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
-    if place == "service":
+    if source == "service":
         (tmp_path / "services").write_text(f"[jobs]\n{keyword}={ELSEWHERE[keyword]}\n")
         (tmp_path / ".env").write_text("PGSERVICE=jobs\nPGSERVICEFILE=services\n")
     else:

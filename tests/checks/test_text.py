@@ -204,7 +204,7 @@ def test_the_last_line_sums_up(files: list[str], last_line: str, tmp_path: Path)
     (tmp_path / "other.env").write_text("SECRET_KEY=x\n")
     (tmp_path / "misspelt.env").write_text("PROCASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n")
     (tmp_path / "foreign.env").write_text("DATABASE_URL=mysql://app@localhost/jobs\n")
-    (tmp_path / "undefined.env").write_text("PROCRASTINATE_CONN_DSN=${NOWHERE}\n")
+    (tmp_path / "undefined.env").write_text("PROCRASTINATE_CONN_DSN=${UNREACHABLE_HOST}\n")
     (tmp_path / "bad.env").write_text("PROCRASTINATE_CONN_POOL__MIN_SZIE=4\n")
     (tmp_path / "warn.env").write_text("PGHOST=localhost\nPGHSOT=x\nPGPORTT=1\n")
     assert run(tmp_path, "check", *files).stdout.splitlines()[-1] == last_line

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from procrastinate_conn.checks import tls_files
+from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.rules import all_rules
 from procrastinate_conn.sources.arguments import read_call
 from tests.tls import TlsProxy
 

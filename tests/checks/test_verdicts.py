@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.check.running import run
 
 from procrastinate_conn import ConfigurationError, ConnectorKind, make_connector
-from procrastinate_conn.checks.runner import Target, check
+from procrastinate_conn.checks.runner import CheckTarget, check
 from procrastinate_conn.cli.doctor import diagnose
 
 PREFIX = "PROCRASTINATE_CONN_"
@@ -69,7 +69,7 @@ def test_what_the_library_refuses_is_an_error_of_check(
         for variable in variables:
             patch.setenv(*variable.split("=", 1))
         if outcome(kind) == "refused":
-            target = Target(connector=kind)
+            target = CheckTarget(connector=kind)
             assert any(problem.severity == "error" for problem in check(target).problems)
             assert not diagnose(target, processes=1, seconds=1, strict=False).ok
 

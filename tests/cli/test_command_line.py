@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from procrastinate_conn.registry import suggestion
+from procrastinate_conn import suggestions
 from tests.cli.sandbox import Sandbox
 
 
@@ -41,4 +41,4 @@ def test_wrong_usage_is_status_2_with_nothing_on_stdout(sandbox: Sandbox, argume
     ],
 )
 def test_the_kind_that_is_meant_is_named(name: str, kind: str) -> None:
-    assert suggestion(name) == f"did you mean {kind}?"
+    assert suggestions.connector(name) == f"did you mean {kind}?"

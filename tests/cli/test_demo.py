@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from procrastinate_conn.cli.demo import CANNOT_START, INTERRUPTED, LOST
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.cli.sandbox import PATIENCE, Sandbox, wait_until
 
 ROW = re.compile(
@@ -30,7 +30,7 @@ def test_every_connector_defers_and_both_workers_work_every_job(sandbox: Sandbox
     for kind, row in rows.items():
         assert (row["deferred"], row["worked"]) == ("20", "20")
         assert float(row["to_defer"]) >= 1.0
-        assert (row["to_work"] is not None) == FACTS[kind].asynchronous
+        assert (row["to_work"] is not None) == REGISTRY[kind].asynchronous
         assert re.search(rf"^ {kind}\.env:\d+\s", done.stdout, re.MULTILINE)
     assert sandbox.left_behind() == []
 

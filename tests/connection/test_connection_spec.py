@@ -127,9 +127,9 @@ def test_the_choices_are_libpqs(keyword):
     beside |= {"max_protocol_version": "latest"} if keyword == "min_protocol_version" else {}
     beside |= {"ssl_min_protocol_version": "TLSv1"} if keyword == "ssl_max_protocol_version" else {}
     for choice in CHOICES[keyword]:
-        refusal = libpq.ask({**beside, keyword: choice}, over_tcp=True).refusal
+        refusal = libpq.probe({**beside, keyword: choice}, over_tcp=True).refusal
         assert refusal is None or "compiled" in refusal or "supported" in refusal
-    assert libpq.ask({keyword: "nonsense"}).refusal
+    assert libpq.probe({keyword: "nonsense"}).refusal
 
 
 @pytest.mark.parametrize("keyword", INTEGERS)

@@ -14,7 +14,7 @@ import pytest
 
 from procrastinate_conn import ConnectorKind, ConnectorSettings, drivers, libpq, make_connector
 from procrastinate_conn.libpq import environment as environment_of_libpq
-from procrastinate_conn.libpq.environment import imposed
+from procrastinate_conn.libpq.environment import override_environment
 from tests.resolution.comparison import HOSTILE, connected
 from tests.resolution.oracle import environment
 from tests.servers import wait_until
@@ -42,11 +42,13 @@ def test_no_variable_changes_what_a_connection_string_says(variable, arguments):
 def test_what_is_neutral_for_libpq_is_what_it_does_by_itself(keyword):
     if keyword in ("service", "servicefile"):
         return
-    plain = libpq.ask({})
-    neutral = libpq.ask({keyword: libpq.neutral(keyword)} if libpq.keywords()[keyword].variable else {})
-    assert neutral.refusal is None
-    added = dict(neutral.info.items() - plain.info.items())
-    assert added in ({}, {keyword: libpq.NEUTRAL.get(keyword)})
+    plain = libpq.probe({})
+    unset_value = libpq.probe(
+        {keyword: libpq.unset_value(keyword)} if libpq.keywords()[keyword].variable else {}
+    )
+    assert unset_value.refusal is None
+    added = dict(unset_value.info.items() - plain.info.items())
+    assert added in ({}, {keyword: libpq.UNSET_VALUES.get(keyword)})
 
 
 def test_psycopg2_connects_to_what_was_resolved(server, database):
@@ -56,7 +58,7 @@ def test_psycopg2_connects_to_what_was_resolved(server, database):
     conninfo = spec.conninfo(drivers.keywords(ConnectorKind.PSYCOPG2))
 
     def told():
-        with libpq.undisturbed(conninfo, spec.session):
+        with libpq.pinned_environment(conninfo, spec.session):
             connection = psycopg2.connect(conninfo)
         try:
             return connection.info.dsn_parameters
@@ -125,7 +127,7 @@ def test_a_service_named_later_is_put_aside_only_where_it_would_interfere(conten
     (tmp_path / "services").write_text(content)
     monkeypatch.setenv("PGSERVICE", "jobs")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
-    with libpq.undisturbed(spec.conninfo(), spec.session):
+    with libpq.pinned_environment(spec.conninfo(), spec.session):
         assert os.environ.get("PGSERVICE") == ("jobs" if "host" in content else None)
     assert os.environ["PGSERVICE"] == "jobs"
 
@@ -135,7 +137,7 @@ def test_the_service_that_was_resolved_is_left_to_the_other_users_of_the_environ
     monkeypatch.setenv("PGSERVICE", "jobs")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
     spec = ConnectorSettings(_env_file=None).spec()
-    with libpq.undisturbed(spec.conninfo(), spec.session):
+    with libpq.pinned_environment(spec.conninfo(), spec.session):
         assert os.environ["PGSERVICE"] == "jobs"
 
 
@@ -144,7 +146,7 @@ def test_the_environment_returns_when_the_last_overlapping_use_ends(monkeypatch)
     barrier = Barrier(8)
 
     def use(_number):
-        with imposed({"PGTZ": "a"}):
+        with override_environment({"PGTZ": "a"}):
             barrier.wait(20)
             found = os.environ["PGTZ"]
             barrier.wait(20)
@@ -159,11 +161,11 @@ def test_a_thread_waits_for_who_needs_other_values(monkeypatch):
     monkeypatch.setattr(environment_of_libpq, "PATIENCE", 30)
 
     def use_none():
-        with imposed({"PGTZ": None, "PGGEQO": "on"}):
+        with override_environment({"PGTZ": None, "PGGEQO": "on"}):
             return os.environ.get("PGTZ")
 
     with ThreadPoolExecutor(1) as threads:
-        with imposed({"PGTZ": "UTC"}):
+        with override_environment({"PGTZ": "UTC"}):
             other = threads.submit(use_none)
             assert wait([other], 0.2).not_done
             assert os.environ["PGTZ"] == "UTC"
@@ -175,10 +177,10 @@ def test_a_thread_that_has_waited_long_goes_on_and_the_others_values_return(monk
     monkeypatch.setattr(environment_of_libpq, "PATIENCE", 0.05)
 
     def use_another():
-        with imposed({"PGTZ": "Asia/Tokyo"}):
+        with override_environment({"PGTZ": "Asia/Tokyo"}):
             return os.environ["PGTZ"]
 
-    with ThreadPoolExecutor(1) as threads, imposed({"PGTZ": "UTC"}):
+    with ThreadPoolExecutor(1) as threads, override_environment({"PGTZ": "UTC"}):
         assert threads.submit(use_another).result(20) == "Asia/Tokyo"
         assert os.environ["PGTZ"] == "UTC"
     assert "PGTZ" not in os.environ
@@ -188,7 +190,7 @@ def test_an_event_loop_is_not_kept_waiting(monkeypatch):
     monkeypatch.setattr(environment_of_libpq, "PATIENCE", 10)
 
     async def use(value, begun, ended):
-        with imposed({"PGTZ": value}):
+        with override_environment({"PGTZ": value}):
             begun.set()
             await ended.wait()
             return os.environ["PGTZ"]
@@ -216,7 +218,7 @@ def test_a_fork_in_the_middle_leaves_the_child_with_its_own_environment(monkeypa
     busy, over = Event(), Event()
 
     def use():
-        with imposed({"PGTZ": "imposed"}), environment_of_libpq._IMPOSED._changed:
+        with override_environment({"PGTZ": "override_environment"}), environment_of_libpq._IMPOSED._changed:
             busy.set()
             over.wait(20)
 
@@ -226,7 +228,7 @@ def test_a_fork_in_the_middle_leaves_the_child_with_its_own_environment(monkeypa
     child = os.fork()
     if child == 0:
         found = os.environ["PGTZ"]
-        with imposed({"PGTZ": None}):
+        with override_environment({"PGTZ": None}):
             unset = "PGTZ" not in os.environ
         os._exit(0 if (found, unset, os.environ["PGTZ"]) == ("before", True, "before") else 1)
     try:

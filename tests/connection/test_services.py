@@ -30,7 +30,7 @@ NEVER_READ = (
 @pytest.mark.parametrize("keyword", [k for k in libpq.keywords() if k not in NEVER_READ])
 def test_a_service_adds_only_what_has_no_neutral_value(keyword, tmp_path, monkeypatch):
     spec = ConnectorSettings(
-        _env_file=None, dsn=f"host={libpq.NOWHERE} user=u password=p", defaults="libpq"
+        _env_file=None, dsn=f"host={libpq.UNREACHABLE_HOST} user=u password=p", defaults="libpq"
     ).spec()
     value = "A" * 43 + "=" if keyword.startswith("scram") else "7"
     (tmp_path / "services").write_text(f"[jobs]\n{keyword}={value}\n")
@@ -41,5 +41,5 @@ def test_a_service_adds_only_what_has_no_neutral_value(keyword, tmp_path, monkey
     spoilt.pop("service", None)  # its name alone does nothing
     assert (spoilt == unspoilt) is (keyword not in OPEN)
     if keyword in OPEN:
-        with libpq.undisturbed(spec.conninfo(), spec.session):
+        with libpq.pinned_environment(spec.conninfo(), spec.session):
             assert start(spec.conninfo())[0] == unspoilt

@@ -22,7 +22,7 @@ from procrastinate_conn.connectors.runtime import acquire as waiting
 from procrastinate_conn.connectors.runtime import connection_factory as dialing
 from procrastinate_conn.connectors.runtime import disconnects as farewell
 from procrastinate_conn.connectors.runtime import liveness
-from procrastinate_conn.connectors.runtime.disconnects import AnswerLost, farewell_told_apart
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, farewell_told_apart
 from procrastinate_conn.connectors.runtime.listener import keep_listening
 from procrastinate_conn.connectors.runtime.liveness import Silence
 from procrastinate_conn.connectors.runtime.stats import pool_stats
@@ -39,7 +39,7 @@ def test_a_script_that_was_complete_in_part_is_not_sent_again(kind, address, obs
     observer.connection.execute("CREATE TABLE seen (number int GENERATED ALWAYS AS IDENTITY)")
     sync = connector(kind, address, min_size=1).get_sync_connector()
     sync.open()
-    with pytest.raises(AnswerLost):
+    with pytest.raises(OutcomeUnknown):
         sync.execute_query(SCRIPT)
     sync.close()
     assert observer.one("SELECT count(*) FROM seen") == 1
@@ -74,7 +74,7 @@ def test_a_query_that_was_answered_is_not_sent_again_for_what_psycopg_says_after
                 observer.terminate()
                 connection.execute("DEALLOCATE ALL")
 
-        with pytest.raises(AnswerLost):
+        with pytest.raises(OutcomeUnknown):
             execute("SELECT 1")
 
 

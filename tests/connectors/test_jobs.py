@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.registry import FACTS
+from procrastinate_conn.registry import REGISTRY
 from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, app, connector, soon, wait_until
 
 ODD = {
@@ -23,7 +23,7 @@ ODD = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_an_instance_of_procrastinates_class(kind, address):
-    module, name = FACTS[kind].class_module, FACTS[kind].class_name
+    module, name = REGISTRY[kind].class_module, REGISTRY[kind].class_name
     theirs = getattr(__import__(module, fromlist=[name]), name)
     ours = connector(kind, address)
     assert isinstance(ours, theirs)

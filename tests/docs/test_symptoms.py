@@ -28,7 +28,7 @@ from tests.installed import needs
 from tests.tls import TlsProxy
 
 HEADINGS = re.findall(r"^## (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
-NOWHERE = "host=127.0.0.1 port=1"
+UNREACHABLE_HOST = "host=127.0.0.1 port=1"
 
 
 def defer(connector: BaseConnector) -> None:
@@ -57,7 +57,7 @@ def impatiently(connector: Any) -> None:
 
 BY_HAND: dict[str, Callable[[str], None]] = {
     "pool initialization incomplete after": lambda _: impatiently(
-        procrastinate.SyncPsycopgConnector(conninfo=NOWHERE)
+        procrastinate.SyncPsycopgConnector(conninfo=UNREACHABLE_HOST)
     ),
     "connection pool exhausted": lambda dsn: crowd(Psycopg2Connector(dsn=dsn, minconn=1, maxconn=1)),
     "Can't load plugin: sqlalchemy.dialects:postgres": lambda _: defer(

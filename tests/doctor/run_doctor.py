@@ -34,12 +34,12 @@ class Examined:
         seconds: float = 60.0,
         **settings: Any,
     ) -> None:
-        blueprint = ConnectorSettings(
+        connector_config = ConnectorSettings(
             connector=kind, connection=address, _env_file=None, **settings
-        ).configuration.blueprint()
+        ).configuration.connector_config()
         self.doing: list[str] = []
         self.hosts, self.checks = examine(
-            blueprint, processes=processes, seconds=seconds, progress=self.doing.append
+            connector_config, processes=processes, seconds=seconds, progress=self.doing.append
         )
 
     def all(self) -> list[Result]:

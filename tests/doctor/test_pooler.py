@@ -19,7 +19,7 @@ from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.runner import _examined
 from procrastinate_conn.registry import ConnectorKind
 from tests.pgbouncer.bouncer import COMMAND, PgBouncer, version
-from tests.servers import KINDS, blueprint, wait_until
+from tests.servers import KINDS, connector_config, wait_until
 
 pytestmark = pytest.mark.skipif(COMMAND is None, reason="pgbouncer is not installed")
 
@@ -85,7 +85,7 @@ def test_a_pooler_with_one_session_is_no_proof(bouncer, database, monkeypatch):
 def test_a_pooler_that_never_answers_again_is_no_proof_either(bouncer, database, monkeypatch):
     """Another client takes the only session while the doctor's two wait for it."""
     monkeypatch.setattr(pooler, "ANSWER_WITHIN", 0.5)
-    plan = blueprint(ConnectorKind.PSYCOPG, bouncer.parameters(database))
+    plan = connector_config(ConnectorKind.PSYCOPG, bouncer.parameters(database))
     [host] = hosts(plan.spec.parameters)
     patient = Patient(host, plan, True, 1, monotonic() + 20, host.name, True, pooler="transaction")
     with closing(psycopg.connect(**bouncer.parameters(database), autocommit=True)) as third:

@@ -22,7 +22,7 @@ from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.registry import ConnectorKind
 from tests.conftest import apply_schema
 from tests.doctor.standby import standby_of
-from tests.servers import blueprint, wait_until
+from tests.servers import connector_config, wait_until
 
 SECRET = "marked-secret-9c1e"
 
@@ -59,7 +59,7 @@ def test_a_socket_that_is_not_there(tmp_path):
 
 def test_a_socket_where_python_has_none_is_left_to_the_login(server, database, monkeypatch):
     """As on Windows."""
-    plan = blueprint(ConnectorKind.PSYCOPG, server.parameters(database, unix_socket=True))
+    plan = connector_config(ConnectorKind.PSYCOPG, server.parameters(database, unix_socket=True))
     patient = Patient(hosts(plan.spec.parameters)[0], plan, True, 1, time.monotonic() + 20)
     monkeypatch.delattr(socket, "AF_UNIX")
     assert list(reach.examine(patient)) == []

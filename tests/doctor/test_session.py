@@ -14,23 +14,23 @@ from tests.doctor.clinic import Examined
 from procrastinate_conn import ConnectorSettings, libpq
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.registry import ConnectorKind
 
 
 @contextmanager
-def session(blueprint: Blueprint) -> Iterator[psycopg.Connection[Any]]:
+def session(connector_config: ConnectorConfig) -> Iterator[psycopg.Connection[Any]]:
     """Connect as the doctor does."""
-    [host] = hosts(blueprint.spec.parameters)
-    patient = Patient(host, blueprint, True, 1, monotonic() + 20, address="127.0.0.1", is_reached=True)
+    [host] = hosts(connector_config.spec.parameters)
+    patient = Patient(host, connector_config, True, 1, monotonic() + 20, address="127.0.0.1", is_reached=True)
     with patient.connect() as connection:
         yield connection
 
 
-def resolved(address: Mapping[str, str]) -> Blueprint:
-    return ConnectorSettings(connection=address, _env_file=None).configuration.blueprint()
+def resolved(address: Mapping[str, str]) -> ConnectorConfig:
+    return ConnectorSettings(connection=address, _env_file=None).configuration.connector_config()
 
 
 def test_a_service_in_the_environment_that_the_application_does_not_use(address, tmp_path):
@@ -55,11 +55,11 @@ def test_a_setting_of_the_session_is_what_it_was_when_the_application_was_config
             monkeypatch.setenv("PGTZ", value)
 
     put(then)
-    blueprint = resolved(address)
-    with session(blueprint) as connection:
+    connector_config = resolved(address)
+    with session(connector_config) as connection:
         before = connection.execute("SHOW TimeZone").fetchone()
     put(later)
-    with session(blueprint) as connection:
+    with session(connector_config) as connection:
         assert connection.execute("SHOW TimeZone").fetchone() == before
 
 
@@ -67,5 +67,5 @@ def test_a_keyword_that_only_the_applications_newer_libpq_knows_is_left_out(addr
     known = [*libpq.keywords(), "of_a_newer_libpq"]
     spec = ConnectionSpec.from_parameters(address, {}, known=known)
     assert "of_a_newer_libpq" in spec.conninfo()
-    with session(Blueprint(ConnectorKind.PSYCOPG2, spec, PoolOptions({}))) as connection:
+    with session(ConnectorConfig(ConnectorKind.PSYCOPG2, spec, PoolOptions({}))) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -20,7 +20,7 @@ from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.demo.postgres import AS_ROOT, SERVER_USER, ensure_server_user, free_port
 from procrastinate_conn.doctor import tls
 from procrastinate_conn.doctor.host_context import Patient
-from tests.servers import ConnectorKind, blueprint
+from tests.servers import ConnectorKind, connector_config
 from tests.tls import TlsProxy
 
 Behind = Callable[..., dict[str, str]]
@@ -130,7 +130,7 @@ def test_a_certificate_of_another_authority(behind_tls, tmp_path):
 @pytest.mark.parametrize(("mode", "status"), [("disable", "warning"), ("prefer", "warning")])
 def test_plaintext_to_another_machine_is_a_warning(address, mode, status):
     """The address decides; the session itself is to this machine, for there is no other here."""
-    plan = blueprint(ConnectorKind.PSYCOPG, {**address, "sslmode": mode})
+    plan = connector_config(ConnectorKind.PSYCOPG, {**address, "sslmode": mode})
     with psycopg.connect(**address) as connection:
         host = Host("db1", "", "5432")
         here = Patient(host, plan, True, 1, 0.0, "127.0.0.1", True, connection)

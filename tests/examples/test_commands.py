@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.examples.running import Example
 
 Copy = Callable[[str], Example]
-WORKERS = [kind for kind in ConnectorKind if FACTS[kind].asynchronous]
+WORKERS = [kind for kind in ConnectorKind if REGISTRY[kind].asynchronous]
 
 
 def test_the_script_works_what_it_defers_the_second_time_too(example: Copy) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from tests.faults.ledger import UNFINISHED, Ledger, working
 
-from procrastinate_conn.connectors.runtime.disconnects import AnswerLost
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.demo.postgres import AS_ROOT, EmbeddedPostgres
 from tests.conftest import apply_schema
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
@@ -91,7 +91,7 @@ def test_worker_and_deferrers_go_to_the_new_primary(kind, pair):
 
     stored = asyncio.run(scenario())
     assert sorted(worker.worked) == stored
-    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -103,4 +103,4 @@ def test_threads_go_to_the_new_primary(kind, pair):
         fails_over(*pair)
         ledger.goes_on()
     ledger.stored_once(Observer(pair[1], "jobs"))
-    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}

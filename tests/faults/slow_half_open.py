@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests.faults.ledger import UNFINISHED, Ledger, working
 
-from procrastinate_conn.connectors.runtime.disconnects import AnswerLost
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from tests.conftest import apply_schema
 from tests.faults.networks import EVERY_PORT, FarPostgres, LossyNetwork, why_not
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wait_until
@@ -58,7 +58,7 @@ def test_calls_on_silenced_connections_end_in_time(kind, far, far_database):
         assert far.silence_clients(far_database) == 2
         ledger.goes_on()
     assert ledger.longest < WITHIN
-    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
     assert len(ledger.failed) <= 2  # one for each connection
     far.network.heal()
     ledger.stored_once(Observer(far, far_database))
@@ -78,7 +78,7 @@ def test_asynchronous_calls_on_silenced_connections_end_in_time(kind, far, far_d
 
     asyncio.run(scenario())
     assert ledger.longest < WITHIN
-    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
     assert len(ledger.failed) <= 2
     far.network.heal()
     ledger.stored_once(Observer(far, far_database))
@@ -97,7 +97,7 @@ def test_a_query_that_the_server_works_on_is_given_up_in_time(kind, far, far_dat
             far.network.silence(blocker.execute(waiting, [far_database]).fetchone())
             wait_until(lambda: ledger.failed)
         ledger.goes_on()
-    assert [type(error) for error in ledger.failed.values()] == [AnswerLost]
+    assert [type(error) for error in ledger.failed.values()] == [OutcomeUnknown]
     assert ledger.longest < WITHIN
 
 
@@ -151,4 +151,4 @@ def test_a_worker_under_load_goes_on_when_the_network_has_been_away(kind, far, f
 
     stored = asyncio.run(scenario())
     assert sorted(worker.worked) == stored
-    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}

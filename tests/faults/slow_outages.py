@@ -9,7 +9,7 @@ from procrastinate import App
 from tests.faults.ledger import UNFINISHED, Ledger, working
 
 from procrastinate_conn import make_connector
-from procrastinate_conn.connectors.runtime.disconnects import AnswerLost
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from tests.conftest import apply_schema
 from tests.faults.networks import FarPostgres, LossyNetwork, why_not
 from tests.faults.test_outages import outage
@@ -47,7 +47,7 @@ def test_worker_and_deferrers_outlive_35_seconds_twice(kind, victim, victim_data
 
     stored = asyncio.run(scenario())
     assert sorted(worker.worked) == stored
-    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
     assert len(ledger.failed) <= 2 * 3
 
 
@@ -65,4 +65,4 @@ def test_the_resilient_defaults_end_silence_within_30_seconds(kind):
         network.heal()
         ledger.stored_once(Observer(far, "jobs"))
     assert ledger.longest < 30 + 3
-    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}

@@ -41,7 +41,7 @@ def on_the_socket(kind, dsn, **options):
 def test_the_resilient_defaults_are_in_force(kind, server, database):
     found, ours = on_the_socket(kind, server.dsn(database))
     wanted = {
-        name: int(located.value) for name, located in resilient_defaults("resilient").items() if name in found
+        name: int(sourced.value) for name, sourced in resilient_defaults("resilient").items() if name in found
     }
     assert found == wanted
     observer = Observer(server, database)
@@ -52,7 +52,7 @@ def test_the_resilient_defaults_are_in_force(kind, server, database):
         )
         == "procrastinate"
     )
-    assert ours.blueprint.spec.connect_timeout == 10
+    assert ours.config.spec.connect_timeout == 10
     ours.close()
 
 
@@ -66,7 +66,7 @@ def test_libpqs_defaults_are_the_kernels(kind, server, database):
             for name, (level, option) in ON_THE_SOCKET.items()
         }
     assert found == {**kernels, "keepalives": 1}  # which libpq turns on
-    assert ours.blueprint.spec.connect_timeout is None
+    assert ours.config.spec.connect_timeout is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,7 +13,7 @@ import pytest
 from tests.faults.blackhole import silent_port
 
 from procrastinate_conn.connectors.runtime.stats import pool_stats
-from procrastinate_conn.registry import FACTS
+from procrastinate_conn.registry import REGISTRY
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wait_until
 
 WAITING = (
@@ -194,7 +194,7 @@ with app.open():
 """
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "psycopg2" not in FACTS[kind].drivers])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "psycopg2" not in REGISTRY[kind].drivers])
 def test_a_query_ends_at_ctrl_c(kind, server, database, observer):
     """Not so with psycopg2, which is deaf while libpq waits; its TCP timeouts end a query that hangs."""
     command = [sys.executable, "-c", INTERRUPTED, kind, server.dsn(database)]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from tests.faults.ledger import UNFINISHED, Ledger, working
 
-from procrastinate_conn.connectors.runtime.disconnects import AnswerLost
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
@@ -50,7 +50,7 @@ def only_answers_were_lost(ledger: Ledger) -> None:
 
     There is one for each deferrer and outage at most.
     """
-    assert {type(error) for error in ledger.failed.values()} <= {AnswerLost}
+    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
     assert len(ledger.failed) <= 2 * DEFERRERS
 
 

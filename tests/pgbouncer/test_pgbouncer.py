@@ -15,7 +15,7 @@ from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.pgbouncer.bouncer import COMMAND, SERVER_CONNECTIONS, PgBouncer, version
 from tests.servers import ASYNC_KINDS, KINDS, app, soon
 
@@ -184,4 +184,4 @@ def test_a_restart_of_pgbouncer_costs_no_defer(kind, profiled, bouncer, server, 
 def test_the_profile_is_for_every_kind(profiled):
     for kind in KINDS:
         connector = profiled(kind).connector
-        assert type(connector).__name__ == FACTS[kind].class_name
+        assert type(connector).__name__ == REGISTRY[kind].class_name

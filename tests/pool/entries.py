@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from procrastinate_conn.origins import Located, Origin
-from procrastinate_conn.pool import PoolOptions, read_pool_options
+from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.registry import ConnectorKind
 
@@ -13,17 +13,17 @@ ASYNC_KINDS = (ConnectorKind.PSYCOPG, ConnectorKind.AIOPG)
 SYNC_KINDS = (ConnectorKind.SYNC_PSYCOPG, ConnectorKind.PSYCOPG2, ConnectorKind.SQLALCHEMY_PSYCOPG2)
 PSYCOPG_KINDS = (ConnectorKind.PSYCOPG, ConnectorKind.SYNC_PSYCOPG)
 
-NULL = Located("null", Origin("environment", "PROCRASTINATE_CONN_POOL"))
+NULL = SourcedValue("null", Origin("environment", "PROCRASTINATE_CONN_POOL"))
 
 
 def origin_of(name: str, line: int = 1) -> Origin:
     return Origin("dotenv", f"PROCRASTINATE_CONN_POOL__{name.upper()}", ".env", line)
 
 
-def located(options: Mapping[str, object]) -> dict[str, Located]:
+def sourced(options: Mapping[str, object]) -> dict[str, SourcedValue]:
     """Every option on a line of its own."""
     return {
-        name: Located(value, origin_of(name, line))
+        name: SourcedValue(value, origin_of(name, line))
         for line, (name, value) in enumerate(options.items(), start=1)
     }
 
@@ -31,7 +31,7 @@ def located(options: Mapping[str, object]) -> dict[str, Located]:
 def read(
     options: Mapping[str, object], kind: ConnectorKind = ConnectorKind.PSYCOPG, *, null: bool = False
 ) -> tuple[PoolOptions, list[Problem]]:
-    return read_pool_options(located(options), kind, NULL if null else None)
+    return validate_pool_options(sourced(options), kind, NULL if null else None)
 
 
 def errors(problems: list[Problem]) -> list[Problem]:

@@ -65,7 +65,7 @@ def test_a_pair_serves_every_kind_in_either_order(kind, turn, container):
     pair = (callbacks.asynchronous, callbacks.plain)
     options, problems = read({"configure": container(pair[::turn])}, kind)
     assert problems == []
-    assert options.stated["configure"] == pair
+    assert options.explicit["configure"] == pair
     assert options.arguments(asynchronous=True) == {"configure": callbacks.asynchronous}
     assert options.arguments(asynchronous=False) == {"configure": callbacks.plain}
 
@@ -81,13 +81,13 @@ def test_a_pair_serves_every_kind_in_either_order(kind, turn, container):
 def test_a_pair_can_be_named(written_as):
     options, problems = read({"configure": written_as})
     assert problems == []
-    assert options.stated["configure"] == (callbacks.asynchronous, callbacks.plain)
+    assert options.explicit["configure"] == (callbacks.asynchronous, callbacks.plain)
 
 
 def test_a_nested_function_can_be_named():
     options, problems = read({"configure": f"{HERE}:Nested.asynchronous"})
     assert errors(problems) == []
-    assert options.stated["configure"] is callbacks.Nested.asynchronous
+    assert options.explicit["configure"] is callbacks.Nested.asynchronous
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)

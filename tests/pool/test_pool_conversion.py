@@ -36,8 +36,8 @@ from tests.pool.entries import read
 def test_text_is_converted_by_the_annotation(option, text, value):
     options, problems = read({option: text})
     assert problems == []
-    assert options.stated == {option: value}
-    assert type(options.stated[option]) is type(value)
+    assert options.explicit == {option: value}
+    assert type(options.explicit[option]) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_text_is_converted_by_the_annotation(option, text, value):
 def test_a_value_of_the_right_type_stays_as_it_is(option, value):
     options, problems = read({option: value})
     assert problems == []
-    assert options.stated == {option: value}
+    assert options.explicit == {option: value}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_value_of_the_right_type_stays_as_it_is(option, value):
 )
 def test_a_value_of_the_wrong_type_is_told_with_the_right_one(option, value, told):
     options, [problem] = read({option: value})
-    assert options.stated == {}
+    assert options.explicit == {}
     assert (problem.code, problem.setting) == ("PC302", f"pool.{option}")
     assert told in problem.message
 

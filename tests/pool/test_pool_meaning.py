@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procrastinate_conn.pool.option_names import OWN, vocabulary
-from procrastinate_conn.pool.support import meaning
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.pool import callbacks
 from tests.pool.entries import PSYCOPG_KINDS, read
 
@@ -37,23 +36,23 @@ STATED: dict[str, object] = {
 def test_a_stated_option_is_taken_or_refused_with_a_kind_that_takes_it(kind):
     known = vocabulary(kind, null=False).keys()
     assert known <= STATED.keys()
-    impossible = [option for option in known if meaning(option, kind).how == "not possible"]
+    impossible = [option for option in known if REGISTRY[kind].support(option).how == "not possible"]
     options, problems = read({option: STATED[option] for option in known}, kind)
     told = {problem.setting: problem for problem in problems if problem.code == "PC306"}
     assert told.keys() == {f"pool.{option}" for option in impossible}
     assert all("choose psycopg or sync-psycopg" in problem.hint for problem in told.values())
-    assert {*options.stated, *OWN} == known - set(impossible)
+    assert {*options.explicit, *OWN} == known - set(impossible)
 
 
 @pytest.mark.parametrize("kind", PSYCOPG_KINDS)
 def test_everything_is_possible_on_psycopg(kind):
-    assert {meaning(option, kind).how for option in STATED} == {"exact", "emulated"}
+    assert {REGISTRY[kind].support(option).how for option in STATED} == {"exact", "emulated"}
 
 
 @pytest.mark.parametrize("kind", ConnectorKind)
 @pytest.mark.parametrize("option", STATED)
 def test_each_meaning_is_a_sentence(option, kind):
-    assert len(meaning(option, kind).sentence.split()) > 1
+    assert len(REGISTRY[kind].support(option).sentence.split()) > 1
 
 
 @pytest.mark.parametrize(
@@ -70,4 +69,4 @@ def test_each_meaning_is_a_sentence(option, kind):
     ],
 )
 def test_a_meaning_is_told_in_the_terms_of_the_kinds_own_pool(option, kind, term):
-    assert term in meaning(option, kind).sentence
+    assert term in REGISTRY[kind].support(option).sentence

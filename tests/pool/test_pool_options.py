@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from procrastinate_conn.origins import Located, Origin
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool import PoolOptions
 
 
@@ -17,7 +17,7 @@ def test_options_are_given_by_keyword_by_mapping_or_both():
 
 def test_check_after_is_ours_wherever_it_is_given():
     assert PoolOptions({"check_after": 5}) == PoolOptions(check_after=5)
-    assert PoolOptions(check_after=5).stated == {}
+    assert PoolOptions(check_after=5).explicit == {}
 
 
 def test_what_is_not_stated_is_as_the_pool_has_it():
@@ -43,17 +43,17 @@ def test_options_are_frozen_and_replaceable():
 
 def test_located_entries_hold_all_that_was_stated_and_show_no_value():
     origin = Origin("call", "pool")
-    entries = PoolOptions(min_size=2, check_after=5).located(origin)
-    assert entries == {"min_size": Located(2, origin), "check_after": Located(5, origin)}
-    assert repr(Located("hunter2", origin)) == f"Located(origin={origin!r})"
+    entries = PoolOptions(min_size=2, check_after=5).sourced(origin)
+    assert entries == {"min_size": SourcedValue(2, origin), "check_after": SourcedValue(5, origin)}
+    assert repr(SourcedValue("hunter2", origin)) == f"SourcedValue(origin={origin!r})"
 
 
 def test_an_option_of_our_own_that_is_stated_counts_even_where_it_is_the_default():
-    assert set(PoolOptions(check_after=60.0, prepare_threshold=5).located(Origin("call"))) == {
+    assert set(PoolOptions(check_after=60.0, prepare_threshold=5).sourced(Origin("call"))) == {
         "check_after",
         "prepare_threshold",
     }
-    assert PoolOptions().located(Origin("call")) == {}
+    assert PoolOptions().sourced(Origin("call")) == {}
 
 
 def test_what_may_hold_a_password_is_not_shown():

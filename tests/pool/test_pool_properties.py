@@ -8,12 +8,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.pool import PoolOptions, read_pool_options
+from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.pool.introspection import pool_class
 from procrastinate_conn.pool.limits import MOST_CONNECTIONS
 from procrastinate_conn.pool.option_names import OWN, RESERVED, TRANSLATIONS, vocabulary
 from procrastinate_conn.problems import ConfigurationError
-from procrastinate_conn.registry import FACTS, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.pool import callbacks
 from tests.pool.entries import NULL, errors, read
 
@@ -66,7 +66,7 @@ SMALL = st.dictionaries(
 
 
 def assert_makes_pools(options: PoolOptions, kind: ConnectorKind) -> None:
-    for asynchronous in {False, FACTS[kind].asynchronous}:
+    for asynchronous in {False, REGISTRY[kind].asynchronous}:
         arguments = options.arguments(asynchronous=asynchronous)
         pool_class(asynchronous=asynchronous, null=options.null)("", open=False, **arguments)
 
@@ -77,7 +77,7 @@ def test_any_options_make_a_pool_or_problems(written, kind, null):
     assert all(problem.message and problem.origin for problem in problems)
     assert SECRET not in str(ConfigurationError(problems))
     if not errors(problems):
-        assert {*options.stated, *OWN} == {*written, *OWN}
+        assert {*options.explicit, *OWN} == {*written, *OWN}
         assert_makes_pools(options, kind)
 
 
@@ -85,7 +85,7 @@ def test_any_options_make_a_pool_or_problems(written, kind, null):
 @given(st.dictionaries(st.sampled_from(KNOWN), st.integers(1, 9) | CALLABLES | DURATIONS, max_size=4))
 def test_an_option_that_is_wrong_by_itself_is_told_and_left_out(written):
     options, problems = read(written)
-    left_out = written.keys() - options.stated.keys() - OWN.keys()
+    left_out = written.keys() - options.explicit.keys() - OWN.keys()
     told = {problem.setting.removeprefix("pool.") for problem in errors(problems)}
     assert left_out <= told
     assert len(problems) == len({(problem.code, problem.setting) for problem in problems})
@@ -123,6 +123,6 @@ def test_the_effective_sizes_are_those_of_the_pool(min_size, max_size, null):
 def test_options_read_once_read_the_same_again(written, kind, null):
     options, problems = read(written, kind, null=null)
     assume(not errors(problems))
-    again, told = read_pool_options(options.located(Origin("call", "pool")), kind, NULL if null else None)
+    again, told = validate_pool_options(options.sourced(Origin("call", "pool")), kind, NULL if null else None)
     assert again == options
     assert [(p.code, p.setting) for p in told] == [(p.code, p.setting) for p in problems]

@@ -8,14 +8,31 @@ from typing import NamedTuple
 
 import pytest
 
-from procrastinate_conn.origins import Located, Origin
-from procrastinate_conn.pool import read_pool_options
+from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.pool import validate_pool_options
+from procrastinate_conn.pool.callables import CALLBACK_NOT_FOUND, UNUSABLE_CALLBACK
+from procrastinate_conn.pool.callbacks import SYNC_ASYNC_MISMATCH
+from procrastinate_conn.pool.constraints import (
+    CONFLICTING_OPTIONS,
+    CONFLICTING_TIMEOUTS,
+    LARGE_POOL,
+    OPTION_WITHOUT_EFFECT,
+)
+from procrastinate_conn.pool.conversion import WRONG_TYPE
 from procrastinate_conn.pool.introspection import parameters
+from procrastinate_conn.pool.limits import OUT_OF_RANGE
+from procrastinate_conn.pool.option_names import POOL_TOO_OLD, RESERVED_OPTION, UNKNOWN_OPTION
+from procrastinate_conn.pool.validation import (
+    INVALID_POOL,
+    NO_SYNC_CALLBACK,
+    REJECTED_OPTIONS,
+    UNSUPPORTED_OPTION,
+)
 from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.rules import pool as rules
-from procrastinate_conn.rules_tmp import Rule
+from procrastinate_conn.rules import Rule
 from tests.pool import callbacks
-from tests.pool.entries import NULL, errors, located, origin_of, read
+from tests.pool.entries import NULL, errors, origin_of, read, sourced
 
 PSYCOPG, SYNC, PSYCOPG2 = ConnectorKind.PSYCOPG, ConnectorKind.SYNC_PSYCOPG, ConnectorKind.PSYCOPG2
 
@@ -31,116 +48,116 @@ class Case(NamedTuple):
 
 
 BROKEN = [
-    Case({"min_szie": "3"}, rules.UNKNOWN_OPTION, "min_szie", "no pool option min_szie", "did you mean min_size?"),
-    Case({"MAX_SIZE": 3}, rules.UNKNOWN_OPTION, "MAX_SIZE", "MAX_SIZE", "did you mean max_size?"),
-    Case({"maxSize": 3}, rules.UNKNOWN_OPTION, "maxSize", "maxSize", "did you mean max_size?"),
-    Case({"max-size": 3}, rules.UNKNOWN_OPTION, "max-size", "max-size", "did you mean max_size?"),
-    Case({"chek_after": 3}, rules.UNKNOWN_OPTION, "chek_after", "chek_after", "did you mean check_after?"),
-    Case({"maxsize": 3}, rules.UNKNOWN_OPTION, "maxsize", "maxsize", "psycopg_pool calls it max_size"),
-    Case({"minconn": 3}, rules.UNKNOWN_OPTION, "minconn", "minconn", "psycopg_pool calls it min_size"),
-    Case({"pool_size": 3}, rules.UNKNOWN_OPTION, "pool_size", "pool_size", "psycopg_pool calls it min_size"),
-    Case({"max_overflow": 3}, rules.UNKNOWN_OPTION, "max_overflow", "max_overflow", "max_size counts all"),
-    Case({"pool_recycle": 3}, rules.UNKNOWN_OPTION, "pool_recycle", "pool_recycle", "it max_lifetime"),
-    Case({"pool_timeout": 3}, rules.UNKNOWN_OPTION, "pool_timeout", "pool_timeout", "it timeout"),
-    Case({"pool_pre_ping": True}, rules.UNKNOWN_OPTION, "pool_pre_ping", "pool_pre_ping", "it check_after; 0"),
-    Case({"maximumPoolSize": 3}, rules.UNKNOWN_OPTION, "maximumPoolSize", "maximumPoolSize", "it max_size"),
-    Case({"default_pool_size": 3}, rules.UNKNOWN_OPTION, "default_pool_size", "default_pool_size", "max_size"),
-    Case({"connect_timeout": 3}, rules.UNKNOWN_OPTION, "connect_timeout", "", "write connection.connect_timeout"),
-    Case({"json_dumps": "a:b"}, rules.UNKNOWN_OPTION, "json_dumps", "json_dumps", "a setting of its own"),
-    Case({"wibble": 3}, rules.UNKNOWN_OPTION, "wibble", "no pool option wibble"),
-    Case({"max_size": "four"}, rules.WRONG_TYPE, "max_size", "max_size is 'four'"),
-    Case({"min_size": -1}, rules.OUT_OF_RANGE, "min_size", "min_size is -1, and has to be between 0 and 262143"),
-    Case({"max_size": "262144"}, rules.OUT_OF_RANGE, "max_size", "max_size is 262144, and has to be between"),
-    Case({"num_workers": 0}, rules.OUT_OF_RANGE, "num_workers", "num_workers is 0, and has to be between 1 and"),
-    Case({"max_waiting": -1}, rules.OUT_OF_RANGE, "max_waiting", "max_waiting is -1, and has to be between 0"),
-    Case({"timeout": "0"}, rules.OUT_OF_RANGE, "timeout", "timeout is 0, and has to be greater than 0"),
-    Case({"timeout": "-1s"}, rules.OUT_OF_RANGE, "timeout", "timeout is -1, and has to be greater than 0"),
-    Case({"timeout": "nan"}, rules.OUT_OF_RANGE, "timeout", "timeout is nan", "365d"),
-    Case({"timeout": float("inf")}, rules.OUT_OF_RANGE, "timeout", "timeout is inf", "365d"),
-    Case({"timeout": "1e400"}, rules.OUT_OF_RANGE, "timeout", "timeout is inf", "365d"),
-    Case({"timeout": 1e12}, rules.OUT_OF_RANGE, "timeout", "at most 2147483647"),
-    Case({"max_lifetime": 0}, rules.OUT_OF_RANGE, "max_lifetime", "greater than 0"),
-    Case({"max_idle": 0, "max_size": 9}, rules.OUT_OF_RANGE, "max_idle", "greater than 0"),
-    Case({"reconnect_timeout": -1}, rules.OUT_OF_RANGE, "reconnect_timeout", "between 0 and"),
-    Case({"check_after": "-1"}, rules.OUT_OF_RANGE, "check_after", "check_after is -1, and has to be between 0"),
-    Case({"min_size": 5, "max_size": 3}, rules.CONFLICT, "max_size", "max_size is 3, less than min_size, which is 5"),
-    Case({"max_size": 2}, rules.CONFLICT, "max_size", "which is 4 by default", "state min_size=2 or less"),
-    Case({"max_size": 0}, rules.CONFLICT, "max_size", "max_size is 0, less than min_size"),
-    Case({"min_size": 0}, rules.CONFLICT, "min_size", "min_size is 0 and max_size is not stated", 'pool="null"'),
-    Case({"min_size": 0, "max_size": "0"}, rules.CONFLICT, "min_size", "max_size is 0", 'pool="null"'),
-    Case({"min_size": 1}, rules.CONFLICT, "min_size", "a null pool keeps no connections", "remove min_size", null=True),
-    Case({"conninfo": "host=db1"}, rules.RESERVED, "conninfo", "from the connection settings", "dsn"),
-    Case({"kwargs": {"host": "db1"}}, rules.RESERVED, "kwargs", "connection settings", "connection.<keyword>"),
-    Case({"open": True}, rules.RESERVED, "open", "procrastinate opens the pool", "app.open()"),
+    Case({"min_szie": "3"}, UNKNOWN_OPTION, "min_szie", "no pool option min_szie", "did you mean min_size?"),
+    Case({"MAX_SIZE": 3}, UNKNOWN_OPTION, "MAX_SIZE", "MAX_SIZE", "did you mean max_size?"),
+    Case({"maxSize": 3}, UNKNOWN_OPTION, "maxSize", "maxSize", "did you mean max_size?"),
+    Case({"max-size": 3}, UNKNOWN_OPTION, "max-size", "max-size", "did you mean max_size?"),
+    Case({"chek_after": 3}, UNKNOWN_OPTION, "chek_after", "chek_after", "did you mean check_after?"),
+    Case({"maxsize": 3}, UNKNOWN_OPTION, "maxsize", "maxsize", "psycopg_pool calls it max_size"),
+    Case({"minconn": 3}, UNKNOWN_OPTION, "minconn", "minconn", "psycopg_pool calls it min_size"),
+    Case({"pool_size": 3}, UNKNOWN_OPTION, "pool_size", "pool_size", "psycopg_pool calls it min_size"),
+    Case({"max_overflow": 3}, UNKNOWN_OPTION, "max_overflow", "max_overflow", "max_size counts all"),
+    Case({"pool_recycle": 3}, UNKNOWN_OPTION, "pool_recycle", "pool_recycle", "it max_lifetime"),
+    Case({"pool_timeout": 3}, UNKNOWN_OPTION, "pool_timeout", "pool_timeout", "it timeout"),
+    Case({"pool_pre_ping": True}, UNKNOWN_OPTION, "pool_pre_ping", "pool_pre_ping", "it check_after; 0"),
+    Case({"maximumPoolSize": 3}, UNKNOWN_OPTION, "maximumPoolSize", "maximumPoolSize", "it max_size"),
+    Case({"default_pool_size": 3}, UNKNOWN_OPTION, "default_pool_size", "default_pool_size", "max_size"),
+    Case({"connect_timeout": 3}, UNKNOWN_OPTION, "connect_timeout", "", "write connection.connect_timeout"),
+    Case({"json_dumps": "a:b"}, UNKNOWN_OPTION, "json_dumps", "json_dumps", "a setting of its own"),
+    Case({"wibble": 3}, UNKNOWN_OPTION, "wibble", "no pool option wibble"),
+    Case({"max_size": "four"}, WRONG_TYPE, "max_size", "max_size is 'four'"),
+    Case({"min_size": -1}, OUT_OF_RANGE, "min_size", "min_size is -1, and has to be between 0 and 262143"),
+    Case({"max_size": "262144"}, OUT_OF_RANGE, "max_size", "max_size is 262144, and has to be between"),
+    Case({"num_workers": 0}, OUT_OF_RANGE, "num_workers", "num_workers is 0, and has to be between 1 and"),
+    Case({"max_waiting": -1}, OUT_OF_RANGE, "max_waiting", "max_waiting is -1, and has to be between 0"),
+    Case({"timeout": "0"}, OUT_OF_RANGE, "timeout", "timeout is 0, and has to be greater than 0"),
+    Case({"timeout": "-1s"}, OUT_OF_RANGE, "timeout", "timeout is -1, and has to be greater than 0"),
+    Case({"timeout": "nan"}, OUT_OF_RANGE, "timeout", "timeout is nan", "365d"),
+    Case({"timeout": float("inf")}, OUT_OF_RANGE, "timeout", "timeout is inf", "365d"),
+    Case({"timeout": "1e400"}, OUT_OF_RANGE, "timeout", "timeout is inf", "365d"),
+    Case({"timeout": 1e12}, OUT_OF_RANGE, "timeout", "at most 2147483647"),
+    Case({"max_lifetime": 0}, OUT_OF_RANGE, "max_lifetime", "greater than 0"),
+    Case({"max_idle": 0, "max_size": 9}, OUT_OF_RANGE, "max_idle", "greater than 0"),
+    Case({"reconnect_timeout": -1}, OUT_OF_RANGE, "reconnect_timeout", "between 0 and"),
+    Case({"check_after": "-1"}, OUT_OF_RANGE, "check_after", "check_after is -1, and has to be between 0"),
+    Case({"min_size": 5, "max_size": 3}, CONFLICTING_OPTIONS, "max_size", "max_size is 3, less than min_size, which is 5"),
+    Case({"max_size": 2}, CONFLICTING_OPTIONS, "max_size", "which is 4 by default", "state min_size=2 or less"),
+    Case({"max_size": 0}, CONFLICTING_OPTIONS, "max_size", "max_size is 0, less than min_size"),
+    Case({"min_size": 0}, CONFLICTING_OPTIONS, "min_size", "min_size is 0 and max_size is not stated", 'pool="null"'),
+    Case({"min_size": 0, "max_size": "0"}, CONFLICTING_OPTIONS, "min_size", "max_size is 0", 'pool="null"'),
+    Case({"min_size": 1}, CONFLICTING_OPTIONS, "min_size", "a null pool keeps no connections", "remove min_size", null=True),
+    Case({"conninfo": "host=db1"}, RESERVED_OPTION, "conninfo", "from the connection settings", "dsn"),
+    Case({"kwargs": {"host": "db1"}}, RESERVED_OPTION, "kwargs", "connection settings", "connection.<keyword>"),
+    Case({"open": True}, RESERVED_OPTION, "open", "procrastinate opens the pool", "app.open()"),
     Case(
         {"connection_class": callbacks.Connection},
-        rules.NOT_POSSIBLE,
+        UNSUPPORTED_OPTION,
         "connection_class",
         "not possible on the psycopg2 connector",
         "choose psycopg or sync-psycopg",
         kind=PSYCOPG2,
     ),
-    Case({"configure": "wibble:f"}, rules.CALLBACK_NOT_FOUND, "configure", "there is no module wibble", "PYTHONPATH"),
-    Case({"configure": "tests.pool.callbacks:f"}, rules.CALLBACK_NOT_FOUND, "configure", "has no such attribute"),
-    Case({"configure": "tests.pool.callbacks.f"}, rules.CALLBACK_NOT_FOUND, "configure", "not written as package.module"),
-    Case({"configure": ""}, rules.CALLBACK_NOT_FOUND, "configure", "not written as package.module"),
-    Case({"configure": "..:f"}, rules.CALLBACK_NOT_FOUND, "configure", "not written as package.module"),
+    Case({"configure": "wibble:f"}, CALLBACK_NOT_FOUND, "configure", "there is no module wibble", "PYTHONPATH"),
+    Case({"configure": "tests.pool.callbacks:f"}, CALLBACK_NOT_FOUND, "configure", "has no such attribute"),
+    Case({"configure": "tests.pool.callbacks.f"}, CALLBACK_NOT_FOUND, "configure", "not written as package.module"),
+    Case({"configure": ""}, CALLBACK_NOT_FOUND, "configure", "not written as package.module"),
+    Case({"configure": "..:f"}, CALLBACK_NOT_FOUND, "configure", "not written as package.module"),
     Case(
         {"configure": "tests.pool.faulty_module:f"},
-        rules.CALLBACK_NOT_FOUND,
+        CALLBACK_NOT_FOUND,
         "configure",
         "importing tests.pool.faulty_module ended with AttributeError",
     ),
     Case(
         {"configure": "tests.pool.broken_module:f"},
-        rules.CALLBACK_NOT_FOUND,
+        CALLBACK_NOT_FOUND,
         "configure",
         "importing tests.pool.broken_module ended with RuntimeError",
     ),
     Case(
         {"configure": "tests.pool.exiting_module:f"},
-        rules.CALLBACK_NOT_FOUND,
+        CALLBACK_NOT_FOUND,
         "configure",
         "importing tests.pool.exiting_module ended with SystemExit",
     ),
-    Case({"configure": "tests.pool.callbacks:plain"}, rules.CALLBACK_COLOUR, "configure", "synchronous, and", "async def"),
-    Case({"reset": callbacks.plain}, rules.CALLBACK_COLOUR, "reset", "synchronous, and the psycopg", "async def"),
-    Case({"check": callbacks.asynchronous}, rules.CALLBACK_COLOUR, "check", "asynchronous, and", "def`", kind=SYNC),
-    Case({"configure": (callbacks.plain,) * 2}, rules.CALLBACK_COLOUR, "configure", "two of the same colour"),
-    Case({"configure": (callbacks.asynchronous,) * 2}, rules.CALLBACK_COLOUR, "configure", "two of the same colour"),
-    Case({"connection_class": callbacks.Connection}, rules.CALLBACK_COLOUR, "connection_class", "is synchronous"),
-    Case({"configure": callbacks.no_argument}, rules.CALLBACK_UNFIT, "configure", "cannot be called with one"),
-    Case({"configure": "tests.pool.callbacks:A_NUMBER"}, rules.CALLBACK_UNFIT, "configure", "which is not callable"),
-    Case({"configure": 3}, rules.CALLBACK_UNFIT, "configure", "a int, which is not callable"),
-    Case({"configure": ()}, rules.CALLBACK_UNFIT, "configure", "neither one nor a pair"),
-    Case({"configure": "a:b,c:d,e:f"}, rules.CALLBACK_UNFIT, "configure", "neither one nor a pair"),
-    Case({"connection_class": int}, rules.CALLBACK_UNFIT, "connection_class", "not a subclass of psycopg:Async"),
-    Case({"connection_class": callbacks.plain}, rules.CALLBACK_UNFIT, "connection_class", "not a subclass"),
-    Case({"configure": callbacks.asynchronous}, rules.ONE_COLOUR_ONLY, "configure", "goes without it", "give a pair"),
-    Case({"max_idle": "60"}, rules.NO_EFFECT, "max_idle", "this pool always has 4", "max_size greater than"),
-    Case({"max_idle": "60"}, rules.NO_EFFECT, "max_idle", "no effect on a null pool", "remove", null=True),
-    Case({"reconnect_timeout": 5}, rules.NO_EFFECT, "reconnect_timeout", "on a null pool", "remove", null=True),
+    Case({"configure": "tests.pool.callbacks:plain"}, SYNC_ASYNC_MISMATCH, "configure", "synchronous, and", "async def"),
+    Case({"reset": callbacks.plain}, SYNC_ASYNC_MISMATCH, "reset", "synchronous, and the psycopg", "async def"),
+    Case({"check": callbacks.asynchronous}, SYNC_ASYNC_MISMATCH, "check", "asynchronous, and", "def`", kind=SYNC),
+    Case({"configure": (callbacks.plain,) * 2}, SYNC_ASYNC_MISMATCH, "configure", "two of the same colour"),
+    Case({"configure": (callbacks.asynchronous,) * 2}, SYNC_ASYNC_MISMATCH, "configure", "two of the same colour"),
+    Case({"connection_class": callbacks.Connection}, SYNC_ASYNC_MISMATCH, "connection_class", "is synchronous"),
+    Case({"configure": callbacks.no_argument}, UNUSABLE_CALLBACK, "configure", "cannot be called with one"),
+    Case({"configure": "tests.pool.callbacks:A_NUMBER"}, UNUSABLE_CALLBACK, "configure", "which is not callable"),
+    Case({"configure": 3}, UNUSABLE_CALLBACK, "configure", "a int, which is not callable"),
+    Case({"configure": ()}, UNUSABLE_CALLBACK, "configure", "neither one nor a pair"),
+    Case({"configure": "a:b,c:d,e:f"}, UNUSABLE_CALLBACK, "configure", "neither one nor a pair"),
+    Case({"connection_class": int}, UNUSABLE_CALLBACK, "connection_class", "not a subclass of psycopg:Async"),
+    Case({"connection_class": callbacks.plain}, UNUSABLE_CALLBACK, "connection_class", "not a subclass"),
+    Case({"configure": callbacks.asynchronous}, NO_SYNC_CALLBACK, "configure", "goes without it", "give a pair"),
+    Case({"max_idle": "60"}, OPTION_WITHOUT_EFFECT, "max_idle", "this pool always has 4", "max_size greater than"),
+    Case({"max_idle": "60"}, OPTION_WITHOUT_EFFECT, "max_idle", "no effect on a null pool", "remove", null=True),
+    Case({"reconnect_timeout": 5}, OPTION_WITHOUT_EFFECT, "reconnect_timeout", "on a null pool", "remove", null=True),
     Case(
         {"reconnect_failed": callbacks.plain},
-        rules.NO_EFFECT,
+        OPTION_WITHOUT_EFFECT,
         "reconnect_failed",
         "no effect on a null pool",
         null=True,
     ),
-    Case({"max_waiting": 1}, rules.NO_EFFECT, "max_waiting", "nobody waits for a null pool", "state max_size", null=True),
-    Case({"max_waiting": 3}, rules.NO_EFFECT, "max_waiting", "nobody waits for a null pool", "state max_size", null=True),
-    Case({"num_workers": 9}, rules.NO_EFFECT, "num_workers", "more than the 4 connections", "num_workers=4 does"),
+    Case({"max_waiting": 1}, OPTION_WITHOUT_EFFECT, "max_waiting", "nobody waits for a null pool", "state max_size", null=True),
+    Case({"max_waiting": 3}, OPTION_WITHOUT_EFFECT, "max_waiting", "nobody waits for a null pool", "state max_size", null=True),
+    Case({"num_workers": 9}, OPTION_WITHOUT_EFFECT, "num_workers", "more than the 4 connections", "num_workers=4 does"),
     Case(
         {"max_size": 9, "max_idle": "2h", "max_lifetime": "1h"},
-        rules.TIMES_AT_ODDS,
+        CONFLICTING_TIMEOUTS,
         "max_idle",
         "max_idle is 7200 s and max_lifetime is 3600 s (.env:3 PROCRASTINATE_CONN_POOL__MAX_LIFETIME)",
     ),
-    Case({"max_idle": 3600}, rules.TIMES_AT_ODDS, "max_idle", "max_lifetime is 3600 s by default"),
-    Case({"timeout": "10m"}, rules.TIMES_AT_ODDS, "timeout", "reconnect_timeout is 300 s by default and timeout is 600"),
-    Case({"reconnect_timeout": 5}, rules.TIMES_AT_ODDS, "reconnect_timeout", "timeout is 30 s by default"),
-    Case({"max_size": 98}, rules.LARGE_POOL, "max_size", "may open 98 connections, and PostgreSQL has 97"),
-    Case({"min_size": 98}, rules.LARGE_POOL, "min_size", "may open 98 connections"),
+    Case({"max_idle": 3600}, CONFLICTING_TIMEOUTS, "max_idle", "max_lifetime is 3600 s by default"),
+    Case({"timeout": "10m"}, CONFLICTING_TIMEOUTS, "timeout", "reconnect_timeout is 300 s by default and timeout is 600"),
+    Case({"reconnect_timeout": 5}, CONFLICTING_TIMEOUTS, "reconnect_timeout", "timeout is 30 s by default"),
+    Case({"max_size": 98}, LARGE_POOL, "max_size", "may open 98 connections, and PostgreSQL has 97"),
+    Case({"min_size": 98}, LARGE_POOL, "min_size", "may open 98 connections"),
 ]  # fmt: skip
 
 
@@ -206,15 +223,9 @@ def test_what_is_just_within_the_rules_breaks_none(options, null, kind):
 
 
 def test_every_rule_that_text_can_break_has_a_case_here():
-    elsewhere = {rules.POOL_TOO_OLD, rules.REFUSED, rules.NEITHER_OPTIONS_NOR_NULL}
-    assert {case.rule for case in BROKEN} | elsewhere == {
-        value for value in vars(rules).values() if isinstance(value, Rule)
-    }
-
-
-def test_codes_are_unique():
-    codes = [value.code for value in vars(rules).values() if isinstance(value, Rule)]
-    assert len(codes) == len(set(codes))
+    elsewhere = {POOL_TOO_OLD, REJECTED_OPTIONS, INVALID_POOL}
+    of_pools = {rule for code, rule in all_rules().items() if code.startswith("PC3")}
+    assert {case.rule for case in BROKEN} | elsewhere == of_pools
 
 
 def test_all_problems_are_told_at_once_and_in_the_order_in_which_they_are_written():
@@ -253,7 +264,7 @@ def test_one_mistake_is_told_once(options, codes):
 )
 def test_a_pool_that_is_neither_options_nor_null_is_told(value, told, hint):
     origin = Origin("environment", "PROCRASTINATE_CONN_POOL")
-    options, [problem] = read_pool_options({}, PSYCOPG, Located(value, origin))
+    options, [problem] = validate_pool_options({}, PSYCOPG, SourcedValue(value, origin))
     assert not options.null
     assert (problem.code, problem.setting, problem.origin) == ("PC312", "pool", origin)
     assert told in problem.message
@@ -262,7 +273,7 @@ def test_a_pool_that_is_neither_options_nor_null_is_told(value, told, hint):
 
 @pytest.mark.parametrize("text", ["null", "NULL", " Null "])
 def test_null_asks_for_a_null_pool(text):
-    options, problems = read_pool_options({}, PSYCOPG, Located(text, NULL.origin))
+    options, problems = validate_pool_options({}, PSYCOPG, SourcedValue(text, NULL.origin))
     assert problems == []
     assert options.null
     assert (options.min_size, options.max_size) == (0, 0)
@@ -277,9 +288,10 @@ def test_the_other_option_of_a_conflict_is_told_with_its_place():
 def test_an_origin_that_both_options_share_is_told_once():
     call = Origin("call", "pool")
     options = {
-        name: Located(entry.value, call) for name, entry in located({"min_size": 5, "max_size": 3}).items()
+        name: SourcedValue(entry.value, call)
+        for name, entry in sourced({"min_size": 5, "max_size": 3}).items()
     }
-    _, [problem] = read_pool_options(options, PSYCOPG)
+    _, [problem] = validate_pool_options(options, PSYCOPG)
     assert problem.message == "max_size is 3, less than min_size, which is 5"
 
 

@@ -76,7 +76,7 @@ def test_a_truth_value_is_read_as_people_write_it(other_psycopg_pool, text, valu
     other_psycopg_pool(more={"prefill": (bool, None)})
     options, problems = read({"prefill": text})
     assert problems == []
-    assert options.stated == {"prefill": value}
+    assert options.explicit == {"prefill": value}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_an_option_with_a_default_that_cannot_be_hashed_is_an_option_like_any_ot
     other_psycopg_pool(more={"novelty": (dict[str, int], {})})
     options, problems = read({"novelty": '{"a": 1}'})
     assert problems == []
-    assert options.stated == {"novelty": {"a": 1}}
+    assert options.explicit == {"novelty": {"a": 1}}
 
 
 def test_the_signatures_are_read_once():

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from procrastinate_conn import libpq
+from procrastinate_conn.connection.driver_support import REJECTED_BY_DRIVER
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.rules.connection import FOREIGN_DATABASE_URL as FOREIGN
-from procrastinate_conn.rules.connection import WHOLE_STRING
-from procrastinate_conn.rules.connector import REFUSED_BY_DRIVER as DRIVER
+from procrastinate_conn.resolution.connection import FOREIGN_DATABASE_URL
+from procrastinate_conn.resolution.embedded_dsn import DSN_IN_VALUE
 from tests.resolution.oracle import Inputs, Verdict, ask_libpq, ask_spec, environment, judged
 
 HOSTILE = {
@@ -23,7 +23,7 @@ def compare(inputs: Inputs, home: Path) -> None:
     """Assert that a configuration says what libpq says of the same inputs."""
     expected = ask_libpq(inputs, home)
     configuration = ask_spec(inputs, home)
-    if {FOREIGN.code, WHOLE_STRING.code} & {problem.code for problem in configuration.problems}:
+    if {FOREIGN_DATABASE_URL.code, DSN_IN_VALUE.code} & {problem.code for problem in configuration.problems}:
         return  # libpq would neither ignore a DATABASE_URL of another database, nor refuse one as a host
     several = any("," in (expected.info or {}).get(keyword, "") for keyword in ("host", "hostaddr"))
     if several and "GSSAPI encryption required" in expected.message:
@@ -31,7 +31,7 @@ def compare(inputs: Inputs, home: Path) -> None:
     if expected.info is None:
         assert configuration.errors, f"libpq refuses it: {expected.message}"
         return
-    assert not [p for p in configuration.errors if p.code != DRIVER.code], "libpq accepts it"
+    assert not [p for p in configuration.errors if p.code != REJECTED_BY_DRIVER.code], "libpq accepts it"
     spec = configuration.spec
     assert spec is not None
     assert without_service(spec.parameters) == expected.info
@@ -42,17 +42,17 @@ def compare(inputs: Inputs, home: Path) -> None:
 
 def connected(spec: ConnectionSpec, variables: Mapping[str, str]) -> Verdict:
     """Return what libpq makes of the spec's connection string in another environment."""
-    with environment(variables), libpq.undisturbed(spec.conninfo(), spec.session):
+    with environment(variables), libpq.pinned_environment(spec.conninfo(), spec.session):
         return judged(spec.conninfo())
 
 
 def said(expected: Mapping[str, str], again: Verdict, spec: ConnectionSpec) -> dict[str, str]:
     """Return what is expected, and what an unset keyword means where its variable has to be kept out."""
     assert again.info is not None, again.message
-    neutral = {
+    unset_value = {
         keyword: value for keyword, value in again.info.items() if value == neutral_value(keyword, spec)
     }
-    return {**neutral, **expected}
+    return {**unset_value, **expected}
 
 
 def neutral_value(keyword: str, spec: ConnectionSpec) -> str:
@@ -61,8 +61,8 @@ def neutral_value(keyword: str, spec: ConnectionSpec) -> str:
     if keyword == "max_protocol_version" and spec.min_protocol_version not in (None, "3.0"):
         return "latest"
     if keyword == "require_auth" and spec.oauth_issuer is not None:
-        return libpq.neutral(keyword) + ",oauth"
-    return libpq.neutral(keyword)
+        return libpq.unset_value(keyword) + ",oauth"
+    return libpq.unset_value(keyword)
 
 
 def without_service(parameters: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from psycopg import Error, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from procrastinate_conn.configuration import Configuration, configure
-from procrastinate_conn.sources import read_places
+from procrastinate_conn.sources import read_sources
 
 BROADCAST = "255.255.255.255"
 """An address that every kernel refuses to connect to, at once and without a packet."""
@@ -109,7 +109,7 @@ def ask_spec(inputs: Inputs, home: Path) -> Configuration:
     dotenv = home / "project.env"
     dotenv.write_text("".join(f"{name}={quoted(value)}\n" for name, value in env_file.items()), newline="")
     with environment(variables):
-        return configure(read_places(call, dotenv, None))
+        return configure(read_sources(call, dotenv, None))
 
 
 def judged(conninfo: str) -> Verdict:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from procrastinate_conn.configuration import Configuration, configure
-from procrastinate_conn.sources import read_places
+from procrastinate_conn.sources import read_sources
 
 
 class Written:
@@ -46,4 +46,4 @@ class Written:
 
     def read(self) -> Configuration:
         """Resolve everything."""
-        return configure(read_places(self.call, self.env_files, self.secrets_dirs))
+        return configure(read_sources(self.call, self.env_files, self.secrets_dirs))

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from psycopg.conninfo import conninfo_attempts, conninfo_to_dict, make_conninfo, timeout_from_conninfo
 
-from procrastinate_conn import ConnectorKind, drivers, libpq
+from procrastinate_conn import REGISTRY, ConnectorKind, drivers, libpq
 from procrastinate_conn.configuration import configure
-from procrastinate_conn.sources import read_places
+from procrastinate_conn.sources import read_sources
 from tests.installed import unmet
 from tests.resolution import cases
 from tests.resolution.oracle import HARMLESS, environment
 
 KINDS = list(ConnectorKind)
-ON_PSYCOPG2 = [kind for kind in KINDS if drivers.uses_psycopg2(kind)]
+ON_PSYCOPG2 = [kind for kind in KINDS if REGISTRY[kind].uses_psycopg2]
 NEWER = [k for k in libpq.keywords() if k not in drivers.keywords(ConnectorKind.PSYCOPG2)]
 
 ACCEPTABLE = {"oauth_scope": "jobs", "sslnegotiation": "postgres", "require_auth": "md5"}
@@ -38,7 +38,7 @@ thoroughly = settings(
 
 def accepted(kind, connection):
     with environment({"HOME": "/nowhere"}):
-        configuration = configure(read_places({"connector": kind, "connection": connection}, None, None))
+        configuration = configure(read_sources({"connector": kind, "connection": connection}, None, None))
     assume(not configuration.errors)
     return configuration.spec
 
@@ -51,10 +51,10 @@ def test_psycopg_takes_every_spec(connection):
     assert timeout_from_conninfo(parameters) > 0
     harmless = {k: ",".join(map(HARMLESS[k], parameters[k].split(","))) for k in HARMLESS}
     for attempt in conninfo_attempts({**parameters, **harmless}):
-        nowhere = {**attempt, "host": libpq.NOWHERE, "hostaddr": ""}
+        nowhere = {**attempt, "host": libpq.UNREACHABLE_HOST, "hostaddr": ""}
         if nowhere["gssencmode"] == "require":
             nowhere["gssencmode"] = "prefer"
-        with pytest.raises(psycopg.OperationalError, match=libpq.NOWHERE):
+        with pytest.raises(psycopg.OperationalError, match=libpq.UNREACHABLE_HOST):
             psycopg.connect(make_conninfo("", **nowhere)).close()
 
 
@@ -63,10 +63,10 @@ def test_psycopg_takes_every_spec(connection):
 def test_psycopg2_takes_every_spec(connection):
     spec = accepted("psycopg2", connection)
     parameters = conninfo_to_dict(spec.conninfo(drivers.keywords(ConnectorKind.PSYCOPG2)))
-    nowhere = {**parameters, "host": libpq.NOWHERE, "hostaddr": "", "port": ""}
+    nowhere = {**parameters, "host": libpq.UNREACHABLE_HOST, "hostaddr": "", "port": ""}
     if nowhere["gssencmode"] == "require":
         nowhere["gssencmode"] = "prefer"
-    with pytest.raises(psycopg2.OperationalError, match=libpq.NOWHERE):
+    with pytest.raises(psycopg2.OperationalError, match=libpq.UNREACHABLE_HOST):
         psycopg2.connect(make_conninfo("", **nowhere)).close()
 
 
@@ -129,9 +129,9 @@ def test_a_keyword_that_no_table_here_knows_is_kept_neutral_for_a_newer_psycopg2
     """psycopg may run on an older libpq than psycopg2, which then reads variables that psycopg's does not."""
     known = drivers.keywords(ConnectorKind.PSYCOPG2)
     with environment({}):
-        spec = configure(read_places({"connector": "psycopg2"}, None, None)).spec
+        spec = configure(read_sources({"connector": "psycopg2"}, None, None)).spec
     stated = psycopg2.extensions.parse_dsn(spec.conninfo())
-    assert {k for k in libpq.NEUTRAL if k in known} <= stated.keys()
+    assert {k for k in libpq.UNSET_VALUES if k in known} <= stated.keys()
     assert stated.keys() <= known
 
 

@@ -67,7 +67,7 @@ def test_everything_that_was_beaten_is_kept_with_its_origin(written):
     written.file(".pg_service.conf", "[jobs]", "port=2")
     written.variables(PGSERVICE="jobs", PGPORT="3")
     written.env_file("", "PGPORT=4")
-    stated = [(at.value, str(at.origin)) for at in written.read().connection.stated["port"]]
+    stated = [(at.value, str(at.origin)) for at in written.read().connection.configured["port"]]
     assert stated == [
         ("1", "argument dsn"),
         ("2", f"{written.directory}/.pg_service.conf:2 [jobs]"),

@@ -73,7 +73,7 @@ def test_all_rows_are_kept_for_those_who_want_to_see_them(rows):
     single = [name for name in ROWS if "DSN" not in name and "DATABASE" not in name and "JSON" not in name]
     for number, name in enumerate(single):
         ROWS[name](rows, f"row{number}")
-    stated = [located.value for located in read(rows).connection.stated["application_name"]]
+    stated = [sourced.value for sourced in read(rows).connection.configured["application_name"]]
     assert stated == [f"row{number}" for number in range(len(single))]
 
 
@@ -92,12 +92,12 @@ def test_no_part_of_a_farther_dsn_is_mixed_in(written):
     written.variables(DATABASE_URL="postgresql://other:hush@/other")
     configuration = written.read()
     assert configuration.spec.host == "/call"
-    assert set(configuration.connection.stated) & {"user", "port", "dbname", "password"} == set()
+    assert set(configuration.connection.configured) & {"user", "port", "dbname", "password"} == set()
 
 
 def test_an_empty_dsn_is_a_dsn(written):
     written.variables(PROCRASTINATE_CONN_DSN="", DATABASE_URL="postgresql:///other")
-    assert "dbname" not in written.read().connection.stated
+    assert "dbname" not in written.read().connection.configured
 
 
 def test_a_single_keyword_farther_than_the_dsn_loses_to_it(written):

@@ -152,7 +152,7 @@ def test_a_password_file_is_named_and_never_read_into_the_spec(written):
     ["host=h password=x y", "host=h password=xx y z", "host=h password=a =y", 'host=h password=a y"="y'],
 )
 def test_not_one_character_of_what_libpq_quotes_is_shown(dsn):
-    with pytest.raises(libpq.Malformed) as caught:
+    with pytest.raises(libpq.InvalidConninfo) as caught:
         libpq.parse(dsn)
     assert '"y' not in str(caught.value)
     assert 'y"' not in str(caught.value)

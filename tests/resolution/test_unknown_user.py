@@ -7,7 +7,7 @@ import pytest
 
 from procrastinate_conn import ConnectorKind
 from procrastinate_conn.configuration import configure
-from procrastinate_conn.connectors import config as blueprint  # noqa: F401
+from procrastinate_conn.connectors import config as connector_config  # noqa: F401
 from procrastinate_conn.sources.arguments import read_call
 from tests.resolution.other_user import as_unknown_user
 

@@ -37,16 +37,16 @@ def deferred(connector):
 @pytest.mark.parametrize("kind", list(ConnectorKind))
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_dsn_defers_a_job_on_every_kind(form, kind, server, database):
-    places = {**server.parameters(database), "directory": server.directory}
-    dsn = FORMS[form].format(**places, quoted_directory=quote(str(server.directory), safe=""))
+    sources = {**server.parameters(database), "directory": server.directory}
+    dsn = FORMS[form].format(**sources, quoted_directory=quote(str(server.directory), safe=""))
     assert deferred(make_connector(kind, env_file=None, dsn=dsn, pool={"min_size": 1})) == 1
 
 
 @pytest.mark.parametrize("kind", [ConnectorKind.PSYCOPG, ConnectorKind.AIOPG])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_dsn_defers_a_job_asynchronously(form, kind, server, database):
-    places = {**server.parameters(database), "directory": server.directory}
-    dsn = FORMS[form].format(**places, quoted_directory=quote(str(server.directory), safe=""))
+    sources = {**server.parameters(database), "directory": server.directory}
+    dsn = FORMS[form].format(**sources, quoted_directory=quote(str(server.directory), safe=""))
 
     async def defer():
         app = procrastinate.App(connector=make_connector(kind, env_file=None, dsn=dsn, pool={"min_size": 1}))

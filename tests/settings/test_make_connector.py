@@ -332,8 +332,8 @@ def test_the_pools_name_is_the_sessions_name_where_nothing_else_names_it(monkeyp
 )
 def test_of_passwords_and_their_sources_the_nearer_place_wins(nearer, from_file, monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_PASSWORD_FILE", "there")
-    blueprint = ConnectorSettings(**nearer).configuration.blueprint()
-    assert (blueprint.password is not None) is from_file
+    connector_config = ConnectorSettings(**nearer).configuration.connector_config()
+    assert (connector_config.password is not None) is from_file
 
 
 @pytest.mark.parametrize("value", [3, "", b"password", ["password"]])

@@ -37,7 +37,7 @@ def test_a_subclass_may_have_other_defaults(monkeypatch):
     settings = Ours()
     assert (settings.connector, settings.pool.max_size, settings.pool.timeout) == ("aiopg", 7, 5)
     assert "keepalives_idle" not in settings.spec().parameters
-    assert str(settings.configuration.settings.stated["connector"].origin) == "argument Ours.connector"
+    assert str(settings.configuration.settings.explicit["connector"].origin) == "argument Ours.connector"
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTOR", "psycopg2")
     monkeypatch.setenv("PROCRASTINATE_CONN_POOL__MAX_SIZE", "9")
     assert (Ours().connector, Ours().pool.max_size, Ours().pool.timeout) == ("psycopg2", 9, 5)
@@ -104,7 +104,7 @@ def test_a_copy_is_resolved_again():
     copy = settings.model_copy(update={"dsn": "host=db2", "pool": {"max_size": 7}})
     assert (copy.spec().host, copy.spec().port, copy.spec().dbname) == ("db2", "5432", "jobs")
     assert copy.dsn == SecretStr("host=db2")
-    assert copy.configuration.blueprint().pool.max_size == 7
+    assert copy.configuration.connector_config().pool.max_size == 7
     assert settings.spec().host == "db1"
     assert settings.model_copy() == settings
     with pytest.raises(ConfigurationError):

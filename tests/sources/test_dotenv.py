@@ -38,9 +38,9 @@ FILES = {
 def test_the_line_of_a_variable_is_exact(text, line, tmp_path):
     file = tmp_path / ".env"
     file.write_text(text, encoding="utf-8", newline="")
-    place = read_dotenv(file)
-    located = place.variables["PGPORT"]
-    assert (located.value, located.origin.line, located.origin.file) == ("1", line, str(file))
+    source = read_dotenv(file)
+    sourced = source.variables["PGPORT"]
+    assert (sourced.value, sourced.origin.line, sourced.origin.file) == ("1", line, str(file))
 
 
 PIECES = st.one_of(
@@ -59,10 +59,10 @@ def test_the_line_is_exact_below_anything(tmp_path_factory, above, before):
     text = f"{above}{before}PGPORT=1\n{above}"
     file = tmp_path_factory.mktemp("file") / ".env"
     file.write_text(text)
-    place = read_dotenv(file)
-    assert place.variables["PGPORT"].origin.line == above.count("\n") + 1
-    for name, located in place.variables.items():
-        line = text.splitlines()[located.origin.line - 1]
+    source = read_dotenv(file)
+    assert source.variables["PGPORT"].origin.line == above.count("\n") + 1
+    for name, sourced in source.variables.items():
+        line = text.splitlines()[sourced.origin.line - 1]
         assert line.strip().removeprefix("export ").startswith(name)
 
 
@@ -73,7 +73,7 @@ def test_the_values_are_python_dotenvs(tmp_path_factory, text):
     file.write_text(text, newline="")
     stated = dotenv_values(stream=io.StringIO(file.read_text()))
     expected = {k: v for k, v in stated.items() if k.startswith("PG") and v is not None}
-    assert {k: located.value for k, located in read_dotenv(file).variables.items()} == expected
+    assert {k: sourced.value for k, sourced in read_dotenv(file).variables.items()} == expected
 
 
 def test_a_line_that_is_none_is_a_warning_with_its_line(tmp_path):
@@ -94,9 +94,9 @@ def test_a_file_that_is_not_utf8_is_an_error_without_its_content(tmp_path):
 def test_a_name_alone_unsets_what_a_line_above_states(tmp_path):
     file = tmp_path / ".env"
     file.write_text("PGPORT=1\nPGUSER=u\nPGPORT\n")
-    place = read_dotenv(file)
-    assert set(place.variables) == {"PGUSER"}
-    [problem] = place.problems
+    source = read_dotenv(file)
+    assert set(source.variables) == {"PGUSER"}
+    [problem] = source.problems
     assert (problem.code, problem.origin.line) == ("PC104", 3)
 
 
@@ -146,6 +146,6 @@ def test_the_last_line_of_a_setting_counts_in_whatever_case_the_others_are(tmp_p
     file = tmp_path / ".env"
     name = "PROCRASTINATE_CONN_CONNECTION__PORT"
     file.write_text(f"{name}=1\n{name.lower()}=2\n{name}=3\n")
-    place = read_dotenv(file)
-    assert place.settings["connection", "port"].value == "3"
-    assert [problem.origin.line for problem in place.problems] == [1, 2]
+    source = read_dotenv(file)
+    assert source.settings["connection", "port"].value == "3"
+    assert [problem.origin.line for problem in source.problems] == [1, 2]

@@ -9,15 +9,15 @@ import pytest
 
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.connection.password_file import password_line
-from procrastinate_conn.sources import read_places
+from procrastinate_conn.sources import read_sources
 from tests.resolution.other_user import as_unknown_user
 
 
 @pytest.mark.parametrize("name", ["a\0b", "~a\0b", "~no-such-user/x", "n" * 300])
 @pytest.mark.parametrize("places", [(None, "."), (".", None)], ids=["secrets_dir", "env_file"])
-def test_a_name_that_no_file_has_is_a_finding(places, name, tmp_path, monkeypatch):
+def test_a_name_that_no_file_has_is_a_finding(sources, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = configure(read_places({}, *(place and name for place in places))).problems
+    found = configure(read_sources({}, *(source and name for source in sources))).problems
     assert [problem.code for problem in found] in (["PC103"], ["PC105"])
 
 
@@ -29,7 +29,7 @@ def test_a_home_that_may_not_be_entered_has_no_files_for_libpq(tmp_path, monkeyp
     monkeypatch.setenv("HOME", str(home))
 
     def ask():
-        configuration = configure(read_places({"connection": {"user": "app"}}, None, str(home / "secrets")))
+        configuration = configure(read_sources({"connection": {"user": "app"}}, None, str(home / "secrets")))
         return [[p.code for p in configuration.problems], password_line(configuration.spec)]
 
     assert as_unknown_user(ask) == [["PC103"], None]

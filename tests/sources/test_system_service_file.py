@@ -40,8 +40,8 @@ def resolve(tmp_path, systems_directory):
     content = library.read_bytes()
     if COMPILED_IN not in content:
         pytest.skip("the system's libpq has another directory compiled in than Debian's")
-    place = bytes(systems_directory).ljust(len(COMPILED_IN), b"\0")
-    (tmp_path / "libpq.so.5").write_bytes(content.replace(COMPILED_IN, place))
+    source = bytes(systems_directory).ljust(len(COMPILED_IN), b"\0")
+    (tmp_path / "libpq.so.5").write_bytes(content.replace(COMPILED_IN, source))
 
     def run(connection, dotenv="", **variables):
         (tmp_path / ".env").write_text(dotenv)

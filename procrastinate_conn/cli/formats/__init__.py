@@ -33,5 +33,5 @@ def render(report: Report, output: Format, terminal: Terminal) -> str:
     terminal
         Where it is printed.
     """
-    text: str = import_module(f"{__name__}.as_{output}").render(report, terminal)
+    text: str = import_module(f"{__name__}.{output}").render(report, terminal)
     return text

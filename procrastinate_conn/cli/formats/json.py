@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from procrastinate_conn.checks.runner import Checked
+from procrastinate_conn.checks.runner import CheckResult
 from procrastinate_conn.cli.report import Report
 from procrastinate_conn.cli.terminal import Terminal
 
@@ -20,7 +20,7 @@ def render(report: Report, _terminal: Terminal) -> str:
     return json.dumps(document, indent=1)
 
 
-def _configuration(checked: Checked, report: Report) -> dict[str, Any]:
+def _configuration(checked: CheckResult, report: Report) -> dict[str, Any]:
     return {
         "file": checked.file,
         "ok": report.is_in_order(checked),

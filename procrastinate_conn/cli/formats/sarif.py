@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.report import Finding, Report
 from procrastinate_conn.cli.terminal import Terminal
-from procrastinate_conn.rules import all_rules
-from procrastinate_conn.rules_tmp import Rule
+from procrastinate_conn.rules import Rule
 from procrastinate_conn.sources import DEFAULT_ENV_FILE
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -60,7 +60,7 @@ def _location(finding: Finding) -> dict[str, Any]:
     """Locate a finding by file and line, and by the name of the setting.
 
     GitHub takes no log with a result that is in no file. What stands in none, such as a variable of the
-    environment, is located in the file that was checked.
+    environment, is sourced in the file that was checked.
     """
     origin = finding.problem.origin
     file = (origin and origin.file) or finding.configuration or DEFAULT_ENV_FILE

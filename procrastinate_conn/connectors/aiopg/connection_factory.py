@@ -106,7 +106,7 @@ class AiopgDialler(AsyncDialler):
             raw.close()
             raise
         raw.notices = Notices(dialled, self.ended)
-        read_json_with(self.blueprint.json_loads, dialled.raw)
+        read_json_with(self.config.json_loads, dialled.raw)
         return dialled
 
     async def ask(self, connection: AiopgConnection) -> None:

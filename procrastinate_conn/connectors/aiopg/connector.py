@@ -19,7 +19,7 @@ from procrastinate_conn.connectors.aiopg.connection import answer_kept
 from procrastinate_conn.connectors.aiopg.connection_factory import AiopgDialler
 from procrastinate_conn.connectors.aiopg.pool_adapter import SharedPool
 from procrastinate_conn.connectors.base import AsyncLifecycle
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2.errors import pool_errors
 from procrastinate_conn.connectors.runtime.disconnects import farewell_told_apart, sent_again_async
@@ -37,14 +37,14 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
 
     Parameters
     ----------
-    blueprint
+    config
         What it is built from.
     """
 
     bound_to_home = True
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config, json_dumps=config.json_dumps, json_loads=config.json_loads)
 
     def __del__(self) -> None:
         """Leave the pool alone, which may be the caller's, and outlive this connector."""
@@ -56,11 +56,11 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
 
     def make_sync_connector(self) -> Psycopg2Connector:
         """Return the connector for synchronous use before this one is open."""
-        return Psycopg2Connector(self.blueprint)
+        return Psycopg2Connector(self.config)
 
     def dialler(self) -> AiopgDialler:
         """Return what dials connections."""
-        return AiopgDialler(self.blueprint)
+        return AiopgDialler(self.config)
 
     def face(self, core: AsyncPool) -> aiopg.Pool:
         """Return an `aiopg.Pool`."""

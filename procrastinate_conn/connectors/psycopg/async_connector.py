@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from procrastinate_conn.connectors.base import AsyncLifecycle
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.sync_connector import Json, SyncPsycopgConnector
 from procrastinate_conn.connectors.runtime.connect_errors import every_host_named
 from procrastinate_conn.connectors.runtime.connection_factory import AsyncDialler
@@ -44,11 +44,11 @@ class PsycopgDialler(AsyncDialler):
     async def dial(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
         connection_class: Any = (
-            self.blueprint.pool.callback("connection_class", asynchronous=True) or psycopg.AsyncConnection
+            self.config.pool.callback("connection_class", asynchronous=True) or psycopg.AsyncConnection
         )
         try:
             connection: psycopg.AsyncConnection[Any] = await connection_class.connect(
-                conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
+                conninfo, autocommit=True, prepare_threshold=self.config.pool.prepare_threshold
             )
         except psycopg.OperationalError as error:
             error.args = (await asyncio.to_thread(every_host_named, str(error), conninfo),)
@@ -80,15 +80,15 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
 
     Parameters
     ----------
-    blueprint
+    config
         What it is built from.
     """
 
     slot = "_async_pool"
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self._json = Json(blueprint)
-        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+    def __init__(self, config: ConnectorConfig) -> None:
+        self._json = Json(config)
+        super().__init__(config, json_dumps=config.json_dumps, json_loads=config.json_loads)
 
     @property
     def pool(self) -> AsyncConnectionPool[Any]:
@@ -97,11 +97,11 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
 
     def make_sync_connector(self) -> SyncPsycopgConnector:
         """Return the connector for synchronous use before this one is open."""
-        return SyncPsycopgConnector(self.blueprint)
+        return SyncPsycopgConnector(self.config)
 
     def dialler(self) -> PsycopgDialler:
         """Return what dials connections."""
-        return PsycopgDialler(self.blueprint)
+        return PsycopgDialler(self.config)
 
     def face(self, core: AsyncPool) -> AsyncConnectionPool[Any]:
         """Return the pool as it is: it is psycopg's already."""

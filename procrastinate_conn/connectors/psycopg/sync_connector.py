@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool
 
 from procrastinate_conn.connectors.base import SyncLifecycle
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.connect_errors import every_host_named
 from procrastinate_conn.connectors.runtime.connection_factory import SyncDialler
 from procrastinate_conn.connectors.runtime.disconnects import (
@@ -43,11 +43,11 @@ class SyncPsycopgDialler(SyncDialler):
         COMMIT would be two round trips for nothing.
         """
         connection_class: Any = (
-            self.blueprint.pool.callback("connection_class", asynchronous=False) or psycopg.Connection
+            self.config.pool.callback("connection_class", asynchronous=False) or psycopg.Connection
         )
         try:
             connection: psycopg.Connection[Any] = connection_class.connect(
-                conninfo, autocommit=True, prepare_threshold=self.blueprint.pool.prepare_threshold
+                conninfo, autocommit=True, prepare_threshold=self.config.pool.prepare_threshold
             )
         except psycopg.OperationalError as error:
             error.args = (every_host_named(str(error), conninfo),)
@@ -69,13 +69,13 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
 
     Parameters
     ----------
-    blueprint
+    config
         What it is built from.
     """
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self._json = Json(blueprint)
-        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+    def __init__(self, config: ConnectorConfig) -> None:
+        self._json = Json(config)
+        super().__init__(config, json_dumps=config.json_dumps, json_loads=config.json_loads)
 
     @property
     def pool(self) -> ConnectionPool[Any]:
@@ -84,7 +84,7 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
 
     def dialler(self) -> SyncPsycopgDialler:
         """Return what dials connections."""
-        return SyncPsycopgDialler(self.blueprint)
+        return SyncPsycopgDialler(self.config)
 
     def face(self, core: SyncPool) -> ConnectionPool[Any]:
         """Return the pool as it is: it is psycopg's already."""
@@ -125,13 +125,13 @@ class Json:
 
     Parameters
     ----------
-    blueprint
+    config
         What the connector is built from.
     """
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self.dumps = blueprint.json_dumps
-        self.loads = None if blueprint.json_loads is None else _from_text(blueprint.json_loads)
+    def __init__(self, config: ConnectorConfig) -> None:
+        self.dumps = config.json_dumps
+        self.loads = None if config.json_loads is None else _from_text(config.json_loads)
 
     def adapt(self, context: AdaptContext) -> None:
         """Let a cursor, or another of psycopg's objects, do as is said."""

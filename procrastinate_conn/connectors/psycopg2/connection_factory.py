@@ -17,7 +17,7 @@ from psycopg2.extensions import (
 )
 from psycopg2.extras import register_default_json, register_default_jsonb
 
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.connection_factory import SyncDialler
 from procrastinate_conn.registry import ConnectorKind
 
@@ -78,7 +78,7 @@ class Psycopg2Dialler(SyncDialler):
 
     Parameters
     ----------
-    blueprint
+    config
         Where to connect, and as whom.
     connection_class
         Their class.
@@ -91,11 +91,11 @@ class Psycopg2Dialler(SyncDialler):
 
     def __init__(
         self,
-        blueprint: Blueprint,
+        config: ConnectorConfig,
         connection_class: type[Psycopg2Connection] = Psycopg2Connection,
         cursor_factory: type[cursor] | None = None,
     ) -> None:
-        super().__init__(blueprint)
+        super().__init__(config)
         self.connection_class = connection_class
         self.cursor_factory = cursor_factory
 
@@ -106,7 +106,7 @@ class Psycopg2Dialler(SyncDialler):
         )
         dialled.autocommit = True
         dialled.notices = Notices(dialled, self.ended)
-        read_json_with(self.blueprint.json_loads, dialled)
+        read_json_with(self.config.json_loads, dialled)
         return dialled
 
     def ask(self, connection: Psycopg2Connection) -> None:

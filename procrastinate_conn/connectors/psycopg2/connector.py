@@ -12,7 +12,7 @@ from psycopg2.extras import Json, RealDictCursor
 from psycopg2.pool import AbstractConnectionPool
 
 from procrastinate_conn.connectors.base import SyncLifecycle
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2Dialler
 from procrastinate_conn.connectors.psycopg2.pool_adapter import WaitingConnectionPool
 from procrastinate_conn.connectors.runtime.disconnects import farewell_told_apart, sent_again
@@ -27,12 +27,12 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
 
     Parameters
     ----------
-    blueprint
+    config
         What it is built from.
     """
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config, json_dumps=config.json_dumps, json_loads=config.json_loads)
 
     @property
     def pool(self) -> AbstractConnectionPool:
@@ -41,7 +41,7 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
 
     def dialler(self) -> Psycopg2Dialler:
         """Return what dials connections."""
-        return Psycopg2Dialler(self.blueprint, cursor_factory=RealDictCursor)
+        return Psycopg2Dialler(self.config, cursor_factory=RealDictCursor)
 
     def face(self, core: SyncPool) -> AbstractConnectionPool:
         """Return a `psycopg2.pool.ThreadedConnectionPool`."""

@@ -1,4 +1,4 @@
-"""How a connection is dialled: as the blueprint says, keeping the reason where it fails."""
+"""How a connection is dialled: as the config says, keeping the reason where it fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psycopg_pool import PoolTimeout
 
 from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.liveness import has_something_to_say, hung_up_in, hung_up_in_async
 from procrastinate_conn.registry import ConnectorKind
 
@@ -37,7 +37,7 @@ class Dialler:
 
     Parameters
     ----------
-    blueprint
+    config
         Where to connect, and as whom.
 
     Attributes
@@ -59,8 +59,8 @@ class Dialler:
     kind: ClassVar[ConnectorKind]
     failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self.blueprint = blueprint
+    def __init__(self, config: ConnectorConfig) -> None:
+        self.config = config
         self.failure: Exception | None = None
         self.under_way: set[object] = set()
         self.lost_at = -math.inf
@@ -108,7 +108,7 @@ class Dialler:
             The driver's: the connection is closed.
         """
         return (
-            self.idle_for(connection) < self.blueprint.pool.check_after
+            self.idle_for(connection) < self.config.pool.check_after
             and not self.said_farewell(connection)
             and not has_something_to_say(self.fileno(connection))
         )
@@ -129,7 +129,7 @@ class Dialler:
         try:
             yield
         except Exception as error:
-            said = self.blueprint.spec.without_veiled(str(error))
+            said = self.config.spec.redact(str(error))
             if said == str(error):
                 self.failure = error
                 raise
@@ -152,9 +152,9 @@ class Dialler:
         psycopg.OperationalError
             The source of the password failed.
         """
-        spec = self.blueprint.spec
+        spec = self.config.spec
         try:
-            anew = self.blueprint.credentials()
+            anew = self.config.credentials()
         except Exception as error:  # noqa: BLE001 - whatever the source raises
             # Without the traceback, whose frames hold the last password.
             said = f"the source of the password failed: {error}"
@@ -184,7 +184,7 @@ class Dialler:
         """
         message = f"{what} after {seconds:.2f} sec"
         if self.failure is None and self.under_way:
-            where = " or ".join(str(host) for host in hosts(self.blueprint.spec.redacted()))
+            where = " or ".join(str(host) for host in hosts(self.config.spec.redacted()))
             raise PoolTimeout(f"{message}; there is no answer yet from {where}") from None
         reason, what_failed = self.failure, "the last attempt to connect failed"
         if reason is None:
@@ -201,7 +201,7 @@ class SyncDialler(Dialler, ABC):
 
     def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
         """Return a new connection, configured; psycopg_pool passes an empty connection string."""
-        configure = self.blueprint.pool.callback("configure", asynchronous=False)
+        configure = self.config.pool.callback("configure", asynchronous=False)
         with self._attempt():
             try:
                 connection = self._dialled(connect_timeout)
@@ -220,7 +220,7 @@ class SyncDialler(Dialler, ABC):
 
     def _dialled(self, connect_timeout: int | None) -> Any:
         conninfo = self._conninfo(connect_timeout)
-        with libpq.undisturbed(conninfo, self.blueprint.spec.session):
+        with libpq.pinned_environment(conninfo, self.config.spec.session):
             return self.dial(conninfo)
 
     @abstractmethod
@@ -262,7 +262,7 @@ class AsyncDialler(Dialler, ABC):
         listens that was lent a pool of ours.
         """
         assert autocommit
-        configure: Any = self.blueprint.pool.callback("configure", asynchronous=True)
+        configure: Any = self.config.pool.callback("configure", asynchronous=True)
         with self._attempt():
             try:
                 connection = await self._dialled(connect_timeout)
@@ -279,11 +279,11 @@ class AsyncDialler(Dialler, ABC):
         return connection
 
     async def _dialled(self, connect_timeout: int | None) -> Any:
-        if self.blueprint.password is None:
+        if self.config.password is None:
             conninfo = self._conninfo(connect_timeout)
         else:  # it may read a file or run a command
             conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
-        with libpq.undisturbed(conninfo, self.blueprint.spec.session):
+        with libpq.pinned_environment(conninfo, self.config.spec.session):
             return await self.dial(conninfo)
 
     @abstractmethod

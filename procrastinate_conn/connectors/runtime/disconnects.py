@@ -69,7 +69,7 @@ REPEATS = 5
 LOST = "the connection was lost before the server had answered, so the query may have had its effect or not"
 
 
-class NotBegun(ConnectorException):
+class SafeToRetry(ConnectorException):
     """The server ended the session before it began with the query.
 
     Parameters
@@ -85,7 +85,7 @@ class NotBegun(ConnectorException):
         self.is_certain = is_certain
 
 
-class AnswerLost(ConnectorException):
+class OutcomeUnknown(ConnectorException):
     """The connection was lost before the server had answered: the query may have had its effect, or not."""
 
 
@@ -128,9 +128,9 @@ def farewell_told_apart(
 
     Raises
     ------
-    NotBegun
+    SafeToRetry
         The server did not begin with the query; its cause is the driver's error.
-    AnswerLost
+    OutcomeUnknown
         The connection was lost otherwise; its cause is the driver's error.
     """
     sent = monotonic()
@@ -141,7 +141,7 @@ def farewell_told_apart(
         crossed = monotonic() - sent < AT_ONCE and _is_farewell(error, info)
         if crossed and not is_answered and _is_one_statement(query):
             said = "the server ended the session before it began with the query"
-            raise NotBegun(said, is_certain=extended) from error
+            raise SafeToRetry(said, is_certain=extended) from error
         if info.status != 0:
             raise _lost(error) from error
         raise
@@ -185,7 +185,7 @@ def sent_again(call: Callable[Concatenate[C, Q, P], T]) -> Callable[Concatenate[
         for _ in range(REPEATS):
             try:
                 return call(connector, query, *args, **kwargs)
-            except NotBegun as error:
+            except SafeToRetry as error:
                 if _is_in_doubt(error, query) and _may_have_logged(connector):
                     raise _lost(error.__cause__) from error.__cause__
         return call(connector, query, *args, **kwargs)
@@ -203,7 +203,7 @@ def sent_again_async(
         for _ in range(REPEATS):
             try:
                 return await call(connector, query, *args, **kwargs)
-            except NotBegun as error:
+            except SafeToRetry as error:
                 if _is_in_doubt(error, query) and await _may_have_logged_async(connector):
                     raise _lost(error.__cause__) from error.__cause__
         return await call(connector, query, *args, **kwargs)
@@ -211,7 +211,7 @@ def sent_again_async(
     return calls
 
 
-def _is_in_doubt(error: NotBegun, query: str) -> bool:
+def _is_in_doubt(error: SafeToRetry, query: str) -> bool:
     """Tell whether something of a query may be left if the server logs durations."""
     return not error.is_certain and query != MAY_HAVE_LOGGED
 
@@ -231,5 +231,5 @@ async def _may_have_logged_async(connector: BaseConnector) -> bool:
         return True
 
 
-def _lost(error: BaseException | None) -> AnswerLost:
-    return AnswerLost(f"{LOST}: {error}")
+def _lost(error: BaseException | None) -> OutcomeUnknown:
+    return OutcomeUnknown(f"{LOST}: {error}")

@@ -45,7 +45,7 @@ def at_home(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 
     In another one, as `asyncio.run` makes it in a thread, it would wait for what never comes, and keep
     connections from those who are at home. While that one stands still, connections that can do without it
-    are used in the other. The connector has four attributes: `blueprint`, `home`, `bound_to_home`, and
+    are used in the other. The connector has four attributes: `config`, `home`, `bound_to_home`, and
     `core`, None where the pool is the caller's.
 
     Raises
@@ -67,7 +67,7 @@ def at_home(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
                 return await call
             call.close()
             raise ConnectorException("the event loop that the connector was opened in does not run now")
-        return await await_at_home(call, home, connector.blueprint.pool.timeout)
+        return await await_at_home(call, home, connector.config.pool.timeout)
 
     decorated: Any = executes
     typed: Callable[P, Awaitable[T]] = decorated

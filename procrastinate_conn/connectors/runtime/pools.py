@@ -58,11 +58,11 @@ class SyncPool(ConnectionPool[Any]):
     def __init__(self, dialler: SyncDialler) -> None:
         self._process_id = os.getpid()
         self.dialler = dialler
-        self.check_too = dialler.blueprint.pool.callback("check", asynchronous=False)
+        self.check_too = dialler.config.pool.callback("check", asynchronous=False)
         self.requests = self.requests_failed = 0
         self.to_look_at = 0
         super().__init__(**_arguments(dialler, asynchronous=False))
-        self.rests_for = min(dialler.blueprint.pool.check_after or math.inf, self.max_lifetime)
+        self.rests_for = min(dialler.config.pool.check_after or math.inf, self.max_lifetime)
 
     def __del__(self) -> None:
         if self.is_of_this_process():
@@ -206,11 +206,11 @@ class AsyncPool(AsyncConnectionPool[Any]):
 
     def __init__(self, dialler: AsyncDialler) -> None:
         self.dialler = dialler
-        self.check_too = dialler.blueprint.pool.callback("check", asynchronous=True)
+        self.check_too = dialler.config.pool.callback("check", asynchronous=True)
         self.requests = self.requests_failed = 0
         self.to_look_at = 0
         super().__init__(**_arguments(dialler, asynchronous=True))
-        self.rests_for = min(dialler.blueprint.pool.check_after or math.inf, self.max_lifetime)
+        self.rests_for = min(dialler.config.pool.check_after or math.inf, self.max_lifetime)
 
     async def opened(self) -> Self:
         """Open and fill the pool, and return it.
@@ -351,20 +351,20 @@ else:
 
 def sync_pool(dialler: SyncDialler) -> SyncPool:
     """Return the pool that the dialler's options ask for, not open yet."""
-    return SyncNullPool(dialler) if dialler.blueprint.pool.null else SyncPool(dialler)
+    return SyncNullPool(dialler) if dialler.config.pool.null else SyncPool(dialler)
 
 
 def async_pool(dialler: AsyncDialler) -> AsyncPool:
     """Return the pool that the dialler's options ask for, not open yet."""
-    return AsyncNullPool(dialler) if dialler.blueprint.pool.null else AsyncPool(dialler)
+    return AsyncNullPool(dialler) if dialler.config.pool.null else AsyncPool(dialler)
 
 
 def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
     """Return what to pass to psycopg_pool: the options, save those that the dialler sees to."""
-    arguments = dialler.blueprint.pool.arguments(asynchronous=asynchronous)
+    arguments = dialler.config.pool.arguments(asynchronous=asynchronous)
     arguments.pop("configure", None)
-    if dialler.blueprint.pool.null:  # which does not begin anew once it has given up
-        waits = dialler.blueprint.pool.timeout
+    if dialler.config.pool.null:  # which does not begin anew once it has given up
+        waits = dialler.config.pool.timeout
         arguments["reconnect_timeout"] = max(waits, arguments.get("reconnect_timeout", waits))
     return {**arguments, "connection_class": dialler, "kwargs": {}, "open": False}
 

@@ -18,7 +18,7 @@ from procrastinate import sql
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.runtime.backoff import Backoff
-from procrastinate_conn.connectors.runtime.disconnects import AnswerLost
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class _Question:
         for repeat in range(REPEATS):
             try:
                 return await self._answer(again=repeat > 0)
-            except AnswerLost as error:
+            except OutcomeUnknown as error:
                 logger.warning("asking again: %s", error)
                 if self.query == FETCH:
                     self.at_work.fetch_lost_at = monotonic()

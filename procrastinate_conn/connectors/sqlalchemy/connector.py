@@ -13,9 +13,9 @@ from psycopg2.extras import Json
 from sqlalchemy.exc import DBAPIError
 
 from procrastinate_conn.connectors.base import SyncLifecycle
-from procrastinate_conn.connectors.config import Blueprint
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2Dialler
-from procrastinate_conn.connectors.runtime.disconnects import NotBegun, farewell_told_apart, sent_again
+from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, farewell_told_apart, sent_again
 from procrastinate_conn.connectors.runtime.json_arguments import adapted
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.sqlalchemy.engine import (
@@ -36,14 +36,14 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
 
     Parameters
     ----------
-    blueprint
+    config
         What it is built from.
     """
 
     slot = "_engine"
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        super().__init__(blueprint, json_dumps=blueprint.json_dumps, json_loads=blueprint.json_loads)
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config, json_dumps=config.json_dumps, json_loads=config.json_loads)
 
     @property
     def engine(self) -> sqlalchemy.Engine:
@@ -52,7 +52,7 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
 
     def dialler(self) -> Psycopg2Dialler:
         """Return what dials connections."""
-        return Psycopg2Dialler(self.blueprint, connection_class=LentConnection)
+        return Psycopg2Dialler(self.config, connection_class=LentConnection)
 
     def face(self, core: SyncPool) -> sqlalchemy.Engine:
         """Return an engine."""
@@ -91,7 +91,7 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
 
         Raises
         ------
-        NotBegun
+        SafeToRetry
             The server ended the session meanwhile; the query was not sent.
         """
         try:
@@ -100,5 +100,5 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
         except DBAPIError as error:
             if error.connection_invalidated:
                 said = "the server ended the session before the query was sent"
-                raise NotBegun(said, is_certain=True) from error
+                raise SafeToRetry(said, is_certain=True) from error
             raise
