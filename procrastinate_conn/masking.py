@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.connection.spec import MASK, is_secret
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.redaction import (
+    MASK,
     is_harmless,
     is_harmless_option,
     is_harmless_setting,

@@ -10,13 +10,19 @@ from __future__ import annotations
 import re
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.connection.keywords import CHOICES
-from procrastinate_conn.connection.spec import MASK, is_secret
-from procrastinate_conn.connection.validation import LIKE_A_NUMBER, LIKE_AN_ADDRESS
+from procrastinate_conn.libpq import CHOICES, is_secret
 from procrastinate_conn.files import may_be_shown
-from procrastinate_conn.pool.option_names import vocabulary
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
 from procrastinate_conn.suggestions import nearest
+
+MASK = "********"
+"""What is shown in the place of a secret."""
+
+ANYTHING = re.compile(r"(?s:.*)")
+LIKE_AN_ADDRESS = re.compile(r"(localhost|[\w-]*([.:][\w%-]*)+)?")
+LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
+"""What may be shown of a value that cannot be used: in the wrong place there may stand a password."""
 
 LONGEST_NAME = 255
 """Bytes that a file's name may have, on all common file systems: what is longer is no name."""
@@ -97,7 +103,7 @@ def is_harmless_setting(setting: str, value: str) -> bool:
 
 def is_harmless_option(option: str, value: str) -> bool:
     """Tell whether a pool option's value may be shown; of one that is not known, only a number or a word."""
-    known = vocabulary(ConnectorKind.PSYCOPG, null=False)
+    known = REGISTRY[DEFAULT_KIND].pool_options
     if option in known:
         return _is_plain(value)
     is_near = option not in libpq.keywords() and bool(suggestions.pool_option_hint(option, known))
@@ -146,3 +152,22 @@ def scrubbed(sentence: str) -> str:
 
 def _is_plain(value: str) -> bool:
     return bool(_WORDS.fullmatch(value)) and not _LOGIN.search(value) and len(value) <= LONGEST_NAME
+
+
+def show_unless_dsn(value: str, sourced: SourcedValue, harmless: re.Pattern[str] = ANYTHING) -> str:
+    """Return a value for a sentence, with a blank behind it, but none out of a DSN.
+
+    A password that is not percent-encoded spills into the other parts.
+
+    Parameters
+    ----------
+    value
+        The value, or the part of it that the sentence is about.
+    sourced
+        Where it is written.
+    harmless
+        What a value looks like that may be shown.
+    """
+    if sourced.from_dsn or not harmless.fullmatch(value):
+        return "the value "
+    return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "

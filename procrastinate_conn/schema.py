@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from procrastinate_conn import libpq
-from procrastinate_conn.connection.keywords import CHOICES, INTEGERS
-from procrastinate_conn.connection.spec import ConnectionSpec, is_secret
+from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.libpq import CHOICES, INTEGERS, is_secret
 from procrastinate_conn.pool.metadata import describe, json_schema
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.setting_names import PREFIX

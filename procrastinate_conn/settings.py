@@ -23,13 +23,15 @@ from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection.spec import MASK, ConnectionSpec, is_secret, without_inputs
+from procrastinate_conn.connection.spec import ConnectionSpec, without_inputs
 from procrastinate_conn.factory import build, configured
 from procrastinate_conn.files import may_be_shown
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.pool.shown import written
 from procrastinate_conn.problems import ConfigurationError
+from procrastinate_conn.redaction import MASK
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.setting_names import PREFIX

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection.spec import is_secret
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.dsn import is_uri, read_dsn

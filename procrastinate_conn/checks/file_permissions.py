@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 from procrastinate_conn.checks.passwords import source_in_force
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection.spec import is_secret
 from procrastinate_conn.files import expanded, status
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule

@@ -12,6 +12,7 @@ from procrastinate_conn.connection import validation as texts
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import show_unless_dsn
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.dsn import ENCODE, spills
 
@@ -124,5 +125,5 @@ def _is_address(name: str) -> bool:
 
 
 def _impossible(fault: Fault, name: str, host: SourcedValue) -> Problem:
-    message = f"{texts.shown(name, host, HARMLESS)}is no host: {fault.reason}"
+    message = f"{show_unless_dsn(name, host, HARMLESS)}is no host: {fault.reason}"
     return IMPOSSIBLE_HOST("connection.host", message, hint=fault.hint, origin=host.origin)

@@ -10,11 +10,11 @@ from pathlib import Path
 from procrastinate_conn.checks.tls_files import default_file
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import Host, hosts
-from procrastinate_conn.connection.spec import MASK, ConnectionSpec
+from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.files import status
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import is_harmless
+from procrastinate_conn.redaction import MASK, is_harmless
 from procrastinate_conn.rules import Example, Rule
 
 PLAINTEXT_POSSIBLE = Rule(

@@ -13,11 +13,10 @@ from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection import validation as texts
 from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connection.spec import MASK
 from procrastinate_conn.files import status
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import holds_contents, is_path
+from procrastinate_conn.redaction import MASK, holds_contents, is_path
 from procrastinate_conn.rules import Example, Rule
 
 UNUSABLE_TLS_FILE = Rule(

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.connection.spec import MASK
 from procrastinate_conn.masking import masked_service_line, masked_value, masked_variable
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import MASK
 from procrastinate_conn.setting_names import PREFIX, SECTIONS
 
 

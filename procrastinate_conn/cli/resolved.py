@@ -11,11 +11,12 @@ from procrastinate_conn import libpq
 from procrastinate_conn.checks.passwords import source_in_force
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import password_line
-from procrastinate_conn.connection.spec import MASK, ConnectionSpec, is_secret
+from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool.option_names import OWN, vocabulary
 from procrastinate_conn.pool.shown import written
-from procrastinate_conn.redaction import is_harmless, is_harmless_option, is_harmless_setting
+from procrastinate_conn.redaction import MASK, is_harmless, is_harmless_option, is_harmless_setting
 from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.sources.base import INVALID_VALUE
 

@@ -20,11 +20,9 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.connection.keywords import INTEGERS
+from procrastinate_conn.libpq import INTEGERS, is_secret
 from procrastinate_conn.origins import Origin
-
-MASK = "********"
-"""What is shown in the place of a secret."""
+from procrastinate_conn.redaction import MASK
 
 _CONSUMED = ("service", "servicefile")
 """Keywords that have done their work once the spec is made."""
@@ -282,15 +280,6 @@ class ConnectionSpec(BaseModel):
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Show what is stated, secrets masked."""
         return list(self.redacted().items())
-
-
-def is_secret(keyword: str) -> bool:
-    """Tell whether the value of a keyword must not be shown: libpq marks it, or it is a SCRAM key."""
-    field = ConnectionSpec.model_fields.get(keyword)
-    if field is not None and field.annotation == SecretStr | None:
-        return True
-    row = libpq.keywords().get(keyword)
-    return row is not None and row.secret
 
 
 def without_inputs(error: ValidationError) -> ValidationError:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from procrastinate_conn import libpq
 from procrastinate_conn.connection.hosts import Host
-from procrastinate_conn.connection.keywords import CHOICES, INTEGERS
+from procrastinate_conn.libpq import CHOICES, INTEGERS
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import ANYTHING, LIKE_A_NUMBER, LIKE_AN_ADDRESS, show_unless_dsn
 from procrastinate_conn.resolution.connection import REJECTED_VALUE
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted, nearest
@@ -118,38 +119,13 @@ def text(stated: Stated) -> dict[str, str]:
     return {keyword: str(sourced.value) for keyword, sourced in stated.items()}
 
 
-_ANYTHING = re.compile(r"(?s:.*)")
-LIKE_AN_ADDRESS = re.compile(r"(localhost|[\w-]*([.:][\w%-]*)+)?")
-LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
-"""What may be shown of a value that cannot be used: in the wrong place there may stand a password."""
-
-
-def shown(value: str, sourced: SourcedValue, harmless: re.Pattern[str] = _ANYTHING) -> str:
-    """Return a value for a sentence, with a blank behind it, but none out of a DSN.
-
-    A password that is not percent-encoded spills into the other parts.
-
-    Parameters
-    ----------
-    value
-        The value, or the part of it that the sentence is about.
-    sourced
-        Where it is written.
-    harmless
-        What a value looks like that may be shown.
-    """
-    if sourced.from_dsn or not harmless.fullmatch(value):
-        return "the value "
-    return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "
-
-
 def _judge_addresses(stated: Stated) -> Iterator[Problem]:
     """Judge addresses as libpq does, by asking the resolver for a numeric address and nothing else."""
     for address in filter(None, _elements("hostaddr", stated)):
         try:
             socket.getaddrinfo(address.encode(), 5432, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except OSError:
-            value = shown(address, stated["hostaddr"], LIKE_AN_ADDRESS)
+            value = show_unless_dsn(address, stated["hostaddr"], LIKE_AN_ADDRESS)
             hint = "write the address alone, as 127.0.0.1 or ::1, and put a name into host"
             yield _refused("hostaddr", stated, f"{value}is not a numeric address", hint)
 
@@ -163,7 +139,7 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
                 hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
             if is_quoted(stated["port"].value):
                 hint = LEAVE_OUT_QUOTES
-            value = shown(port, stated["port"], LIKE_A_NUMBER)
+            value = show_unless_dsn(port, stated["port"], LIKE_A_NUMBER)
             yield _refused("port", stated, f"{value}is not a port", hint)
             return
 
@@ -215,7 +191,9 @@ def _refused_number(keyword: str, stated: Stated) -> Problem:
     fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
     hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
     hint = LEAVE_OUT_QUOTES if is_quoted(value) else hint
-    return _refused(keyword, stated, f"{shown(value, stated[keyword], LIKE_A_NUMBER)}is {fault}", hint)
+    return _refused(
+        keyword, stated, f"{show_unless_dsn(value, stated[keyword], LIKE_A_NUMBER)}is {fault}", hint
+    )
 
 
 def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
@@ -229,7 +207,7 @@ def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
         return _refused(keyword, stated, reason, hint)
     near = nearest(value, choices)
     hint = f"did you mean {near}?" if near else f"write one of {', '.join(choices)}"
-    what = shown(value, stated[keyword], _ANYTHING if near else LIKE_A_NUMBER)
+    what = show_unless_dsn(value, stated[keyword], ANYTHING if near else LIKE_A_NUMBER)
     return _refused(keyword, stated, f"{what}is none of {', '.join(choices)}", hint)
 
 

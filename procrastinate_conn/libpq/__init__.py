@@ -2,7 +2,17 @@
 
 from procrastinate_conn.libpq.conninfo import InvalidConninfo, conninfo, integer, parse, unencodable
 from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, pinned_environment
-from procrastinate_conn.libpq.keywords import UNSET_VALUES, Keyword, home, keywords, unset_value, version
+from procrastinate_conn.libpq.keywords import (
+    CHOICES,
+    INTEGERS,
+    UNSET_VALUES,
+    Keyword,
+    home,
+    is_secret,
+    keywords,
+    unset_value,
+    version,
+)
 from procrastinate_conn.libpq.probe import (
     PLACEHOLDER_USER,
     UNREACHABLE_HOST,
@@ -17,6 +27,8 @@ from procrastinate_conn.libpq.probe import (
 )
 
 __all__ = [
+    "CHOICES",
+    "INTEGERS",
     "PLACEHOLDER_USER",
     "SESSION_VARIABLES",
     "UNREACHABLE_HOST",
@@ -28,6 +40,7 @@ __all__ = [
     "default_host",
     "home",
     "integer",
+    "is_secret",
     "keepalives_rejection",
     "keywords",
     "lists_rejection",

@@ -96,3 +96,40 @@ def home() -> str | None:
         return getpwuid(os.geteuid()).pw_dir
     except KeyError:
         return None
+
+
+INTEGERS: Mapping[str, str] = {
+    "connect_timeout": "seconds",
+    "keepalives": "0 or 1",
+    "keepalives_count": "lost keepalives",
+    "keepalives_idle": "seconds",
+    "keepalives_interval": "seconds",
+    "tcp_user_timeout": "milliseconds",
+}
+"""Keywords whose value libpq reads as an integer while it connects, and what they count."""
+
+_TLS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "max_protocol_version": ("3.0", "3.2", "latest"),
+    "min_protocol_version": ("3.0", "3.2", "latest"),
+    "ssl_max_protocol_version": _TLS,
+    "ssl_min_protocol_version": _TLS,
+    "sslcertmode": ("disable", "allow", "require"),
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
+"""Keywords with a closed set of values, as libpq's documentation lists them; libpq itself decides."""
+
+_SECRETS = ("oauth_client_secret", "password", "scram_client_key", "scram_server_key", "sslpassword")
+"""Keywords that hold a secret, whether or not this libpq knows them; it marks passwords alone."""
+
+
+def is_secret(keyword: str) -> bool:
+    """Tell whether the value of a keyword must not be shown."""
+    row = keywords().get(keyword)
+    return keyword in _SECRETS or (row is not None and row.secret)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from procrastinate_conn.connection.spec import MASK
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool.callables import pick
 from procrastinate_conn.pool.introspection import parameters
 from procrastinate_conn.pool.option_names import CHECK_AFTER, OWN, PREPARE_THRESHOLD, RESERVED
+from procrastinate_conn.redaction import MASK
 
 _UNSTATED: Any = object()
 

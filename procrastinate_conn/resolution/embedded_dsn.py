@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from procrastinate_conn import libpq
-from procrastinate_conn.connection.spec import is_secret
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.connection.spec import is_secret
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule

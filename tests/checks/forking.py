@@ -70,7 +70,7 @@ def _server() -> subprocess.Popen[str]:
     """Start the process that forks; it ends when this one does."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.check.forking"],
+        [sys.executable, "-m", "tests.checks.forking"],
         cwd=Path(__file__).parents[2],
         env=environment,
         stdin=subprocess.PIPE,

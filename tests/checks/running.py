@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.check.forking import run_forked
+from tests.checks.forking import run_forked
 
 COMMAND = (sys.executable, "-m", "procrastinate_conn")
 SECRET = "hunter2"

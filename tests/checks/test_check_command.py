@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.check.running import SECRET, run
 
 from procrastinate_conn.registry import ConnectorKind
+from tests.checks.running import SECRET, run
 from tests.installed import needs
 
 GOOD = "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n"

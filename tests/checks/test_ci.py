@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
-from tests.check.running import clean_environment
+
+from tests.checks.running import clean_environment
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "github-workflow"

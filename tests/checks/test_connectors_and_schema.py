@@ -11,12 +11,12 @@ import jsonschema
 import psycopg
 import psycopg2
 import pytest
-from tests.check.running import run
 
 from procrastinate_conn import libpq
 from procrastinate_conn.pool.option_names import vocabulary
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.setting_names import SETTINGS
+from tests.checks.running import run
 
 
 def test_connectors_tells_versions_and_what_each_can_do(tmp_path: Path) -> None:

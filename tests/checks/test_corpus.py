@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.check.running import SECRET, lay_out, run
 
 from procrastinate_conn.checks.catalogue import all_rules
+from tests.checks.running import SECRET, lay_out, run
 from tests.installed import needs
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -9,17 +9,17 @@ from urllib.parse import urlsplit
 
 import pytest
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
-from tests.check.running import run
 
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.checks.runner import CheckResult
 from procrastinate_conn.cli.formats import Format, render
 from procrastinate_conn.cli.report import Report
 from procrastinate_conn.cli.terminal import Terminal
-from procrastinate_conn.connection.keywords import CHOICES
+from procrastinate_conn.libpq import CHOICES
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.registry import ConnectorKind
+from tests.checks.running import run
 
 LINES = (
     "PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs\n"

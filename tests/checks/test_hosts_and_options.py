@@ -7,13 +7,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.check.running import SECRET, run
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.checks import hosts, options
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.sources.arguments import read_call
+from tests.checks.running import SECRET, run
 
 P = "PROCRASTINATE_CONN_"
 
@@ -42,7 +42,7 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize("host", IMPOSSIBLE)
 def test_what_is_said_to_be_no_host_is_not_found(host: str) -> None:
     configuration = configure([read_call({"connection": {"host": f"localhost,{host}"}})])
-    [problem] = hosts.judge(configuration)
+    [problem] = hosts.check(configuration)
     assert problem.code == "PC214"
     assert IMPOSSIBLE[host] in problem.message
     with pytest.raises(socket.gaierror):
@@ -68,12 +68,12 @@ def test_what_is_said_to_be_no_host_is_not_found(host: str) -> None:
 )
 def test_nothing_is_said_of_what_may_be_a_host(host: str) -> None:
     configuration = configure([read_call({"connection": {"host": host}})])
-    assert list(hosts.judge(configuration)) == []
+    assert list(hosts.check(configuration)) == []
 
 
 def test_a_fault_is_reported_once_for_a_list_and_every_fault_is() -> None:
     stated = {"host": "db1:5432,db2:5432,db 3,db4", "port": "5432"}
-    found = hosts.judge(configure([read_call({"connection": stated})]))
+    found = hosts.check(configure([read_call({"connection": stated})]))
     assert [problem.message.split(":")[0] for problem in found] == ["'db1", "the value is no host"]
 
 
@@ -144,7 +144,7 @@ OPTIONS = [
 @pytest.mark.parametrize("text", OPTIONS)
 def test_options_are_refused_where_the_server_refuses_them(text: str, server: EmbeddedPostgres) -> None:
     configuration = configure([read_call({"connection": {"host": "localhost", "options": text}})])
-    found = [problem.code for problem in options.judge(configuration)]
+    found = [problem.code for problem in options.check(configuration)]
     try:
         psycopg.connect(server.dsn(), options=text).close()
     except psycopg.OperationalError:
@@ -156,4 +156,4 @@ def test_options_are_refused_where_the_server_refuses_them(text: str, server: Em
 @pytest.mark.parametrize("name", options.OF_PROXIES)
 def test_what_a_proxy_takes_from_the_options_is_let_be(name: str) -> None:
     stated = {"host": "localhost", "options": f"{name}=quiet-lake -c search_path=jobs"}
-    assert list(options.judge(configure([read_call({"connection": stated})]))) == []
+    assert list(options.check(configure([read_call({"connection": stated})]))) == []

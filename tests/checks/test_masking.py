@@ -9,13 +9,12 @@ from urllib.parse import quote
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.check.running import SECRET, run
 
 from procrastinate_conn import libpq
-from procrastinate_conn.connection.spec import MASK
 from procrastinate_conn.demo.postgres import free_port
 from procrastinate_conn.masking import masked_dsn, masked_service_line, masked_variable
-from procrastinate_conn.redaction import scrubbed
+from procrastinate_conn.redaction import MASK, scrubbed
+from tests.checks.running import SECRET, run
 
 P = "PROCRASTINATE_CONN_"
 

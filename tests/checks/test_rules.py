@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.check.running import run
 
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.rule_text import ROOMS, markdown
 from procrastinate_conn.rules import Rule
+from tests.checks.running import run
 from tests.installed import needs, unmet
 
 ROOT = Path(__file__).parents[2]

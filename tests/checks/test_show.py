@@ -8,10 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.check.running import SECRET, run
 
 from procrastinate_conn.pool.option_names import vocabulary
 from procrastinate_conn.registry import ConnectorKind
+from tests.checks.running import SECRET, run
 
 ENV = (
     "PROCRASTINATE_CONN_CONNECTOR=aiopg\n"

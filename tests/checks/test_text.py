@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.check.running import COMMAND, SECRET, clean_environment, run
-from tests.check.snapshots import assert_as_before
+
+from tests.checks.running import COMMAND, SECRET, clean_environment, run
+from tests.checks.snapshots import assert_as_before
 
 BROKEN = (
     "# the jobs of the shop\n"

@@ -64,7 +64,7 @@ def libpq_says(port: int, **parameters: str) -> str:
 def we_say(**parameters: str) -> list[str]:
     stated = {"host": "127.0.0.1", "sslmode": "require", **parameters}
     configuration = configure([read_call({"connection": stated})])
-    return [problem.code for problem in tls_files.judge(configuration)]
+    return [problem.code for problem in tls_files.check(configuration)]
 
 
 @pytest.fixture

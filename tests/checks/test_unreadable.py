@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.check.running import COMMAND, clean_environment
+
+from tests.checks.running import COMMAND, clean_environment
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the permissions are Unix's")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.check.running import run
 
 from procrastinate_conn import ConfigurationError, ConnectorKind, make_connector
 from procrastinate_conn.checks.runner import CheckTarget, check
 from procrastinate_conn.cli.doctor import diagnose
+from tests.checks.running import run
 
 PREFIX = "PROCRASTINATE_CONN_"
 CONNECTORS = [

@@ -8,8 +8,7 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from procrastinate_conn import ConnectionSpec, ConnectorSettings, libpq
-from procrastinate_conn.connection.keywords import CHOICES, INTEGERS
-from procrastinate_conn.connection.spec import is_secret
+from procrastinate_conn.libpq import CHOICES, INTEGERS, is_secret
 
 
 def spec_of(**arguments):
@@ -127,9 +126,9 @@ def test_the_choices_are_libpqs(keyword):
     beside |= {"max_protocol_version": "latest"} if keyword == "min_protocol_version" else {}
     beside |= {"ssl_min_protocol_version": "TLSv1"} if keyword == "ssl_max_protocol_version" else {}
     for choice in CHOICES[keyword]:
-        refusal = libpq.probe({**beside, keyword: choice}, over_tcp=True).refusal
+        refusal = libpq.probe({**beside, keyword: choice}, over_tcp=True).rejection
         assert refusal is None or "compiled" in refusal or "supported" in refusal
-    assert libpq.probe({keyword: "nonsense"}).refusal
+    assert libpq.probe({keyword: "nonsense"}).rejection
 
 
 @pytest.mark.parametrize("keyword", INTEGERS)

@@ -46,7 +46,7 @@ def test_what_is_neutral_for_libpq_is_what_it_does_by_itself(keyword):
     unset_value = libpq.probe(
         {keyword: libpq.unset_value(keyword)} if libpq.keywords()[keyword].variable else {}
     )
-    assert unset_value.refusal is None
+    assert unset_value.rejection is None
     added = dict(unset_value.info.items() - plain.info.items())
     assert added in ({}, {keyword: libpq.UNSET_VALUES.get(keyword)})
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from procrastinate.exceptions import AppNotOpen, ConnectorException
-from tests.faults.blackhole import closed_port
 
 from procrastinate_conn.connectors.runtime import loop_bridge as home_loop
 from procrastinate_conn.connectors.runtime.stats import pool_stats
+from tests.faults.unresponsive import closed_port
 from tests.servers import ASYNC_KINDS, app, connector, soon, wait_until
 
 each_kind = pytest.mark.parametrize("kind", ASYNC_KINDS)

@@ -12,11 +12,11 @@ from types import ModuleType
 
 import pytest
 from psycopg import sql
-from tests.faults.blackhole import closed_port, silent_port
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.pool import PoolOptions
 from tests.conftest import apply_schema
+from tests.faults.unresponsive import closed_port, silent_port
 from tests.servers import ASYNC_KINDS, KINDS, app, soon
 
 MARK = "marked-secret"

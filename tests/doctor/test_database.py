@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from procrastinate.schema import SchemaManager
-from tests.doctor.clinic import Examined
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.conftest import apply_schema
+from tests.doctor.run_doctor import Examined
 from tests.servers import KINDS, app, connector, wait_until
 
 MIGRATIONS = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))

@@ -9,7 +9,6 @@ from time import monotonic
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from tests.doctor.clinic import Examined
 
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
@@ -18,6 +17,7 @@ from procrastinate_conn.doctor import prepared_statements as prepared
 from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.runner import _examined
 from procrastinate_conn.registry import ConnectorKind
+from tests.doctor.run_doctor import Examined
 from tests.pgbouncer.bouncer import COMMAND, PgBouncer, version
 from tests.servers import KINDS, connector_config, wait_until
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
-from tests.doctor.clinic import Examined
 
 from procrastinate_conn import passwords
 from procrastinate_conn.connection.hosts import hosts
@@ -21,6 +20,7 @@ from procrastinate_conn.doctor import connector, identity, login
 from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.registry import ConnectorKind
 from tests.conftest import apply_schema
+from tests.doctor.run_doctor import Examined
 from tests.doctor.standby import standby_of
 from tests.servers import connector_config, wait_until
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.doctor.clinic import Examined
 
 from procrastinate_conn import ConnectorSettings, libpq
 from procrastinate_conn.connection.hosts import hosts
@@ -18,6 +17,7 @@ from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.registry import ConnectorKind
+from tests.doctor.run_doctor import Examined
 
 
 @contextmanager

@@ -14,12 +14,12 @@ from pathlib import Path
 import psycopg
 import pytest
 import trustme
-from tests.doctor.clinic import Examined
 
 from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.demo.postgres import AS_ROOT, SERVER_USER, ensure_server_user, free_port
 from procrastinate_conn.doctor import tls
 from procrastinate_conn.doctor.host_context import Patient
+from tests.doctor.run_doctor import Examined
 from tests.servers import ConnectorKind, connector_config
 from tests.tls import TlsProxy
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.faults.forgetful import ForgetfulProxy
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.conftest import apply_schema
+from tests.faults.fault_proxy import ForgetfulProxy
 from tests.servers import Observer
 
 DURABLE = {"synchronous_commit": "on"}

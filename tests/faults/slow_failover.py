@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.faults.ledger import UNFINISHED, Ledger, working
 
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.demo.postgres import AS_ROOT, EmbeddedPostgres
 from tests.conftest import apply_schema
+from tests.faults.job_tracker import UNFINISHED, Ledger, working
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from tests.faults.ledger import UNFINISHED, Ledger, working
 
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from tests.conftest import apply_schema
+from tests.faults.job_tracker import UNFINISHED, Ledger, working
 from tests.faults.networks import EVERY_PORT, FarPostgres, LossyNetwork, why_not
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wait_until
 

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 from procrastinate import App
-from tests.faults.ledger import UNFINISHED, Ledger, working
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from tests.conftest import apply_schema
+from tests.faults.job_tracker import UNFINISHED, Ledger, working
 from tests.faults.networks import FarPostgres, LossyNetwork, why_not
 from tests.faults.test_outages import outage
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, soon

@@ -10,10 +10,10 @@ import sys
 import threading
 
 import pytest
-from tests.faults.blackhole import silent_port
 
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.registry import REGISTRY
+from tests.faults.unresponsive import silent_port
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wait_until
 
 WAITING = (
@@ -125,7 +125,7 @@ def test_an_interpreter_that_exits_without_closing_is_quick_and_quiet(
     kind, server, database, observer, tmp_path
 ):
     (tmp_path / "forgetful.py").write_text(FORGETFUL)
-    command = [sys.executable, "-c", "import forgetful", kind, server.dsn(database)]
+    command = [sys.executable, "-c", "import fault_proxy", kind, server.dsn(database)]
     ended = subprocess.run(command, capture_output=True, check=False, text=True, timeout=30, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert observer.jobs() == ["stored"]

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
-from tests.faults.ledger import UNFINISHED, working
 
 from procrastinate_conn.connectors.runtime import disconnects as farewell
 from procrastinate_conn.connectors.runtime import retry as answers
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.registry import ConnectorKind
+from tests.faults.job_tracker import UNFINISHED, working
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 from procrastinate.exceptions import ConnectorException
-from tests.faults.blackhole import closed_port, silent_port
 
+from tests.faults.unresponsive import closed_port, silent_port
 from tests.installed import needs
 from tests.servers import ASYNC_KINDS, KINDS, app, connector
 

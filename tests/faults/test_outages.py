@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.faults.ledger import UNFINISHED, Ledger, working
 
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from tests.faults.job_tracker import UNFINISHED, Ledger, working
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 DEFERRERS = 3

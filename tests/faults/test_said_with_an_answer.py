@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.faults.forgetful import FAREWELL, NOTIFICATION
 
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.registry import ConnectorKind
+from tests.faults.fault_proxy import FAREWELL, NOTIFICATION
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon
 
 AFTER = pytest.mark.parametrize("after", [b"defer_jobs", b"user\0"], ids=["another query", "the next login"])

@@ -17,10 +17,10 @@ from time import monotonic
 from unittest import mock
 
 import pytest
-from tests.damage.damage import damaged, originals
 
 from procrastinate_conn import ConfigurationError, ConnectorKind, make_connector
 from procrastinate_conn.cli import main
+from tests.fuzz.damage import damaged, originals
 
 MINUTES = float(os.environ.get("DAMAGE_MINUTES", "0"))
 SEED = os.environ.get("DAMAGE_SEED") or os.urandom(8).hex()

@@ -11,9 +11,10 @@ from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.pool.introspection import pool_class
 from procrastinate_conn.pool.limits import MOST_CONNECTIONS
-from procrastinate_conn.pool.option_names import OWN, RESERVED, TRANSLATIONS, vocabulary
+from procrastinate_conn.pool.option_names import OWN, RESERVED, vocabulary
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.suggestions import ALIASES
 from tests.pool import callbacks
 from tests.pool.entries import NULL, errors, read
 
@@ -57,7 +58,17 @@ ANYTHING = (
 )
 NAMES = (
     st.sampled_from(KNOWN)
-    | st.sampled_from([*RESERVED, *TRANSLATIONS, "min_szie", "MAX_SIZE", "maxSize", "host", ""])
+    | st.sampled_from(
+        [
+            *RESERVED,
+            *(n for n in ALIASES if ALIASES[n].startswith("pool.")),
+            "min_szie",
+            "MAX_SIZE",
+            "maxSize",
+            "host",
+            "",
+        ]
+    )
     | st.text(max_size=10)
 )
 SMALL = st.dictionaries(

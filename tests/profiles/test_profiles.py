@@ -14,8 +14,8 @@ import pytest
 from dotenv import dotenv_values
 
 from procrastinate_conn import ConnectorKind, make_connector
-from procrastinate_conn.connection.spec import is_secret
 from procrastinate_conn.demo.postgres import SERVER_USER, EmbeddedPostgres
+from procrastinate_conn.libpq import is_secret
 from tests.servers import KINDS
 
 SETTINGS = Path(__file__).parents[2] / "settings"

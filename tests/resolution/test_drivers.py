@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from psycopg.conninfo import conninfo_attempts, conninfo_to_dict, make_conninfo, timeout_from_conninfo
 
-from procrastinate_conn import REGISTRY, ConnectorKind, drivers, libpq
+from procrastinate_conn import ConnectorKind, drivers, libpq
 from procrastinate_conn.configuration import configure
+from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.sources import read_sources
 from tests.installed import unmet
 from tests.resolution import cases
