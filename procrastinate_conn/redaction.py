@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.libpq import CHOICES, is_secret
 from procrastinate_conn.files import may_be_shown
+from procrastinate_conn.libpq import CHOICES, is_secret
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
 from procrastinate_conn.suggestions import nearest
@@ -171,3 +171,43 @@ def show_unless_dsn(value: str, sourced: SourcedValue, harmless: re.Pattern[str]
     if sourced.from_dsn or not harmless.fullmatch(value):
         return "the value "
     return repr(value if len(value) <= 40 else f"{value[:40]}...") + " "
+
+
+def describe_value(value: object) -> str:
+    """Return a value for a message: as it is written, or only its type if it could hold a secret.
+
+    Parameters
+    ----------
+    value
+        Anything. Text that is long, or that could be a part of a connection string, is described and not
+        repeated; so is every object except numbers, booleans and None.
+    """
+    if isinstance(value, str):
+        return (
+            repr(value) if re.fullmatch(r"[\w.+:,% -]{0,40}", value) else f"a text of {len(value)} characters"
+        )
+    if isinstance(value, float):
+        return repr(value)
+    if value is None or (isinstance(value, int) and abs(value) < 10**20):
+        return format_value(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def format_value(value: object) -> str:
+    """Return a converted value as it is written in a ``.env`` file.
+
+    Examples
+    --------
+    >>> format_value(None), format_value(True), format_value(2.5)
+    ('none', 'true', '2.5')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(format_value, value))
+    if callable(value):
+        named = value if hasattr(value, "__qualname__") else type(value)
+        return f"{named.__module__}:{named.__qualname__}"
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

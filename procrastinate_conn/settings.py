@@ -29,9 +29,8 @@ from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.pool.shown import written
 from procrastinate_conn.problems import ConfigurationError
-from procrastinate_conn.redaction import MASK
+from procrastinate_conn.redaction import MASK, format_value
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.setting_names import PREFIX
@@ -165,7 +164,7 @@ class ConnectorSettings(BaseSettings):
 
     @field_serializer("json_dumps", "json_loads", when_used="json")
     def _write_function(self, function: Callable[..., Any] | None) -> str | None:
-        return None if function is None else written(function)
+        return None if function is None else format_value(function)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy the settings; what is updated is resolved again, as an argument of the call.
@@ -242,7 +241,7 @@ def _default(cls: type[ConnectorSettings] | None, name: str) -> Any:
 
 
 def _written(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float | str) else written(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else format_value(value)
 
 
 def _fields(configuration: Configuration) -> dict[str, Any]:

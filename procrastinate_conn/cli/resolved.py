@@ -15,8 +15,13 @@ from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool.option_names import OWN, vocabulary
-from procrastinate_conn.pool.shown import written
-from procrastinate_conn.redaction import MASK, is_harmless, is_harmless_option, is_harmless_setting
+from procrastinate_conn.redaction import (
+    MASK,
+    format_value,
+    is_harmless,
+    is_harmless_option,
+    is_harmless_setting,
+)
 from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.sources.base import INVALID_VALUE
 
@@ -201,11 +206,11 @@ def _plain(name: str, value: object) -> object:
 
 def _written(name: str, value: object) -> str:
     """Return an option's value as it is written; text only if it looks harmless."""
-    return MASK if isinstance(value, str) and not is_harmless_option(name, value) else written(value)
+    return MASK if isinstance(value, str) and not is_harmless_option(name, value) else format_value(value)
 
 
 def _setting(name: str, stated: SourcedValue) -> Row:
     """Return a setting as it is written; text only if it looks harmless, a command never."""
-    text = written(stated.value)
+    text = format_value(stated.value)
     is_text = isinstance(stated.value, str | os.PathLike)
     return Row(MASK if is_text and not is_harmless_setting(name, text) else text, stated.origin)

@@ -14,7 +14,7 @@ from procrastinate_conn.cli.resolved import Row
 from procrastinate_conn.cli.summary import summary
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.pool.shown import written
+from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import AS_DOCUMENTED, REGISTRY, ConnectorKind
 
 LONGEST_NAME = 36
@@ -103,7 +103,7 @@ def _longest_word(rows: Mapping[str, Row]) -> int:
 
 
 def _value(row: Row) -> str:
-    return row.value if isinstance(row.value, str) else written(row.value)
+    return row.value if isinstance(row.value, str) else format_value(row.value)
 
 
 def _origin(origin: Origin | None) -> Text:

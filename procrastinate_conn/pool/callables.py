@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import operator
-import re
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
+from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
 from procrastinate_conn.pool.introspection import Parameter
 from procrastinate_conn.pool.refused import InvalidOption
 from procrastinate_conn.rules import Example, Rule
@@ -35,11 +32,6 @@ UNUSABLE_CALLBACK = Rule(
         files={"database.py": "async def configure(): ...\n"},
     ),
 )
-
-
-_DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
-IMPORTABLE = f"{_DOTTED}:{_DOTTED}"
-"""The form ``package.module:attribute``."""
 
 
 def candidates(name: str, value: object) -> tuple[Callable[..., Any], ...]:
@@ -71,7 +63,10 @@ def candidates(name: str, value: object) -> tuple[Callable[..., Any], ...]:
 
 
 def _one(name: str, member: object) -> Callable[..., Any]:
-    found = imported(name, member.strip()) if isinstance(member, str) else member
+    try:
+        found = import_object(member.strip()) if isinstance(member, str) else member
+    except ObjectNotFound as error:
+        raise InvalidOption(CALLBACK_NOT_FOUND, f"{name} {error.message}", error.hint) from None
     if not callable(found):
         what = f"{member.strip()}, which" if isinstance(member, str) else f"a {type(found).__name__}, which"
         raise InvalidOption(
@@ -80,62 +75,6 @@ def _one(name: str, member: object) -> Callable[..., Any]:
             "give a function, or package.module:function",
         )
     return found
-
-
-def imported(name: str, path: str) -> object:
-    """Return what ``package.module:attribute`` names.
-
-    Raises
-    ------
-    InvalidOption
-        The text is of another form, the module cannot be imported, or it has no such attribute.
-    """
-    if not re.fullmatch(IMPORTABLE, path):
-        raise InvalidOption(
-            CALLBACK_NOT_FOUND,
-            f"{name} is not written as package.module:function",
-            "write a colon before the function, as in myapp.database:configure",
-        )
-    module, _, attribute = path.partition(":")
-    found = _module(name, path, module)
-    try:
-        return operator.attrgetter(attribute)(found)
-    except AttributeError:
-        raise InvalidOption(
-            CALLBACK_NOT_FOUND,
-            f"{name} is {path}, and {module} has no such attribute",
-            "check the name",
-        ) from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - as for importing it
-        raise InvalidOption(
-            CALLBACK_NOT_FOUND,
-            f"{name} is {path}, and looking {attribute} up ended with {type(error).__name__}",
-            f"look {path.replace(':', '.')} up in a Python shell to see where",
-        ) from None
-
-
-def _module(name: str, path: str, module: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise InvalidOption(
-            CALLBACK_NOT_FOUND,
-            f"{name} is {path}, and there is no module {error.name}",
-            "is it installed, and is its directory on the import path (PYTHONPATH)?",
-        ) from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module does, even exit
-        # Only the type is told: the text may hold anything, the DSN of another service for example.
-        raise InvalidOption(
-            CALLBACK_NOT_FOUND,
-            f"{name} is {path}, and importing {module} ended with {type(error).__name__}",
-            f"import {module} in a Python shell to see where",
-        ) from None
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Return whether calling `function` gives something to await: ``async def``, partial or object."""
-    call = getattr(function, "__call__", None)  # noqa: B004 - not whether it can be called, but how
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def fits(parameter: Parameter, candidate: object) -> bool:

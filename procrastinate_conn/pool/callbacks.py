@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from procrastinate_conn.imports import is_async
 from procrastinate_conn.pool.callables import (
     UNUSABLE_CALLBACK,
     candidates,
     fits,
-    is_async,
     pick,
     takes_one_argument,
 )
 from procrastinate_conn.pool.introspection import Parameter
 from procrastinate_conn.pool.refused import InvalidOption
-from procrastinate_conn.pool.shown import written
+from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.rules import Example, Rule
 
@@ -85,7 +85,7 @@ def _require_one_argument(name: str, found: tuple[Callable[..., Any], ...]) -> N
         if not takes_one_argument(function):
             raise InvalidOption(
                 UNUSABLE_CALLBACK,
-                f"{name} is {written(function)}, which cannot be called with one argument",
+                f"{name} is {format_value(function)}, which cannot be called with one argument",
                 "psycopg_pool calls it with the connection, and reconnect_failed with the pool",
             )
 
@@ -93,10 +93,10 @@ def _require_one_argument(name: str, found: tuple[Callable[..., Any], ...]) -> N
 def _require_classes(sides: Sides, found: tuple[Callable[..., Any], ...]) -> None:
     for cls in found:
         if not any(fits(side, cls) for side in sides.values()):
-            classes = " or ".join(written(side.default) for side in sides.values())
+            classes = " or ".join(format_value(side.default) for side in sides.values())
             raise InvalidOption(
                 UNUSABLE_CALLBACK,
-                f"{sides[True].name} is {written(cls)}, which is not a subclass of {classes}",
+                f"{sides[True].name} is {format_value(cls)}, which is not a subclass of {classes}",
                 "derive it from psycopg's class",
             )
 
@@ -119,12 +119,13 @@ def _is_asynchronous(sides: Sides, member: Callable[..., Any]) -> bool:
 
 def _wrong_colour(name: str, found: Callable[..., Any], kind: ConnectorKind) -> tuple[str, str]:
     """Return message and hint."""
+    given = f"{name} is {format_value(found)}"
     if REGISTRY[kind].asynchronous:
         return (
-            f"{name} is {written(found)}, which is synchronous, and the {kind} connector is asynchronous",
+            f"{given}, which is synchronous, and the {kind} connector is asynchronous",
             f"write `async def`, or give a pair: {name}=(async_function, plain_function)",
         )
     return (
-        f"{name} is {written(found)}, which is asynchronous, and the {kind} connector is synchronous",
+        f"{given}, which is asynchronous, and the {kind} connector is synchronous",
         f"write a plain `def`, or give a pair: {name}=(async_function, plain_function)",
     )

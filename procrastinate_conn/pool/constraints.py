@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.pool.shown import written
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import format_value
 from procrastinate_conn.rules import Example, Rule
 
 CONFLICTING_OPTIONS = Rule(
@@ -90,9 +90,9 @@ class Together:
     def told(self, name: str, *, beside: str, unit: str = "") -> str:
         """Return an option's value for a message about `beside`, and where it is written if elsewhere."""
         if name not in self.origins:
-            return "not stated" if self[name] is None else f"{written(self[name])}{unit} by default"
+            return "not stated" if self[name] is None else f"{format_value(self[name])}{unit} by default"
         here, there = self.origins.get(beside), self.origins[name]
-        return f"{written(self[name])}{unit}" + ("" if str(here) == str(there) else f" ({there})")
+        return f"{format_value(self[name])}{unit}" + ("" if str(here) == str(there) else f" ({there})")
 
     def problem(self, rule: Rule, name: str, message: str, hint: str) -> Problem:
         """Return the finding about the option `name`."""
@@ -205,7 +205,7 @@ def _idle_never_counts(o: Together) -> Iterator[Problem]:
         yield o.problem(
             CONFLICTING_TIMEOUTS,
             "max_idle",
-            f"max_idle is {written(o['max_idle'])} s and max_lifetime is {lifetime}: every connection is"
+            f"max_idle is {format_value(o['max_idle'])} s and max_lifetime is {lifetime}: every connection is"
             " retired for its age before it counts as idle",
             "make max_idle the shorter one",
         )

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from procrastinate_conn.pool.introspection import Parameter
 from procrastinate_conn.pool.refused import InvalidOption
-from procrastinate_conn.pool.shown import shown, written
+from procrastinate_conn.redaction import describe_value, format_value
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
 
@@ -50,7 +50,7 @@ def converted(parameter: Parameter, value: object) -> object:
     except ValidationError:
         raise InvalidOption(
             WRONG_TYPE,
-            f"{parameter.name} is {shown(value)}, and has to be {described_type(parameter)}",
+            f"{parameter.name} is {describe_value(value)}, and has to be {described_type(parameter)}",
             LEAVE_OUT_QUOTES if is_quoted(value) else _hint(parameter),
         ) from None
 
@@ -62,7 +62,7 @@ def _hint(parameter: Parameter) -> str:
         return (
             "write a whole number, such as 8, or leave it out" if int in parameter.members else "leave it out"
         )
-    return f"leave it out for the default, {written(parameter.default)}"
+    return f"leave it out for the default, {format_value(parameter.default)}"
 
 
 def _read(parameter: Parameter, text: str) -> object:

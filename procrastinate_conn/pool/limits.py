@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from procrastinate_conn.pool.refused import InvalidOption
-from procrastinate_conn.pool.shown import shown, written
+from procrastinate_conn.redaction import describe_value, format_value
 from procrastinate_conn.rules import Example, Rule
 
 OUT_OF_RANGE = Rule(
@@ -89,5 +89,5 @@ def require_in_range(name: str, value: object) -> None:
         )
     allowed = LIMITS.get(name, Range())
     if value not in allowed:
-        told = written(value) if isinstance(value, float) else shown(value)
+        told = format_value(value) if isinstance(value, float) else describe_value(value)
         raise InvalidOption(OUT_OF_RANGE, f"{name} is {told}, and has to be {allowed}")

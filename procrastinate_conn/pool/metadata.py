@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from procrastinate_conn.pool.callables import IMPORTABLE
+from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.pool.conversion import DURATION, described_type
 from procrastinate_conn.pool.introspection import Parameter, installed_version
 from procrastinate_conn.pool.limits import LIMITS
 from procrastinate_conn.pool.option_names import vocabulary
-from procrastinate_conn.pool.shown import written
+from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import ConnectorKind
 
 _TEXTS = {
@@ -101,7 +101,7 @@ def _described(parameter: Parameter) -> OptionDescription:
         name=parameter.name,
         type=_type(parameter),
         unit=unit,
-        default=written(parameter.default),
+        default=format_value(parameter.default),
         text=text,
     )
 
@@ -132,9 +132,9 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
 
 
 def _importable(parameter: Parameter) -> dict[str, Any]:
-    one = {"type": "string", "pattern": f"^{IMPORTABLE}$"}
+    one = {"type": "string", "pattern": f"^{OBJECT_PATH}$"}
     pair = [
-        {"type": "string", "pattern": f"^{IMPORTABLE},{IMPORTABLE}$"},
+        {"type": "string", "pattern": f"^{OBJECT_PATH},{OBJECT_PATH}$"},
         {"type": "array", "items": one, "minItems": 2, "maxItems": 2},
     ]
     if parameter.is_class:

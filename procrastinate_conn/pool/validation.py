@@ -16,8 +16,8 @@ from procrastinate_conn.pool.limits import require_in_range
 from procrastinate_conn.pool.option_names import require_known, vocabulary
 from procrastinate_conn.pool.options import PoolOptions
 from procrastinate_conn.pool.refused import InvalidOption
-from procrastinate_conn.pool.shown import shown
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import describe_value
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import nearest
@@ -133,7 +133,7 @@ def _read_null(null: SourcedValue | None) -> tuple[bool, list[Problem]]:
     return False, [
         INVALID_POOL(
             "pool",
-            f"pool is {shown(null.value)}, and has to be null, or options",
+            f"pool is {describe_value(null.value)}, and has to be null, or options",
             hint="did you mean null?" if near else "write the options one by one, such as pool.max_size",
             origin=null.origin,
         )

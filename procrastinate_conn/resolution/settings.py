@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from procrastinate_conn import suggestions
+from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.pool.callables import imported, is_async
-from procrastinate_conn.pool.refused import InvalidOption
-from procrastinate_conn.pool.shown import shown
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import describe_value
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
@@ -109,7 +108,7 @@ def _kind(stated: SourcedValue | None, problems: list[Problem]) -> ConnectorKind
         problems.append(
             INVALID_VALUE(
                 "connector",
-                f"there is no connector {shown(stated.value)}",
+                f"there is no connector {describe_value(stated.value)}",
                 hint=LEAVE_OUT_QUOTES
                 if is_quoted(stated.value)
                 else suggestions.connector(str(stated.value)),
@@ -128,7 +127,7 @@ def _defaults(stated: SourcedValue | None, problems: list[Problem]) -> Defaults:
     problems.append(
         INVALID_VALUE(
             "defaults",
-            f"defaults is {shown(stated.value)}",
+            f"defaults is {describe_value(stated.value)}",
             hint=LEAVE_OUT_QUOTES
             if is_quoted(stated.value)
             else f"write one of {', '.join(get_args(Defaults))}",
@@ -142,9 +141,11 @@ def _function(name: str, stated: SourcedValue | None, problems: list[Problem]) -
     if stated is None:
         return None
     try:
-        found = imported(name, stated.value.strip()) if isinstance(stated.value, str) else stated.value
-    except InvalidOption as refused:
-        problems.append(UNUSABLE_FUNCTION(name, refused.message, hint=refused.hint, origin=stated.origin))
+        found = import_object(stated.value.strip()) if isinstance(stated.value, str) else stated.value
+    except ObjectNotFound as error:
+        problems.append(
+            UNUSABLE_FUNCTION(name, f"{name} {error.message}", hint=error.hint, origin=stated.origin)
+        )
         return None
     if callable(found) and not is_async(found):
         return found

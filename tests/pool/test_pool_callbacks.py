@@ -10,7 +10,7 @@ import pytest
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.pool.shown import written
+from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import ConnectorKind
 from tests.pool import callbacks
 from tests.pool.entries import ASYNC_KINDS, SYNC_KINDS, errors, read
@@ -152,7 +152,7 @@ def test_an_asynchronous_function_never_gets_to_a_synchronous_pool_even_unjudged
     ],
 )
 def test_a_value_is_shown_as_it_is_written(value, text):
-    assert written(value) == text
+    assert format_value(value) == text
 
 
 def test_a_pair_is_awaited_by_the_one_pool_and_called_by_the_other(server: EmbeddedPostgres, database: str):

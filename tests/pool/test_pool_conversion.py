@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from procrastinate_conn.pool.shown import shown
+from procrastinate_conn.redaction import describe_value
 from tests.pool.entries import read
 
 
@@ -108,4 +108,4 @@ def test_the_repr_of_an_object_is_never_asked_for():
         def __repr__(self) -> str:
             raise RuntimeError
 
-    assert shown(Hostile()) == "a value of type Hostile"
+    assert describe_value(Hostile()) == "a value of type Hostile"
