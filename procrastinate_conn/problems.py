@@ -48,6 +48,11 @@ class Problem:
         return f"{place}{self.code} {severity}{self.message}{hint}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return like ``1 problem``, ``2 problems``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class ConfigurationError(ValueError):
     """The configuration cannot be used.
 
@@ -68,6 +73,5 @@ class ConfigurationError(ValueError):
 
     def __str__(self) -> str:
         """List the problems, a line each."""
-        count = len(self.problems)
-        heading = "1 problem" if count == 1 else f"{count} problems"
+        heading = counted(len(self.problems), "problem")
         return "\n".join([f"{heading} in the connection settings:", *(f"  {p}" for p in self.problems)])

@@ -22,10 +22,9 @@ from procrastinate_conn.cli.options import (
     find_modules_here,
     internal_error,
     isolate,
-    say,
     suggest_code,
-    terminal,
 )
+from procrastinate_conn.cli.output import standard_output
 from procrastinate_conn.cli.report import Report, selected
 
 
@@ -86,7 +85,7 @@ def check(
     find_modules_here()
     configurations: Sequence[Path | None] = files or [None]
     targets = [CheckTarget(file, connector, secrets_dir or (), isolated) for file in configurations]
-    where = terminal(color)
+    where = standard_output(color)
     checked = []
     for target in targets:
         with internal_error(str(target.file or "the configuration")):
@@ -94,7 +93,7 @@ def check(
     report = Report(checked, strict=strict)
     with internal_error("what was found"):
         rendered = render(report, output, where)
-    say(rendered, where)
+    where.print(rendered)
     if not report.ok:
         raise typer.Exit(FAILED)
 

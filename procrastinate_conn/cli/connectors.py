@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from procrastinate_conn.cli.options import Colour, Output, say, terminal
+from procrastinate_conn.cli.options import Colour, Output
+from procrastinate_conn.cli.output import standard_output
 from procrastinate_conn.installed import Available, available
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
@@ -19,14 +20,13 @@ def connectors(
 ) -> None:
     """List the kinds of connector: which can be used here, on which drivers, and what each can do."""
     kinds = [available(kind) for kind in ConnectorKind]
-    where = terminal(color)
+    where = standard_output(color)
     if output is Output.JSON:
-        say(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1), where)
+        where.print(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1))
         return
     from procrastinate_conn.cli.connector_table import kinds_table
-    from procrastinate_conn.cli.console import console
 
-    console(where).print(kinds_table(kinds))
+    where.console().print(kinds_table(kinds))
 
 
 def _document(found: Available) -> dict[str, Any]:

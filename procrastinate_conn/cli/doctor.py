@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,9 +23,8 @@ from procrastinate_conn.cli.options import (
     SecretsDir,
     find_modules_here,
     isolate,
-    say,
-    terminal,
 )
+from procrastinate_conn.cli.output import standard_output
 
 if TYPE_CHECKING:
     from procrastinate_conn.doctor.report import Diagnosis
@@ -59,17 +60,34 @@ def doctor(
         seconds=timeout,
         strict=strict,
     )
-    where = terminal(color)
+    where = standard_output(color)
     if output is Output.JSON:
-        from procrastinate_conn.doctor import as_json
-
-        say(as_json.render(diagnosis), where)
+        where.print(json.dumps(document(diagnosis), indent=1))
     else:
-        from procrastinate_conn.doctor import as_text
+        from procrastinate_conn.cli.doctor_text import render
 
-        say(as_text.render(diagnosis, where), where)
+        where.print(render(diagnosis, where))
     if not diagnosis.ok:
         raise typer.Exit(FAILED)
+
+
+def document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return the JSON document.
+
+    Returns
+    -------
+    dict
+        ``{"ok": true, "connector": "psycopg", "checks": [...], "hosts": [{"host": "db1", "port": "5432",
+        "checks": [{"name": "tls", "status": "pass", "message": "...", "hint": "", "value": {...}}]}]}``.
+        `status` is ``pass``, ``warning`` or ``fail``; `value` is what the message says, for programs, or
+        null. The `checks` outside of `hosts` are of the settings and of the connector.
+    """
+    return {
+        "ok": diagnosis.ok,
+        "connector": diagnosis.connector,
+        "checks": [asdict(check) for check in diagnosis.checks],
+        "hosts": [asdict(host) for host in diagnosis.hosts],
+    }
 
 
 def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: bool) -> Diagnosis:

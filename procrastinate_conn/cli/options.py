@@ -15,7 +15,6 @@ import typer
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.terminal import Terminal, standard_output
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.suggestions import nearest
 from procrastinate_conn.tracebacks import raised_at
@@ -125,14 +124,3 @@ def find_modules_here() -> None:
     """Let settings name functions in modules of the working directory, as the application's server does."""
     if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
         sys.path.append(os.getcwd())  # noqa: PTH109
-
-
-def terminal(colour: bool | None) -> Terminal:
-    """Tell what standard output is, after what the user asked for."""
-    return standard_output(colour)
-
-
-def say(text: str, where: Terminal) -> None:
-    """Print a result; nothing at all where there is no text."""
-    if text:
-        typer.echo(text, color=where.colour)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.options import Colour, complete_codes, say, suggest_code, terminal
+from procrastinate_conn.cli.options import Colour, complete_codes, suggest_code
+from procrastinate_conn.cli.output import standard_output
 from procrastinate_conn.cli.rule_text import described, listed, markdown
 
 
@@ -31,14 +32,14 @@ def rule(
     color: Colour = None,
 ) -> None:
     """Explain a code that `check` reports: what it means, why it matters, and what to do."""
-    where = terminal(color)
+    where = standard_output(color)
     rules = all_rules()
     if code is not None and code.strip().upper() not in rules:
         raise typer.BadParameter(f"there is no rule {code!r}; {suggest_code(code)}", param_hint="CODE")
     wanted = list(rules.values()) if code is None else [rules[code.strip().upper()]]
     if output is RuleFormat.MARKDOWN:
-        say(markdown(wanted), where)
+        where.print(markdown(wanted))
     elif code is None:
-        say(listed(wanted, where), where)
+        where.print(listed(wanted, where))
     else:
-        say(described(wanted[0], where), where)
+        where.print(described(wanted[0], where))

@@ -7,9 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-import typer
-
-from procrastinate_conn.cli.terminal import Terminal
+from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.rules import Example, Rule
 
 ROOMS = {"1": "Settings", "2": "Connection", "3": "Pool", "4": "Connector", "5": "Security"}
@@ -31,7 +29,10 @@ def listed(rules: Iterable[Rule], terminal: Terminal) -> str:
     """
     blocks = []
     for room, members in _rooms(rules):
-        lines = [_bold(room, terminal), *(f"  {r.code}  {r.severity:<7}  {r.title}" for r in members)]
+        lines = [
+            terminal.style(room, bold=True),
+            *(f"  {r.code}  {r.severity:<7}  {r.title}" for r in members),
+        ]
         blocks.append("\n".join(lines))
     return "\n\n".join([*blocks, "`procrastinate-conn rule CODE` explains one of them."])
 
@@ -50,15 +51,15 @@ def described(rule: Rule, terminal: Terminal) -> str:
 
     def paragraph(heading: str, text: str) -> str:
         told = textwrap.fill(text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
-        return f"{_bold(heading, terminal)}\n{told}"
+        return f"{terminal.style(heading, bold=True)}\n{told}"
 
     example = textwrap.indent("\n".join(_example(rule.example)), "  ")
     return "\n\n".join(
         [
-            f"{_bold(rule.code, terminal)} {rule.severity}: {rule.title}",
+            f"{terminal.style(rule.code, bold=True)} {rule.severity}: {rule.title}",
             paragraph("Why it matters", rule.why),
             paragraph("What to do", rule.fix),
-            f"{_bold('Example', terminal)}\n{example}",
+            f"{terminal.style('Example', bold=True)}\n{example}",
         ]
     )
 
@@ -102,7 +103,3 @@ def _example(example: Example) -> Iterator[str]:
         yield f"# and {example.given}" if example.env else f"# {example.given}"
         yield ""
     yield f"$ procrastinate-conn check {shlex.join(example.arguments)}"
-
-
-def _bold(text: str, terminal: Terminal) -> str:
-    return typer.style(text, bold=True) if terminal.colour else text

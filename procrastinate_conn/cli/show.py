@@ -28,11 +28,9 @@ from procrastinate_conn.cli.options import (
     find_modules_here,
     internal_error,
     isolate,
-    say,
-    terminal,
 )
+from procrastinate_conn.cli.output import Terminal, standard_output
 from procrastinate_conn.cli.report import Report
-from procrastinate_conn.cli.terminal import Terminal
 
 if TYPE_CHECKING:  # it is imported late, so that the other commands answer at once
     from procrastinate_conn.configuration import Configuration
@@ -58,22 +56,22 @@ def show(
     if isolated:
         isolate()
     find_modules_here()
-    where = terminal(color)
+    where = standard_output(color)
     target = CheckTarget(file, connector, secrets_dir or (), isolated)
     if not has_libpq():
         checked = without_libpq(target)
         as_json = json.dumps({"problems": [asdict(problem) for problem in checked.problems]}, indent=1)
-        say(as_json if output is Output.JSON else render(Report([checked]), Format.TEXT, where), where)
+        where.print(as_json if output is Output.JSON else render(Report([checked]), Format.TEXT, where))
         raise typer.Exit(FAILED)
     with internal_error(str(file or "the configuration")):
         configuration = resolve(target)
         checked = check_configuration(target, configuration)
     if output is Output.JSON:
-        say(json.dumps(document(configuration, checked, everything=everything), indent=1), where)
+        where.print(json.dumps(document(configuration, checked, everything=everything), indent=1))
     else:
         _print_tables(configuration, where, everything=everything)
         if checked.problems:
-            say("\n" + render(Report([checked]), Format.TEXT, where), where)
+            where.print("\n" + render(Report([checked]), Format.TEXT, where))
     if not Report([checked]).ok:
         raise typer.Exit(FAILED)
 
@@ -115,8 +113,7 @@ def _without_overrides(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_tables(configuration: Configuration, where: Terminal, *, everything: bool) -> None:
-    from procrastinate_conn.cli.console import console
     from procrastinate_conn.cli.tables import tables
 
-    printer = console(where)
+    printer = where.console()
     printer.print(tables(configuration, printer.width, everything=everything))

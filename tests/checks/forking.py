@@ -23,7 +23,6 @@ from procrastinate_conn.cli import app, main
 
 IMPORTED = (
     "dotenv.main",
-    "procrastinate_conn.cli.console",
     "procrastinate_conn.configuration",
     "procrastinate_conn.checks",
     "procrastinate_conn.cli.formats.sarif",

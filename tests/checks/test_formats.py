@@ -13,8 +13,8 @@ from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonS
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.checks.runner import CheckResult
 from procrastinate_conn.cli.formats import Format, render
+from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.cli.report import Report
-from procrastinate_conn.cli.terminal import Terminal
 from procrastinate_conn.libpq import CHOICES
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem

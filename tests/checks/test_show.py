@@ -109,7 +109,7 @@ def test_all_shows_every_pool_option_that_is_possible(kind: ConnectorKind, folde
 
 
 @pytest.mark.parametrize(
-    ("stated", "place", "connections"),
+    ("stated", "location", "connections"),
     [
         (
             {"dsn": "postgresql://app@db1,db2:5433/jobs?sslmode=verify-full&sslrootcert=system"},
@@ -140,13 +140,13 @@ def test_all_shows_every_pool_option_that_is_possible(kind: ConnectorKind, folde
     ids=["tls", "range", "socket", "one", "null"],
 )
 def test_one_sentence_says_what_it_comes_to(
-    stated: dict[str, str], source: str, connections: str, folder: Path
+    stated: dict[str, str], location: str, connections: str, folder: Path
 ) -> None:
     lines = [f"PROCRASTINATE_CONN_{name.upper()}={value}\n" for name, value in stated.items()]
     (folder / ".env").write_text("".join(lines))
     for kind, does in {"psycopg": "async, runs workers", "psycopg2": "sync, defers only"}.items():
         done = run(folder, "show", "--connector", kind, environment={"COLUMNS": "200"})
-        assert done.stdout.splitlines()[0] == f"{kind} ({does}) to {source}, {connections}."
+        assert done.stdout.splitlines()[0] == f"{kind} ({does}) to {location}, {connections}."
 
 
 def test_a_broken_configuration_shows_what_could_be_resolved_and_the_problems(folder: Path) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from importlib import import_module
 
+from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.cli.report import Report
-from procrastinate_conn.cli.terminal import Terminal
 
 
 class Format(StrEnum):

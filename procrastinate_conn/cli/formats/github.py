@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.cli.report import Finding, Report
-from procrastinate_conn.cli.terminal import Terminal
 
 
 def render(report: Report, _terminal: Terminal) -> str:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from procrastinate_conn.checks.runner import CheckResult
+from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.cli.report import Report
-from procrastinate_conn.cli.terminal import Terminal
 
 
 def render(report: Report, _terminal: Terminal) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.cli.report import Finding, Report
-from procrastinate_conn.cli.terminal import Terminal
 from procrastinate_conn.rules import Rule
 from procrastinate_conn.sources import DEFAULT_ENV_FILE
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable
-
-import typer
-
 from procrastinate_conn.cli.excerpt import Excerpt, excerpt
+from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.cli.report import Finding, Report
-from procrastinate_conn.cli.terminal import Terminal
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Problem, counted
 
 COLOURS = {"error": "red", "warning": "yellow"}
 MARGIN = 24
@@ -35,18 +30,17 @@ def render_finding(finding: Finding, terminal: Terminal) -> str:
     terminal
         Where it is printed.
     """
-    paint = _painter(terminal)
     problem = finding.problem
     place = _place(problem.origin, finding.configuration)
     head = f"{place}: {problem.code} {problem.severity}: "
-    sentence = _wrapped(f"{head}{problem.message}", terminal.width)
-    lines = [sentence.replace(head, _painted_head(place, problem, paint), 1)]
+    sentence = terminal.wrap(f"{head}{problem.message}", "    ")
+    lines = [sentence.replace(head, _painted_head(place, problem, terminal), 1)]
     shown = excerpt(problem)
     if shown:
-        lines += _source(shown, terminal.width, paint, COLOURS[problem.severity])
+        lines += _source(shown, terminal, COLOURS[problem.severity])
     if problem.hint:
         gutter = " " * _gutter(shown)
-        lines.append(_wrapped(f"{gutter} = {problem.hint}", terminal.width, indent=gutter + "   "))
+        lines.append(terminal.wrap(f"{gutter} = {problem.hint}", gutter + "   "))
     return "\n".join(lines)
 
 
@@ -59,21 +53,24 @@ def _place(origin: Origin | None, configuration: str | None) -> str:
     return origin.file if origin.line is None else f"{origin.file}:{origin.line}"
 
 
-def _painted_head(place: str, problem: Problem, paint: Callable[..., str]) -> str:
-    severity = paint(problem.severity, fg=COLOURS[problem.severity], bold=True)
-    return f"{paint(place, bold=True)}: {paint(problem.code, fg=COLOURS[problem.severity])} {severity}: "
+def _painted_head(place: str, problem: Problem, terminal: Terminal) -> str:
+    colour = COLOURS[problem.severity]
+    code = terminal.style(problem.code, fg=colour)
+    severity = terminal.style(problem.severity, fg=colour, bold=True)
+    return f"{terminal.style(place, bold=True)}: {code} {severity}: "
 
 
-def _source(shown: Excerpt, width: int | None, paint: Callable[..., str], colour: str) -> list[str]:
+def _source(shown: Excerpt, terminal: Terminal, colour: str) -> list[str]:
     gutter = _gutter(shown)
     text, start, end = shown.text, shown.start, shown.end
-    if width is not None:
-        text, start, end = _window(text, start, end, width - gutter - 3)
+    if terminal.width is not None:
+        text, start, end = _window(text, start, end, terminal.width - gutter - 3)
     number = "" if shown.line is None else str(shown.line)
-    bar = paint("|", fg="blue")
+    bar = terminal.style("|", fg="blue")
+    carets = terminal.style("^" * max(end - start, 1), fg=colour, bold=True)
     return [
-        f"{paint(number.rjust(gutter), fg='blue')} {bar} {text}",
-        f"{' ' * gutter} {bar} {' ' * start}{paint('^' * max(end - start, 1), fg=colour, bold=True)}",
+        f"{terminal.style(number.rjust(gutter), fg='blue')} {bar} {text}",
+        f"{' ' * gutter} {bar} {' ' * start}{carets}",
     ]
 
 
@@ -94,38 +91,16 @@ def _window(text: str, start: int, end: int, width: int) -> tuple[str, int, int]
     return cut, start - left, min(end - left, width)
 
 
-def _wrapped(text: str, width: int | None, indent: str = "    ") -> str:
-    if width is None:
-        return text
-    return textwrap.fill(
-        text,
-        width,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
-        replace_whitespace=False,
-    )
-
-
 def _summary(report: Report, problems: list[Problem]) -> str:
     checked = report.configurations
     names = [c.file or "the environment and .env" for c in checked]
     empty = [name for name, c in zip(names, checked, strict=True) if c.says_nothing]
     noted = f" Nothing is stated in {', '.join(empty)}: all of it is left to defaults." if empty else ""
     if not problems:
-        return f"In order: {names[0] if len(names) == 1 else _counted(len(names), 'configuration')}.{noted}"
-    counts = [_counted(sum(p.severity == s for p in problems), s) for s in COLOURS]
+        return f"In order: {names[0] if len(names) == 1 else counted(len(names), 'configuration')}.{noted}"
+    counts = [counted(sum(p.severity == s for p in problems), s) for s in COLOURS]
     found = " and ".join(count for count in counts if not count.startswith("0 "))
     affected = sum(bool(c.problems) for c in checked)
     where = f" in {affected} of {len(checked)} configurations" if len(checked) > 1 else ""
     first = next((p.code for p in problems if p.severity == "error"), problems[0].code)
     return f"{found}{where}; `procrastinate-conn rule {first}` explains a code.{noted}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _painter(terminal: Terminal) -> Callable[..., str]:
-    return typer.style if terminal.colour else lambda text, **_style: str(text)
