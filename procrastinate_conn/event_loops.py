@@ -1,10 +1,10 @@
-"""Whether this thread is running an event loop."""
+"""Whether this thread runs an event loop."""
 
 from __future__ import annotations
 
 
 def in_event_loop() -> bool:
-    """Tell whether this thread is running an event loop."""
+    """Return whether this thread runs an event loop."""
     import asyncio  # which psycopg has imported by then, and starting is to be quick
 
     try:

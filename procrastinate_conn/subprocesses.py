@@ -1,4 +1,8 @@
-"""A command that is run without a shell, and may neither take too long nor print too much."""
+"""Run a command without a shell, with a time limit and a limit of output, both enforced.
+
+`subprocess.run` does neither when it matters: it reads without a limit, and after its timeout it waits for
+every process that holds the output open, such as an agent that the command has started.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +11,44 @@ import selectors
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from queue import Empty, Queue
 from threading import Thread
 from time import monotonic
 from typing import IO
 
-_PIECE = 64 * 1024
-_PAUSE = 0.05
-"""Seconds between two looks whether a command has ended, while something else may hold its output open."""
+_CHUNK = 64 * 1024
+_POLL_INTERVAL = 0.05
+"""Seconds between two checks whether a command has ended."""
 
-_Read = Callable[[float], bytes | None]
-"""Waits so many seconds for what is printed: None if there is nothing yet, and no bytes at its end."""
-
-
-class Failed(Exception):
-    """A command ended otherwise than it should; says how."""
+_Read = Callable[[], bytes | None]
+"""Return a chunk of output; None if there is none within `_POLL_INTERVAL`, and no bytes at its end."""
 
 
-def output(words: list[str], *, seconds: float, most: int) -> bytes:
-    """Return what a command prints on its standard output.
+class CommandFailed(Exception):
+    """A command took too long, or ended with another status than 0."""
 
-    What it prints on its standard error is dropped, since that may be a secret too. What it leaves running
-    is left alone, and not waited for, unless nothing was printed yet: an agent that was started on the way
-    may hold the output open for days.
+
+def output(words: list[str], *, seconds: float, max_bytes: int) -> bytes:
+    """Run a command, and return its standard output.
+
+    Its standard error is dropped, since that may hold a secret too. Processes that it leaves running are
+    left alone, and not waited for once there is output: an agent may hold it open for days.
 
     Parameters
     ----------
     words
         The command and its arguments.
     seconds
-        How long it may take; then it is killed, with what it started.
-    most
-        Bytes that it may print. One that prints more is killed, and more is returned.
+        Time limit; then the command is killed, with its process group.
+    max_bytes
+        Limit of output; a command that prints more is killed, and more is returned.
 
     Raises
     ------
     OSError
-        It cannot be started.
-    Failed
+        The command cannot be started.
+    CommandFailed
         It took too long, or ended with another status than 0.
     """
     deadline = monotonic() + seconds
@@ -58,41 +61,41 @@ def output(words: list[str], *, seconds: float, most: int) -> bytes:
         process_group=0,
     )
     try:
-        printed = _printed(process, deadline, most)
-        if len(printed) > most:
+        printed = _read_output(process, deadline, max_bytes)
+        if len(printed) > max_bytes:
             return printed
         status = process.wait(max(0.0, deadline - monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired):
-        raise Failed(f"took longer than {seconds:g} s") from None
+        raise CommandFailed(f"took longer than {seconds:g} s") from None
     finally:
         _kill(process)
     if status:
-        raise Failed(f"ended with status {status}")
+        raise CommandFailed(f"ended with status {status}")
     return printed
 
 
-def _printed(process: subprocess.Popen[bytes], deadline: float, most: int) -> bytes:
-    """Read until the output ends, or the command has ended and has printed something."""
+def _read_output(process: subprocess.Popen[bytes], deadline: float, max_bytes: int) -> bytes:
+    """Read until the output ends, or until the command has ended and has printed something."""
     assert process.stdout is not None
     printed = b""
-    with _READING(process.stdout) as read:
-        while len(printed) <= most:
-            # Asked before the pipe, which then holds all that it printed. While nothing was printed it is
-            # not asked, nor reaped: until it is reaped, the number of its group is nobody else's.
-            ended = bool(printed) and process.poll() is not None
-            piece = read(_PAUSE)
-            if piece == b"" or (ended and piece is None):
+    with _reader(process.stdout) as read:
+        while len(printed) <= max_bytes:
+            # Polled before the pipe is read, which then holds all output. Without output it is not polled,
+            # since that reaps it: until then, no other process can get the number of its group.
+            has_ended = bool(printed) and process.poll() is not None
+            chunk = read()
+            if chunk == b"" or (has_ended and chunk is None):
                 break
-            printed += piece or b""
+            printed += chunk or b""
             if monotonic() >= deadline:
-                if ended:
+                if has_ended:
                     break
                 raise TimeoutError
     return printed
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and those that it started, unless it was reaped: its number may be another's by now."""
+    """Kill a process and its group, unless it was reaped: another process may have its number by now."""
     if process.returncode is not None:
         return
     if os.name == "nt":
@@ -105,33 +108,31 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _selecting(pipe: IO[bytes]) -> Iterator[_Read]:
-    """Read a pipe, and close it even where somebody else still holds its other end."""
+def _select_reader(pipe: IO[bytes]) -> Iterator[_Read]:
+    """Read a pipe, and close it even if another process still holds its other end."""
     with pipe, selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
-        yield lambda seconds: pipe.read(_PIECE) if selector.select(seconds) else None
+        yield lambda: pipe.read(_CHUNK) if selector.select(_POLL_INTERVAL) else None
 
 
 @contextmanager
-def _in_a_thread(pipe: IO[bytes]) -> Iterator[_Read]:
-    """Read a pipe where a selector takes none; the thread closes it once nobody holds the other end."""
-    pieces: Queue[bytes] = Queue(1)  # so that it does not go on reading when nobody asks any more
+def _thread_reader(pipe: IO[bytes]) -> Iterator[_Read]:
+    """Read a pipe on Windows, which cannot select it; the thread closes it at its end."""
+    chunks: Queue[bytes] = Queue(1)  # so that reading stops with the reader
 
     def feed() -> None:
         with pipe:
-            while piece := pipe.read(_PIECE):
-                pieces.put(piece)
-        pieces.put(b"")
+            while chunk := pipe.read(_CHUNK):
+                chunks.put(chunk)
+        chunks.put(b"")
 
-    def read(seconds: float) -> bytes | None:
-        try:
-            return pieces.get(timeout=seconds)
-        except Empty:
-            return None
+    def read() -> bytes | None:
+        with suppress(Empty):
+            return chunks.get(timeout=_POLL_INTERVAL)
+        return None
 
     Thread(target=feed, daemon=True).start()
     yield read
 
 
-_READING: Callable[[IO[bytes]], AbstractContextManager[_Read]]
-_READING = _in_a_thread if os.name == "nt" else _selecting
+_reader = _thread_reader if os.name == "nt" else _select_reader

@@ -1,4 +1,4 @@
-"""Where an exception was raised: what can be told of one whose text may hold a secret."""
+"""Where an exception was raised, for messages about exceptions whose text may hold a secret."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import traceback
 
 
 def raised_at(error: BaseException, frames: int | None = None) -> str:
-    """Return the file's name and the line, like ``tokens.py:42``.
+    """Return the file name and the line, like ``tokens.py:42``.
 
     Parameters
     ----------
     error
         The exception, caught.
     frames
-        How many calls to follow from where it was caught; by default all.
+        How many calls to follow from the handler; by default all.
     """
     frame = traceback.extract_tb(error.__traceback__, limit=frames)[-1]
     return f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 - "<string>" is no path

@@ -1,7 +1,7 @@
-"""libpq, the authority: its keywords, how it reads a connection string, what it makes of parameters."""
+"""libpq, the authority on connection parameters: its keywords, its parser, its validation."""
 
 from procrastinate_conn.libpq.conninfo import InvalidConninfo, conninfo, integer, parse, unencodable
-from procrastinate_conn.libpq.hermetic import SESSION_VARIABLES, pinned_environment
+from procrastinate_conn.libpq.environment import SESSION_VARIABLES, UNREACHABLE_HOST, pinned_environment
 from procrastinate_conn.libpq.keywords import (
     CHOICES,
     INTEGERS,
@@ -15,8 +15,6 @@ from procrastinate_conn.libpq.keywords import (
 )
 from procrastinate_conn.libpq.probe import (
     PLACEHOLDER_USER,
-    UNREACHABLE_HOST,
-    ProbeResult,
     default_host,
     keepalives_rejection,
     lists_rejection,
@@ -35,7 +33,6 @@ __all__ = [
     "UNSET_VALUES",
     "InvalidConninfo",
     "Keyword",
-    "ProbeResult",
     "conninfo",
     "default_host",
     "home",

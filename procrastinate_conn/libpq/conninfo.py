@@ -1,9 +1,16 @@
-"""Connection strings, read and written as libpq does."""
+"""Connection strings, read, written and completed as libpq does."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+
+_BLANKS = r"[ \t\n\v\f\r]*"
+_INTEGER = re.compile(_BLANKS + r"([+-]?)0*([0-9]{1,10})" + _BLANKS)
+_UNQUOTED = re.compile(r"[\w./:@,+-]+", re.ASCII)
+_SEPARATORS = ('"]"', '"="', '":"', '"/"')
+_QUOTATION = re.compile(f"{'|'.join(map(re.escape, _SEPARATORS))}" + r'|"(?s:.*)"')
+_UNKNOWN_KEYWORD = re.compile(r'(?:invalid connection option|invalid URI query parameter:) "(\w+)"')
 
 
 class InvalidConninfo(ValueError):
@@ -12,29 +19,24 @@ class InvalidConninfo(ValueError):
     Parameters
     ----------
     message
-        libpq's, with what it quotes of the string.
+        libpq's message, with the parts of the string that it quotes.
 
     Attributes
     ----------
     unknown : str or None
-        The keyword that libpq does not know, if that is the reason; it may be a piece of a password, and
-        the message is without it.
+        The keyword that libpq does not know, if that is the reason. It is left out of the message, since it
+        may be part of a password.
     """
 
     def __init__(self, message: str) -> None:
         message = message.strip()
-        found = _UNKNOWN.fullmatch(message)
+        found = _UNKNOWN_KEYWORD.fullmatch(message)
         self.unknown = found and found[1]
-        super().__init__(_QUOTED.sub(lambda match: match[0] if match[0] in _SIGNS else "...", message))
+        super().__init__(_QUOTATION.sub(lambda part: part[0] if part[0] in _SEPARATORS else "...", message))
 
 
 def parse(conninfo: str) -> dict[str, str]:
-    """Read a URI or a keyword/value string as libpq does.
-
-    Returns
-    -------
-    dict
-        Keyword to value, of the keywords that the string states; an empty value counts as stated.
+    """Return the keywords that a URI or keyword/value string sets; an empty value counts as set.
 
     Raises
     ------
@@ -52,8 +54,33 @@ def parse(conninfo: str) -> dict[str, str]:
     return {row.keyword.decode(): decode(row.val) for row in rows if row.val is not None}
 
 
+def conninfo(parameters: Mapping[str, str]) -> str:
+    """Return parameters as a keyword/value string, quoted as libpq reads it."""
+    return " ".join(f"{keyword}={_quoted(value)}" for keyword, value in parameters.items())
+
+
+def start_connection(conninfo: str) -> tuple[dict[str, str], str]:
+    """Start a connection that fails at once, with a string that libpq rejects or that reaches no server.
+
+    Returns
+    -------
+    dict
+        The parameters as libpq completes them, unset ones left out.
+    str
+        Its error message.
+    """
+    from psycopg import pq
+
+    connection = pq.PGconn.connect_start(encode(conninfo))
+    try:
+        parameters = {row.keyword.decode(): decode(row.val) for row in connection.info if row.val}
+        return parameters, connection.error_message.decode("utf-8", "replace").strip()
+    finally:
+        connection.finish()
+
+
 def unencodable(text: str) -> str | None:
-    """Say why libpq cannot be told a text at all; None if it can be."""
+    """Return why a text cannot be passed to libpq; None if it can."""
     if "\0" in text:
         return "it contains a NUL character"
     try:
@@ -63,16 +90,11 @@ def unencodable(text: str) -> str | None:
     return None
 
 
-def conninfo(parameters: Mapping[str, str]) -> str:
-    """Write parameters as a keyword/value string, quoted as libpq reads it."""
-    return " ".join(f"{keyword}={_quoted(value)}" for keyword, value in parameters.items())
-
-
 def integer(text: str) -> int | None:
-    """Read an integer as libpq does, with blanks around it and a sign; None if libpq refuses it.
+    """Read an integer as libpq does, with blanks around it and a sign; None if libpq rejects it.
 
     The same as ``pqParseIntParam`` in libpq's ``fe-connect.c``. libpq reads `connect_timeout` only while
-    it waits for a server, and `tcp_user_timeout` last of all, so that it cannot be asked about them.
+    it waits for a server, and `tcp_user_timeout` last of all, so that it cannot validate them for us.
     """
     match = _INTEGER.fullmatch(text)
     number = int(match[1] + match[2]) if match else None
@@ -80,25 +102,17 @@ def integer(text: str) -> int | None:
 
 
 def encode(text: str) -> bytes:
-    """Return a text as libpq gets it; undecodable bytes from the environment are what they were."""
+    """Encode a text for libpq; undecodable bytes from the environment stay as they were."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def decode(value: bytes) -> str:
-    """Return a text from libpq; the opposite of `encode`."""
+    """Decode a text from libpq; the opposite of `encode`."""
     return value.decode("utf-8", "surrogateescape")
 
 
-_BLANKS = r"[ \t\n\v\f\r]*"
-_INTEGER = re.compile(_BLANKS + r"([+-]?)0*([0-9]{1,10})" + _BLANKS)
-_PLAIN = re.compile(r"[\w./:@,+-]+", re.ASCII)
-_SIGNS = ('"]"', '"="', '":"', '"/"')
-_QUOTED = re.compile(f"{'|'.join(map(re.escape, _SIGNS))}" + r'|"(?s:.*)"')
-_UNKNOWN = re.compile(r'(?:invalid connection option|invalid URI query parameter:) "(\w+)"')
-
-
 def _quoted(value: str) -> str:
-    if _PLAIN.fullmatch(value):
+    if _UNQUOTED.fullmatch(value):
         return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -1,4 +1,4 @@
-"""The environment of the process, which libpq reads whenever it connects, kept from interfering."""
+"""Environment variables that libpq reads whenever it connects, overridden while a connection is made."""
 
 from __future__ import annotations
 
@@ -8,86 +8,124 @@ from contextlib import contextmanager
 from threading import Condition
 
 from procrastinate_conn.event_loops import in_event_loop
+from procrastinate_conn.libpq.conninfo import parse, start_connection
 
-PATIENCE = 1.0
-"""Seconds to wait for others who need other values. Theirs may be an attempt at a server that is away, and
-to connect with a session setting of theirs is better than not to connect."""
+SESSION_VARIABLES = ("PGDATESTYLE", "PGGEQO", "PGTZ")
+"""Variables that libpq sends to the server as settings of the session, whatever a connection string sets."""
+
+UNREACHABLE_HOST = "/dev/null/procrastinate-conn"
+"""A socket directory that cannot exist, so that libpq validates parameters and reaches no server."""
+
+MAX_WAIT = 1.0
+"""Seconds to wait for overrides with other values to end. They may last as long as an attempt at a server
+that is down, and a connection with another session setting is better than none."""
 
 
-class _Imposed:
-    """Variables that have other values for as long as anyone needs them to."""
+class _Overrides:
+    """The overrides in effect, of all threads; the mapping of values identifies its override."""
 
     def __init__(self) -> None:
-        self._users: list[Mapping[str, str | None]] = []
-        self._found: dict[str, str | None] = {}
+        self._active: list[Mapping[str, str | None]] = []
+        self._original: dict[str, str | None] = {}
         self._changed = Condition()
 
-    def begin(self, values: Mapping[str, str | None]) -> None:
-        """Impose values, once nobody needs others; the mapping itself stands for its user."""
+    def add(self, values: Mapping[str, str | None]) -> None:
+        """Set variables, once no override with other values is active."""
         with self._changed:
             if not in_event_loop():
-                self._changed.wait_for(lambda: all(_agree(values, user) for user in self._users), PATIENCE)
-            self._users.append(values)
+                self._changed.wait_for(
+                    lambda: all(_compatible(values, active) for active in self._active), MAX_WAIT
+                )
+            self._active.append(values)
             self._apply()
 
-    def end(self, values: Mapping[str, str | None]) -> None:
-        """Impose them no longer."""
+    def remove(self, values: Mapping[str, str | None]) -> None:
+        """Set the variables back to the latest override that remains, or to their original values."""
         with self._changed:
-            self._users = [user for user in self._users if user is not values]
+            self._active = [active for active in self._active if active is not values]
             self._apply()
             self._changed.notify_all()
 
-    def forked(self) -> None:
-        """Begin anew in a child, which has none of the threads that would have ended a use."""
-        self._users, self._changed = [], Condition()
+    def reset_after_fork(self) -> None:
+        """Remove all overrides in a child process, which has none of the threads that would have done so."""
+        self._active, self._changed = [], Condition()
         self._apply()
 
     def _apply(self) -> None:
-        """Let each variable have what the last one wants who wants anything, or else what was found."""
-        wanted = {name: value for user in self._users for name, value in user.items()}
-        for name, value in wanted.items():
+        effective = {name: value for values in self._active for name, value in values.items()}
+        for name, value in effective.items():
             if os.environ.get(name) != value:
-                self._found.setdefault(name, os.environ.get(name))
-                _put(name, value)
-        for name in self._found.keys() - wanted.keys():
-            _put(name, self._found[name])
-            del self._found[name]
+                self._original.setdefault(name, os.environ.get(name))
+                _set_variable(name, value)
+        for name in self._original.keys() - effective.keys():
+            _set_variable(name, self._original.pop(name))
 
 
-_IMPOSED = _Imposed()
+_OVERRIDES = _Overrides()
 if hasattr(os, "register_at_fork"):  # there is no fork on Windows
-    os.register_at_fork(after_in_child=_IMPOSED.forked)
+    os.register_at_fork(after_in_child=_OVERRIDES.reset_after_fork)
 
 
 @contextmanager
 def override_environment(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Let variables have the values that libpq is to read; with None they are unset.
+    """Set environment variables for the block, for libpq to read.
 
-    The environment belongs to the whole process, and other threads may be connecting: it is touched
-    only where it differs, and for as short as possible. Where two uses overlap that need different values,
-    a thread waits for the other one to end. It does not wait longer than `PATIENCE`, and in an event loop
-    not at all, where that would stop the other use as well: then the values of the later one count for both
-    until it ends. Connectors of one process have the same values unless the environment was changed
-    between them.
+    The environment belongs to the whole process, and other threads may be connecting: only variables that
+    differ are changed. If two blocks that need different values overlap, the second one's thread waits for
+    the first to end, for `MAX_WAIT` at most. In an event loop it does not wait, since that could stop the
+    first block as well. After that, the later values apply to both. Connectors of one process need the same
+    values unless the environment was changed between them.
 
     Parameters
     ----------
     values
-        Name to value. What was there returns when the last use ends that names the variable.
+        Name to value, or to None to unset it. The original value returns when the last block ends that
+        overrides the variable.
     """
     own = dict(values)
-    _IMPOSED.begin(own)
+    _OVERRIDES.add(own)
     try:
         yield
     finally:
-        _IMPOSED.end(own)
+        _OVERRIDES.remove(own)
 
 
-def _agree(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> bool:
+@contextmanager
+def pinned_environment(conninfo: str, session: Mapping[str, str]) -> Iterator[None]:
+    """Keep later changes of the environment from changing a connection that is made in the block.
+
+    If a connection string sets every keyword, libpq still reads two kinds of variables. A service that
+    ``PGSERVICE`` names adds what the string leaves open, and fails the connection if it is not defined;
+    only then the variable is unset. The session settings in `SESSION_VARIABLES` are set back to their
+    values at the time when the configuration was resolved.
+
+    Parameters
+    ----------
+    conninfo
+        The connection string.
+    session
+        The variables in `SESSION_VARIABLES` that were set when the configuration was resolved.
+    """
+    values = {name: session.get(name) for name in SESSION_VARIABLES}
+    if "PGSERVICE" in os.environ and _service_interferes(conninfo):
+        values["PGSERVICE"] = None
+    with override_environment(values):
+        yield
+
+
+def _service_interferes(conninfo: str) -> bool:
+    explicit = parse(conninfo).keys() | {"service", "servicefile"}
+    completed, message = start_connection(
+        f"{conninfo} host={UNREACHABLE_HOST} hostaddr='' port='' password=-"
+    )
+    return UNREACHABLE_HOST not in message or not completed.keys() <= explicit
+
+
+def _compatible(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> bool:
     return all(one[name] == other[name] for name in one.keys() & other.keys())
 
 
-def _put(name: str, value: str | None) -> None:
+def _set_variable(name: str, value: str | None) -> None:
     if value is None:
         os.environ.pop(name, None)
     else:

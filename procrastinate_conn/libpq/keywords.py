@@ -1,4 +1,4 @@
-"""libpq's table of connection keywords, and what it does where nothing is stated."""
+"""libpq's connection keywords: its own table, and what the table leaves out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,51 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
+
+INTEGERS: Mapping[str, str] = {
+    "connect_timeout": "seconds",
+    "keepalives": "0 or 1",
+    "keepalives_count": "lost keepalives",
+    "keepalives_idle": "seconds",
+    "keepalives_interval": "seconds",
+    "tcp_user_timeout": "milliseconds",
+}
+"""Keywords whose value libpq reads as an integer while it connects, with their units."""
+
+_TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "max_protocol_version": ("3.0", "3.2", "latest"),
+    "min_protocol_version": ("3.0", "3.2", "latest"),
+    "ssl_max_protocol_version": _TLS_VERSIONS,
+    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "sslcertmode": ("disable", "allow", "require"),
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
+"""Keywords with a closed set of values, as libpq's documentation lists them; libpq itself decides."""
+
+UNSET_VALUES: Mapping[str, str] = {
+    "connect_timeout": "0",
+    "gssdelegation": "0",
+    "keepalives": "1",
+    "load_balance_hosts": "disable",
+    "max_protocol_version": "3.0",
+    "min_protocol_version": "3.0",
+    "require_auth": "password,md5,gss,sspi,scram-sha-256,none",
+    "sslcertmode": "allow",
+    "sslnegotiation": "postgres",
+    "tcp_user_timeout": "0",
+}
+"""The effective values of unset keywords that have no default in libpq's table, and for which an empty value
+means something else or is rejected."""
+
+_SECRETS = ("oauth_client_secret", "password", "scram_client_key", "scram_server_key", "sslpassword")
+"""Keywords that hold a secret, known to this libpq or not; libpq's table marks passwords alone."""
 
 
 class Keyword(NamedTuple):
@@ -16,9 +61,9 @@ class Keyword(NamedTuple):
     name
         The keyword, as in ``host=...``.
     variable
-        The environment variable that stands in for it; None where there is none.
+        The environment variable that libpq reads if the keyword is unset; None if it has none.
     default
-        The compiled-in default; None where there is none, or where it depends on other values.
+        The compiled-in default; None if it has none, or if it depends on other values.
     secret
         Whether libpq marks it as a password.
     """
@@ -27,13 +72,6 @@ class Keyword(NamedTuple):
     variable: str | None
     default: str | None
     secret: bool
-
-
-def version() -> int:
-    """Return the version of the loaded libpq, as ``180006`` for 18.6."""
-    from psycopg import pq
-
-    return pq.version()
 
 
 @cache
@@ -58,27 +96,24 @@ def keywords() -> Mapping[str, Keyword]:
     }
 
 
-UNSET_VALUES: Mapping[str, str] = {
-    "connect_timeout": "0",
-    "gssdelegation": "0",
-    "keepalives": "1",
-    "load_balance_hosts": "disable",
-    "max_protocol_version": "3.0",
-    "min_protocol_version": "3.0",
-    "require_auth": "password,md5,gss,sspi,scram-sha-256,none",
-    "sslcertmode": "allow",
-    "sslnegotiation": "postgres",
-    "tcp_user_timeout": "0",
-}
-"""What an unset keyword means to a libpq whose table has no default for it, where an empty value means
-something else or is refused."""
-
-
 def unset_value(keyword: str) -> str:
-    """Return the value that means the same to libpq as not stating a keyword."""
+    """Return the value that means the same to libpq as an unset keyword."""
     row = keywords().get(keyword)
     default = row.default if row is not None else None
     return UNSET_VALUES.get(keyword, "") if default is None else default
+
+
+def is_secret(keyword: str) -> bool:
+    """Return whether the value of a keyword must not be shown."""
+    row = keywords().get(keyword)
+    return keyword in _SECRETS or (row is not None and row.secret)
+
+
+def version() -> int:
+    """Return the version of the loaded libpq, as ``180006`` for 18.6."""
+    from psycopg import pq
+
+    return pq.version()
 
 
 def home() -> str | None:
@@ -96,40 +131,3 @@ def home() -> str | None:
         return getpwuid(os.geteuid()).pw_dir
     except KeyError:
         return None
-
-
-INTEGERS: Mapping[str, str] = {
-    "connect_timeout": "seconds",
-    "keepalives": "0 or 1",
-    "keepalives_count": "lost keepalives",
-    "keepalives_idle": "seconds",
-    "keepalives_interval": "seconds",
-    "tcp_user_timeout": "milliseconds",
-}
-"""Keywords whose value libpq reads as an integer while it connects, and what they count."""
-
-_TLS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "channel_binding": ("disable", "prefer", "require"),
-    "gssencmode": ("disable", "prefer", "require"),
-    "load_balance_hosts": ("disable", "random"),
-    "max_protocol_version": ("3.0", "3.2", "latest"),
-    "min_protocol_version": ("3.0", "3.2", "latest"),
-    "ssl_max_protocol_version": _TLS,
-    "ssl_min_protocol_version": _TLS,
-    "sslcertmode": ("disable", "allow", "require"),
-    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-    "sslnegotiation": ("postgres", "direct"),
-    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
-}
-"""Keywords with a closed set of values, as libpq's documentation lists them; libpq itself decides."""
-
-_SECRETS = ("oauth_client_secret", "password", "scram_client_key", "scram_server_key", "sslpassword")
-"""Keywords that hold a secret, whether or not this libpq knows them; it marks passwords alone."""
-
-
-def is_secret(keyword: str) -> bool:
-    """Tell whether the value of a keyword must not be shown."""
-    row = keywords().get(keyword)
-    return keyword in _SECRETS or (row is not None and row.secret)

@@ -1,34 +1,34 @@
-"""libpq, asked what it makes of parameters; nothing is ever connected."""
+"""Parameters validated and completed by libpq itself, which reaches no server."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from procrastinate_conn.libpq.conninfo import conninfo, decode, encode
-from procrastinate_conn.libpq.environment import override_environment
+from procrastinate_conn.libpq.conninfo import conninfo, decode, encode, start_connection
+from procrastinate_conn.libpq.environment import UNREACHABLE_HOST, override_environment
 from procrastinate_conn.libpq.keywords import keywords
 
-UNREACHABLE_HOST = "/dev/null/procrastinate-conn"
-"""A socket directory that cannot exist, so that libpq judges parameters without reaching a server."""
-
-
 PLACEHOLDER_USER = {"user": "-"}
-"""A user for questions about other things: where the process has none that the system knows, libpq refuses
-a connection that states none, whatever else it says."""
+"""Placeholder user: libpq fails if the operating system has none."""
+
+_PLACEHOLDER_PASSWORD = {"password": "-"}
+"""Placeholder password, so that libpq reads no password file."""
+
+_NO_HOST = {"host": "", "hostaddr": "", "port": ""}
 
 
 class ProbeResult(NamedTuple):
-    """What libpq makes of a set of parameters.
+    """The result of passing parameters to libpq.
 
     Parameters
     ----------
     info
-        The value of every keyword, with libpq's defaults; unset ones are left out.
+        The parameters, completed with libpq's defaults; unset ones are left out.
     rejection
-        Why libpq would refuse them before it connects anywhere; None if it would not.
+        Why libpq rejects the parameters before it connects anywhere; None if it does not.
     """
 
     info: Mapping[str, str]
@@ -36,179 +36,154 @@ class ProbeResult(NamedTuple):
 
 
 def probe(parameters: Mapping[str, str], *, over_tcp: bool = False) -> ProbeResult:
-    """Let libpq complete and judge parameters, without reaching a server.
+    """Let libpq complete and validate parameters.
 
-    libpq starts to connect to a socket that cannot exist: everything that it decides before it
-    connects is decided, and nothing is opened. A password is stated so that no password file is read.
+    libpq starts to connect to a socket that cannot exist: it decides all that it decides before it
+    connects, and opens nothing.
 
     Parameters
     ----------
     parameters
         Keyword to value, without `host`, `hostaddr` and `service`.
     over_tcp
-        Whether no host is a socket, for which libpq refuses ``gssencmode=require``.
+        Whether no host is a socket, for which libpq rejects ``gssencmode=require``.
     """
-    stated = {
-        **parameters,
-        "host": UNREACHABLE_HOST,
-        "hostaddr": "",
-        "password": parameters.get("password") or "-",
-    }
-    gss = parameters.get("gssencmode")
-    if over_tcp and gss == "require":
-        if reason := _refuses_gss():
+    password, gssencmode = parameters.get("password"), parameters.get("gssencmode")
+    probed = {**parameters, "host": UNREACHABLE_HOST, "hostaddr": "", "password": password or "-"}
+    if over_tcp and gssencmode == "require":
+        if reason := _gssencmode_rejection():
             return ProbeResult({}, reason)
-        stated["gssencmode"] = "prefer"
-    info, message = _start(stated)
+        probed["gssencmode"] = "prefer"
+    info, message = _start(probed)
     info.pop("host", None)
-    if not parameters.get("password"):
+    if not password:
         info.pop("password", None)
-    if gss and "gssencmode" in info:
-        info["gssencmode"] = gss
+    if gssencmode and "gssencmode" in info:
+        info["gssencmode"] = gssencmode
     return ProbeResult(info, None if UNREACHABLE_HOST in message else message)
 
 
 def rejection(parameters: Mapping[str, str], *, over_tcp: bool = False) -> str | None:
-    """Return why libpq refuses some of a connection's parameters, as `probe` does; None if it does not."""
+    """Return why libpq rejects some of a connection's parameters, as `probe` does; None if it does not."""
     return probe({**PLACEHOLDER_USER, **parameters}, over_tcp=over_tcp).rejection
 
 
 def lists_rejection(lists: Mapping[str, str]) -> str | None:
     """Return why libpq cannot match `host`, `hostaddr` and `port` with each other; None if it can.
 
-    It is asked with a value that it refuses right after having matched them, and never connects.
+    It never connects, since it gets an `sslmode` that it rejects right after having matched them.
     """
-    refused = {**PLACEHOLDER_USER, "sslmode": "-", "password": "-"}
-    empty = {"host": "", "hostaddr": "", "port": ""}
-    _, message = _start({**empty, **lists, **refused})
-    _, matched = _start({**empty, **refused})
-    return None if message == matched else message
+    return _unless_same({**_NO_HOST, **lists, "sslmode": "-"}, {**_NO_HOST, "sslmode": "-"})
 
 
 def keepalives_rejection(parameters: Mapping[str, str]) -> str | None:
-    """Return why libpq, or the operating system, refuses keepalives for TCP; None if neither does.
-
-    It is asked with a value that it refuses right after having set them on a socket, and never connects.
+    """Return why libpq, or the operating system, rejects keepalives for TCP; None if neither does.
 
     Parameters
     ----------
     parameters
         ``keepalives``, and any of ``keepalives_...``.
     """
-    message = _after_keepalives(parameters)
-    accepting = (_after_good_keepalives, _after_keepalives_off)  # the second is asked where the first differs
-    return None if any(message == says() for says in accepting) else message
+    message = _message_after_keepalives(parameters)
+    is_accepted = message == _message_for_keepalives("1") or message == _message_for_keepalives("0")
+    return None if is_accepted else message
 
 
 def turns_keepalives_off(value: str) -> bool:
-    """Return whether ``keepalives`` is off: 16.0 and libpqs of its time take an empty one for 0, too."""
-    return _after_keepalives({"keepalives": value}) == _after_keepalives_off()
+    """Return whether a value of ``keepalives`` is off: some libpqs, as 16.0, take an empty one for 0."""
+    return _message_after_keepalives({"keepalives": value}) == _message_for_keepalives("0")
 
 
 @cache
-def _after_good_keepalives() -> str:
-    return _after_keepalives({})
+def _message_for_keepalives(value: Literal["0", "1"]) -> str:
+    return _message_after_keepalives({"keepalives": value})
+
+
+def _message_after_keepalives(parameters: Mapping[str, str]) -> str:
+    """Return libpq's error for a `tcp_user_timeout` that it rejects right after having set keepalives.
+
+    If they are off, it goes on to connect, and it is the system's error for an address that TCP cannot
+    connect to.
+    """
+    return _message({**parameters, "tcp_user_timeout": "-", "hostaddr": "255.255.255.255", "port": ""})
 
 
 @cache
-def _after_keepalives_off() -> str:
-    """Return what the system says: libpq goes on to connect, to an address that TCP cannot connect to."""
-    return _after_keepalives({"keepalives": "0"})
+def _gssencmode_rejection() -> str | None:
+    """Return why libpq always rejects ``gssencmode=require``: most often it was built without GSSAPI."""
+    probed = {"host": UNREACHABLE_HOST, "hostaddr": "", "target_session_attrs": "-"}
+    return _unless_same({**probed, "gssencmode": "require"}, {**probed, "gssencmode": "disable"})
 
 
-def _after_keepalives(parameters: Mapping[str, str]) -> str:
-    refused = {"tcp_user_timeout": "-", "hostaddr": "255.255.255.255", "port": "", "password": "-"}
-    return _start({**PLACEHOLDER_USER, **parameters, **refused})[1]
-
-
-@cache
-def _refuses_gss() -> str | None:
-    """Return why libpq never requires GSSAPI: most often it was built without it."""
-    somewhere = {**PLACEHOLDER_USER, "host": UNREACHABLE_HOST, "hostaddr": ""}
-    refused = {**somewhere, "target_session_attrs": "-", "password": "-"}
-    _, message = _start({**refused, "gssencmode": "require"})
-    _, judged = _start({**refused, "gssencmode": "disable"})
-    return None if message == judged else message
+def _unless_same(parameters: Mapping[str, str], reference: Mapping[str, str]) -> str | None:
+    """Return libpq's error for parameters; None if it is the same for the reference."""
+    message = _message(parameters)
+    return None if message == _message(reference) else message
 
 
 def system_service(service: str, variables: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """Look a service up where only libpq knows to look: in the directory that was compiled into it.
+    """Look up a service in the directory that was compiled into libpq, and that libpq alone knows.
 
     Parameters
     ----------
     service
         The name of the service, which the user's service file does not define.
     variables
-        libpq's variables, which the service beats.
+        libpq's variables, which the service overrides.
 
     Returns
     -------
-    tuple
-        What the service says other than the variables and libpq's defaults, and why it says nothing.
+    dict
+        The values of the service that differ from the variables and libpq's defaults.
+    str
+        Why there are none.
     """
     values: dict[str, str] = {}
     message = ""
-    # What libpq refuses keeps it from connecting; what is stated is seen in the other question.
-    questions = (
-        {"sslmode": "-", "passfile": UNREACHABLE_HOST},
-        {"target_session_attrs": "-", "password": "-"},
-    )
+    # A value that libpq rejects keeps it from connecting; the other probe shows the service's value for it.
+    probes = ({"sslmode": "-", "passfile": UNREACHABLE_HOST}, {"target_session_attrs": "-", "password": "-"})
     with override_environment(
         {**variables, "PGSERVICE": None, "PGSERVICEFILE": os.devnull, "PGSYSCONFDIR": None}
     ):
-        for question in questions:
-            without, _ = start(conninfo(question))
-            told, message = start(conninfo({**question, "service": service}))
-            values.update({k: v for k, v in told.items() if v != without.get(k)})
+        for probed in probes:
+            without_service, _ = start_connection(conninfo(probed))
+            info, message = start_connection(conninfo({**probed, "service": service}))
+            values.update({k: v for k, v in info.items() if v != without_service.get(k)})
     values.pop("service", None)
-    return values, message if not told else ""
+    return values, "" if info else message
 
 
 @cache
 def default_host() -> str:
-    """Return where libpq connects to if no host is stated: a socket directory, or ``localhost``."""
+    """Return the host that libpq connects to if none is set: a socket directory, or ``localhost``."""
     from psycopg import pq
 
-    refused = {**PLACEHOLDER_USER, "host": "", "hostaddr": "", "port": "", "sslmode": "-", "password": "-"}
-    connection = pq.PGconn.connect_start(encode(conninfo(refused)))
+    rejected = {**PLACEHOLDER_USER, **_PLACEHOLDER_PASSWORD, **_NO_HOST, "sslmode": "-"}
+    connection = pq.PGconn.connect_start(encode(conninfo(rejected)))
     try:
         return decode(connection.host)
     finally:
         connection.finish()
 
 
-def start(conninfo: str) -> tuple[dict[str, str], str]:
-    """Start to connect, which has to fail at once.
-
-    Returns
-    -------
-    tuple
-        What libpq makes of every keyword, unset ones left out, and what it says.
-    """
-    from psycopg import pq
-
-    connection = pq.PGconn.connect_start(encode(conninfo))
-    try:
-        info = {row.keyword.decode(): decode(row.val) for row in connection.info if row.val}
-        return info, connection.error_message.decode("utf-8", "replace").strip()
-    finally:
-        connection.finish()
+def _message(parameters: Mapping[str, str]) -> str:
+    return _start({**PLACEHOLDER_USER, **_PLACEHOLDER_PASSWORD, **parameters})[1]
 
 
-def _start(stated: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """Start to connect with what is stated, and with nothing else."""
-    with override_environment(dict.fromkeys(_variables_beside(stated))):
-        return start(conninfo(stated))
+def _start(parameters: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Start a connection with these parameters alone."""
+    with override_environment(dict.fromkeys(_other_variables(parameters))):
+        return start_connection(conninfo(parameters))
 
 
-def _variables_beside(stated: Mapping[str, str]) -> Iterator[str]:
-    """Yield the variables that libpq would read, and that nothing stated overrides.
+def _other_variables(parameters: Mapping[str, str]) -> Iterator[str]:
+    """Yield the variables that libpq would read, and that no parameter overrides.
 
-    Where the process environment was read, that is ``PGSERVICE`` alone: the others are stated.
+    If the process environment is among the sources, that is ``PGSERVICE`` alone: the others are parameters.
     """
     yield "PGSERVICE"
-    if "sslmode" not in stated:
+    if "sslmode" not in parameters:
         yield "PGREQUIRESSL"
     for keyword in keywords().values():
-        if keyword.variable is not None and keyword.name not in stated:
+        if keyword.variable is not None and keyword.name not in parameters:
             yield keyword.variable

@@ -158,7 +158,7 @@ def test_the_environment_returns_when_the_last_overlapping_use_ends(monkeypatch)
 
 
 def test_a_thread_waits_for_who_needs_other_values(monkeypatch):
-    monkeypatch.setattr(environment_of_libpq, "PATIENCE", 30)
+    monkeypatch.setattr(environment_of_libpq, "MAX_WAIT", 30)
 
     def use_none():
         with override_environment({"PGTZ": None, "PGGEQO": "on"}):
@@ -174,7 +174,7 @@ def test_a_thread_waits_for_who_needs_other_values(monkeypatch):
 
 
 def test_a_thread_that_has_waited_long_goes_on_and_the_others_values_return(monkeypatch):
-    monkeypatch.setattr(environment_of_libpq, "PATIENCE", 0.05)
+    monkeypatch.setattr(environment_of_libpq, "MAX_WAIT", 0.05)
 
     def use_another():
         with override_environment({"PGTZ": "Asia/Tokyo"}):
@@ -187,7 +187,7 @@ def test_a_thread_that_has_waited_long_goes_on_and_the_others_values_return(monk
 
 
 def test_an_event_loop_is_not_kept_waiting(monkeypatch):
-    monkeypatch.setattr(environment_of_libpq, "PATIENCE", 10)
+    monkeypatch.setattr(environment_of_libpq, "MAX_WAIT", 10)
 
     async def use(value, begun, ended):
         with override_environment({"PGTZ": value}):
@@ -218,7 +218,7 @@ def test_a_fork_in_the_middle_leaves_the_child_with_its_own_environment(monkeypa
     busy, over = Event(), Event()
 
     def use():
-        with override_environment({"PGTZ": "override_environment"}), environment_of_libpq._IMPOSED._changed:
+        with override_environment({"PGTZ": "override_environment"}), environment_of_libpq._OVERRIDES._changed:
             busy.set()
             over.wait(20)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procrastinate_conn import ConnectorSettings, libpq
-from procrastinate_conn.libpq.probe import start
+from procrastinate_conn.libpq.conninfo import start_connection
 
 OPEN = (
     "keepalives_idle",
@@ -35,11 +35,11 @@ def test_a_service_adds_only_what_has_no_neutral_value(keyword, tmp_path, monkey
     value = "A" * 43 + "=" if keyword.startswith("scram") else "7"
     (tmp_path / "services").write_text(f"[jobs]\n{keyword}={value}\n")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
-    unspoilt, _ = start(spec.conninfo())
+    unspoilt, _ = start_connection(spec.conninfo())
     monkeypatch.setenv("PGSERVICE", "jobs")
-    spoilt, _ = start(spec.conninfo())
+    spoilt, _ = start_connection(spec.conninfo())
     spoilt.pop("service", None)  # its name alone does nothing
     assert (spoilt == unspoilt) is (keyword not in OPEN)
     if keyword in OPEN:
         with libpq.pinned_environment(spec.conninfo(), spec.session):
-            assert start(spec.conninfo())[0] == unspoilt
+            assert start_connection(spec.conninfo())[0] == unspoilt

@@ -177,7 +177,7 @@ def test_no_frame_holds_a_secret_where_an_attempt_to_connect_fails(kind, marked,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_frame_holds_the_last_password_of_a_source_that_fails(kind, marked, tmp_path, monkeypatch):
-    monkeypatch.setattr("procrastinate_conn.passwords.COMMAND_KEPT_FOR", 0.0)
+    monkeypatch.setattr("procrastinate_conn.passwords.COMMAND_CACHED_FOR", 0.0)
     file = tmp_path / "password"
     file.write_text(MARK)
     ours = make_connector(kind, env_file=None, pool=POOL, connection=marked, password_command=f"cat '{file}'")

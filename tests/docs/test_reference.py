@@ -46,8 +46,8 @@ def test_the_picture_shows_what_the_command_prints(name: str) -> None:
             "It has 10 s, and what it prints",
             passwords.COMMAND_TIME_LIMIT == 10,
         ),
-        ("docs/cloud.md", "unless it was within the last 10 s", passwords.COMMAND_KEPT_FOR == 10),
-        ("README.md", "a command at most every 10 s", passwords.COMMAND_KEPT_FOR == 10),
+        ("docs/cloud.md", "unless it was within the last 10 s", passwords.COMMAND_CACHED_FOR == 10),
+        ("README.md", "a command at most every 10 s", passwords.COMMAND_CACHED_FOR == 10),
     ],
 )
 def test_the_seconds_are_those_of_the_code(page: str, sentence: str, seconds: bool) -> None:

@@ -134,7 +134,7 @@ def every_source_and_every_kind() -> list[Any]:
 
 @pytest.mark.parametrize(("kind", "source"), every_source_and_every_kind())
 def test_synchronous_calls_go_on_through_a_change(kind, source, rotation, monkeypatch):
-    monkeypatch.setattr(passwords, "COMMAND_KEPT_FOR", 0.2)
+    monkeypatch.setattr(passwords, "COMMAND_CACHED_FOR", 0.2)
     jobs = app(connector(kind, rotation, source, RETIRING))
     enough = threading.Event()
 
@@ -166,7 +166,7 @@ def test_synchronous_calls_go_on_through_a_change(kind, source, rotation, monkey
 @pytest.mark.parametrize("source", [from_file, from_command, from_function, from_passfile])
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_asynchronous_calls_a_worker_and_listen_go_on_through_a_change(kind, source, rotation, monkeypatch):
-    monkeypatch.setattr(passwords, "COMMAND_KEPT_FOR", 0.2)
+    monkeypatch.setattr(passwords, "COMMAND_CACHED_FOR", 0.2)
     jobs = app(connector(kind, rotation, source, RETIRING))
     refused = rotation.refusals()
 

@@ -17,8 +17,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from procrastinate_conn import ConfigurationError, make_connector, passwords
-from procrastinate_conn import subprocesses as running
+from procrastinate_conn import ConfigurationError, make_connector, passwords, subprocesses
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.passwords import PasswordUnavailable, from_command, from_file, from_function
 from tests.servers import wait_until
@@ -52,7 +51,7 @@ def failure(source: passwords.PasswordFunction) -> str:
         (" blanks \n", " blanks "),
         ("naïve ☃", "naïve ☃"),
         ("\ufeffmarked", "marked"),
-        ("x" * passwords.LARGEST, "x" * passwords.LARGEST),
+        ("x" * passwords.MAX_BYTES, "x" * passwords.MAX_BYTES),
     ],
 )
 def test_a_file_and_a_command_give_the_same(tmp_path, content, password):
@@ -78,7 +77,7 @@ def test_a_bare_word_that_names_no_file_may_be_the_password_and_is_not_shown(tmp
         (b"\n", "an empty password"),
         (f"{SECRET}\0".encode(), "text with a NUL character"),
         (f"{SECRET}\xff".encode("latin-1"), "text that is not UTF-8"),
-        (SECRET.encode() * passwords.LARGEST, "more than 65536 bytes"),
+        (SECRET.encode() * passwords.MAX_BYTES, "more than 65536 bytes"),
     ],
 )
 def test_what_cannot_be_a_password_is_refused_and_not_shown(tmp_path, content, reason):
@@ -172,10 +171,10 @@ def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path, monkeypatc
     wait_until(lambda: not is_running(int(note.read_text())))
 
 
-@pytest.fixture(params=[running._selecting, running._in_a_thread])
+@pytest.fixture(params=[subprocesses._select_reader, subprocesses._thread_reader])
 def reading(request, monkeypatch) -> None:
     """Read what commands print in each of the two ways, of which Windows has one."""
-    monkeypatch.setattr(running, "_READING", request.param)
+    monkeypatch.setattr(subprocesses, "_reader", request.param)
 
 
 @pytest.fixture
@@ -215,8 +214,8 @@ def test_a_command_that_prints_without_end_is_stopped(reading):
 
 
 def test_a_command_that_prints_as_much_as_it_may_is_asked_for_its_status(reading):
-    with pytest.raises(running.Failed, match="ended with status 3"):
-        running.output(["sh", "-c", "printf 0123456789; exit 3"], seconds=10, most=10)
+    with pytest.raises(subprocesses.CommandFailed, match="ended with status 3"):
+        subprocesses.output(["sh", "-c", "printf 0123456789; exit 3"], seconds=10, max_bytes=10)
 
 
 def test_a_process_that_has_ended_is_not_killed_as_its_number_may_be_anothers(monkeypatch):
@@ -224,8 +223,8 @@ def test_a_process_that_has_ended_is_not_killed_as_its_number_may_be_anothers(mo
     monkeypatch.setattr(os, "killpg", lambda process_id, _signal: killed.append(process_id))
     process = subprocess.Popen(["true"])
     process.wait()
-    running._kill(process)
-    assert running.output(["echo", "password"], seconds=10, most=10) == b"password\n"
+    subprocesses._kill(process)
+    assert subprocesses.output(["echo", "password"], seconds=10, max_bytes=10) == b"password\n"
     assert killed == []
 
 
@@ -256,8 +255,8 @@ def test_a_command_runs_once_for_many_threads_and_again_when_its_time_is_over(tm
         assert {future.result(60) for future in asked} == {"1"}
     assert runs.read_bytes() == b"."
 
-    monkeypatch.setattr(passwords, "COMMAND_KEPT_FOR", 0.0)
-    source.ask._valid_until = 0.0
+    monkeypatch.setattr(passwords, "COMMAND_CACHED_FOR", 0.0)
+    source.read._valid_until = 0.0
     assert [source(), source()] == ["2", "3"]
 
 
@@ -268,10 +267,10 @@ def test_all_who_waited_for_a_run_share_its_failure(tmp_path, monkeypatch):
     waiting: list[threading.Lock] = []
 
     def lock() -> threading.Lock:
-        waiting.append(source.ask._running)
-        return source.ask._running
+        waiting.append(source.read._running)
+        return source.read._running
 
-    monkeypatch.setattr(source.ask, "_lock", lock)
+    monkeypatch.setattr(source.read, "_lock", lock)
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(failure, source) for _ in range(3)]
         wait_until(lambda: len(waiting) == 3)
@@ -330,12 +329,12 @@ def fail() -> str:
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (lambda: None, "gave a NoneType, not text"),
-        (SECRET.encode, "gave a bytes, not text"),
-        (lambda: "", "gave an empty password"),
-        (lambda: f"{SECRET}\0", "gave text with a NUL character"),
-        (lambda: f"{SECRET}\udc80", "gave text that is not UTF-8"),
-        (give_later, "gave a coroutine, not text"),
+        (lambda: None, "returned a NoneType, not text"),
+        (SECRET.encode, "returned a bytes, not text"),
+        (lambda: "", "returned an empty password"),
+        (lambda: f"{SECRET}\0", "returned text with a NUL character"),
+        (lambda: f"{SECRET}\udc80", "returned text that is not UTF-8"),
+        (give_later, "returned a coroutine, not text"),
         (fail, f"raised LookupError at test_sources.py:{fail.__code__.co_firstlineno + 1}"),
     ],
 )
