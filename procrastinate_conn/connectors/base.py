@@ -18,18 +18,21 @@ from procrastinate.sync_psycopg_connector import wrap_exceptions
 from procrastinate.utils import async_to_sync
 
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.runtime.connection_factory import AsyncDialler, SyncDialler
+from procrastinate_conn.connectors.runtime.connection_factory import (
+    AsyncConnectionFactory,
+    SyncConnectionFactory,
+)
 from procrastinate_conn.connectors.runtime.forks import watch
-from procrastinate_conn.connectors.runtime.loop_bridge import require_sockets, run_at_home
+from procrastinate_conn.connectors.runtime.loop_bridge import require_sockets, run_on_owner_loop
 from procrastinate_conn.connectors.runtime.pools import AsyncPool, SyncPool, async_pool, sync_pool
-from procrastinate_conn.connectors.runtime.retry import AtWork
+from procrastinate_conn.connectors.runtime.retry import InFlightJobs
 from procrastinate_conn.event_loops import in_event_loop
 
 P = TypeVar("P")
 T = TypeVar("T")
 
 
-class _Holder(BaseConnector, Generic[P]):
+class PooledConnector(BaseConnector, Generic[P]):
     """A connector that holds a pool.
 
     Parameters
@@ -41,79 +44,77 @@ class _Holder(BaseConnector, Generic[P]):
 
     Attributes
     ----------
-    core : SyncPool, AsyncPool or None
+    own_pool : SyncPool, AsyncPool or None
         What keeps the connections; None while the connector is not open, or has a pool of the caller's.
-    slot : str
+    pool_attribute : str
         Where procrastinate's class keeps its pool. Ours stands there as well: methods of procrastinate's that
         are not overridden look for it there, and there is no public way to put it there.
     """
 
-    core: SyncPool | AsyncPool | None = None
-    slot: ClassVar[str] = "_pool"
+    own_pool: SyncPool | AsyncPool | None = None
+    pool_attribute: ClassVar[str] = "_pool"
 
     def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
         self.config = config
         super().__init__(**arguments)
         watch(self)
 
-    def forked(self) -> object:
+    def after_fork(self) -> object:
         """In a child of this process: be closed, and return the pool, which is the parent's.
 
         A pool of the caller's stays: whether a child can use it is for the caller to know.
         """
-        if self.core is None:
+        if self.own_pool is None:
             return None
-        parents, self.core, self.now_held = (self.core, self.now_held), None, None
+        parents, self.own_pool, self.pool_or_none = (self.own_pool, self.pool_or_none), None, None
         return parents
 
     @property
-    def now_held(self) -> P | None:
+    def pool_or_none(self) -> P | None:
         """The pool, or None: to read it opens nothing."""
-        pool: P | None = getattr(self, self.slot)
+        pool: P | None = getattr(self, self.pool_attribute)
         return pool
 
-    @now_held.setter
-    def now_held(self, pool: P | None) -> None:
-        setattr(self, self.slot, pool)
+    @pool_or_none.setter
+    def pool_or_none(self, pool: P | None) -> None:
+        setattr(self, self.pool_attribute, pool)
 
-    def in_use(self) -> _Holder[Any]:
+    def active_connector(self) -> PooledConnector[Any]:
         """Return the connector whose pool is the one to look at; nothing is made or opened."""
         return self
 
-    @property
-    def held(self) -> P:
-        """The pool.
+    def require_pool(self) -> P:
+        """Return the pool.
 
         Raises
         ------
         AppNotOpen
             There is none.
         """
-        pool = self.now_held
+        pool = self.pool_or_none
         if pool is None:
             raise AppNotOpen
         return pool
 
 
-class SyncLifecycle(_Holder[P], ABC):
+class SyncConnector(PooledConnector[P], ABC):
     """Opening and closing of the synchronous connectors."""
 
-    core: SyncPool | None = None
+    own_pool: SyncPool | None = None
 
     def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
         super().__init__(config, **arguments)
         self._changing = threading.Lock()
         self._open_in_parent = False
 
-    def forked(self) -> object:
+    def after_fork(self) -> object:
         """In a child of this process: open anew when it is used; a pool of the caller's is the caller's."""
         self._changing = threading.Lock()  # the other may be held by a thread that is no more
-        self._open_in_parent = self._open_in_parent or self.core is not None
-        return super().forked()
+        self._open_in_parent = self._open_in_parent or self.own_pool is not None
+        return super().after_fork()
 
-    @property
-    def held(self) -> P:
-        """The pool.
+    def require_pool(self) -> P:
+        """Return the pool.
 
         Raises
         ------
@@ -124,7 +125,7 @@ class SyncLifecycle(_Holder[P], ABC):
         """
         if self._open_in_parent:
             self.open()
-        return super().held
+        return super().require_pool()
 
     def open(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's; nothing happens where there is one.
@@ -140,70 +141,69 @@ class SyncLifecycle(_Holder[P], ABC):
             The pool is not full within its `timeout`. It can be tried again.
         """
         with self._changing, wrap_exceptions():
-            if self.now_held is not None:
+            if self.pool_or_none is not None:
                 return
             if pool is None:
-                core = sync_pool(self.dialler()).opened()
+                own_pool = sync_pool(self.make_connection_factory()).opened()
                 try:
-                    pool = self.face(core)
+                    pool = self.adapt_pool(own_pool)
                 except BaseException:
-                    core.close()
+                    own_pool.close()
                     raise
-                self.core = core  # first, as it tells other threads whose pool it is
-            self.now_held = pool
+                self.own_pool = own_pool  # first, as it tells other threads whose pool it is
+            self.pool_or_none = pool
             self._open_in_parent = False
 
     def close(self) -> None:
         """Close every connection, or let go of the caller's pool."""
         with self._changing:
             self._open_in_parent = False
-            core, self.core, self.now_held = self.core, None, None
-            if core is not None:
-                core.close()
+            own_pool, self.own_pool, self.pool_or_none = self.own_pool, None, None
+            if own_pool is not None:
+                own_pool.close()
 
     @abstractmethod
-    def dialler(self) -> SyncDialler:
+    def make_connection_factory(self) -> SyncConnectionFactory:
         """Return what dials connections."""
 
     @abstractmethod
-    def face(self, core: SyncPool) -> P:
+    def adapt_pool(self, pool: SyncPool) -> P:
         """Return the pool, or engine, in the driver's own terms."""
 
 
-class AsyncLifecycle(_Holder[P], ABC):
+class AsyncConnector(PooledConnector[P], ABC):
     """Opening and closing of the asynchronous connectors.
 
     Attributes
     ----------
-    home : asyncio.AbstractEventLoop or None
+    owner_loop : asyncio.AbstractEventLoop or None
         The event loop that the connector was opened in.
-    bound_to_home : bool
+    loop_bound : bool
         Whether the driver's connections are of use in that one alone.
-    at_work : AtWork
+    in_flight_jobs : InFlightJobs
         What its workers are at.
     """
 
-    core: AsyncPool | None = None
-    bound_to_home: ClassVar[bool] = False
+    own_pool: AsyncPool | None = None
+    loop_bound: ClassVar[bool] = False
 
     def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
         super().__init__(config, **arguments)
-        self._synchronous: SyncLifecycle[Any] | None = None
+        self._synchronous: SyncConnector[Any] | None = None
         self._making = threading.Lock()
-        self.home: asyncio.AbstractEventLoop | None = None
+        self.owner_loop: asyncio.AbstractEventLoop | None = None
         self._changing: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
-        self.at_work = AtWork()
+        self.in_flight_jobs = InFlightJobs()
 
-    def forked(self) -> object:
+    def after_fork(self) -> object:
         """In a child of this process: be closed; the event loop is the parent's too."""
         self._making = threading.Lock()  # whoever holds the other ones is no more
         self._changing = (None, asyncio.Lock())
-        self.home = None
-        return super().forked()
+        self.owner_loop = None
+        return super().after_fork()
 
-    @property
-    def held(self) -> P:
-        """The pool.
+    def require_pool(self) -> P:
+        """Return the pool.
 
         Raises
         ------
@@ -211,23 +211,23 @@ class AsyncLifecycle(_Holder[P], ABC):
             There is none, or the event loop that it was opened in was closed.
         """
         self._let_go_of_a_closed_loop()
-        return super().held
+        return super().require_pool()
 
     def _let_go_of_a_closed_loop(self) -> None:
         """Be closed where nobody closed the connector before its event loop ended, and the pool with it."""
-        home = self.home
-        if home is not None and home.is_closed():
-            self.home = self.core = self.now_held = None
+        owner_loop = self.owner_loop
+        if owner_loop is not None and owner_loop.is_closed():
+            self.owner_loop = self.own_pool = self.pool_or_none = None
 
-    def in_use(self) -> _Holder[Any]:
+    def active_connector(self) -> PooledConnector[Any]:
         """Return the connector to look at: this one, or its synchronous side while only that may be open."""
         self._let_go_of_a_closed_loop()
-        return self if self.now_held is not None or self._synchronous is None else self._synchronous
+        return self if self.pool_or_none is not None or self._synchronous is None else self._synchronous
 
     def get_sync_connector(self) -> BaseConnector:
         """Return this connector if it is open, or else one for synchronous use until it is."""
         self._let_go_of_a_closed_loop()
-        if self.now_held is not None:
+        if self.pool_or_none is not None:
             return self
         with self._making:
             if self._synchronous is None:
@@ -254,10 +254,10 @@ class AsyncLifecycle(_Holder[P], ABC):
         procrastinate would make an event loop for each call: connections and locks of the pool, which belong
         to the first one, fail or hang there as soon as there are several threads.
         """
-        home = self.home
-        if home is None or not home.is_running() or in_event_loop():
+        owner_loop = self.owner_loop
+        if owner_loop is None or not owner_loop.is_running() or in_event_loop():
             return async_to_sync(execute, query, **arguments)  # which refuses to block a loop
-        return run_at_home(execute(query, **arguments), home, self.config.pool.timeout)
+        return run_on_owner_loop(execute(query, **arguments), owner_loop, self.config.pool.timeout)
 
     async def open_async(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's; nothing happens where there is one.
@@ -275,27 +275,27 @@ class AsyncLifecycle(_Holder[P], ABC):
         """
         async with self._one_at_a_time():
             self._let_go_of_a_closed_loop()
-            if self.now_held is not None:
+            if self.pool_or_none is not None:
                 return
-            home = asyncio.get_running_loop()
-            require_sockets(home)
+            owner_loop = asyncio.get_running_loop()
+            require_sockets(owner_loop)
             await self._close_synchronous()
-            core = None
+            own_pool = None
             if pool is None:
                 with wrap_exceptions():
-                    core = await async_pool(self.dialler()).opened()
-                pool = self.face(core)
-            self.home, self.core, self.now_held = home, core, pool
+                    own_pool = await async_pool(self.make_connection_factory()).opened()
+                pool = self.adapt_pool(own_pool)
+            self.owner_loop, self.own_pool, self.pool_or_none = owner_loop, own_pool, pool
 
     async def close_async(self) -> None:
         """Close every connection, or let go of the caller's pool; an opening that is under way ends first."""
         async with self._one_at_a_time():
             self._let_go_of_a_closed_loop()
             await self._close_synchronous()
-            core = self.core
-            self.home = self.core = self.now_held = None
-            if core is not None:
-                await core.close()
+            own_pool = self.own_pool
+            self.owner_loop = self.own_pool = self.pool_or_none = None
+            if own_pool is not None:
+                await own_pool.close()
 
     def _one_at_a_time(self) -> asyncio.Lock:
         """Return the lock of the running event loop: a lock of asyncio's is of use in one."""
@@ -310,13 +310,13 @@ class AsyncLifecycle(_Holder[P], ABC):
             await asyncio.to_thread(self._synchronous.close)
 
     @abstractmethod
-    def make_sync_connector(self) -> SyncLifecycle[Any]:
+    def make_sync_connector(self) -> SyncConnector[Any]:
         """Return the connector for synchronous use before this one is open."""
 
     @abstractmethod
-    def dialler(self) -> AsyncDialler:
+    def make_connection_factory(self) -> AsyncConnectionFactory:
         """Return what dials connections."""
 
     @abstractmethod
-    def face(self, core: AsyncPool) -> P:
+    def adapt_pool(self, pool: AsyncPool) -> P:
         """Return the pool in the driver's own terms."""

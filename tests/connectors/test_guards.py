@@ -22,9 +22,9 @@ from procrastinate_conn.connectors.runtime import acquire as waiting
 from procrastinate_conn.connectors.runtime import connection_factory as dialing
 from procrastinate_conn.connectors.runtime import disconnects as farewell
 from procrastinate_conn.connectors.runtime import liveness
-from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, farewell_told_apart
-from procrastinate_conn.connectors.runtime.listener import keep_listening
-from procrastinate_conn.connectors.runtime.liveness import Silence
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, classify_disconnect
+from procrastinate_conn.connectors.runtime.listener import listen_forever
+from procrastinate_conn.connectors.runtime.liveness import PingTimeout
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.demo.proxy import CountingProxy
 from tests.connectors.test_pool import causes
@@ -61,7 +61,7 @@ def test_a_script_that_was_complete_in_part_is_not_sent_again(kind, address, obs
 def test_the_server_says_whether_it_may_log_a_duration_behind_a_commit(setting, value, logged, observer):
     if setting:
         observer.connection.execute(f"SET {setting} = '{value}'")
-    assert observer.one(farewell.MAY_HAVE_LOGGED) is logged
+    assert observer.one(farewell.DURATION_LOGGING_QUERY) is logged
 
 
 def test_a_query_that_was_answered_is_not_sent_again_for_what_psycopg_says_after_it(address, observer):
@@ -69,7 +69,7 @@ def test_a_query_that_was_answered_is_not_sent_again_for_what_psycopg_says_after
     with psycopg.connect(**address, autocommit=True) as connection, connection.cursor() as cursor:
 
         def execute(query):
-            with farewell_told_apart(connection.info, query, cursor):
+            with classify_disconnect(connection.info, query, cursor):
                 cursor.execute(query)
                 observer.terminate()
                 connection.execute("DEALLOCATE ALL")
@@ -90,7 +90,7 @@ def stopped(pid):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_connection_that_does_not_answer_is_given_up_in_good_time(kind, address, observer, monkeypatch):
-    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 0.3)
+    monkeypatch.setattr(waiting, "PING_TIMEOUT", 0.3)
     sync = connector(kind, address, min_size=1, timeout=20, check_after=0).get_sync_connector()
     sync.open()
     pid = sync.execute_query_one("SELECT pg_backend_pid() AS pid")["pid"]
@@ -115,13 +115,13 @@ def test_a_connection_that_does_not_answer_is_told_from_one_that_is_dead(kind, a
     monkeypatch.setattr(liveness, "socket", SimpleNamespace(socket=SlowToReturn, **names))
     sync = connector(kind, address, min_size=1, max_size=1).get_sync_connector()
     sync.open()
-    dialler = sync.core.dialler
+    connection_factory = sync.own_pool.connection_factory
     with (
-        closing(dialler.connect()) as connection,
+        closing(connection_factory.connect()) as connection,
         stopped(connection.info.backend_pid),
-        pytest.raises(Silence, match=r"no answer within 0\.05 s"),
+        pytest.raises(PingTimeout, match=r"no answer within 0\.05 s"),
     ):
-        dialler.ping(connection, 0.05)
+        connection_factory.check_alive(connection, 0.05)
     sync.close()
 
 
@@ -129,21 +129,21 @@ def test_a_connection_that_does_not_answer_is_told_from_one_that_is_dead(kind, a
 def test_a_connection_that_is_hung_up_just_after_its_answer_is_not_used(kind, address):
     sync = connector(kind, address, min_size=1, max_size=1).get_sync_connector()
     sync.open()
-    dialler = sync.core.dialler
+    connection_factory = sync.own_pool.connection_factory
 
     def ask_too_late(connection):
-        with liveness.hung_up_in(0.05, connection.fileno(), dialler.failures):
-            dialler.ask(connection)
+        with liveness.shutdown_after(0.05, connection.fileno(), connection_factory.errors):
+            connection_factory.ping(connection)
             time.sleep(0.5)
 
-    with closing(dialler.connect()) as connection, pytest.raises(Silence):
+    with closing(connection_factory.connect()) as connection, pytest.raises(PingTimeout):
         ask_too_late(connection)
     sync.close()
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_task_gives_a_connection_that_does_not_answer_up_in_good_time(kind, address, monkeypatch):
-    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 0.3)
+    monkeypatch.setattr(waiting, "PING_TIMEOUT", 0.3)
     ours = connector(kind, address, min_size=1, timeout=20, check_after=0)
 
     async def scenario():
@@ -163,7 +163,7 @@ def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
     kind, server, database, observer, monkeypatch
 ):
     """It had half as long after each of them, which is too short for a server that is not near."""
-    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 3.0)
+    monkeypatch.setattr(waiting, "PING_TIMEOUT", 3.0)
     with CountingProxy(server.host, server.port, delay=0.25) as proxy:
         address = {**server.parameters(database), "port": str(proxy.port)}
         # Each is asked, as it may take a moment until the proxy says that a connection has ended.
@@ -179,14 +179,14 @@ def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
 def test_new_connections_are_asked_before_use_for_a_while_after_a_loss(kind, address, observer, monkeypatch):
     sync = connector(kind, address, min_size=1).get_sync_connector()
     sync.open()
-    dialler = sync.core.dialler
+    connection_factory = sync.own_pool.connection_factory
     observer.terminate()
     sync.execute_query("SELECT 1")
-    with closing(dialler.connect()) as connection:
-        assert not dialler.vouches_for(connection)
-    monkeypatch.setattr(dialing, "LOSSES_GO_ON_FOR", 0.0)
-    with closing(dialler.connect()) as connection:
-        assert dialler.vouches_for(connection)
+    with closing(connection_factory.connect()) as connection:
+        assert connection_factory.should_ping(connection)
+    monkeypatch.setattr(dialing, "LOSS_WINDOW", 0.0)
+    with closing(connection_factory.connect()) as connection:
+        assert not connection_factory.should_ping(connection)
     sync.close()
 
 
@@ -293,21 +293,21 @@ def test_a_null_pool_keeps_its_slots_though_tasks_are_cancelled(kind, address):
 
     async def scenario():
         await ours.open_async()
-        dial = ours.core.dialler.dial
+        open_connection = ours.own_pool.connection_factory.open_connection
 
         async def slowly(conninfo):
             await asyncio.sleep(0.3)
-            return await dial(conninfo)
+            return await open_connection(conninfo)
 
-        first = await ours.core.getconn()
-        ours.core.dialler.dial = slowly
-        other = asyncio.create_task(ours.core.getconn())  # which has the pool's lock while it connects
+        first = await ours.own_pool.getconn()
+        ours.own_pool.connection_factory.open_connection = slowly
+        other = asyncio.create_task(ours.own_pool.getconn())  # which has the pool's lock while it connects
         await asyncio.sleep(0.1)
-        returning = asyncio.create_task(ours.core.putconn(first))
+        returning = asyncio.create_task(ours.own_pool.putconn(first))
         await asyncio.sleep(0.1)
         returning.cancel()
         await asyncio.gather(returning, return_exceptions=True)
-        await ours.core.putconn(await other)
+        await ours.own_pool.putconn(await other)
         await soon(lambda: pool_stats(ours).size == 0)
         await ours.close_async()
 
@@ -340,7 +340,7 @@ def test_sessions_that_end_at_once_are_begun_ever_more_rarely():
 
     async def scenario():
         async with asyncio.timeout(1.8):
-            await keep_listening(session, (ConnectorException,), ignore, ["one"])
+            await listen_forever(session, (ConnectorException,), ignore, ["one"])
 
     with pytest.raises(TimeoutError):
         asyncio.run(scenario())
@@ -421,10 +421,10 @@ on_unix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are
 def test_an_exception_from_a_signal_ends_the_wait_for_a_connection(kind, address):
     ours = connector(kind, address, min_size=1, max_size=1, timeout=10)
     ours.open()
-    lent = ours.core.getconn()
+    lent = ours.own_pool.getconn()
     with soft_time_limit(0.3), pytest.raises(LookupError, match="time is up"):
         ours.execute_query("SELECT 1")
-    ours.core.putconn(lent)
+    ours.own_pool.putconn(lent)
     ours.execute_query("SELECT 1")
     ours.close()
 
@@ -433,7 +433,7 @@ def test_an_exception_from_a_signal_ends_the_wait_for_a_connection(kind, address
 @pytest.mark.parametrize("kind", SYNC_KINDS)
 def test_an_exception_from_a_signal_ends_the_look_at_a_connection(kind, address, monkeypatch):
     """psycopg2 hears it only once the server has answered, or the connection is hung up."""
-    monkeypatch.setattr(waiting, "ANSWERS_WITHIN", 1.0)
+    monkeypatch.setattr(waiting, "PING_TIMEOUT", 1.0)
     ours = connector(kind, address, min_size=1, timeout=20, check_after=0)
     ours.open()
     with stopped(ours.execute_query_one("SELECT pg_backend_pid() AS pid")["pid"]):

@@ -10,7 +10,7 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.runtime import disconnects as farewell
-from procrastinate_conn.connectors.runtime.liveness import has_something_to_say
+from procrastinate_conn.connectors.runtime.liveness import is_readable
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon, wait_until
 from tests.tls import TlsProxy
@@ -54,7 +54,7 @@ def test_terminated_backends_fail_no_asynchronous_call(kind, address, observer):
 @pytest.fixture
 def busy_machine(monkeypatch):
     """Let a farewell take as long as it may take while other tests run."""
-    monkeypatch.setattr(farewell, "AT_ONCE", 5.0)
+    monkeypatch.setattr(farewell, "SHUTDOWN_RACE_WINDOW", 5.0)
 
 
 @pytest.mark.usefixtures("busy_machine")
@@ -141,22 +141,22 @@ def test_an_asynchronous_query_that_dies_while_it_runs_is_reported(kind, address
 def test_a_silent_socket_says_nothing_and_any_other_does():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not has_something_to_say(ours.fileno())
+        assert not is_readable(ours.fileno())
         theirs.send(b"S")
-        assert has_something_to_say(ours.fileno())
+        assert is_readable(ours.fileno())
         ours.recv(1)
-        assert not has_something_to_say(ours.fileno())
+        assert not is_readable(ours.fileno())
         theirs.close()
-        assert has_something_to_say(ours.fileno())
+        assert is_readable(ours.fileno())
 
 
 def test_without_poll_there_is_select(monkeypatch):
     monkeypatch.delattr("select.poll")
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not has_something_to_say(ours.fileno())
+        assert not is_readable(ours.fileno())
         theirs.send(b"S")
-        assert has_something_to_say(ours.fileno())
+        assert is_readable(ours.fileno())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,7 +167,7 @@ def test_a_server_that_says_something_else_costs_no_connection(kind, address, ob
     sync.execute_query("LISTEN anything")
     socket_of_sync = descriptor(sync)
     observer.connection.execute("NOTIFY anything")
-    wait_until(lambda: has_something_to_say(socket_of_sync))
+    wait_until(lambda: is_readable(socket_of_sync))
     assert backend(sync) == pid
     sync.close()
 
@@ -204,6 +204,6 @@ def backend(sync):
 
 def descriptor(sync):
     """Return the socket of a connector with one connection."""
-    connection = sync.core.getconn()
-    sync.core.putconn(connection)
+    connection = sync.own_pool.getconn()
+    sync.own_pool.putconn(connection)
     return connection.fileno()

@@ -61,7 +61,7 @@ def test_a_call_that_begins_just_as_its_caller_gives_up_is_waited_for(kind, addr
         run(jobs.connector.open_async())
         loop.call_soon_threadsafe(released.wait)
         monkeypatch.setattr(home_loop, "wait", one_moment_too_early)
-        home_loop.run_at_home(jobs.tasks["work"].defer_async(argument="once"), loop, 0.05)
+        home_loop.run_on_owner_loop(jobs.tasks["work"].defer_async(argument="once"), loop, 0.05)
         run(jobs.connector.close_async())
     assert observer.jobs() == ["once"]
 
@@ -74,7 +74,7 @@ def test_a_call_that_its_caller_gave_up_is_never_begun(kind, address, observer):
         run(jobs.connector.open_async())
         loop.call_soon_threadsafe(released.wait)
         with pytest.raises(ConnectorException, match=r"did nothing for 0\.05 sec"):
-            home_loop.run_at_home(jobs.tasks["work"].defer_async(argument="never"), loop, 0.05)
+            home_loop.run_on_owner_loop(jobs.tasks["work"].defer_async(argument="never"), loop, 0.05)
         released.set()
         run(jobs.tasks["work"].defer_async(argument="later"))
         run(jobs.connector.close_async())
@@ -109,7 +109,7 @@ def test_a_call_is_not_waited_for_once_its_loop_is_closed(monkeypatch):
 
     with loop_in_a_thread() as (loop, _), ThreadPoolExecutor(1) as thread:
         loop.set_exception_handler(lambda *_: None)  # it tells of a task that was left behind
-        call = thread.submit(home_loop.run_at_home, never_ends(), loop, 20)
+        call = thread.submit(home_loop.run_on_owner_loop, never_ends(), loop, 20)
         assert begun.wait(20)
         loop.call_soon_threadsafe(loop.stop)
         wait_until(lambda: not loop.is_running())
@@ -211,7 +211,7 @@ def test_a_call_whose_loop_stops_is_not_waited_for_without_end(kind, address, ob
 
     async def hand_over():
         query = ours.execute_query_async("SELECT pg_sleep(3)")
-        calls.append(thread.submit(home_loop.run_at_home, query, asyncio.get_running_loop(), 0.5))
+        calls.append(thread.submit(home_loop.run_on_owner_loop, query, asyncio.get_running_loop(), 0.5))
         await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
 
     with contextlib.closing(asyncio.new_event_loop()) as home, ThreadPoolExecutor(1) as thread:
@@ -230,7 +230,7 @@ def test_a_call_is_refused_at_once_whose_loop_ends_before_it_begins_with_it():
     with loop_in_a_thread() as (loop, _), ThreadPoolExecutor(1) as thread:
         loop.call_soon_threadsafe(loop.stop)
         wait_until(lambda: not loop.is_running())
-        call = thread.submit(home_loop.run_at_home, never_begun(), loop, 60)
+        call = thread.submit(home_loop.run_on_owner_loop, never_begun(), loop, 60)
         wait_until(call.running)
         loop.close()
         with pytest.raises(ConnectorException, match=r"has it ended|was closed"):
@@ -281,7 +281,7 @@ def test_an_opening_that_failed_leaves_calls_from_threads_as_they_were(kind, add
                 await ours.open_async()
             with pytest.raises(AppNotOpen):
                 await asyncio.to_thread(ours.execute_query, "SELECT 1")
-            assert ours.home is None
+            assert ours.owner_loop is None
 
         asyncio.run(scenario())
 
@@ -332,8 +332,8 @@ def test_closing_waits_for_an_opening_that_is_under_way(kind, address, observer)
 def test_openings_at_once_make_one_pool(kind, address, observer):
     ours = connector(kind, address, min_size=2)
     made = []
-    dialler = ours.dialler
-    ours.dialler = lambda: made.append(1) or dialler()
+    make = ours.make_connection_factory
+    ours.make_connection_factory = lambda: made.append(1) or make()
 
     async def scenario():
         await asyncio.gather(*(ours.open_async() for _ in range(3)))

@@ -285,7 +285,7 @@ def test_a_new_socket_is_watched_under_the_number_of_one_that_was_closed_behind_
             loop.add_reader(closed.fileno(), lambda: None)
             number = closed.fileno()
             closed.close()
-            connection = await jobs.connector.dialler().connect()
+            connection = await jobs.connector.make_connection_factory().connect()
             assert connection.raw.fileno() == number
             await connection.close()
             other.close()

@@ -65,15 +65,15 @@ def test_a_key_without_a_connection_is_refused(pool, key):
 def test_threads_that_use_one_key_share_a_connection(pool, monkeypatch):
     """The one that was faster; nobody would put the other one back."""
     both = threading.Barrier(2)
-    if hasattr(pool, "core"):
-        getconn = pool.core.getconn
+    if hasattr(pool, "pool"):
+        getconn = pool.pool.getconn
 
         def at_once():
             connection = getconn()
             both.wait(5)
             return connection
 
-        monkeypatch.setattr(pool.core, "getconn", at_once)
+        monkeypatch.setattr(pool.pool, "getconn", at_once)
     with ThreadPoolExecutor(2) as threads:
         first, second = [call.result() for call in [threads.submit(pool.getconn, "key") for _ in range(2)]]
     monkeypatch.undo()

@@ -156,9 +156,11 @@ def test_no_frame_holds_a_secret_where_an_attempt_to_connect_fails(kind, marked,
 
     def failure(configure=None, **arguments):
         options = {"configure": configure} if configure else {}
-        dialler = make_connector(kind, env_file=None, pool=options, **arguments).dialler()
+        connection_factory = make_connector(
+            kind, env_file=None, pool=options, **arguments
+        ).make_connection_factory()
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
-            asyncio.run(dialler.connect()) if kind in ASYNC_KINDS else dialler.connect()
+            asyncio.run(connection_factory.connect()) if kind in ASYNC_KINDS else connection_factory.connect()
         return list(in_frames(caught.value))
 
     async def fails_in_a_loop(_):
@@ -198,9 +200,11 @@ def test_no_frame_holds_a_secret_where_an_attempt_to_connect_is_cancelled(kind):
 
     async def connect(port):
         connection = {"host": "127.0.0.1", "port": str(port), "password": MARK}
-        dialler = make_connector(kind, env_file=None, connection=connection).dialler()
+        connection_factory = make_connector(
+            kind, env_file=None, connection=connection
+        ).make_connection_factory()
         async with asyncio.timeout(0.3):
-            await dialler.connect()
+            await connection_factory.connect()
 
     with silent_port() as silent, pytest.raises(TimeoutError) as caught:
         asyncio.run(connect(silent))

@@ -33,14 +33,14 @@ def test_a_connection_that_is_lost_while_an_engine_begins_leaves_its_place_in_th
     ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1, max_size=1, timeout=20)
     ours.open()
     observer.terminate()
-    vouches_for = ours.core.dialler.vouches_for
+    should_ping = ours.own_pool.connection_factory.should_ping
     asked = []
 
     def too_early(connection):
         asked.append(connection)
-        return len(asked) == 1 or vouches_for(connection)
+        return len(asked) > 1 and should_ping(connection)
 
-    monkeypatch.setattr(ours.core.dialler, "vouches_for", too_early)
+    monkeypatch.setattr(ours.own_pool.connection_factory, "should_ping", too_early)
     ours.execute_query("SELECT 1")
     wait_until(lambda: pool_stats(ours).in_use == 0)
     ours.close()

@@ -8,7 +8,7 @@ import pytest
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.conftest import apply_schema
-from tests.faults.fault_proxy import ForgetfulProxy
+from tests.faults.fault_proxy import FaultProxy
 from tests.servers import Observer
 
 DURABLE = {"synchronous_commit": "on"}
@@ -27,14 +27,14 @@ def observer(server: EmbeddedPostgres, database: str) -> Iterator[Observer]:
 
 
 @pytest.fixture
-def proxy(server: EmbeddedPostgres) -> Iterator[ForgetfulProxy]:
+def proxy(server: EmbeddedPostgres) -> Iterator[FaultProxy]:
     """Stands before the server."""
-    with ForgetfulProxy(server.host, server.port) as proxy:
+    with FaultProxy(server.host, server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def through_proxy(server: EmbeddedPostgres, database: str, proxy: ForgetfulProxy) -> dict[str, str]:
+def through_proxy(server: EmbeddedPostgres, database: str, proxy: FaultProxy) -> dict[str, str]:
     """The database's keywords, on the way through the proxy."""
     return {**server.parameters(database), "port": str(proxy.port)}
 

@@ -24,7 +24,7 @@ _FIELDS = {
     "R": "ProcessInterrupts",
 }
 _BODY = b"".join(f"{field}{text}\0".encode() for field, text in _FIELDS.items()) + b"\0"
-FAREWELL = b"E" + (4 + len(_BODY)).to_bytes(4, "big") + _BODY
+SHUTDOWN = b"E" + (4 + len(_BODY)).to_bytes(4, "big") + _BODY
 """What a server process says that is told to end."""
 
 NOTIFICATION = b"A" + (4 + 4 + 4 + 6).to_bytes(4, "big") + (1).to_bytes(4, "big") + b"two\0hello\0"
@@ -34,7 +34,7 @@ TAKES_LEAVE_FOR = 0.3
 """Seconds from the farewell until it hangs up: a busy machine lets the process wait before it ends."""
 
 
-class ForgetfulProxy(socketserver.ThreadingTCPServer):
+class FaultProxy(socketserver.ThreadingTCPServer):
     """Pass bytes between clients and one server; lose the answers to what is asked for with `lose`.
 
     Parameters
@@ -110,7 +110,7 @@ class ForgetfulProxy(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    server: ForgetfulProxy
+    server: FaultProxy
     request: socket.socket
 
     def handle(self) -> None:
@@ -138,7 +138,7 @@ class _Connection(socketserver.BaseRequestHandler):
                         return
                     if sender is client and (addition := self.server.to_add(message)):
                         client.sendall(_answer(upstream) + addition)
-                        if addition == FAREWELL:
+                        if addition == SHUTDOWN:
                             time.sleep(TAKES_LEAVE_FOR)
                             return
 

@@ -19,7 +19,7 @@ PAUSE = 0.005
 UNFINISHED = "SELECT count(*) FROM procrastinate_jobs WHERE status <> 'succeeded'"
 
 
-class Ledger:
+class JobTracker:
     """Numbers the calls of deferrers, and notes what came of each.
 
     Parameters

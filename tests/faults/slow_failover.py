@@ -11,7 +11,7 @@ import pytest
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.demo.postgres import AS_ROOT, EmbeddedPostgres
 from tests.conftest import apply_schema
-from tests.faults.job_tracker import UNFINISHED, Ledger, working
+from tests.faults.job_tracker import UNFINISHED, JobTracker, working
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 
@@ -74,16 +74,16 @@ def fails_over(primary: EmbeddedPostgres, standby: Standby) -> None:
 def test_worker_and_deferrers_go_to_the_new_primary(kind, pair):
     primary, standby = pair
     deferrer, worker = (app(connector(kind, both(*pair), min_size=2, timeout=60)) for _ in range(2))
-    ledger = Ledger(deferrer)
+    tracker = JobTracker(deferrer)
 
     async def scenario():
         async with deferrer.open_async(), worker.open_async(), working(worker, concurrency=3) as running:
-            async with ledger.in_tasks(3):
-                await ledger.goes_on_async()
+            async with tracker.in_tasks(3):
+                await tracker.goes_on_async()
                 await asyncio.to_thread(fails_over, primary, standby)
-                await ledger.goes_on_async()
+                await tracker.goes_on_async()
             observer = Observer(standby, "jobs")
-            stored = ledger.stored_once(observer)
+            stored = tracker.stored_once(observer)
             await soon(lambda: observer.one(UNFINISHED) == 0, within=40)
             await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
             assert not running.done()
@@ -91,16 +91,16 @@ def test_worker_and_deferrers_go_to_the_new_primary(kind, pair):
 
     stored = asyncio.run(scenario())
     assert sorted(worker.worked) == stored
-    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
+    assert {type(error) for error in tracker.failed.values()} <= {OutcomeUnknown}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_go_to_the_new_primary(kind, pair):
     deferrer = app(connector(kind, both(*pair), min_size=2, timeout=60))
-    ledger = Ledger(deferrer)
-    with deferrer.open(), ledger.in_threads(3):
-        ledger.goes_on()
+    tracker = JobTracker(deferrer)
+    with deferrer.open(), tracker.in_threads(3):
+        tracker.goes_on()
         fails_over(*pair)
-        ledger.goes_on()
-    ledger.stored_once(Observer(pair[1], "jobs"))
-    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
+        tracker.goes_on()
+    tracker.stored_once(Observer(pair[1], "jobs"))
+    assert {type(error) for error in tracker.failed.values()} <= {OutcomeUnknown}

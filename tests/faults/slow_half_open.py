@@ -9,7 +9,7 @@ import pytest
 
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from tests.conftest import apply_schema
-from tests.faults.job_tracker import UNFINISHED, Ledger, working
+from tests.faults.job_tracker import UNFINISHED, JobTracker, working
 from tests.faults.networks import EVERY_PORT, FarPostgres, LossyNetwork, why_not
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wait_until
 
@@ -52,53 +52,53 @@ def test_calls_on_silenced_connections_end_in_time(kind, far, far_database):
     """A call that sends into the silence fails; those that come later go through."""
     address = {**far.parameters(far_database), **IMPATIENT}
     jobs = app(connector(kind, address, min_size=2, timeout=20))
-    ledger = Ledger(jobs)
-    with jobs.open(), ledger.in_threads(3):
-        ledger.goes_on()
+    tracker = JobTracker(jobs)
+    with jobs.open(), tracker.in_threads(3):
+        tracker.goes_on()
         assert far.silence_clients(far_database) == 2
-        ledger.goes_on()
-    assert ledger.longest < WITHIN
-    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
-    assert len(ledger.failed) <= 2  # one for each connection
+        tracker.goes_on()
+    assert tracker.longest < WITHIN
+    assert {type(error) for error in tracker.failed.values()} <= {OutcomeUnknown}
+    assert len(tracker.failed) <= 2  # one for each connection
     far.network.heal()
-    ledger.stored_once(Observer(far, far_database))
+    tracker.stored_once(Observer(far, far_database))
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_asynchronous_calls_on_silenced_connections_end_in_time(kind, far, far_database):
     address = {**far.parameters(far_database), **IMPATIENT}
     jobs = app(connector(kind, address, min_size=2, timeout=20))
-    ledger = Ledger(jobs)
+    tracker = JobTracker(jobs)
 
     async def scenario():
-        async with jobs.open_async(), ledger.in_tasks(3):
-            await ledger.goes_on_async()
+        async with jobs.open_async(), tracker.in_tasks(3):
+            await tracker.goes_on_async()
             assert far.silence_clients(far_database) == 2
-            await ledger.goes_on_async()
+            await tracker.goes_on_async()
 
     asyncio.run(scenario())
-    assert ledger.longest < WITHIN
-    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
-    assert len(ledger.failed) <= 2
+    assert tracker.longest < WITHIN
+    assert {type(error) for error in tracker.failed.values()} <= {OutcomeUnknown}
+    assert len(tracker.failed) <= 2
     far.network.heal()
-    ledger.stored_once(Observer(far, far_database))
+    tracker.stored_once(Observer(far, far_database))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_query_that_the_server_works_on_is_given_up_in_time(kind, far, far_database):
     address = {**far.parameters(far_database), **IMPATIENT}
     jobs = app(connector(kind, address, min_size=1, timeout=20).get_sync_connector())
-    ledger = Ledger(jobs)
+    tracker = JobTracker(jobs)
     waiting = "SELECT client_port FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
-    with jobs.open(), ledger.in_threads(1), far.connect(far_database) as blocker:
+    with jobs.open(), tracker.in_threads(1), far.connect(far_database) as blocker:
         with blocker.transaction():
             blocker.execute("LOCK TABLE procrastinate_jobs")
             wait_until(lambda: blocker.execute(waiting, [far_database]).fetchone())
             far.network.silence(blocker.execute(waiting, [far_database]).fetchone())
-            wait_until(lambda: ledger.failed)
-        ledger.goes_on()
-    assert [type(error) for error in ledger.failed.values()] == [OutcomeUnknown]
-    assert ledger.longest < WITHIN
+            wait_until(lambda: tracker.failed)
+        tracker.goes_on()
+    assert [type(error) for error in tracker.failed.values()] == [OutcomeUnknown]
+    assert tracker.longest < WITHIN
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
@@ -134,21 +134,21 @@ def listeners(server, database):
 def test_a_worker_under_load_goes_on_when_the_network_has_been_away(kind, far, far_database):
     address = {**far.parameters(far_database), **IMPATIENT}
     worker, deferrer = (app(connector(kind, address, min_size=2, timeout=30)) for _ in range(2))
-    ledger = Ledger(deferrer)
+    tracker = JobTracker(deferrer)
 
     async def scenario():
         async with worker.open_async(), deferrer.open_async(), working(worker, concurrency=3) as running:
-            async with ledger.in_tasks(3):
-                await ledger.goes_on_async()
+            async with tracker.in_tasks(3):
+                await tracker.goes_on_async()
                 far.network.silence([EVERY_PORT])
                 await asyncio.sleep(5)
                 far.network.heal()
-                await ledger.goes_on_async()
+                await tracker.goes_on_async()
             observer = Observer(far, far_database)
             await soon(lambda: observer.one(UNFINISHED) == 0)
             assert not running.done()
-            return ledger.stored_once(observer)
+            return tracker.stored_once(observer)
 
     stored = asyncio.run(scenario())
     assert sorted(worker.worked) == stored
-    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
+    assert {type(error) for error in tracker.failed.values()} <= {OutcomeUnknown}

@@ -10,7 +10,7 @@ from procrastinate import App
 from procrastinate_conn import make_connector
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from tests.conftest import apply_schema
-from tests.faults.job_tracker import UNFINISHED, Ledger, working
+from tests.faults.job_tracker import UNFINISHED, JobTracker, working
 from tests.faults.networks import FarPostgres, LossyNetwork, why_not
 from tests.faults.test_outages import outage
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, soon
@@ -18,10 +18,10 @@ from tests.servers import ASYNC_KINDS, KINDS, Observer, app, soon
 REASON = why_not()
 
 
-async def both_go_on(ledger: Ledger, worker: App) -> None:
+async def both_go_on(tracker: JobTracker, worker: App) -> None:
     """Wait until deferrers and worker are at work: each pool tries again every few seconds, on its own."""
     worked = len(worker.worked)
-    await ledger.goes_on_async()
+    await tracker.goes_on_async()
     await soon(lambda: len(worker.worked) >= worked + 20)
 
 
@@ -31,24 +31,24 @@ def test_worker_and_deferrers_outlive_35_seconds_twice(kind, victim, victim_data
     pool = {"timeout": 60, "reconnect_timeout": 10}
     dsn = victim.dsn(victim_database)
     worker, deferrer = (app(make_connector(kind, dsn=dsn, pool=pool, env_file=None)) for _ in range(2))
-    ledger = Ledger(deferrer)
+    tracker = JobTracker(deferrer)
 
     async def scenario():
         async with worker.open_async(), deferrer.open_async(), working(worker, concurrency=3) as running:
-            async with ledger.in_tasks(3):
+            async with tracker.in_tasks(3):
                 for _ in range(2):
-                    await both_go_on(ledger, worker)
+                    await both_go_on(tracker, worker)
                     await outage(victim, "fast", 35)
-                await both_go_on(ledger, worker)
+                await both_go_on(tracker, worker)
             observer = Observer(victim, victim_database)
             await soon(lambda: observer.one(UNFINISHED) == 0)
             assert not running.done()
-            return ledger.stored_once(observer)
+            return tracker.stored_once(observer)
 
     stored = asyncio.run(scenario())
     assert sorted(worker.worked) == stored
-    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
-    assert len(ledger.failed) <= 2 * 3
+    assert {type(error) for error in tracker.failed.values()} <= {OutcomeUnknown}
+    assert len(tracker.failed) <= 2 * 3
 
 
 @pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -57,12 +57,12 @@ def test_the_resilient_defaults_end_silence_within_30_seconds(kind):
     with LossyNetwork() as network, FarPostgres(network) as far:
         apply_schema(far, far.create_database("jobs"))
         jobs = app(make_connector(kind, dsn=far.dsn("jobs"), pool={"min_size": 2}, env_file=None))
-        ledger = Ledger(jobs)
-        with jobs.open(), ledger.in_threads(2):
-            ledger.goes_on()
+        tracker = JobTracker(jobs)
+        with jobs.open(), tracker.in_threads(2):
+            tracker.goes_on()
             assert far.silence_clients("jobs") == 2
-            ledger.goes_on()
+            tracker.goes_on()
         network.heal()
-        ledger.stored_once(Observer(far, "jobs"))
-    assert ledger.longest < 30 + 3
-    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
+        tracker.stored_once(Observer(far, "jobs"))
+    assert tracker.longest < 30 + 3
+    assert {type(error) for error in tracker.failed.values()} <= {OutcomeUnknown}

@@ -117,7 +117,7 @@ async def calls(jobs, number):
 
 
 def is_async(jobs):
-    return jobs.connector.get_sync_connector() is jobs.connector and hasattr(jobs.connector, "at_work")
+    return jobs.connector.get_sync_connector() is jobs.connector and hasattr(jobs.connector, "in_flight_jobs")
 
 
 def in_a_thread(function):

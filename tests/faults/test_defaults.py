@@ -26,14 +26,14 @@ def on_the_socket(kind, dsn, **options):
     """Return the socket options of a connection of a connector's, and the connector."""
     ours = make_connector(kind, dsn=dsn, env_file=None, pool={"min_size": 1}, **options).get_sync_connector()
     ours.open()
-    connection = ours.core.getconn()
+    connection = ours.own_pool.getconn()
     with socket.socket(fileno=connection.fileno()) as opened:
         found = {
             name: opened.getsockopt(level, getattr(socket, option))
             for name, (level, option) in ON_THE_SOCKET.items()
         }
         opened.detach()
-    ours.core.putconn(connection)
+    ours.own_pool.putconn(connection)
     return found, ours
 
 

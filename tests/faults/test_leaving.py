@@ -62,7 +62,7 @@ def test_an_opening_that_is_cancelled_leaves_nothing(kind):
             opening.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.wait_for(opening, 5)
-            assert ours.core is None
+            assert ours.own_pool is None
             assert ours.get_sync_connector() is not ours
 
     asyncio.run(asyncio.wait_for(scenario(), 20))

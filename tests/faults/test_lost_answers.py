@@ -172,16 +172,16 @@ def test_a_job_that_is_fetched_before_its_retry_is_answered_is_known_to_be_at_wo
     kind, observer, through_proxy, monkeypatch
 ):
     """In the minute after a fetch was lost, it would be taken for one that was fetched without knowing it."""
-    answered = answers._Question.until_answered
+    answered = answers.RetryableQuery.until_answered
 
     async def late(question):
         answer = await answered(question)
         await asyncio.sleep(0.5 if question.query == answers.RETRY else 0)
         return answer
 
-    monkeypatch.setattr(answers._Question, "until_answered", late)
+    monkeypatch.setattr(answers.RetryableQuery, "until_answered", late)
     jobs = app(connector(kind, through_proxy, min_size=1))
-    jobs.connector.at_work.fetch_lost_at = time.monotonic()
+    jobs.connector.in_flight_jobs.fetch_lost_at = time.monotonic()
     task, begun = fails_once(jobs)
 
     async def scenario():
@@ -243,7 +243,7 @@ def test_a_job_that_is_committed_when_the_server_says_farewell_is_not_deferred_t
     kind, options, slow_to_commit, monkeypatch
 ):
     """The server says so where it logs a duration, which comes behind the commit in the simple protocol."""
-    monkeypatch.setattr(farewell, "AT_ONCE", 5.0)  # on a busy machine, too
+    monkeypatch.setattr(farewell, "SHUTDOWN_RACE_WINDOW", 5.0)  # on a busy machine, too
     observer, stop = Observer(slow_to_commit, "jobs"), threading.Event()
     jobs = app(connector(kind, slow_to_commit.parameters("jobs"), min_size=1, **options))
     told = []

@@ -8,7 +8,7 @@ import pytest
 
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from tests.faults.job_tracker import UNFINISHED, Ledger, working
+from tests.faults.job_tracker import UNFINISHED, JobTracker, working
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 DEFERRERS = 3
@@ -24,63 +24,63 @@ async def outage(server: EmbeddedPostgres, mode: str, seconds: float) -> None:
 
 
 async def outages_under_a_worker(kind, server, database, *, mode, seconds=2.0):
-    """Take the server away twice under a worker and deferrers, and return the ledger and the worker's app."""
+    """Take the server away twice under a worker and deferrers, and return the tracker and the jobs."""
     address = server.parameters(database)
     deferrer, worker = (app(connector(kind, address, **PATIENT)) for _ in range(2))
-    ledger = Ledger(deferrer)
+    tracker = JobTracker(deferrer)
     async with deferrer.open_async(), worker.open_async(), working(worker, concurrency=3) as running:
-        async with ledger.in_tasks(DEFERRERS):
+        async with tracker.in_tasks(DEFERRERS):
             for _ in range(2):
-                await ledger.goes_on_async()
+                await tracker.goes_on_async()
                 await outage(server, mode, seconds)
-                await ledger.goes_on_async()
+                await tracker.goes_on_async()
         observer = Observer(server, database)
-        stored = ledger.stored_once(observer)
+        stored = tracker.stored_once(observer)
         await soon(lambda: len(worker.worked) >= len(stored))
         await deferrer.tasks["work"].defer_async(argument="by NOTIFY")
         await soon(lambda: "by NOTIFY" in worker.worked)
         await soon(lambda: observer.one(UNFINISHED) == 0)
         assert not running.done()
     worker.worked.remove("by NOTIFY")
-    return ledger, stored, worker.worked
+    return tracker, stored, worker.worked
 
 
-def only_answers_were_lost(ledger: Ledger) -> None:
+def only_answers_were_lost(tracker: JobTracker) -> None:
     """Make sure that nobody waited in vain: those calls alone failed whose query was with the server.
 
     There is one for each deferrer and outage at most.
     """
-    assert {type(error) for error in ledger.failed.values()} <= {OutcomeUnknown}
-    assert len(ledger.failed) <= 2 * DEFERRERS
+    assert {type(error) for error in tracker.failed.values()} <= {OutcomeUnknown}
+    assert len(tracker.failed) <= 2 * DEFERRERS
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_worker_and_deferrers_outlive_a_server_that_is_switched_off_twice(kind, victim, victim_database):
     scenario = outages_under_a_worker(kind, victim, victim_database, mode="fast")
-    ledger, stored, worked = asyncio.run(scenario)
-    only_answers_were_lost(ledger)
+    tracker, stored, worked = asyncio.run(scenario)
+    only_answers_were_lost(tracker)
     assert sorted(worked) == stored
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_worker_and_deferrers_outlive_a_server_that_crashes_twice(kind, victim, victim_database):
     scenario = outages_under_a_worker(kind, victim, victim_database, mode="immediate")
-    ledger, stored, worked = asyncio.run(scenario)
-    only_answers_were_lost(ledger)
+    tracker, stored, worked = asyncio.run(scenario)
+    only_answers_were_lost(tracker)
     assert sorted(worked) == stored
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_outlive_a_server_that_is_switched_off_twice(kind, victim, victim_database):
     deferrer = app(connector(kind, victim.parameters(victim_database), **PATIENT))
-    ledger = Ledger(deferrer)
-    with deferrer.open(), ledger.in_threads(DEFERRERS):
+    tracker = JobTracker(deferrer)
+    with deferrer.open(), tracker.in_threads(DEFERRERS):
         for _ in range(2):
-            ledger.goes_on()
+            tracker.goes_on()
             asyncio.run(outage(victim, "fast", 2))
-            ledger.goes_on()
-    only_answers_were_lost(ledger)
-    ledger.stored_once(Observer(victim, victim_database))
+            tracker.goes_on()
+    only_answers_were_lost(tracker)
+    tracker.stored_once(Observer(victim, victim_database))
 
 
 @pytest.mark.parametrize("kind", KINDS)

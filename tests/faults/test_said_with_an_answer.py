@@ -8,7 +8,7 @@ import pytest
 
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.registry import ConnectorKind
-from tests.faults.fault_proxy import FAREWELL, NOTIFICATION
+from tests.faults.fault_proxy import NOTIFICATION, SHUTDOWN
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon
 
 AFTER = pytest.mark.parametrize("after", [b"defer_jobs", b"user\0"], ids=["another query", "the next login"])
@@ -22,7 +22,7 @@ def test_a_farewell_with_the_last_answer_fails_no_synchronous_call(
 ):
     jobs = app(connector(kind, through_proxy, min_size=1))
     with jobs.open():
-        proxy.add(FAREWELL, b"defer_jobs", after)
+        proxy.add(SHUTDOWN, b"defer_jobs", after)
         for number in range(4):
             jobs.tasks["work"].defer(argument=number)
     assert proxy.added == 2
@@ -38,7 +38,7 @@ def test_a_farewell_with_the_last_answer_fails_no_asynchronous_call(
 
     async def scenario():
         async with jobs.open_async():
-            proxy.add(FAREWELL, b"defer_jobs", after)
+            proxy.add(SHUTDOWN, b"defer_jobs", after)
             for number in range(4):
                 await jobs.tasks["work"].defer_async(argument=number)
 

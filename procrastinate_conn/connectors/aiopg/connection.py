@@ -13,10 +13,10 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ, ConnectionInfo
 
 from procrastinate_conn.connectors.psycopg2.connection_factory import without_secrets
-from procrastinate_conn.connectors.runtime.liveness import has_something_to_say
+from procrastinate_conn.connectors.runtime.liveness import is_readable
 
 
-class PatientConnection(psycopg2.extensions.connection):
+class BufferedConnection(psycopg2.extensions.connection):
     """A connection of psycopg2's that can be told to read no further than to the end of an answer.
 
     aiopg reads whenever there is something to read. If that is the end of the connection, an answer that was
@@ -66,7 +66,7 @@ class PatientConnection(psycopg2.extensions.connection):
 
     def _read(self, *, asked: bool) -> int:
         state: int = super().poll()
-        while state == POLL_READ and has_something_to_say(self.fileno()):
+        while state == POLL_READ and is_readable(self.fileno()):
             # The farewell is read, and the end of the connection behind it is not. aiopg would wait to be
             # called again; but of a connection that was reset, uvloop tells once.
             state = super().poll()
@@ -77,7 +77,7 @@ class PatientConnection(psycopg2.extensions.connection):
 @contextmanager
 def answer_kept(connection: AiopgConnection) -> Iterator[None]:
     """Execute a query and fetch its answer in here."""
-    raw: PatientConnection = connection.raw
+    raw: BufferedConnection = connection.raw
     raw.patient, raw.answered = True, False
     try:
         yield

@@ -21,25 +21,25 @@ from psycopg.conninfo import (
 from psycopg2.extensions import Notify
 from psycopg2.extras import RealDictCursor
 
-from procrastinate_conn.connectors.aiopg.connection import AiopgConnection, PatientConnection
+from procrastinate_conn.connectors.aiopg.connection import AiopgConnection, BufferedConnection
 from procrastinate_conn.connectors.psycopg2.connection_factory import Notices, read_json_with
-from procrastinate_conn.connectors.runtime.connect_errors import every_host_named
-from procrastinate_conn.connectors.runtime.connection_factory import AsyncDialler
+from procrastinate_conn.connectors.runtime.connect_errors import name_every_host
+from procrastinate_conn.connectors.runtime.connection_factory import AsyncConnectionFactory
 from procrastinate_conn.registry import ConnectorKind
 
 
-class AiopgDialler(AsyncDialler):
+class AiopgConnectionFactory(AsyncConnectionFactory):
     """Dials aiopg's connections."""
 
     kind = ConnectorKind.AIOPG
-    failures = (psycopg2.Error, psycopg.Error)
+    errors = (psycopg2.Error, psycopg.Error)
 
     def fileno(self, connection: AiopgConnection) -> int:
         """Return the descriptor of a connection's socket."""
         descriptor: int = connection.raw.fileno()
         return descriptor
 
-    def said_farewell(self, connection: AiopgConnection) -> bool:
+    def is_terminated(self, connection: AiopgConnection) -> bool:
         """Tell whether there is a farewell among the notices; `poll` takes those that came with an answer.
 
         Raises
@@ -48,9 +48,9 @@ class AiopgDialler(AsyncDialler):
             The connection is lost.
         """
         connection.raw.poll()
-        return super().said_farewell(connection)
+        return super().is_terminated(connection)
 
-    async def dial(self, conninfo: str) -> AiopgConnection:
+    async def open_connection(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
 
         Raises
@@ -59,12 +59,12 @@ class AiopgDialler(AsyncDialler):
             No host could be connected to; the message names each with its reason.
         """
         try:
-            return await self._dial_each(conninfo)
+            return await self._open_first(conninfo)
         except (psycopg.OperationalError, psycopg2.OperationalError) as error:
-            error.args = (await asyncio.to_thread(every_host_named, str(error), conninfo),)
+            error.args = (await asyncio.to_thread(name_every_host, str(error), conninfo),)
             raise
 
-    async def _dial_each(self, conninfo: str) -> AiopgConnection:
+    async def _open_first(self, conninfo: str) -> AiopgConnection:
         """Return a connection to the first address that takes one.
 
         The addresses are tried one by one, as psycopg does: libpq would go on to the next one on another
@@ -76,19 +76,19 @@ class AiopgDialler(AsyncDialler):
         for attempt in await conninfo_attempts_async(parameters):
             try:
                 async with asyncio.timeout(limit):
-                    return await self._dial_one(make_conninfo("", **attempt))
+                    return await self._open_one(make_conninfo("", **attempt))
             except TimeoutError:
                 failures.append(f"{_to(attempt)} failed: no answer within {limit} s")
             except psycopg2.OperationalError as error:
                 failures.append(f"{_to(attempt)} failed: {str(error).strip()}")
         raise psycopg2.OperationalError("\n".join(failures))
 
-    async def _dial_one(self, conninfo: str) -> AiopgConnection:
+    async def _open_one(self, conninfo: str) -> AiopgConnection:
         """Return a connection to one address; nothing is looked up on the server.
 
         The types that aiopg knows besides are not used here.
         """
-        raw = PatientConnection(conninfo, async_=1)
+        raw = BufferedConnection(conninfo, async_=1)
         try:
             await raw.made()
             dialled = AiopgConnection(
@@ -105,11 +105,11 @@ class AiopgDialler(AsyncDialler):
         except BaseException:
             raw.close()
             raise
-        raw.notices = Notices(dialled, self.ended)
+        raw.notices = Notices(dialled, self.terminated)
         read_json_with(self.config.json_loads, dialled.raw)
         return dialled
 
-    async def ask(self, connection: AiopgConnection) -> None:
+    async def ping(self, connection: AiopgConnection) -> None:
         """Make a round trip."""
         await self.execute(connection, "SELECT 1")
 

@@ -16,21 +16,21 @@ from procrastinate.exceptions import ConnectorException
 from psycopg2.extras import Json
 
 from procrastinate_conn.connectors.aiopg.connection import answer_kept
-from procrastinate_conn.connectors.aiopg.connection_factory import AiopgDialler
-from procrastinate_conn.connectors.aiopg.pool_adapter import SharedPool
-from procrastinate_conn.connectors.base import AsyncLifecycle
+from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory
+from procrastinate_conn.connectors.aiopg.pool_adapter import AiopgPoolAdapter
+from procrastinate_conn.connectors.base import AsyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2.errors import pool_errors
-from procrastinate_conn.connectors.runtime.disconnects import farewell_told_apart, sent_again_async
-from procrastinate_conn.connectors.runtime.json_arguments import adapted
+from procrastinate_conn.connectors.runtime.disconnects import classify_disconnect, retry_if_safe_async
+from procrastinate_conn.connectors.runtime.json_arguments import wrap_json
 from procrastinate_conn.connectors.runtime.listener import listen
-from procrastinate_conn.connectors.runtime.loop_bridge import at_home
+from procrastinate_conn.connectors.runtime.loop_bridge import on_owner_loop
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
-from procrastinate_conn.connectors.runtime.retry import asked_again
+from procrastinate_conn.connectors.runtime.retry import retry_idempotent
 
 
-class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
+class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
     """procrastinate's connector of that name, on a pool of ours.
 
     procrastinate's own runs a query again whenever its connection is lost; `farewell` says when it is right.
@@ -41,7 +41,7 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         What it is built from.
     """
 
-    bound_to_home = True
+    loop_bound = True
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config, json_dumps=config.json_dumps, json_loads=config.json_loads)
@@ -52,19 +52,19 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
     @property
     def pool(self) -> aiopg.Pool:
         """The pool."""
-        return self.held
+        return self.require_pool()
 
     def make_sync_connector(self) -> Psycopg2Connector:
         """Return the connector for synchronous use before this one is open."""
         return Psycopg2Connector(self.config)
 
-    def dialler(self) -> AiopgDialler:
+    def make_connection_factory(self) -> AiopgConnectionFactory:
         """Return what dials connections."""
-        return AiopgDialler(self.config)
+        return AiopgConnectionFactory(self.config)
 
-    def face(self, core: AsyncPool) -> aiopg.Pool:
+    def adapt_pool(self, pool: AsyncPool) -> aiopg.Pool:
         """Return an `aiopg.Pool`."""
-        return SharedPool(core)
+        return AiopgPoolAdapter(pool)
 
     async def execute_query_async(self, query: str, **arguments: Any) -> None:
         """Execute a query."""
@@ -80,32 +80,35 @@ class AiopgConnector(AsyncLifecycle[aiopg.Pool], contrib.AiopgConnector):
         rows: list[dict[str, Any]] = await self._execute(query, arguments, lambda cursor: cursor.fetchall())
         return rows
 
-    @at_home
-    @asked_again
-    @sent_again_async
+    @on_owner_loop
+    @retry_idempotent
+    @retry_if_safe_async
     async def _execute(
         self, query: str, arguments: dict[str, Any], result: Callable[[aiopg.Cursor], Awaitable[Any]]
     ) -> Any:
         with wrap_exceptions():
             async with self._connection() as connection, connection.cursor() as cursor:
-                with farewell_told_apart(connection.raw.info, query), _told_as_errors(cursor.timeout):
-                    await cursor.execute(query, adapted(arguments, partial(Json, dumps=self.json_dumps)))
+                with classify_disconnect(connection.raw.info, query), _told_as_errors(cursor.timeout):
+                    await cursor.execute(query, wrap_json(arguments, partial(Json, dumps=self.json_dumps)))
                 return await result(cursor)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiopg.Connection]:
-        pool, core = self.pool, self.core  # which may be closed, and gone, before the connection comes back
-        if core is None:
+        pool, own_pool = (
+            self.pool,
+            self.own_pool,
+        )  # which may be closed, and gone, before the connection comes back
+        if own_pool is None:
             async with pool.acquire() as connection:
                 yield connection
             return
         with pool_errors():  # without the detour over aiopg's interface, which makes a task to release it
-            connection = await core.getconn()
+            connection = await own_pool.getconn()
         try:
             with answer_kept(connection):
                 yield connection
         finally:
-            await core.putconn(connection)
+            await own_pool.putconn(connection)
 
     async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
         """Listen on a connection besides the pool, through any outage, until cancelled.

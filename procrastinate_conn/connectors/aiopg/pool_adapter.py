@@ -11,21 +11,21 @@ from procrastinate_conn.connectors.psycopg2.errors import pool_errors
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 
 
-class SharedPool(aiopg.Pool):
+class AiopgPoolAdapter(aiopg.Pool):
     """An `aiopg.Pool` whose connections are kept by psycopg_pool.
 
     Parameters
     ----------
-    core
+    pool
         The pool that keeps them, open.
     """
 
-    def __init__(self, core: AsyncPool) -> None:
+    def __init__(self, pool: AsyncPool) -> None:
         super().__init__(
             "",
             0,
-            core.max_size,
-            core.timeout,
+            pool.max_size,
+            pool.timeout,
             enable_json=False,
             enable_hstore=False,
             enable_uuid=False,
@@ -33,7 +33,7 @@ class SharedPool(aiopg.Pool):
             on_connect=None,
             pool_recycle=-1.0,
         )  # which connects to nothing
-        self.core = core
+        self.pool = pool
         self._closing_down = False
         self._out: set[Any] = set()
         self._all_back = asyncio.Event()
@@ -42,22 +42,22 @@ class SharedPool(aiopg.Pool):
     @property
     def minsize(self) -> int:
         """Connections kept."""
-        return self.core.min_size
+        return self.pool.min_size
 
     @property
     def size(self) -> int:
         """Connections there are, in use or not."""
-        return self.core.get_stats()["pool_size"]
+        return self.pool.get_stats()["pool_size"]
 
     @property
     def freesize(self) -> int:
         """Connections that are not in use."""
-        return self.core.get_stats()["pool_available"]
+        return self.pool.get_stats()["pool_available"]
 
     @property
     def closed(self) -> bool:
         """Whether `wait_closed` was called."""
-        return self.core.closed
+        return self.pool.closed
 
     async def _acquire(self) -> Any:
         """Return a connection, waiting for one if need be.
@@ -68,7 +68,7 @@ class SharedPool(aiopg.Pool):
         if self._closing_down:
             raise RuntimeError("Cannot acquire connection after closing pool")
         with pool_errors():
-            connection = await self.core.getconn()
+            connection = await self.pool.getconn()
         self._out.add(connection)
         self._all_back.clear()
         return connection
@@ -78,7 +78,7 @@ class SharedPool(aiopg.Pool):
         self._out.discard(conn)
         if not self._out:
             self._all_back.set()
-        return asyncio.ensure_future(self.core.putconn(conn))
+        return asyncio.ensure_future(self.pool.putconn(conn))
 
     def close(self) -> None:
         """Hand out no more connections."""
@@ -94,7 +94,7 @@ class SharedPool(aiopg.Pool):
         """
         if not self._closing_down:
             raise RuntimeError(".wait_closed() should be called after .close()")
-        await self.core.close()
+        await self.pool.close()
         await self._all_back.wait()
 
     def terminate(self) -> None:
@@ -106,6 +106,6 @@ class SharedPool(aiopg.Pool):
     async def clear(self) -> None:
         """Close the connections that are not in use; new ones take the places of `minsize`."""
         for _ in range(self.freesize):
-            connection = await self.core.getconn()
+            connection = await self.pool.getconn()
             await connection.close()
-            await self.core.putconn(connection)
+            await self.pool.putconn(connection)

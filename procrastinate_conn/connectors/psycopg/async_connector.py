@@ -15,33 +15,33 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
-from procrastinate_conn.connectors.base import AsyncLifecycle
+from procrastinate_conn.connectors.base import AsyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.sync_connector import Json, SyncPsycopgConnector
-from procrastinate_conn.connectors.runtime.connect_errors import every_host_named
-from procrastinate_conn.connectors.runtime.connection_factory import AsyncDialler
+from procrastinate_conn.connectors.runtime.connect_errors import name_every_host
+from procrastinate_conn.connectors.runtime.connection_factory import AsyncConnectionFactory
 from procrastinate_conn.connectors.runtime.disconnects import (
-    farewell_told_apart,
+    classify_disconnect,
     is_extended,
     listen_for_farewell,
-    sent_again_async,
+    retry_if_safe_async,
 )
-from procrastinate_conn.connectors.runtime.json_arguments import adapted
+from procrastinate_conn.connectors.runtime.json_arguments import wrap_json
 from procrastinate_conn.connectors.runtime.listener import listen
-from procrastinate_conn.connectors.runtime.loop_bridge import at_home
+from procrastinate_conn.connectors.runtime.loop_bridge import on_owner_loop
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
-from procrastinate_conn.connectors.runtime.retry import asked_again
+from procrastinate_conn.connectors.runtime.retry import retry_idempotent
 from procrastinate_conn.registry import ConnectorKind
 
 T = TypeVar("T")
 
 
-class PsycopgDialler(AsyncDialler):
+class PsycopgConnectionFactory(AsyncConnectionFactory):
     """Dials psycopg's connections."""
 
     kind = ConnectorKind.PSYCOPG
 
-    async def dial(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
+    async def open_connection(self, conninfo: str) -> psycopg.AsyncConnection[Any]:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
         connection_class: Any = (
             self.config.pool.callback("connection_class", asynchronous=True) or psycopg.AsyncConnection
@@ -51,16 +51,16 @@ class PsycopgDialler(AsyncDialler):
                 conninfo, autocommit=True, prepare_threshold=self.config.pool.prepare_threshold
             )
         except psycopg.OperationalError as error:
-            error.args = (await asyncio.to_thread(every_host_named, str(error), conninfo),)
+            error.args = (await asyncio.to_thread(name_every_host, str(error), conninfo),)
             raise
-        listen_for_farewell(connection, self.ended)
+        listen_for_farewell(connection, self.terminated)
         return connection
 
     async def drop(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Close a connection, and not as `close` does, which with `close_returns` gives it back."""
         connection.pgconn.finish()
 
-    async def ask(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def ping(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Make a round trip."""
         await AsyncConnectionPool.check_connection(connection)
 
@@ -75,7 +75,7 @@ class PsycopgDialler(AsyncDialler):
         return connection.notifies(timeout=seconds)
 
 
-class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate.PsycopgConnector):
+class PsycopgConnector(AsyncConnector["AsyncConnectionPool[Any]"], procrastinate.PsycopgConnector):
     """procrastinate's connector of that name, on a pool of ours.
 
     Parameters
@@ -84,7 +84,7 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         What it is built from.
     """
 
-    slot = "_async_pool"
+    pool_attribute = "_async_pool"
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._json = Json(config)
@@ -93,19 +93,19 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
     @property
     def pool(self) -> AsyncConnectionPool[Any]:
         """The pool."""
-        return self.held
+        return self.require_pool()
 
     def make_sync_connector(self) -> SyncPsycopgConnector:
         """Return the connector for synchronous use before this one is open."""
         return SyncPsycopgConnector(self.config)
 
-    def dialler(self) -> PsycopgDialler:
+    def make_connection_factory(self) -> PsycopgConnectionFactory:
         """Return what dials connections."""
-        return PsycopgDialler(self.config)
+        return PsycopgConnectionFactory(self.config)
 
-    def face(self, core: AsyncPool) -> AsyncConnectionPool[Any]:
+    def adapt_pool(self, pool: AsyncPool) -> AsyncConnectionPool[Any]:
         """Return the pool as it is: it is psycopg's already."""
-        return core
+        return pool
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         """Execute a query."""
@@ -122,9 +122,9 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
         """Execute a query and return its rows."""
         return await self._execute(query, arguments, lambda cursor: cursor.fetchall())
 
-    @at_home
-    @asked_again
-    @sent_again_async
+    @on_owner_loop
+    @retry_idempotent
+    @retry_if_safe_async
     async def _execute(
         self,
         query: LiteralString,
@@ -137,10 +137,10 @@ class PsycopgConnector(AsyncLifecycle["AsyncConnectionPool[Any]"], procrastinate
                 connection.cursor(row_factory=dict_row) as cursor,
             ):
                 self._json.adapt(cursor)
-                with farewell_told_apart(
+                with classify_disconnect(
                     connection.info, query, cursor, extended=is_extended(cursor, arguments)
                 ):
-                    await cursor.execute(query, adapted(arguments, Jsonb))
+                    await cursor.execute(query, wrap_json(arguments, Jsonb))
                 return await result(cursor)
 
     async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:

@@ -14,29 +14,29 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool
 
-from procrastinate_conn.connectors.base import SyncLifecycle
+from procrastinate_conn.connectors.base import SyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.runtime.connect_errors import every_host_named
-from procrastinate_conn.connectors.runtime.connection_factory import SyncDialler
+from procrastinate_conn.connectors.runtime.connect_errors import name_every_host
+from procrastinate_conn.connectors.runtime.connection_factory import SyncConnectionFactory
 from procrastinate_conn.connectors.runtime.disconnects import (
-    farewell_told_apart,
+    classify_disconnect,
     is_extended,
     listen_for_farewell,
-    sent_again,
+    retry_if_safe,
 )
-from procrastinate_conn.connectors.runtime.json_arguments import adapted
+from procrastinate_conn.connectors.runtime.json_arguments import wrap_json
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.registry import ConnectorKind
 
 T = TypeVar("T")
 
 
-class SyncPsycopgDialler(SyncDialler):
+class SyncPsycopgConnectionFactory(SyncConnectionFactory):
     """Dials psycopg's connections."""
 
     kind = ConnectorKind.SYNC_PSYCOPG
 
-    def dial(self, conninfo: str) -> psycopg.Connection[Any]:
+    def open_connection(self, conninfo: str) -> psycopg.Connection[Any]:
         """Return a connection in autocommit mode.
 
         procrastinate's queries are single statements, each of them a transaction by itself: BEGIN and
@@ -50,21 +50,21 @@ class SyncPsycopgDialler(SyncDialler):
                 conninfo, autocommit=True, prepare_threshold=self.config.pool.prepare_threshold
             )
         except psycopg.OperationalError as error:
-            error.args = (every_host_named(str(error), conninfo),)
+            error.args = (name_every_host(str(error), conninfo),)
             raise
-        listen_for_farewell(connection, self.ended)
+        listen_for_farewell(connection, self.terminated)
         return connection
 
     def drop(self, connection: psycopg.Connection[Any]) -> None:
         """Close a connection, and not as `close` does, which with `close_returns` gives it back."""
         connection.pgconn.finish()
 
-    def ask(self, connection: psycopg.Connection[Any]) -> None:
+    def ping(self, connection: psycopg.Connection[Any]) -> None:
         """Make a round trip."""
         ConnectionPool.check_connection(connection)
 
 
-class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.SyncPsycopgConnector):
+class SyncPsycopgConnector(SyncConnector["ConnectionPool[Any]"], procrastinate.SyncPsycopgConnector):
     """procrastinate's connector of that name, on a pool of ours.
 
     Parameters
@@ -80,15 +80,15 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
     @property
     def pool(self) -> ConnectionPool[Any]:
         """The pool."""
-        return self.held
+        return self.require_pool()
 
-    def dialler(self) -> SyncPsycopgDialler:
+    def make_connection_factory(self) -> SyncPsycopgConnectionFactory:
         """Return what dials connections."""
-        return SyncPsycopgDialler(self.config)
+        return SyncPsycopgConnectionFactory(self.config)
 
-    def face(self, core: SyncPool) -> ConnectionPool[Any]:
+    def adapt_pool(self, pool: SyncPool) -> ConnectionPool[Any]:
         """Return the pool as it is: it is psycopg's already."""
-        return core
+        return pool
 
     def execute_query(self, query: LiteralString, **arguments: Any) -> None:
         """Execute a query."""
@@ -105,7 +105,7 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
         """Execute a query and return its rows."""
         return self._execute(query, arguments, lambda cursor: cursor.fetchall())
 
-    @sent_again
+    @retry_if_safe
     @wrap_exceptions()
     def _execute(
         self, query: LiteralString, arguments: dict[str, Any], result: Callable[[psycopg.Cursor[DictRow]], T]
@@ -115,8 +115,8 @@ class SyncPsycopgConnector(SyncLifecycle["ConnectionPool[Any]"], procrastinate.S
             connection.cursor(row_factory=dict_row) as cursor,
         ):
             self._json.adapt(cursor)
-            with farewell_told_apart(connection.info, query, cursor, extended=is_extended(cursor, arguments)):
-                cursor.execute(query, adapted(arguments, Jsonb))
+            with classify_disconnect(connection.info, query, cursor, extended=is_extended(cursor, arguments)):
+                cursor.execute(query, wrap_json(arguments, Jsonb))
             return result(cursor)
 
 

@@ -18,7 +18,7 @@ from psycopg2.extensions import (
 from psycopg2.extras import register_default_json, register_default_jsonb
 
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.runtime.connection_factory import SyncDialler
+from procrastinate_conn.connectors.runtime.connection_factory import SyncConnectionFactory
 from procrastinate_conn.registry import ConnectorKind
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Psycopg2Connection(connection):
     __repr__ = __str__ = without_secrets
 
 
-class Psycopg2Dialler(SyncDialler):
+class Psycopg2ConnectionFactory(SyncConnectionFactory):
     """Dials psycopg2's connections.
 
     Parameters
@@ -87,7 +87,7 @@ class Psycopg2Dialler(SyncDialler):
     """
 
     kind = ConnectorKind.PSYCOPG2
-    failures = (psycopg2.Error, psycopg.Error)
+    errors = (psycopg2.Error, psycopg.Error)
 
     def __init__(
         self,
@@ -99,17 +99,17 @@ class Psycopg2Dialler(SyncDialler):
         self.connection_class = connection_class
         self.cursor_factory = cursor_factory
 
-    def dial(self, conninfo: str) -> Psycopg2Connection:
+    def open_connection(self, conninfo: str) -> Psycopg2Connection:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
         dialled = psycopg2.connect(
             conninfo, connection_factory=self.connection_class, cursor_factory=self.cursor_factory
         )
         dialled.autocommit = True
-        dialled.notices = Notices(dialled, self.ended)
+        dialled.notices = Notices(dialled, self.terminated)
         read_json_with(self.config.json_loads, dialled)
         return dialled
 
-    def ask(self, connection: Psycopg2Connection) -> None:
+    def ping(self, connection: Psycopg2Connection) -> None:
         """Make a round trip."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -11,16 +11,16 @@ from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from psycopg2.extras import Json, RealDictCursor
 from psycopg2.pool import AbstractConnectionPool
 
-from procrastinate_conn.connectors.base import SyncLifecycle
+from procrastinate_conn.connectors.base import SyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2Dialler
-from procrastinate_conn.connectors.psycopg2.pool_adapter import WaitingConnectionPool
-from procrastinate_conn.connectors.runtime.disconnects import farewell_told_apart, sent_again
-from procrastinate_conn.connectors.runtime.json_arguments import adapted
+from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
+from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter
+from procrastinate_conn.connectors.runtime.disconnects import classify_disconnect, retry_if_safe
+from procrastinate_conn.connectors.runtime.json_arguments import wrap_json
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 
 
-class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2Connector):
+class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2Connector):
     """procrastinate's connector of that name, on a pool of ours.
 
     procrastinate's own runs a query again whenever its connection is lost; `farewell` says when it is right.
@@ -37,15 +37,15 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
     @property
     def pool(self) -> AbstractConnectionPool:
         """The pool."""
-        return self.held
+        return self.require_pool()
 
-    def dialler(self) -> Psycopg2Dialler:
+    def make_connection_factory(self) -> Psycopg2ConnectionFactory:
         """Return what dials connections."""
-        return Psycopg2Dialler(self.config, cursor_factory=RealDictCursor)
+        return Psycopg2ConnectionFactory(self.config, cursor_factory=RealDictCursor)
 
-    def face(self, core: SyncPool) -> AbstractConnectionPool:
+    def adapt_pool(self, pool: SyncPool) -> AbstractConnectionPool:
         """Return a `psycopg2.pool.ThreadedConnectionPool`."""
-        return WaitingConnectionPool(core)
+        return Psycopg2PoolAdapter(pool)
 
     def execute_query(self, query: str, **arguments: Any) -> None:
         """Execute a query."""
@@ -61,15 +61,15 @@ class Psycopg2Connector(SyncLifecycle[AbstractConnectionPool], contrib.Psycopg2C
         rows: list[dict[str, Any]] = self._execute(query, arguments, lambda cursor: cursor.fetchall())
         return rows
 
-    @sent_again
+    @retry_if_safe
     @wrap_exceptions()
     def _execute(self, query: str, arguments: dict[str, Any], result: Callable[[Any], Any]) -> Any:
         pool = self.pool
         connection = pool.getconn()
         try:
             with connection.cursor() as cursor:
-                with farewell_told_apart(connection.info, query):
-                    cursor.execute(query, adapted(arguments, partial(Json, dumps=self.json_dumps)))
+                with classify_disconnect(connection.info, query):
+                    cursor.execute(query, wrap_json(arguments, partial(Json, dumps=self.json_dumps)))
                 fetched = result(cursor)
             connection.commit()  # which sends nothing in autocommit mode
             return fetched

@@ -13,19 +13,19 @@ from procrastinate_conn.connectors.psycopg2.errors import pool_errors
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 
 
-class WaitingConnectionPool(ThreadedConnectionPool):
+class Psycopg2PoolAdapter(ThreadedConnectionPool):
     """A `psycopg2.pool.ThreadedConnectionPool` whose connections are kept by psycopg_pool.
 
     Parameters
     ----------
-    core
+    pool
         The pool that keeps them, open.
     """
 
-    def __init__(self, core: SyncPool) -> None:
-        super().__init__(0, core.max_size)  # which connects to nothing
-        self.minconn = core.min_size
-        self.core = core
+    def __init__(self, pool: SyncPool) -> None:
+        super().__init__(0, pool.max_size)  # which connects to nothing
+        self.minconn = pool.min_size
+        self.pool = pool
         self._out: WeakKeyDictionary[Any, Hashable] = WeakKeyDictionary()
         self._keyed: dict[Hashable, Any] = {}
         self._noting = threading.Lock()
@@ -33,11 +33,11 @@ class WaitingConnectionPool(ThreadedConnectionPool):
     @property
     def closed(self) -> bool:
         """Whether it was closed, here or with its connector."""
-        return self.core.closed
+        return self.pool.closed
 
     @closed.setter
     def closed(self, value: bool) -> None:
-        """Leave it to the core: psycopg2's pool sets it when it is made."""
+        """Leave it to the pool: psycopg2's pool sets it when it is made."""
 
     def getconn(self, key: Hashable = None) -> Any:
         """Return a connection, waiting for one if need be.
@@ -55,13 +55,13 @@ class WaitingConnectionPool(ThreadedConnectionPool):
         if key is not None and (kept := self._keyed.get(key)) is not None:
             return kept
         with pool_errors():
-            connection = self.core.getconn()
+            connection = self.pool.getconn()
         with self._noting:
             kept = connection if key is None else self._keyed.setdefault(key, connection)
             if kept is connection:
                 self._out[connection] = key
         if kept is not connection:  # another thread was faster
-            self.core.putconn(connection)
+            self.pool.putconn(connection)
         return kept
 
     def putconn(self, conn: Any = None, key: Hashable = None, close: bool = False) -> None:
@@ -89,8 +89,8 @@ class WaitingConnectionPool(ThreadedConnectionPool):
             self._keyed.pop(self._out.pop(conn), None)
         if close:
             conn.close()
-        self.core.putconn(conn)
+        self.pool.putconn(conn)
 
     def closeall(self) -> None:
         """Close the connections; those in use are closed when they are put back."""
-        self.core.close()
+        self.pool.close()

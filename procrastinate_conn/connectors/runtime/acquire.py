@@ -6,20 +6,20 @@ from time import monotonic
 
 from psycopg_pool import PoolClosed, TooManyRequests
 
-from procrastinate_conn.connectors.runtime.connection_factory import ANSWERS_WITHIN, Dialler
-from procrastinate_conn.connectors.runtime.liveness import Silence
+from procrastinate_conn.connectors.runtime.connection_factory import PING_TIMEOUT, ConnectionFactory
+from procrastinate_conn.connectors.runtime.liveness import PingTimeout
 
 RECONNECT_WITHIN = 5.0
 """Seconds between two attempts to replace a connection, at most. psycopg_pool doubles them without a limit:
 after an outage of minutes it would sleep for minutes more."""
 
 
-class Wait:
+class AcquireAttempt:
     """A caller's wait for a connection that is alive.
 
     Parameters
     ----------
-    dialler
+    connection_factory
         Knows why there is none.
     timeout
         Seconds that the caller waits.
@@ -27,8 +27,8 @@ class Wait:
         Connections that may be left from before an outage, all of them dead.
     """
 
-    def __init__(self, dialler: Dialler, timeout: float, max_size: int) -> None:
-        self._dialler = dialler
+    def __init__(self, connection_factory: ConnectionFactory, timeout: float, max_size: int) -> None:
+        self._dialler = connection_factory
         self._timeout = timeout
         self._deadline = monotonic() + timeout
         self._max_size = max_size
@@ -46,12 +46,12 @@ class Wait:
         """
         left = self._deadline - monotonic()
         if left <= 0 and self._attempts:
-            self._dialler.give_up("couldn't get a connection", self._timeout, self._unfit)
+            self._dialler.raise_timeout("couldn't get a connection", self._timeout, self._unfit)
         return left
 
     def answers_within(self) -> float:
         """Return the seconds that a connection has to answer: fewer after each that was silent."""
-        return max(0.1, min(ANSWERS_WITHIN / 2.0 ** min(self._silent, 8), self._deadline - monotonic()))
+        return max(0.1, min(PING_TIMEOUT / 2.0 ** min(self._silent, 8), self._deadline - monotonic()))
 
     def pause_without(self, error: Exception) -> float:
         """Return the seconds to wait where the pool had no connection to give: ever longer.
@@ -71,7 +71,7 @@ class Wait:
     def pause_after(self, unfit: Exception) -> float:
         """Return the seconds to wait after a dead connection: none while they may be left from an outage."""
         self._unfit = unfit
-        self._silent += isinstance(unfit, Silence)
+        self._silent += isinstance(unfit, PingTimeout)
         self._attempts += 1
         return self._at_most(min(0.1 * max(0, self._attempts - 1 - self._max_size), 1.0))
 

@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_attempts, conninfo_to_dict
 from procrastinate_conn.connection.hosts import Host, hosts
 
 
-def every_host_named(said: str, conninfo: str) -> str:
+def name_every_host(said: str, conninfo: str) -> str:
     """Return why no connection was made, with what psycopg leaves out.
 
     That is which host did not answer, where there is only one; and which hosts could not be looked up, where

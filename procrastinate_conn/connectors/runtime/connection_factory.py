@@ -18,18 +18,18 @@ from psycopg_pool import PoolTimeout
 from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.runtime.liveness import has_something_to_say, hung_up_in, hung_up_in_async
+from procrastinate_conn.connectors.runtime.liveness import is_readable, shutdown_after, shutdown_after_async
 from procrastinate_conn.registry import ConnectorKind
 
-ANSWERS_WITHIN = 5.0
+PING_TIMEOUT = 5.0
 """Seconds that a connection has to answer when it is asked whether it is alive. Without a limit callers wait
 for the operating system to give up, and for ever where a middlebox acknowledges and does not answer."""
 
-LOSSES_GO_ON_FOR = 60.0
+LOSS_WINDOW = 60.0
 """Seconds after a loss in which a connection may be lost that was dialled in its place."""
 
 
-class Dialler:
+class ConnectionFactory:
     """Dials the connections of one pool, and tells which of them are alive.
 
     It stands in a pool's ``connection_class``, of which psycopg_pool needs nothing but ``connect``. So
@@ -44,7 +44,7 @@ class Dialler:
     ----------
     failure : Exception or None
         Why the last attempt failed; None if it did not.
-    under_way : set
+    pending_attempts : set
         Attempts that have not ended yet.
     lost_at : float
         When a connection was lost; for a while, a new one is asked before its first use.
@@ -52,19 +52,19 @@ class Dialler:
         Connections whose server has said farewell in a notice.
     kind : ConnectorKind
         A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
-    failures : tuple of type
+    errors : tuple of type
         The errors by which driver and pool say that they cannot connect, or that a connection is lost.
     """
 
     kind: ClassVar[ConnectorKind]
-    failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
+    errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
-        self.failure: Exception | None = None
-        self.under_way: set[object] = set()
-        self.lost_at = -math.inf
-        self.ended: WeakSet[Any] = WeakSet()
+        self.last_error: Exception | None = None
+        self.pending_attempts: set[object] = set()
+        self.last_loss = -math.inf
+        self.terminated: WeakSet[Any] = WeakSet()
         self._idle_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def fileno(self, connection: Any) -> int:
@@ -72,32 +72,32 @@ class Dialler:
         descriptor: int = connection.fileno()
         return descriptor
 
-    def begins(self, connection: Any) -> None:
+    def mark_new(self, connection: Any) -> None:
         """Note that a connection is new.
 
         Whoever ends sessions may end it, too, and a farewell that libpq reads together with the end of the
         login is heard by nobody.
         """
         now = monotonic()
-        self._idle_since[connection] = -math.inf if now - self.lost_at < LOSSES_GO_ON_FOR else now
+        self._idle_since[connection] = -math.inf if now - self.last_loss < LOSS_WINDOW else now
 
-    def idles(self, connection: Any) -> None:
+    def mark_idle(self, connection: Any) -> None:
         """Note that a connection is idle from now on."""
         self._idle_since[connection] = monotonic()
 
-    def idle_for(self, connection: Any) -> float:
+    def idle_seconds(self, connection: Any) -> float:
         """Return the seconds that a connection has been idle; infinitely many if it is to be asked first."""
         return monotonic() - self._idle_since[connection]
 
-    def said_farewell(self, connection: Any) -> bool:
+    def is_terminated(self, connection: Any) -> bool:
         """Tell whether libpq has read the server's farewell together with an answer.
 
         It is no longer in the socket then, and until the server process has ended nothing else tells of it.
         """
-        return connection in self.ended
+        return connection in self.terminated
 
-    def vouches_for(self, connection: Any) -> bool:
-        """Tell whether a connection is alive without asking it; if not, it has to be asked.
+    def should_ping(self, connection: Any) -> bool:
+        """Tell whether a connection has to be pinged: without that it is not certain that it is alive.
 
         After ``check_after`` seconds of idleness silence proves nothing: a firewall may have dropped the
         connection without telling either side.
@@ -108,13 +108,13 @@ class Dialler:
             The driver's: the connection is closed.
         """
         return (
-            self.idle_for(connection) < self.config.pool.check_after
-            and not self.said_farewell(connection)
-            and not has_something_to_say(self.fileno(connection))
+            self.idle_seconds(connection) >= self.config.pool.check_after
+            or self.is_terminated(connection)
+            or is_readable(self.fileno(connection))
         )
 
     def _require_silence(self, connection: Any) -> None:
-        if self.said_farewell(connection):
+        if self.is_terminated(connection):
             raise psycopg.OperationalError("the server says farewell")
 
     def drop(self, connection: Any) -> Any:
@@ -125,19 +125,19 @@ class Dialler:
     def _attempt(self) -> Iterator[None]:
         """Everything that it takes to connect, with any driver, happens in here."""
         attempt = object()
-        self.under_way.add(attempt)
+        self.pending_attempts.add(attempt)
         try:
             yield
         except Exception as error:
             said = self.config.spec.redact(str(error))
             if said == str(error):
-                self.failure = error
+                self.last_error = error
                 raise
-            self.failure = psycopg.OperationalError(said)
-            raise self.failure from None
+            self.last_error = psycopg.OperationalError(said)
+            raise self.last_error from None
         finally:
-            self.under_way.remove(attempt)
-        self.failure = None
+            self.pending_attempts.remove(attempt)
+        self.last_error = None
 
     def _conninfo(self, connect_timeout: int | None) -> str:
         """Return the connection string for one connection.
@@ -165,7 +165,7 @@ class Dialler:
         stated = spec.conninfo(drivers.keywords(self.kind))
         return f"{stated} {libpq.conninfo(anew)}"  # of a keyword stated twice, the last one counts
 
-    def give_up(self, what: str, seconds: float, discarded_for: Exception | None = None) -> NoReturn:
+    def raise_timeout(self, what: str, seconds: float, discarded_for: Exception | None = None) -> NoReturn:
         """Raise the error of one who waited in vain, naming what keeps the pool from connecting.
 
         Parameters
@@ -183,10 +183,10 @@ class Dialler:
             Always; its cause is the failure of the last attempt to connect, if that failed.
         """
         message = f"{what} after {seconds:.2f} sec"
-        if self.failure is None and self.under_way:
+        if self.last_error is None and self.pending_attempts:
             where = " or ".join(str(host) for host in hosts(self.config.spec.redacted()))
             raise PoolTimeout(f"{message}; there is no answer yet from {where}") from None
-        reason, what_failed = self.failure, "the last attempt to connect failed"
+        reason, what_failed = self.last_error, "the last attempt to connect failed"
         if reason is None:
             reason, what_failed = discarded_for, "the last connection was not fit for use"
         if reason is None:
@@ -196,7 +196,7 @@ class Dialler:
         raise PoolTimeout(f"{message}; {what_failed}: {said}") from reason.with_traceback(None)
 
 
-class SyncDialler(Dialler, ABC):
+class SyncConnectionFactory(ConnectionFactory, ABC):
     """What the synchronous drivers have in common."""
 
     def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
@@ -204,7 +204,7 @@ class SyncDialler(Dialler, ABC):
         configure = self.config.pool.callback("configure", asynchronous=False)
         with self._attempt():
             try:
-                connection = self._dialled(connect_timeout)
+                connection = self._open(connect_timeout)
             except BaseException as error:  # noqa: BLE001 - it is raised again
                 # Without the traceback, whose frames hold the connection string: Sentry sends locals.
                 raise error.with_traceback(None) from error.__cause__
@@ -215,26 +215,26 @@ class SyncDialler(Dialler, ABC):
                 except BaseException:
                     connection.close()
                     raise
-        self.begins(connection)
+        self.mark_new(connection)
         return connection
 
-    def _dialled(self, connect_timeout: int | None) -> Any:
+    def _open(self, connect_timeout: int | None) -> Any:
         conninfo = self._conninfo(connect_timeout)
         with libpq.pinned_environment(conninfo, self.config.spec.session):
-            return self.dial(conninfo)
+            return self.open_connection(conninfo)
 
     @abstractmethod
-    def dial(self, conninfo: str) -> Any:
+    def open_connection(self, conninfo: str) -> Any:
         """Return a new connection to what a connection string says."""
 
-    def ping(self, connection: Any, within: float = ANSWERS_WITHIN) -> None:
+    def check_alive(self, connection: Any, within: float = PING_TIMEOUT) -> None:
         """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
-        with hung_up_in(within, self.fileno(connection), self.failures):
-            self.ask(connection)
+        with shutdown_after(within, self.fileno(connection), self.errors):
+            self.ping(connection)
         self._require_silence(connection)
 
     @abstractmethod
-    def ask(self, connection: Any) -> None:
+    def ping(self, connection: Any) -> None:
         """Make a round trip."""
 
 
@@ -250,7 +250,7 @@ class Notification(Protocol):
         """What it says."""
 
 
-class AsyncDialler(Dialler, ABC):
+class AsyncConnectionFactory(ConnectionFactory, ABC):
     """What the asynchronous drivers have in common."""
 
     async def connect(
@@ -265,7 +265,7 @@ class AsyncDialler(Dialler, ABC):
         configure: Any = self.config.pool.callback("configure", asynchronous=True)
         with self._attempt():
             try:
-                connection = await self._dialled(connect_timeout)
+                connection = await self._open(connect_timeout)
             except BaseException as error:  # noqa: BLE001 - as above
                 raise error.with_traceback(None) from error.__cause__
             if configure is not None:
@@ -275,29 +275,29 @@ class AsyncDialler(Dialler, ABC):
                 except BaseException:
                     await connection.close()
                     raise
-        self.begins(connection)
+        self.mark_new(connection)
         return connection
 
-    async def _dialled(self, connect_timeout: int | None) -> Any:
+    async def _open(self, connect_timeout: int | None) -> Any:
         if self.config.password is None:
             conninfo = self._conninfo(connect_timeout)
         else:  # it may read a file or run a command
             conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
         with libpq.pinned_environment(conninfo, self.config.spec.session):
-            return await self.dial(conninfo)
+            return await self.open_connection(conninfo)
 
     @abstractmethod
-    async def dial(self, conninfo: str) -> Any:
+    async def open_connection(self, conninfo: str) -> Any:
         """Return a new connection to what a connection string says."""
 
-    async def ping(self, connection: Any, within: float = ANSWERS_WITHIN) -> None:
+    async def check_alive(self, connection: Any, within: float = PING_TIMEOUT) -> None:
         """Make a round trip, and raise the driver's error where there is no answer within so many seconds."""
-        with hung_up_in_async(within, self.fileno(connection), self.failures):
-            await self.ask(connection)
+        with shutdown_after_async(within, self.fileno(connection), self.errors):
+            await self.ping(connection)
         self._require_silence(connection)
 
     @abstractmethod
-    async def ask(self, connection: Any) -> None:
+    async def ping(self, connection: Any) -> None:
         """Make a round trip."""
 
     @abstractmethod

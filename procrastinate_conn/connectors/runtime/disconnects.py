@@ -35,20 +35,22 @@ Q = TypeVar("Q", bound=str)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-AT_ONCE = 0.05
+SHUTDOWN_RACE_WINDOW = 0.05
 """Seconds within which a farewell has crossed with the query. One that comes later has ended a statement that
 was running: nothing of it is left either, but whoever ended it may not want it back."""
 
-TEXTS = (
+SHUTDOWN_MESSAGES = (
     "terminating connection due to administrator command",
     "terminating connection due to idle-session timeout",
 )
 """Where a driver shows only libpq's text, and where the server speaks English; otherwise it is reported."""
 
-MAY_HAVE_LOGGED: LiteralString = f"""
+_WINDOW_MS = round(1000 * SHUTDOWN_RACE_WINDOW)
+
+DURATION_LOGGING_QUERY: LiteralString = f"""
     SELECT bool_or(
         CASE
-            WHEN left(name, 16) = 'log_min_duration' THEN setting::int BETWEEN 0 AND {1000 * AT_ONCE:.0f}
+            WHEN left(name, 16) = 'log_min_duration' THEN setting::int BETWEEN 0 AND {_WINDOW_MS}
             WHEN right(name, 4) = 'rate' THEN setting::float8 > 0
             ELSE setting = 'on'
         END
@@ -62,7 +64,7 @@ MAY_HAVE_LOGGED: LiteralString = f"""
         'log_transaction_sample_rate'
     )
 """  # noqa: S608 - a number of ours
-"""Whether the server may log the duration of a statement that took no longer than `AT_ONCE`."""
+"""Whether the server may log the duration of a statement that took no longer than `SHUTDOWN_RACE_WINDOW`."""
 
 REPEATS = 5
 
@@ -110,7 +112,7 @@ class Cursor(Protocol):
 
 
 @contextmanager
-def farewell_told_apart(
+def classify_disconnect(
     info: ConnectionInfo, query: str, cursor: Cursor | None = None, *, extended: bool = False
 ) -> Iterator[None]:
     """Send a query in here, and nothing else.
@@ -138,7 +140,7 @@ def farewell_told_apart(
         yield
     except Exception as error:
         is_answered = cursor is not None and cursor.statusmessage is not None
-        crossed = monotonic() - sent < AT_ONCE and _is_farewell(error, info)
+        crossed = monotonic() - sent < SHUTDOWN_RACE_WINDOW and _is_farewell(error, info)
         if crossed and not is_answered and _is_one_statement(query):
             said = "the server ended the session before it began with the query"
             raise SafeToRetry(said, is_certain=extended) from error
@@ -169,7 +171,7 @@ def _is_farewell(error: Exception, info: ConnectionInfo) -> bool:
     if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
         return error.diag.source_function == "ProcessInterrupts" and error.diag.context is None
     said = info.error_message or ""
-    return any(text in said for text in TEXTS) and "CONTEXT:" not in said
+    return any(text in said for text in SHUTDOWN_MESSAGES) and "CONTEXT:" not in said
 
 
 def _is_one_statement(query: str) -> bool:
@@ -177,7 +179,7 @@ def _is_one_statement(query: str) -> bool:
     return ";" not in query.rstrip().removesuffix(";")
 
 
-def sent_again(call: Callable[Concatenate[C, Q, P], T]) -> Callable[Concatenate[C, Q, P], T]:
+def retry_if_safe(call: Callable[Concatenate[C, Q, P], T]) -> Callable[Concatenate[C, Q, P], T]:
     """Decorate a connector's method that sends a query: call it again where nothing of the query is left."""
 
     @functools.wraps(call)
@@ -193,7 +195,7 @@ def sent_again(call: Callable[Concatenate[C, Q, P], T]) -> Callable[Concatenate[
     return calls
 
 
-def sent_again_async(
+def retry_if_safe_async(
     call: Callable[Concatenate[C, Q, P], Awaitable[T]],
 ) -> Callable[Concatenate[C, Q, P], Awaitable[T]]:
     """Decorate an asynchronous method likewise."""
@@ -213,20 +215,20 @@ def sent_again_async(
 
 def _is_in_doubt(error: SafeToRetry, query: str) -> bool:
     """Tell whether something of a query may be left if the server logs durations."""
-    return not error.is_certain and query != MAY_HAVE_LOGGED
+    return not error.is_certain and query != DURATION_LOGGING_QUERY
 
 
 def _may_have_logged(connector: BaseConnector) -> bool:
     """Ask the server on another connection; without an answer it may have."""
     try:
-        return bool(connector.execute_query_one(MAY_HAVE_LOGGED)["logged"])
+        return bool(connector.execute_query_one(DURATION_LOGGING_QUERY)["logged"])
     except ConnectorException:
         return True
 
 
 async def _may_have_logged_async(connector: BaseConnector) -> bool:
     try:
-        return bool((await connector.execute_query_one_async(MAY_HAVE_LOGGED))["logged"])
+        return bool((await connector.execute_query_one_async(DURATION_LOGGING_QUERY))["logged"])
     except ConnectorException:
         return True
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     class Forkable(Protocol):
         """What holds connections."""
 
-        def forked(self) -> object:
+        def after_fork(self) -> object:
             """In a child: let go of the connections, and return what must not be closed there."""
 
 
@@ -28,7 +28,7 @@ def watch(holder: Forkable) -> None:
 
 
 def _in_child() -> None:
-    _THE_PARENTS.extend([holder.forked() for holder in list(_HOLDERS)])
+    _THE_PARENTS.extend([holder.after_fork() for holder in list(_HOLDERS)])
 
 
 if hasattr(os, "register_at_fork"):  # there is no fork on Windows

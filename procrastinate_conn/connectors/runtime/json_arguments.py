@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def adapted(arguments: Mapping[str, Any], as_json: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
+def wrap_json(arguments: Mapping[str, Any], as_json: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
     """Return a query's arguments as procrastinate's connectors pass them: every dict as JSON.
 
     Parameters

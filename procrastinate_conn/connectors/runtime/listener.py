@@ -17,7 +17,7 @@ from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from psycopg.sql import SQL, Identifier
 
-from procrastinate_conn.connectors.base import AsyncLifecycle
+from procrastinate_conn.connectors.base import AsyncConnector
 from procrastinate_conn.connectors.runtime.backoff import LONGEST_PAUSE, Backoff
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Session(Protocol):
 
 
 async def listen(
-    connector: AsyncLifecycle[Any], theirs: Listens, on_notification: Notify, channels: Iterable[str]
+    connector: AsyncConnector[Any], theirs: Listens, on_notification: Notify, channels: Iterable[str]
 ) -> None:
     """Listen on a connection besides the pool, through any outage, until cancelled.
 
@@ -61,34 +61,38 @@ async def listen(
         The channels to listen on.
     """
     channels = list(channels)
-    dialler = connector.dialler()
+    connection_factory = connector.make_connection_factory()
 
     async def session(listening: Callable[[], Awaitable[None]]) -> None:
-        if connector.core is None:  # the pool is the caller's, and so are the parameters of its connections
+        if (
+            connector.own_pool is None
+        ):  # the pool is the caller's, and so are the parameters of its connections
             await listening()  # too early by a moment: procrastinate does not tell when it listens
             await theirs(on_notification, channels)
             return
-        async with await dialler.connect() as connection:
+        async with await connection_factory.connect() as connection:
             for channel in channels:
                 statement = _LISTEN.format(channel_name=Identifier(channel))
-                await dialler.execute(connection, statement.as_string())
+                await connection_factory.execute(connection, statement.as_string())
             await listening()
             while True:
-                notifications = dialler.notifications(connection, procrastinate_connector.LISTEN_TIMEOUT)
+                notifications = connection_factory.notifications(
+                    connection, procrastinate_connector.LISTEN_TIMEOUT
+                )
                 async with aclosing(notifications):
                     async for notification in notifications:
                         await on_notification(channel=notification.channel, payload=notification.payload)
-                        heed_cancellation()
+                        raise_if_cancelled()
                 async with asyncio.timeout(procrastinate_connector.LISTEN_TIMEOUT):
-                    await dialler.execute(connection, "SELECT 1")
-                heed_cancellation()
+                    await connection_factory.execute(connection, "SELECT 1")
+                raise_if_cancelled()
 
-    failures = (*dialler.failures, ConnectorException, TimeoutError)
-    await keep_listening(session, failures, on_notification, channels)
+    errors = (*connection_factory.errors, ConnectorException, TimeoutError)
+    await listen_forever(session, errors, on_notification, channels)
 
 
-async def keep_listening(
-    session: Session, failures: tuple[type[Exception], ...], on_notification: Notify, channels: Iterable[str]
+async def listen_forever(
+    session: Session, errors: tuple[type[Exception], ...], on_notification: Notify, channels: Iterable[str]
 ) -> None:
     """Run sessions, a new one as soon as the last one has failed, until one ends by itself.
 
@@ -96,7 +100,7 @@ async def keep_listening(
     ----------
     session
         Connects and listens.
-    failures
+    errors
         The errors by which a session says that it cannot connect, or that its connection is lost.
     on_notification
         Called once for each of procrastinate's channels after a gap, so that a worker looks for the jobs
@@ -118,8 +122,8 @@ async def keep_listening(
         begun = monotonic()
         try:
             return await session(listening)
-        except failures as error:
-            heed_cancellation()
+        except errors as error:
+            raise_if_cancelled()
             gap = True
             if monotonic() - begun > LONGEST_PAUSE:
                 backoff.succeeded()
@@ -134,7 +138,7 @@ async def keep_listening(
             await asyncio.sleep(pause)
 
 
-def heed_cancellation() -> None:
+def raise_if_cancelled() -> None:
     """End a task that did not notice that it was cancelled: Python 3.11's `asyncio.wait_for` may swallow it.
 
     The drivers wait with it, and a worker that stops waits for its listener to end.

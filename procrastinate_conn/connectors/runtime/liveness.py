@@ -13,7 +13,7 @@ from typing import Self
 import psycopg
 
 
-def has_something_to_say(fileno: int) -> bool:
+def is_readable(fileno: int) -> bool:
     """Tell whether a socket has something to read, has been shut down or is closed; returns at once.
 
     An idle PostgreSQL connection has nothing to read. If there is something, it may be the server's
@@ -29,20 +29,20 @@ def has_something_to_say(fileno: int) -> bool:
     return bool(poll.poll(0))
 
 
-class Silence(psycopg.OperationalError):
+class PingTimeout(psycopg.OperationalError):
     """A connection did not answer."""
 
 
 @contextmanager
-def hung_up_in(seconds: float, fileno: int, failures: tuple[type[Exception], ...]) -> Iterator[None]:
+def shutdown_after(seconds: float, fileno: int, failures: tuple[type[Exception], ...]) -> Iterator[None]:
     """Shut a socket down after so many seconds, so that a driver that waits for an answer gets an error.
 
     Raises
     ------
-    Silence
+    PingTimeout
         It did, which is one of `failures`.
     """
-    with _Line(fileno, seconds, failures) as line:
+    with SocketWatchdog(fileno, seconds, failures) as line:
         timer = threading.Timer(seconds, line.hang_up)
         timer.daemon = True
         try:
@@ -56,9 +56,11 @@ def hung_up_in(seconds: float, fileno: int, failures: tuple[type[Exception], ...
 
 
 @contextmanager
-def hung_up_in_async(seconds: float, fileno: int, failures: tuple[type[Exception], ...]) -> Iterator[None]:
+def shutdown_after_async(
+    seconds: float, fileno: int, failures: tuple[type[Exception], ...]
+) -> Iterator[None]:
     """Do the same in an event loop; to cancel the task would make psycopg wait for the server once more."""
-    with _Line(fileno, seconds, failures) as line:
+    with SocketWatchdog(fileno, seconds, failures) as line:
         timer = asyncio.get_running_loop().call_later(seconds, line.hang_up)
         try:
             yield
@@ -70,7 +72,7 @@ def _cannot_be_asked(why: Exception) -> Exception:
     return psycopg.OperationalError(f"the connection cannot be asked: {why}")
 
 
-class _Line:
+class SocketWatchdog:
     """A socket under a second number, which nobody else gets when the driver closes the first one.
 
     Parameters
@@ -98,7 +100,7 @@ class _Line:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._socket.close()
         if self._hung_up and (error is None or isinstance(error, self._failures)):
-            raise Silence(f"no answer within {self._seconds:.2g} s") from error
+            raise PingTimeout(f"no answer within {self._seconds:.2g} s") from error
 
     def hang_up(self) -> None:
         """Shut the socket down, where somebody is still waiting."""

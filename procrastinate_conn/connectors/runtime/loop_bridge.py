@@ -40,41 +40,41 @@ def require_sockets(loop: asyncio.AbstractEventLoop) -> None:
         )
 
 
-def at_home(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def on_owner_loop(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """Decorate a connector's method that uses its pool: it runs in the event loop that the pool belongs to.
 
     In another one, as `asyncio.run` makes it in a thread, it would wait for what never comes, and keep
-    connections from those who are at home. While that one stands still, connections that can do without it
-    are used in the other. The connector has four attributes: `config`, `home`, `bound_to_home`, and
-    `core`, None where the pool is the caller's.
+    connections from callers in that loop. While it does not run, connections that can do without it
+    are used in the other. The connector has four attributes: `config`, `owner_loop`, `loop_bound`, and
+    `own_pool`, None where the pool is the caller's.
 
     Raises
     ------
     ConnectorException
-        As `run_at_home`; or the connections cannot do without the event loop, and it does not run.
+        As `run_on_owner_loop`; or the connections cannot do without the event loop, and it does not run.
     """
     untyped: Any = execute
 
     @functools.wraps(execute)
     async def executes(connector: Any, *arguments: Any) -> Any:
-        home = connector.home
+        owner_loop = connector.owner_loop
         call = untyped(connector, *arguments)
-        is_here = home is None or home is asyncio.get_running_loop() or home.is_closed()
-        if connector.core is None or is_here:
+        is_here = owner_loop is None or owner_loop is asyncio.get_running_loop() or owner_loop.is_closed()
+        if connector.own_pool is None or is_here:
             return await call  # of a loop that was closed, nothing is left, as the call will find
-        if not home.is_running():
-            if not connector.bound_to_home:
+        if not owner_loop.is_running():
+            if not connector.loop_bound:
                 return await call
             call.close()
             raise ConnectorException("the event loop that the connector was opened in does not run now")
-        return await await_at_home(call, home, connector.config.pool.timeout)
+        return await await_on_owner_loop(call, owner_loop, connector.config.pool.timeout)
 
     decorated: Any = executes
     typed: Callable[P, Awaitable[T]] = decorated
     return typed
 
 
-class _Handover(Generic[T]):
+class CrossLoopCall(Generic[T]):
     """A call that is handed to an event loop, which begins with it, or never does.
 
     Parameters
@@ -153,7 +153,7 @@ class _Handover(Generic[T]):
         return True
 
 
-def run_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float) -> T:
+def run_on_owner_loop(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float) -> T:
     """Run a coroutine in the event loop of another thread, and return its result.
 
     Parameters
@@ -170,7 +170,7 @@ def run_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, p
     ConnectorException
         The loop does not begin with it, or cancels it, or ends before it is done.
     """
-    handed = _Handover(call, loop, patience)
+    handed = CrossLoopCall(call, loop, patience)
     while not wait([handed.outcome], handed.look_again).done:
         handed.look()
     try:
@@ -180,9 +180,11 @@ def run_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, p
         raise ConnectorException(GIVEN_UP) from error
 
 
-async def await_at_home(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float) -> T:
+async def await_on_owner_loop(
+    call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, patience: float
+) -> T:
     """Do the same from another event loop; where the caller is cancelled, the call is cancelled, too."""
-    handed = _Handover(call, loop, patience)
+    handed = CrossLoopCall(call, loop, patience)
     outcome = asyncio.wrap_future(handed.outcome)
     try:
         while not (await asyncio.wait([outcome], timeout=handed.look_again))[0]:

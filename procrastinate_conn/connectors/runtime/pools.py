@@ -24,8 +24,12 @@ from psycopg_pool import (
     pool_async,
 )
 
-from procrastinate_conn.connectors.runtime.acquire import RECONNECT_WITHIN, Wait
-from procrastinate_conn.connectors.runtime.connection_factory import AsyncDialler, Dialler, SyncDialler
+from procrastinate_conn.connectors.runtime.acquire import RECONNECT_WITHIN, AcquireAttempt
+from procrastinate_conn.connectors.runtime.connection_factory import (
+    AsyncConnectionFactory,
+    ConnectionFactory,
+    SyncConnectionFactory,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ class SyncPool(ConnectionPool[Any]):
 
     Parameters
     ----------
-    dialler
+    connection_factory
         The driver, which holds the pool options too.
 
     Attributes
@@ -55,14 +59,14 @@ class SyncPool(ConnectionPool[Any]):
         Seconds that a connection is left idle while others are in use; its age is looked at on its return.
     """
 
-    def __init__(self, dialler: SyncDialler) -> None:
+    def __init__(self, connection_factory: SyncConnectionFactory) -> None:
         self._process_id = os.getpid()
-        self.dialler = dialler
-        self.check_too = dialler.config.pool.callback("check", asynchronous=False)
+        self.connection_factory = connection_factory
+        self.check_too = connection_factory.config.pool.callback("check", asynchronous=False)
         self.requests = self.requests_failed = 0
         self.to_look_at = 0
-        super().__init__(**_arguments(dialler, asynchronous=False))
-        self.rests_for = min(dialler.config.pool.check_after or math.inf, self.max_lifetime)
+        super().__init__(**_arguments(connection_factory, asynchronous=False))
+        self.rests_for = min(connection_factory.config.pool.check_after or math.inf, self.max_lifetime)
 
     def __del__(self) -> None:
         if self.is_of_this_process():
@@ -84,7 +88,7 @@ class SyncPool(ConnectionPool[Any]):
         try:
             self.open(wait=True, timeout=self.timeout)
         except PoolTimeout:
-            self.dialler.give_up("pool initialization incomplete", self.timeout)
+            self.connection_factory.raise_timeout("pool initialization incomplete", self.timeout)
         except BaseException:
             self.close()
             raise
@@ -95,19 +99,21 @@ class SyncPool(ConnectionPool[Any]):
         self.requests += 1
         try:
             return self._found(
-                Wait(self.dialler, self.timeout if timeout is None else timeout, self.max_size)
+                AcquireAttempt(
+                    self.connection_factory, self.timeout if timeout is None else timeout, self.max_size
+                )
             )
         except BaseException:
             self.requests_failed += 1
             raise
 
-    def _found(self, wait: Wait) -> Any:
+    def _found(self, wait: AcquireAttempt) -> Any:
         while True:
             _settle_order(self)
             seconds = wait.seconds_left()
             try:
                 connection = super().getconn(seconds)
-            except self.dialler.failures as error:  # also the driver's: a null pool connects in here
+            except self.connection_factory.errors as error:  # also the driver's: a null pool connects in here
                 time.sleep(wait.pause_without(error))
                 continue
             try:
@@ -122,13 +128,13 @@ class SyncPool(ConnectionPool[Any]):
 
     def close(self, timeout: float = 5.0) -> None:
         """Close the pool, without waiting for attempts to connect."""
-        super().close(CLOSE_WITHIN if self.dialler.under_way else timeout)
+        super().close(CLOSE_WITHIN if self.connection_factory.pending_attempts else timeout)
 
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
         if conn.closed:
             _has_lost_one(self)
-        self.dialler.idles(conn)
+        self.connection_factory.mark_idle(conn)
         super().putconn(conn)
 
     def schedule_task(self, task: pool.MaintenanceTask, delay: float) -> None:
@@ -149,17 +155,17 @@ class SyncPool(ConnectionPool[Any]):
     def check_connection(self, conn: Any) -> None:  # type: ignore[override]  # a static method of psycopg's
         """Ask a connection for real whether it is alive; `check` does so with those that are idle."""
         try:
-            self.dialler.ping(conn)
+            self.connection_factory.check_alive(conn)
         except Exception:
-            self.dialler.drop(conn)
+            self.connection_factory.drop(conn)
             raise
 
     def _unfitness(self, connection: Any, answers_within: float) -> Exception | None:
         """Return why a connection is not to be used, or None."""
         try:
-            if not self.dialler.vouches_for(connection):
-                self.dialler.ping(connection, answers_within)
-        except self.dialler.failures as error:
+            if self.connection_factory.should_ping(connection):
+                self.connection_factory.check_alive(connection, answers_within)
+        except self.connection_factory.errors as error:
             return error
         try:
             if self.check_too is not None:
@@ -171,7 +177,7 @@ class SyncPool(ConnectionPool[Any]):
     def _discard(self, connection: Any, why: BaseException) -> None:
         logger.info("discarding a connection of pool %r before use: %s", self.name, why)
         _has_lost_one(self)
-        self.dialler.drop(connection)
+        self.connection_factory.drop(connection)
         super().putconn(connection)
 
 
@@ -191,7 +197,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
 
     Parameters
     ----------
-    dialler
+    connection_factory
         The driver, which holds the pool options too.
 
     Attributes
@@ -204,13 +210,13 @@ class AsyncPool(AsyncConnectionPool[Any]):
         Seconds that a connection is left idle while others are in use; its age is looked at on its return.
     """
 
-    def __init__(self, dialler: AsyncDialler) -> None:
-        self.dialler = dialler
-        self.check_too = dialler.config.pool.callback("check", asynchronous=True)
+    def __init__(self, connection_factory: AsyncConnectionFactory) -> None:
+        self.connection_factory = connection_factory
+        self.check_too = connection_factory.config.pool.callback("check", asynchronous=True)
         self.requests = self.requests_failed = 0
         self.to_look_at = 0
-        super().__init__(**_arguments(dialler, asynchronous=True))
-        self.rests_for = min(dialler.config.pool.check_after or math.inf, self.max_lifetime)
+        super().__init__(**_arguments(connection_factory, asynchronous=True))
+        self.rests_for = min(connection_factory.config.pool.check_after or math.inf, self.max_lifetime)
 
     async def opened(self) -> Self:
         """Open and fill the pool, and return it.
@@ -223,7 +229,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         try:
             await self.open(wait=True, timeout=self.timeout)
         except PoolTimeout:
-            self.dialler.give_up("pool initialization incomplete", self.timeout)
+            self.connection_factory.raise_timeout("pool initialization incomplete", self.timeout)
         except BaseException:
             await self.close()
             raise
@@ -234,19 +240,21 @@ class AsyncPool(AsyncConnectionPool[Any]):
         self.requests += 1
         try:
             return await self._found(
-                Wait(self.dialler, self.timeout if timeout is None else timeout, self.max_size)
+                AcquireAttempt(
+                    self.connection_factory, self.timeout if timeout is None else timeout, self.max_size
+                )
             )
         except BaseException:
             self.requests_failed += 1
             raise
 
-    async def _found(self, wait: Wait) -> Any:
+    async def _found(self, wait: AcquireAttempt) -> Any:
         while True:
             _settle_order(self)
             seconds = wait.seconds_left()
             try:
                 connection = await super().getconn(seconds)
-            except self.dialler.failures as error:
+            except self.connection_factory.errors as error:
                 await asyncio.sleep(wait.pause_without(error))
                 continue
             try:
@@ -261,7 +269,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
 
     async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - psycopg_pool's name
         """Close the pool, without waiting for attempts to connect."""
-        await super().close(CLOSE_WITHIN if self.dialler.under_way else timeout)
+        await super().close(CLOSE_WITHIN if self.connection_factory.pending_attempts else timeout)
 
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
@@ -284,16 +292,16 @@ class AsyncPool(AsyncConnectionPool[Any]):
     async def check_connection(self, conn: Any) -> None:  # type: ignore[override]  # as above
         """Ask a connection for real whether it is alive; `check` does so with those that are idle."""
         try:
-            await self.dialler.ping(conn)
+            await self.connection_factory.check_alive(conn)
         except Exception:
-            await self.dialler.drop(conn)
+            await self.connection_factory.drop(conn)
             raise
 
     async def _unfitness(self, connection: Any, answers_within: float) -> Exception | None:
         try:
-            if not self.dialler.vouches_for(connection):
-                await self.dialler.ping(connection, answers_within)
-        except self.dialler.failures as error:
+            if self.connection_factory.should_ping(connection):
+                await self.connection_factory.check_alive(connection, answers_within)
+        except self.connection_factory.errors as error:
             return error
         try:
             if self.check_too is not None:
@@ -306,7 +314,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         if connection.closed:  # by the server; aiopg then leaves a reader with the event loop, on a
             await connection.close()  # descriptor that the next connection will have
             _has_lost_one(self)
-        self.dialler.idles(connection)
+        self.connection_factory.mark_idle(connection)
         await super().putconn(connection)
 
     async def _discard(self, connection: Any, why: BaseException) -> None:
@@ -315,7 +323,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         await _to_the_end(self._drop(connection))
 
     async def _drop(self, connection: Any) -> None:
-        await self.dialler.drop(connection)
+        await self.connection_factory.drop(connection)
         await super().putconn(connection)
 
 
@@ -349,30 +357,38 @@ else:
         return asyncio.ensure_future(work)
 
 
-def sync_pool(dialler: SyncDialler) -> SyncPool:
-    """Return the pool that the dialler's options ask for, not open yet."""
-    return SyncNullPool(dialler) if dialler.config.pool.null else SyncPool(dialler)
+def sync_pool(connection_factory: SyncConnectionFactory) -> SyncPool:
+    """Return the pool that the connection_factory's options ask for, not open yet."""
+    return (
+        SyncNullPool(connection_factory)
+        if connection_factory.config.pool.null
+        else SyncPool(connection_factory)
+    )
 
 
-def async_pool(dialler: AsyncDialler) -> AsyncPool:
-    """Return the pool that the dialler's options ask for, not open yet."""
-    return AsyncNullPool(dialler) if dialler.config.pool.null else AsyncPool(dialler)
+def async_pool(connection_factory: AsyncConnectionFactory) -> AsyncPool:
+    """Return the pool that the connection_factory's options ask for, not open yet."""
+    return (
+        AsyncNullPool(connection_factory)
+        if connection_factory.config.pool.null
+        else AsyncPool(connection_factory)
+    )
 
 
-def _arguments(dialler: Dialler, *, asynchronous: bool) -> dict[str, Any]:
-    """Return what to pass to psycopg_pool: the options, save those that the dialler sees to."""
-    arguments = dialler.config.pool.arguments(asynchronous=asynchronous)
+def _arguments(connection_factory: ConnectionFactory, *, asynchronous: bool) -> dict[str, Any]:
+    """Return what to pass to psycopg_pool: the options, save those that the connection_factory sees to."""
+    arguments = connection_factory.config.pool.arguments(asynchronous=asynchronous)
     arguments.pop("configure", None)
-    if dialler.config.pool.null:  # which does not begin anew once it has given up
-        waits = dialler.config.pool.timeout
+    if connection_factory.config.pool.null:  # which does not begin anew once it has given up
+        waits = connection_factory.config.pool.timeout
         arguments["reconnect_timeout"] = max(waits, arguments.get("reconnect_timeout", waits))
-    return {**arguments, "connection_class": dialler, "kwargs": {}, "open": False}
+    return {**arguments, "connection_class": connection_factory, "kwargs": {}, "open": False}
 
 
 def _has_lost_one(pool_: SyncPool | AsyncPool) -> None:
     """Note that a connection was found dead: the others may be, too."""
     pool_.to_look_at = pool_.max_size
-    pool_.dialler.lost_at = monotonic()
+    pool_.connection_factory.last_loss = monotonic()
 
 
 def _settle_order(pool_: SyncPool | AsyncPool) -> None:
@@ -387,7 +403,7 @@ def _settle_order(pool_: SyncPool | AsyncPool) -> None:
         return
     idle = pool_._pool  # noqa: SLF001 - the one private attribute of psycopg_pool's that is used
     try:
-        longest = pool_.dialler.idle_for(idle[0])
+        longest = pool_.connection_factory.idle_seconds(idle[0])
     except IndexError:  # there is none
         return
     if longest < pool_.rests_for:

@@ -36,7 +36,7 @@ SAME_IF_DONE_TWICE = tuple(
 
 FETCHED = (
     f"{FETCH.rpartition('FROM')[0]} FROM procrastinate_jobs"
-    " WHERE worker_id = %(worker_id)s AND status = 'doing' AND NOT id = ANY(%(at_work)s::bigint[])"
+    " WHERE worker_id = %(worker_id)s AND status = 'doing' AND NOT id = ANY(%(in_flight_jobs)s::bigint[])"
     " ORDER BY id LIMIT 1"
 )
 """A job that a worker has fetched without knowing it, in the columns of `FETCH`."""
@@ -55,7 +55,7 @@ NO_JOB = -1
 REPEATS = 5
 """Each of them waits for a connection as long as any caller does."""
 
-FETCHES_GO_ON_FOR = 60.0
+FETCH_WINDOW = 60.0
 """Seconds that the server may still fetch a job, after the connection is lost on which it was asked to."""
 
 P = ParamSpec("P")
@@ -63,7 +63,7 @@ T = TypeVar("T")
 Ask = Callable[..., Awaitable[Any]]
 
 
-class AtWork(dict[int, int]):
+class InFlightJobs(dict[int, int]):
     """The jobs that a connector's workers have fetched and not finished, each with its attempts so far.
 
     Attributes
@@ -76,34 +76,38 @@ class AtWork(dict[int, int]):
 
     def may_hold_more(self) -> bool:
         """Tell whether there may be a job that was fetched without its worker's knowledge."""
-        return monotonic() - self.fetch_lost_at < FETCHES_GO_ON_FOR
+        return monotonic() - self.fetch_lost_at < FETCH_WINDOW
 
 
-def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def retry_idempotent(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """Decorate a connector's method that takes a query, its arguments, and what to do with its cursor.
 
-    The connector has two attributes: `core`, None where the pool is the caller's, and `at_work`.
+    The connector has two attributes: `own_pool`, None where the pool is the caller's, and `in_flight_jobs`.
     """
     untyped: Any = execute
 
     @functools.wraps(execute)
     async def executes(connector: Any, query: str, arguments: dict[str, Any], result: Any) -> Any:
         ask = functools.partial(untyped, connector)
-        at_work: AtWork = connector.at_work
+        in_flight_jobs: InFlightJobs = connector.in_flight_jobs
         job = arguments.get("job_id", NO_JOB)
-        attempts = at_work.get(job)  # now: by the time of an answer the job may have been fetched once more
+        attempts = in_flight_jobs.get(
+            job
+        )  # now: by the time of an answer the job may have been fetched once more
         askable = query in (FETCH, FINISH, *SAME_IF_DONE_TWICE)
         if query == RETRY:  # a user's call may be about any job
             askable = attempts is not None
-        if connector.core is not None and askable:
-            question = _Question(ask, query, arguments, result, at_work=at_work, attempts=attempts)
+        if connector.own_pool is not None and askable:
+            question = RetryableQuery(
+                ask, query, arguments, result, in_flight_jobs=in_flight_jobs, attempts=attempts
+            )
             answer = await question.until_answered()
         else:
             answer = await ask(query, arguments, result)
         if query == FETCH and answer["id"] is not None:
-            at_work[answer["id"]] = answer["attempts"]
-        elif query in (FINISH, RETRY) and at_work.get(job) == attempts:
-            at_work.pop(job, None)
+            in_flight_jobs[answer["id"]] = answer["attempts"]
+        elif query in (FINISH, RETRY) and in_flight_jobs.get(job) == attempts:
+            in_flight_jobs.pop(job, None)
         return answer
 
     decorated: Any = executes
@@ -111,7 +115,7 @@ def asked_again(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
     return typed
 
 
-class _Question:
+class RetryableQuery:
     """A query that may be asked again.
 
     Parameters
@@ -120,7 +124,7 @@ class _Question:
         The connector's method.
     query, arguments, result
         What it is called with.
-    at_work
+    in_flight_jobs
         The jobs that the connector's workers are at.
     attempts
         Of the job that the query is about.
@@ -133,14 +137,14 @@ class _Question:
         arguments: dict[str, Any],
         result: Any,
         *,
-        at_work: AtWork,
+        in_flight_jobs: InFlightJobs,
         attempts: int | None,
     ) -> None:
         self.ask = ask
         self.query = query
         self.arguments = arguments
         self.result = result
-        self.at_work = at_work
+        self.in_flight_jobs = in_flight_jobs
         self.attempts = attempts
 
     async def until_answered(self) -> Any:
@@ -152,14 +156,14 @@ class _Question:
             except OutcomeUnknown as error:
                 logger.warning("asking again: %s", error)
                 if self.query == FETCH:
-                    self.at_work.fetch_lost_at = monotonic()
+                    self.in_flight_jobs.fetch_lost_at = monotonic()
             await asyncio.sleep(backoff.failed())
         return await self._answer(again=True)
 
     async def _answer(self, *, again: bool) -> Any:
         """Return the answer; `again` means that the query may have had its effect already."""
-        if self.query == FETCH and (again or self.at_work.may_hold_more()):
-            known = {**self.arguments, "at_work": list(self.at_work)}
+        if self.query == FETCH and (again or self.in_flight_jobs.may_hold_more()):
+            known = {**self.arguments, "in_flight_jobs": list(self.in_flight_jobs)}
             fetched = await self.ask(FETCHED, known, self.result)
             if fetched is not None:
                 return fetched

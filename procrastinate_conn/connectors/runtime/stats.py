@@ -8,7 +8,7 @@ from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AppNotOpen, ConnectorException
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from procrastinate_conn.connectors.base import AsyncLifecycle, SyncLifecycle
+from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
     TypeError
         It is not one of ours.
     """
-    if not isinstance(connector, SyncLifecycle | AsyncLifecycle):
+    if not isinstance(connector, SyncConnector | AsyncConnector):
         raise TypeError(f"{type(connector).__name__} was not made by make_connector")
-    active = connector.in_use()
-    core = active.core
-    pool = core or active.now_held
+    active = connector.active_connector()
+    own_pool = active.own_pool
+    pool = own_pool or active.pool_or_none
     if pool is None:
         raise AppNotOpen
     if not isinstance(pool, ConnectionPool | AsyncConnectionPool):
@@ -91,9 +91,9 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
         in_use=size - idle,
         waiting=counted["requests_waiting"],
         max_size=pool.max_size,
-        requests=counted.get("requests_num", 0) if core is None else core.requests,
+        requests=counted.get("requests_num", 0) if own_pool is None else own_pool.requests,
         requests_waited=counted.get("requests_queued", 0),
-        requests_failed=counted.get("requests_errors", 0) if core is None else core.requests_failed,
+        requests_failed=counted.get("requests_errors", 0) if own_pool is None else own_pool.requests_failed,
         wait_ms=counted.get("requests_wait_ms", 0),
         connections_made=counted.get("connections_num", 0),
         connections_failed=counted.get("connections_errors", 0),

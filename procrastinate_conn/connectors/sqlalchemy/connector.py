@@ -12,14 +12,14 @@ from procrastinate.contrib.sqlalchemy.psycopg2_connector import PERCENT_PATTERN,
 from psycopg2.extras import Json
 from sqlalchemy.exc import DBAPIError
 
-from procrastinate_conn.connectors.base import SyncLifecycle
+from procrastinate_conn.connectors.base import SyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2Dialler
-from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, farewell_told_apart, sent_again
-from procrastinate_conn.connectors.runtime.json_arguments import adapted
+from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
+from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, classify_disconnect, retry_if_safe
+from procrastinate_conn.connectors.runtime.json_arguments import wrap_json
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.sqlalchemy.engine import (
-    LentConnection,
+    PooledConnection,
     autocommit,
     driver_connection,
     engine_on,
@@ -29,7 +29,7 @@ from procrastinate_conn.connectors.sqlalchemy.engine import (
 Result = sqlalchemy.CursorResult[Any]
 
 
-class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLAlchemyPsycopg2Connector):
+class SQLAlchemyPsycopg2Connector(SyncConnector[sqlalchemy.Engine], contrib.SQLAlchemyPsycopg2Connector):
     """procrastinate's connector of that name, on an engine of ours.
 
     procrastinate's own runs a query again whenever its connection is lost; `farewell` says when it is right.
@@ -40,7 +40,7 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
         What it is built from.
     """
 
-    slot = "_engine"
+    pool_attribute = "_engine"
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config, json_dumps=config.json_dumps, json_loads=config.json_loads)
@@ -48,15 +48,15 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
     @property
     def engine(self) -> sqlalchemy.Engine:
         """The engine; it has transactions as any engine has, only procrastinate's queries go without."""
-        return self.held
+        return self.require_pool()
 
-    def dialler(self) -> Psycopg2Dialler:
+    def make_connection_factory(self) -> Psycopg2ConnectionFactory:
         """Return what dials connections."""
-        return Psycopg2Dialler(self.config, connection_class=LentConnection)
+        return Psycopg2ConnectionFactory(self.config, connection_class=PooledConnection)
 
-    def face(self, core: SyncPool) -> sqlalchemy.Engine:
+    def adapt_pool(self, pool: SyncPool) -> sqlalchemy.Engine:
         """Return an engine."""
-        return engine_on(core)
+        return engine_on(pool)
 
     def execute_query(self, query: str, **arguments: Any) -> None:
         """Execute a query."""
@@ -74,15 +74,16 @@ class SQLAlchemyPsycopg2Connector(SyncLifecycle[sqlalchemy.Engine], contrib.SQLA
         )
         return rows
 
-    @sent_again
+    @retry_if_safe
     @wrap_exceptions()
     def _execute(self, query: str, arguments: dict[str, Any], fetch: Callable[[Result], Any]) -> Any:
         with self._connect() as connection, connection.begin():  # which sends nothing by itself
-            if self.core is not None:  # an engine of the caller's keeps its transactions
+            if self.own_pool is not None:  # an engine of the caller's keeps its transactions
                 autocommit(connection)
-            with farewell_told_apart(driver_connection(connection).info, query):
+            with classify_disconnect(driver_connection(connection).info, query):
                 result = connection.exec_driver_sql(
-                    PERCENT_PATTERN.sub("%%", query), adapted(arguments, partial(Json, dumps=self.json_dumps))
+                    PERCENT_PATTERN.sub("%%", query),
+                    wrap_json(arguments, partial(Json, dumps=self.json_dumps)),
                 )
             return fetch(result)
 

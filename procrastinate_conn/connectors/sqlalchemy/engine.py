@@ -16,7 +16,7 @@ from procrastinate_conn.connectors.psycopg2.errors import pool_errors
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 
 
-class LentConnection(Psycopg2Connection):
+class PooledConnection(Psycopg2Connection):
     """A connection that goes back to its pool when SQLAlchemy closes it."""
 
     lender: SyncPool | None = None
@@ -40,27 +40,27 @@ class LentConnection(Psycopg2Connection):
 class _ThisThread(threading.local):
     """What a thread was lent last, where it has not given it back."""
 
-    lent: LentConnection | None = None
+    lent: PooledConnection | None = None
 
 
 _this_thread = _ThisThread()
 
 
-def engine_on(core: SyncPool) -> sqlalchemy.Engine:
-    """Return an engine over a pool of `LentConnection`.
+def engine_on(pool: SyncPool) -> sqlalchemy.Engine:
+    """Return an engine over a pool of `PooledConnection`.
 
     libpq's parameters do not go through SQLAlchemy's URL, which knows fewer of them and would show them.
 
     Parameters
     ----------
-    core
+    pool
         The pool, open.
     """
 
-    def lend() -> LentConnection:
+    def lend() -> PooledConnection:
         with pool_errors():
-            connection: LentConnection = core.getconn()
-        connection.lender = core
+            connection: PooledConnection = pool.getconn()
+        connection.lender = pool
         _this_thread.lent = connection
         connection.autocommit = False
         return connection
