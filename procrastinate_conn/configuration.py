@@ -15,7 +15,7 @@ from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.pool.validation import validate_pool_options
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.resolution.connection import ResolvedConnection, merge_connection
+from procrastinate_conn.resolution.connection import ResolvedConnection, effective_dsn, merge_connection
 from procrastinate_conn.resolution.embedded_dsn import cleaned
 from procrastinate_conn.resolution.pg_environment import (
     idle_session_variables,
@@ -85,8 +85,9 @@ def configure(sources: Sequence[Source]) -> Configuration:
         If no libpq can be loaded.
     """
     sources = [cleaned(source) for source in sources]
-    settings = resolve_settings(sources)
-    connection = merge_connection(sources, settings.defaults)
+    dsn = effective_dsn(sources)
+    settings = resolve_settings(sources, dsn)
+    connection = merge_connection(sources, dsn, settings.defaults)
     undriven = list(drivers.validate_installed(settings.kind, settings.explicit.get("connector")))
     known = None if undriven else drivers.keywords(settings.kind)
     spec, refused = build_spec(

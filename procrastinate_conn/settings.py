@@ -253,7 +253,7 @@ def _fields(configuration: Configuration) -> dict[str, Any]:
     dsn = configuration.connection.dsn
     return {
         **fields,
-        "dsn": None if dsn is None else SecretStr(str(dsn.value)),
+        "dsn": None if dsn is None else SecretStr(dsn.text),
         "connector": configuration.settings.kind,
         "connection": {
             keyword: SecretStr(text) if is_secret(keyword) else text

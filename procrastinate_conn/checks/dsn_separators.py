@@ -9,7 +9,6 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
-from procrastinate_conn.sources.dsn import is_uri, read_dsn
 
 DSN_SEPARATORS = Rule(
     "PC216",
@@ -34,13 +33,12 @@ def check(configuration: Configuration) -> Iterator[Problem]:
         Its DSN is judged whether or not another place overrides parts of it.
     """
     dsn = configuration.connection.dsn
-    if dsn is None or is_uri(text := str(dsn.value)):
+    if dsn is None or dsn.is_uri:
         return
-    stated, _ = read_dsn(dsn)
-    values = {keyword: str(sourced.value) for keyword, sourced in stated.items() if not is_secret(keyword)}
-    keywords = [keyword for keyword, value in values.items() if _is_separated(text, keyword, value)]
+    values = {k: str(sourced.value) for k, sourced in dsn.parameters.items() if not is_secret(k)}
+    keywords = [keyword for keyword, value in values.items() if _is_separated(dsn.text, keyword, value)]
     if keywords:
-        keywords.sort(key=text.find)
+        keywords.sort(key=dsn.text.find)
         sign = _NAMES[values[keywords[0]][-1]]
         yield DSN_SEPARATORS(
             "dsn",

@@ -37,7 +37,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     dsn = configuration.connection.dsn
     if (
         dsn is None
-        or not _EMPTY.fullmatch(str(dsn.value))
+        or not _EMPTY.fullmatch(dsn.text)
         or any(k in configuration.connection.configured for k in NAMING_A_DATABASE)
     ):
         return

@@ -14,7 +14,7 @@ from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import show_unless_dsn
 from procrastinate_conn.rules import Example, Rule
-from procrastinate_conn.sources.dsn import ENCODE, spills
+from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
 IMPOSSIBLE_HOST = Rule(
     "PC214",
@@ -49,7 +49,7 @@ SOCKET = Fault(
     "it is a socket, and libpq wants the directory that it is in",
     "leave the last part out, and write the number in it as port",
 )
-SPILT = Fault("", "it has an @, and may be the rest of a password", ENCODE)
+SPILT = Fault("", "it has an @, and may be the rest of a password", ENCODE_PASSWORD)
 FAULTS = (
     Fault(
         r".*\$",
@@ -94,7 +94,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     host, dsn = effective.get("host"), configuration.connection.dsn
     if host is None:
         return
-    is_spilt = dsn is not None and host.from_dsn and spills(str(dsn.value))
+    is_spilt = dsn is not None and host.from_dsn and dsn.password_overflows
     found: dict[Fault, str] = {}
     for one in hosts(texts.text(effective)):
         fault = _spilt(one) if is_spilt else None

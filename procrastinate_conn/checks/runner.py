@@ -159,7 +159,7 @@ def _says_nothing(configuration: Configuration) -> bool:
     return (
         not (paths - {("dsn",)})
         and all(keyword.origin.source in ("resilient-default", "libpq-default") for keyword in keywords)
-        and not (dsn and str(dsn.value).strip())
+        and not (dsn and dsn.text.strip())
     )
 
 

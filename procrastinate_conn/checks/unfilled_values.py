@@ -117,7 +117,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     if any(separators.check(configuration)):
         judged.discard("dbname")
     effective = {k: v for k, v in connection.effective.items() if k in judged}
-    is_uri = connection.dsn is not None and "://" in str(connection.dsn.value)
+    is_uri = connection.dsn is not None and "://" in connection.dsn.text
     found: dict[tuple[Leftover, Origin], list[str]] = {}
     for keyword, value in texts.text(effective).items():
         if leftover := _leftover(keyword, value, in_uri=is_uri and effective[keyword].from_dsn):

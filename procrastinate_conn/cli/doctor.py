@@ -107,7 +107,7 @@ def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: boo
     from procrastinate_conn.doctor import settings
     from procrastinate_conn.doctor.report import Diagnosis
     from procrastinate_conn.doctor.result import failed
-    from procrastinate_conn.sources.dsn import ENCODE
+    from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
     try:
         configuration = resolve(target)
@@ -120,7 +120,7 @@ def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: boo
         unasked = failed("connect", "not tried: there is no connector with such settings", "mend them first")
         return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
     if configuration.connection.redacted_keywords:  # what would be looked up may be a piece of a password
-        unasked = failed("connect", "not tried: the DSN's password ends where it should not", ENCODE)
+        unasked = failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD)
         return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
     from procrastinate_conn.doctor.runner import examine
 

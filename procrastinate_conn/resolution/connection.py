@@ -14,7 +14,7 @@ from procrastinate_conn.resolution.embedded_dsn import without_strings
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
-from procrastinate_conn.sources.dsn import UNENCODED_PASSWORD, foreign_scheme, read_dsn, unknown_keyword
+from procrastinate_conn.sources.dsn import ParsedDsn, foreign_scheme, parse_dsn, unknown_keyword
 from procrastinate_conn.sources.service_file import read_service
 
 FOREIGN_DATABASE_URL = Rule(
@@ -49,72 +49,101 @@ Layer = Mapping[str, SourcedValue]
 
 
 class ResolvedConnection(NamedTuple):
-    """What was stated for the connection, and who won.
+    """Everything that is configured for the connection, by precedence.
 
     Parameters
     ----------
-    stated
-        For each keyword every value that was stated, the nearest first.
+    configured
+        Keyword to all its values, the effective one first.
     dsn
-        The one DSN that counts, or the ``DATABASE_URL`` in its place.
+        The DSN that counts, or the ``DATABASE_URL`` in its place.
     redacted_keywords
-        The keywords that are not to be shown: what was stated may hold a piece of a password.
+        The keywords whose value may be a piece of a password, and is not to be shown.
     problems
-        What could not be read or understood.
+        What libpq cannot read.
     """
 
     configured: Mapping[str, Sequence[SourcedValue]]
-    dsn: SourcedValue | None
+    dsn: ParsedDsn | None
     redacted_keywords: frozenset[str]
     problems: tuple[Problem, ...]
 
     @property
     def effective(self) -> dict[str, SourcedValue]:
-        """The nearest value of each keyword."""
+        """Keyword to its effective value."""
         return {keyword: values[0] for keyword, values in self.configured.items()}
 
 
-def merge_connection(sources: Sequence[Source], defaults: Defaults) -> ResolvedConnection:
-    """Merge everything that describes the connection, the nearest place first.
+def merge_connection(
+    sources: Sequence[Source], dsn: ParsedDsn | None, defaults: Defaults
+) -> ResolvedConnection:
+    """Merge the keywords of all sources, by precedence.
 
     Parameters
     ----------
-    places
-        The places that settings are written in, the nearest first.
+    sources
+        By precedence, highest first.
+    dsn
+        The effective DSN of the sources.
     defaults
-        Whether the resilient defaults come before libpq's own.
+        Whether the resilient defaults override libpq's own.
     """
-    dsn_source, dsn_in_force, problems = _nearest_dsn(sources)
-    of_dsn, faults = read_dsn(dsn_in_force) if dsn_in_force else ({}, [])
-    dsn, misplaced = without_strings(of_dsn)
-    problems += [*faults, *misplaced]
-    variables = _libpq_variables(sources)
-    layers: list[Layer] = []
+    problems = _dsn_problems(sources, dsn)
+    dsn_parameters, embedded = without_strings(dsn.parameters if dsn else {})
+    problems += embedded
+    database_url, explicit = dsn_parameters, list[Layer]()
     for source in sources:
-        layers.append(_known(source.section("connection"), problems))
-        layers.append(dsn if source is dsn_source else {})
-    if dsn_source is None:
-        layers.append(dsn)
-    layers.append(_service([*layers, *variables], sources, problems))
-    layers.extend(variables)
-    layers.append(_named_by_the_pool(sources))
-    layers.append(resilient_defaults(defaults))
+        explicit.append(_known(source.section("connection"), problems))
+        if dsn and source.settings.get(("dsn",)) is dsn.sourced:
+            database_url = {}
+            explicit.append(dsn_parameters)
+    variables = _libpq_variables(sources)
+    layers = [
+        *explicit,
+        database_url,
+        _service([*explicit, database_url, *variables], sources, problems),
+        *variables,
+        _session_name(sources),
+        resilient_defaults(defaults),
+    ]
     problems.extend(_redirected(layers))
+    redacted = dsn_parameters.keys() & {"user", "host", "port", "dbname"}
     return ResolvedConnection(
-        _stack(layers), dsn_in_force, _redacted_keywords(dsn, problems), tuple(problems)
+        _stack(layers),
+        dsn,
+        frozenset(redacted if dsn and dsn.password_overflows else ()),
+        tuple(problems),
     )
 
 
-def _named_by_the_pool(sources: Sequence[Source]) -> Layer:
+def effective_dsn(sources: Sequence[Source]) -> ParsedDsn | None:
+    """Parse the nearest DSN, or else the nearest DATABASE_URL that is not another database's."""
+    dsn = next((source.settings["dsn",] for source in sources if ("dsn",) in source.settings), None)
+    if dsn is None:
+        dsn = _database_url(sources)
+        if dsn is not None and foreign_scheme(str(dsn.value)):
+            return None
+    return None if dsn is None else parse_dsn(dsn)
+
+
+def _database_url(sources: Sequence[Source]) -> SourcedValue | None:
+    return next((source.database_url for source in sources if source.database_url), None)
+
+
+def _dsn_problems(sources: Sequence[Source], dsn: ParsedDsn | None) -> list[Problem]:
+    if dsn is not None:
+        return list(dsn.problems)
+    if (url := _database_url(sources)) is None:
+        return []
+    message = f"DATABASE_URL is a {foreign_scheme(str(url.value))}: URL and is ignored"
+    hint = "set PROCRASTINATE_CONN_DSN to a postgresql:// URL"
+    return [FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
+
+
+def _session_name(sources: Sequence[Source]) -> Layer:
     """Return the pool's name as the name of its sessions, where nothing else names them."""
     names = [source.settings["pool", "name"] for source in sources if ("pool", "name") in source.settings]
     return {"fallback_application_name": names[0]} if names and isinstance(names[0].value, str) else {}
-
-
-def _redacted_keywords(dsn: Layer, problems: Sequence[Problem]) -> frozenset[str]:
-    """Return the keywords that a password spills into if it is not encoded."""
-    spills = any(problem.code == UNENCODED_PASSWORD.code for problem in problems)
-    return frozenset(dsn.keys() & {"user", "host", "port", "dbname"} if spills else ())
 
 
 def _stack(layers: Iterable[Layer]) -> dict[str, list[SourcedValue]]:
@@ -123,19 +152,6 @@ def _stack(layers: Iterable[Layer]) -> dict[str, list[SourcedValue]]:
         for keyword, sourced in layer.items():
             stated.setdefault(keyword, []).append(sourced)
     return stated
-
-
-def _nearest_dsn(sources: Sequence[Source]) -> tuple[Source | None, SourcedValue | None, list[Problem]]:
-    """Return the nearest DSN with its place, or the nearest DATABASE_URL, which ranks below every place."""
-    for source in sources:
-        if dsn := source.settings.get(("dsn",)):
-            return source, dsn, []
-    url = next((source.database_url for source in sources if source.database_url), None)
-    if url is None or (scheme := foreign_scheme(str(url.value))) is None:
-        return None, url, []
-    message = f"DATABASE_URL is a {scheme}: URL and is ignored"
-    hint = "set PROCRASTINATE_CONN_DSN to a postgresql:// URL"
-    return None, None, [FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
 
 
 def _libpq_variables(sources: Sequence[Source]) -> Sequence[Layer]:

@@ -17,7 +17,7 @@ from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
 from procrastinate_conn.sources.defaults import Defaults
-from procrastinate_conn.sources.dsn import read_dsn
+from procrastinate_conn.sources.dsn import ParsedDsn
 from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
 
 if TYPE_CHECKING:
@@ -76,13 +76,15 @@ class ResolvedSettings:
     problems: tuple[Problem, ...]
 
 
-def resolve_settings(sources: Sequence[Source]) -> ResolvedSettings:
+def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> ResolvedSettings:
     """Take each setting from the nearest place that states it.
 
     Parameters
     ----------
     places
         The places that settings are written in, the nearest first.
+    dsn
+        The effective DSN, which may have a password.
     """
     explicit: dict[str, SourcedValue] = {}
     for source in reversed(sources):
@@ -93,7 +95,7 @@ def resolve_settings(sources: Sequence[Source]) -> ResolvedSettings:
         defaults=_defaults(explicit.get("defaults"), problems),
         json_dumps=_function("json_dumps", explicit.get("json_dumps"), problems),
         json_loads=_function("json_loads", explicit.get("json_loads"), problems),
-        password=_password(sources, problems),
+        password=_password(sources, dsn, problems),
         explicit=explicit,
         problems=tuple(problems),
     )
@@ -158,7 +160,9 @@ def _function(name: str, stated: SourcedValue | None, problems: list[Problem]) -
     return None
 
 
-def _password(sources: Sequence[Source], problems: list[Problem]) -> PasswordFunction | None:
+def _password(
+    sources: Sequence[Source], dsn: ParsedDsn | None, problems: list[Problem]
+) -> PasswordFunction | None:
     """Take the password source of the nearest place that states one; a password that is nearer wins."""
     for source in sources:
         stated = [(name, source.settings[(name,)]) for name in PASSWORD_SOURCES if (name,) in source.settings]
@@ -177,18 +181,15 @@ def _password(sources: Sequence[Source], problems: list[Problem]) -> PasswordFun
             )
         if stated:
             return _password_source(*stated[0], problems)
-        if ("connection", "password") in source.settings or source is _place_of_dsn_with_password(sources):
+        if text is not None or _has_password(dsn, source):
             return None
     return None
 
 
-def _place_of_dsn_with_password(sources: Sequence[Source]) -> Source | None:
-    """Return the place of the DSN that counts, if that one states a password."""
-    source = next((source for source in sources if ("dsn",) in source.settings), None)
-    if source is None:
-        return None
-    stated, _ = read_dsn(source.settings["dsn",])
-    return source if "password" in stated else None
+def _has_password(dsn: ParsedDsn | None, source: Source) -> bool:
+    """Tell whether the DSN stands in that source, and has a password."""
+    is_here = dsn is not None and source.settings.get(("dsn",)) is dsn.sourced
+    return is_here and dsn is not None and "password" in dsn.parameters
 
 
 def _password_source(name: str, stated: SourcedValue, problems: list[Problem]) -> PasswordFunction | None:

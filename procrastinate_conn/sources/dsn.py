@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import is_secret
@@ -57,18 +59,18 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
     keyword
         The keyword as it is written.
     subject
-        What states it.
+        What sets it: a variable, an argument, the DSN.
     origin
         Where the keyword is written.
     safe
-        Whether it cannot be a piece of a password; if it may be, only a slip of the pen is shown, and
-        what other libraries call a keyword.
+        Whether it cannot be a piece of a password; if it may be one, it is shown only if it is a slip of the
+        pen, or another library's name of a keyword.
     """
     hint, is_certain = suggestions.keyword_hint(keyword)
-    named = safe or is_certain
+    is_shown = safe or is_certain
     return UNKNOWN_KEYWORD(
-        f"connection.{keyword}" if named else "connection",
-        f"{subject} states {keyword if named else 'something'}, which libpq does not know as a keyword",
+        f"connection.{keyword}" if is_shown else "connection",
+        f"{subject} sets {keyword if is_shown else 'something'}, which libpq does not know as a keyword",
         hint=hint,
         origin=origin,
     )
@@ -77,108 +79,120 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
 
+_EXAMPLE = "write postgresql://user:password@host:5432/database, or host=... user=... dbname=..."
 
-ENCODE = "percent-encode the password: @ is %40, / is %2F"
-"""What to do about a password that ends where it should not."""
+ENCODE_PASSWORD = "percent-encode the password: @ is %40, / is %2F"  # noqa: S105 - a hint
+"""The hint for a password that ends too early."""
 
 
-def other_database(dsn: str) -> str | None:
-    """Return the scheme of a URL that is not PostgreSQL's; None for everything else."""
-    scheme = _SCHEME.match(dsn)
-    return scheme[1] if scheme and not scheme[1].lower().startswith("postgres") else None
+class ParsedDsn(NamedTuple):
+    """A DSN and its parameters, as libpq reads them.
+
+    Parameters
+    ----------
+    sourced
+        The DSN as it is written.
+    parameters
+        Keyword to value, all with the DSN's origin; empty if libpq cannot read it.
+    problems
+        What is wrong with it.
+    password_overflows
+        Whether the password may end too early, and its rest be the value of other keywords.
+    """
+
+    sourced: SourcedValue
+    parameters: Mapping[str, SourcedValue] = MappingProxyType({})
+    problems: tuple[Problem, ...] = ()
+    password_overflows: bool = False
+
+    @property
+    def text(self) -> str:
+        """The DSN as text, secrets in clear."""
+        return str(self.sourced.value)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the DSN is written."""
+        return self.sourced.origin
+
+    @property
+    def is_uri(self) -> bool:
+        """Whether it is a URI of PostgreSQL's."""
+        return _is_uri(self.text)
+
+
+def parse_dsn(sourced: SourcedValue) -> ParsedDsn:
+    """Let libpq read a DSN; SQLAlchemy's ``postgresql+driver://`` is read as ``postgresql://``."""
+    dsn, origin = sourced.value, sourced.origin
+    if not isinstance(dsn, str):
+        message = f"the DSN is a {type(dsn).__name__}, not text"
+        return ParsedDsn(sourced, problems=(MALFORMED_DSN("dsn", message, hint=_EXAMPLE, origin=origin),))
+    if scheme := _other_database(dsn):
+        message = f"{scheme}:// is not a PostgreSQL URL"
+        return ParsedDsn(sourced, problems=(OTHER_DATABASE("dsn", message, hint=_EXAMPLE, origin=origin),))
+    try:
+        values = _parse(dsn)
+    except libpq.InvalidConninfo as error:
+        has_pairs = not _has_semicolons(dsn) and not _is_base64(dsn)
+        unknown = tuple(_unknown_keywords(dsn, error.unknown, origin)) if has_pairs else ()
+        return ParsedDsn(sourced, problems=unknown or (_malformed(str(error), dsn, origin),))
+    parameters = {keyword: replace(sourced, value=value, from_dsn=True) for keyword, value in values.items()}
+    if not _password_overflows(dsn):
+        return ParsedDsn(sourced, parameters)
+    message = "the DSN has an @ in the wrong place; libpq takes the text before it for a host or a database"
+    if "@" not in dsn:
+        message = "the DSN has a : without a port, and a / in the database: they may belong to a password"
+    problem = UNENCODED_PASSWORD("dsn", message, hint=ENCODE_PASSWORD, origin=origin)
+    return ParsedDsn(sourced, parameters, (problem,), password_overflows=True)
 
 
 def foreign_scheme(url: str) -> str | None:
-    """Return the scheme of what is a URL for another tool, with or without ``//``; None for PostgreSQL's."""
+    """Return the scheme of a URL for another tool, with or without ``//``; None for PostgreSQL's."""
     scheme = re.match(r"([A-Za-z][\w+.-]*):", url)
     is_ours = re.match(r"(?:jdbc:)?postgres", url, re.IGNORECASE)
     return scheme[1] if scheme and not is_ours else None
 
 
-def read_dsn(dsn: SourcedValue) -> tuple[dict[str, SourcedValue], list[Problem]]:
-    """Let libpq take a DSN apart.
-
-    SQLAlchemy's ``postgresql+driver://`` is read as ``postgresql://``.
-
-    Parameters
-    ----------
-    dsn
-        The DSN; its origin becomes the origin of every keyword in it.
-
-    Returns
-    -------
-    tuple
-        Keyword to value, and what is wrong with the DSN.
-    """
-    if not isinstance(dsn.value, str):
-        message = f"the DSN is a {type(dsn.value).__name__}, not text"
-        return {}, [MALFORMED_DSN("dsn", message, hint=_EXAMPLE, origin=dsn.origin)]
-    if scheme := other_database(dsn.value):
-        message = f"{scheme}:// is not a PostgreSQL URL"
-        return {}, [OTHER_DATABASE("dsn", message, hint=_EXAMPLE, origin=dsn.origin)]
-    try:
-        stated = _parsed(dsn.value)
-    except libpq.InvalidConninfo as error:
-        is_made_of_pairs = not _has_semicolons(dsn.value) and not _is_encoded(dsn.value)
-        unknown = list(_unknown_keywords(dsn)) if is_made_of_pairs else []
-        return {}, unknown or [_malformed(str(error), dsn.value, dsn.origin)]
-    sourced = {keyword: replace(dsn, value=value, from_dsn=True) for keyword, value in stated.items()}
-    if not spills(dsn.value):
-        return sourced, []
-    message = (
-        "the DSN has an @ where none belongs; libpq takes what stands before it for a host or a database"
-    )
-    if "@" not in dsn.value:
-        message = "the DSN has a : without a port, and a / in the database, which may be a password's"
-    return sourced, [
-        UNENCODED_PASSWORD(
-            "dsn",
-            message,
-            hint=ENCODE,
-            origin=dsn.origin,
-        )
-    ]
+def _other_database(dsn: str) -> str | None:
+    scheme = _SCHEME.match(dsn)
+    return scheme[1] if scheme and not scheme[1].lower().startswith("postgres") else None
 
 
-def is_uri(dsn: str) -> bool:
-    """Tell whether a DSN is a URI of PostgreSQL's."""
+def _is_uri(dsn: str) -> bool:
     return _POSTGRESQL.match(dsn) is not None
 
 
-def spills(dsn: str) -> bool:
-    """Tell whether a URI has an @ or a :// where libpq does not take it for the end of the credentials.
+def _password_overflows(dsn: str) -> bool:
+    """Tell whether a URI has an @ or a :// that libpq does not take for the end of the credentials.
 
     libpq takes the first @ for it, and none after a slash. A password that begins with a slash, and lacks
     the host behind it, leaves an empty port and a database with a slash.
     """
-    if not is_uri(dsn):
+    if not _is_uri(dsn):
         return False
-    sourced = dsn.partition("://")[2]
-    credentials, at, rest = sourced.partition("@")
-    behind, _, _ = (rest if at and "/" not in credentials else sourced).partition("?")
-    return "@" in behind or "://" in behind or re.match(r"[^/]*:/[^/]*/", behind) is not None
+    text = dsn.partition("://")[2]
+    credentials, at, rest = text.partition("@")
+    address, _, _ = (rest if at and "/" not in credentials else text).partition("?")
+    return "@" in address or "://" in address or re.match(r"[^/]*:/[^/]*/", address) is not None
 
 
-_EXAMPLE = "write postgresql://user:password@host:5432/database, or host=... user=... dbname=..."
+def _parse(dsn: str) -> dict[str, str]:
+    return libpq.parse(_POSTGRESQL.sub("postgresql://", dsn, count=1) if _is_uri(dsn) else dsn)
 
 
-def _parsed(dsn: str) -> dict[str, str]:
-    return libpq.parse(_POSTGRESQL.sub("postgresql://", dsn, count=1) if is_uri(dsn) else dsn)
-
-
-def _unknown_keywords(dsn: SourcedValue) -> Iterator[Problem]:
-    """Yield each keyword that libpq does not know: it names the first, and is asked again without it."""
-    text, names = str(dsn.value), set[str]()
-    while (name := _unknown_keyword(text)) and name not in names:
-        names.add(name)
-        safe = _cannot_be_a_secret(name, str(dsn.value))
-        yield unknown_keyword(name, "the DSN", dsn.origin, safe=safe)
-        text = re.sub(rf"(^|[\s?&]){name}(?=\s*=)", r"\1dbname", text)
+def _unknown_keywords(dsn: str, first: str | None, origin: Origin) -> Iterator[Problem]:
+    """Yield each keyword that libpq does not know: it names one, so it parses the DSN again without it."""
+    text, keyword, reported = dsn, first, set[str]()
+    while keyword and keyword not in reported:
+        reported.add(keyword)
+        yield unknown_keyword(keyword, "the DSN", origin, safe=_cannot_be_a_secret(keyword, dsn))
+        text = re.sub(rf"(^|[\s?&]){keyword}(?=\s*=)", r"\1dbname", text)
+        keyword = _unknown_keyword(text)
 
 
 def _unknown_keyword(dsn: str) -> str | None:
     try:
-        _parsed(dsn)
+        _parse(dsn)
     except libpq.InvalidConninfo as error:
         return error.unknown
     return None
@@ -189,7 +203,7 @@ def _has_semicolons(dsn: str) -> bool:
     return re.match(r"\s*\w[\w :]*=[^\s=]*;\s*\w[\w ]*=", dsn) is not None
 
 
-def _is_encoded(dsn: str) -> bool:
+def _is_base64(dsn: str) -> bool:
     """Tell whether a DSN is in base64, as Kubernetes stores it; equals signs fill it up."""
     try:
         return base64.b64decode(dsn.strip(), validate=True).startswith((b"postgres", b"host="))
@@ -201,7 +215,7 @@ def _cannot_be_a_secret(name: str, dsn: str) -> bool:
     """Tell whether a keyword is no piece of a password, which a blank, a ? or an & may have cut in two."""
     if not _LIKE_A_KEYWORD.fullmatch(name):
         return False
-    before = dsn.partition("://")[2] if is_uri(dsn) else dsn[: dsn.rfind(name)]
+    before = dsn.partition("://")[2] if _is_uri(dsn) else dsn[: dsn.rfind(name)]
     meant = map(suggestions.keyword, re.findall(r"(\w+)\s*=", before))
     return not _SECRETIVE.search(before) and not any(keyword and is_secret(keyword) for keyword in meant)
 
@@ -230,13 +244,13 @@ _NO_DSN = (
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
     hint = _EXAMPLE
     other = next((row for row in _NO_DSN if re.match(row[0], dsn, re.IGNORECASE)), None)
-    if is_uri(dsn):
+    if _is_uri(dsn):
         reason, hint = _malformed_uri(reason)
     elif other:
         _, reason, hint = other
     elif scheme := _SCHEME.match(dsn):
         reason, hint = f"it is no URL to libpq with {scheme[1]}://", "did you mean postgresql://?"
-    elif _is_encoded(dsn):
+    elif _is_base64(dsn):
         reason, hint = (
             "it is in base64",
             "decode it: base64 belongs only under the data of a Kubernetes Secret",

@@ -14,7 +14,7 @@ from tests.resolution.other_user import as_unknown_user
 
 
 @pytest.mark.parametrize("name", ["a\0b", "~a\0b", "~no-such-user/x", "n" * 300])
-@pytest.mark.parametrize("places", [(None, "."), (".", None)], ids=["secrets_dir", "env_file"])
+@pytest.mark.parametrize("sources", [(None, "."), (".", None)], ids=["secrets_dir", "env_file"])
 def test_a_name_that_no_file_has_is_a_finding(sources, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = configure(read_sources({}, *(source and name for source in sources))).problems
