@@ -10,7 +10,7 @@ from docs.generate.interface import interface_page
 from docs.generate.markdown import code, page, paragraphs, table
 from procrastinate_conn import libpq
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.rule_text import markdown
+from procrastinate_conn.cli.rule import markdown
 from procrastinate_conn.pool.metadata import OptionDescription, describe
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.schema import UNIT, VARIABLE, settings_schema

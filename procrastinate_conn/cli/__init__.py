@@ -14,6 +14,7 @@ from procrastinate_conn.cli.check import check
 from procrastinate_conn.cli.connectors import connectors
 from procrastinate_conn.cli.demo import demo
 from procrastinate_conn.cli.doctor import doctor
+from procrastinate_conn.cli.options import USAGE_ERROR
 from procrastinate_conn.cli.rule import rule
 from procrastinate_conn.cli.schema import schema
 from procrastinate_conn.cli.show import show
@@ -21,23 +22,17 @@ from procrastinate_conn.files import is_connection_string
 
 app = typer.Typer(
     name="procrastinate-conn",
-    help="Describe the PostgreSQL connection once; get any of procrastinate's five connectors.",
+    help="Describe the PostgreSQL connection once; get any of procrastinate's connectors.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,  # they show local variables, and with them secrets
 )
-app.command()(check)
-app.command()(show)
-app.command()(doctor)
-app.command()(rule)
-app.command()(connectors)
-app.command()(schema)
-app.command()(demo)
+for command in (check, show, doctor, rule, connectors, schema, demo):
+    app.command()(command)
 
 
-def show_version(asked: bool) -> None:
-    """Print the version, and end."""
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(version("procrastinate-conn"))
         raise typer.Exit
 
@@ -46,25 +41,28 @@ def show_version(asked: bool) -> None:
 def options(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Take the options that stand before the command."""
+    """Take the options that precede the command."""
 
 
-WRONG_USAGE = 2
-NOT_TAKEN = (
+CONNECTION_STRING_ARGUMENT = (
     "An argument is a connection string, which no command takes: other users of this machine can read it, and"
     " logs keep it. Set PROCRASTINATE_CONN_DSN to it, in the environment or in an env file."
 )
 
 
 def main() -> None:
-    """Run the command line, unless an argument is a connection string: what is wrong with it is repeated."""
+    """Run the command line.
+
+    An argument that is a connection string is rejected first: Typer repeats an invalid argument in its
+    message, and with it the password.
+    """
     if any(is_connection_string(re.sub(r"\A--[\w-]+=", "", argument)) for argument in sys.argv[1:]):
-        sys.stderr.write(f"{NOT_TAKEN}\n")
-        sys.exit(WRONG_USAGE)
+        sys.stderr.write(f"{CONNECTION_STRING_ARGUMENT}\n")
+        sys.exit(USAGE_ERROR)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what it cannot encode, bytes of a variable among others
+        if isinstance(stream, io.TextIOWrapper):  # a variable may hold bytes that it cannot encode
             stream.reconfigure(errors="backslashreplace")
     app()

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from procrastinate_conn.checks import runner
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.checks.runner import CheckTarget
-from procrastinate_conn.checks.runner import check as check_one
-from procrastinate_conn.cli.formats import Format, render
+from procrastinate_conn.checks.runner import CheckResult, CheckTarget
+from procrastinate_conn.cli.formats import FindingsFormat, render
+from procrastinate_conn.cli.formats.report import Report
 from procrastinate_conn.cli.options import (
-    FAILED,
+    PROBLEMS_FOUND,
     Colour,
     Connector,
     Isolated,
     SecretsDir,
+    Strict,
     complete_codes,
-    find_modules_here,
     internal_error,
-    isolate,
+    prepare_process,
     suggest_code,
 )
 from procrastinate_conn.cli.output import standard_output
-from procrastinate_conn.cli.report import Report, selected
 
 
 def parse_codes(text: str) -> str:
-    """Read codes, or beginnings of codes, with commas between them.
-
-    Raises
-    ------
-    typer.BadParameter
-        If no rule's code begins so.
-    """
+    """Validate codes, or beginnings of codes, with commas between them."""
     codes = [code.strip().upper() for code in text.split(",")]
     for code in codes:
         if not code or not any(rule.startswith(code) for rule in all_rules()):
@@ -50,53 +45,64 @@ def check(
             metavar="[FILE.env]...",
             readable=False,
             show_default=False,
-            help="Env files, each a configuration of its own. None: the environment and ./.env.",
+            help="Env files, each a configuration of its own. Default: the environment and ./.env.",
         ),
     ] = None,
     *,
     connector: Connector = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+    strict: Strict = False,
     isolated: Isolated = False,
     secrets_dir: SecretsDir = None,
-    output: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.TEXT,
+    output: Annotated[FindingsFormat, typer.Option("--format", help="The output format.")] = (
+        FindingsFormat.TEXT
+    ),
     select: Annotated[
         list[str] | None,
         typer.Option(
             metavar="CODES",
             parser=parse_codes,
             autocompletion=complete_codes,
-            help="Report these alone: codes, or their beginnings, such as PC3.",
+            help="Report only these rules: codes, or their beginnings, such as PC3.",
         ),
     ] = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CODES", parser=parse_codes, autocompletion=complete_codes, help="Leave these out."
+            metavar="CODES", parser=parse_codes, autocompletion=complete_codes, help="Ignore these rules."
         ),
     ] = None,
     color: Colour = None,
 ) -> None:
-    """Find what is wrong with the settings, all at once and without a server.
+    """Find everything that is wrong with the settings, without a server.
 
-    Exit status 0: in order; 1: problems found; 2: wrong usage; 3: a fault of procrastinate-conn's own.
+    Exit status: 0 no problems; 1 problems found; 2 wrong usage; 3 internal error.
     """
-    if isolated:
-        isolate()
-    find_modules_here()
+    prepare_process(isolated=isolated)
+    terminal = standard_output(color)
+    results = []
     configurations: Sequence[Path | None] = files or [None]
-    targets = [CheckTarget(file, connector, secrets_dir or (), isolated) for file in configurations]
-    where = standard_output(color)
-    checked = []
-    for target in targets:
-        with internal_error(str(target.file or "the configuration")):
-            checked.append(selected(check_one(target), _codes(select), _codes(ignore)))
-    report = Report(checked, strict=strict)
-    with internal_error("what was found"):
-        rendered = render(report, output, where)
-    where.print(rendered)
+    for file in configurations:
+        with internal_error(str(file or "the configuration")):
+            result = runner.check(CheckTarget(file, connector, secrets_dir or (), isolated))
+            results.append(_filtered(result, select or (), ignore or ()))
+    report = Report(results, strict=strict)
+    with internal_error("the report"):
+        text = render(report, output, terminal)
+    terminal.print(text)
     if not report.ok:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(PROBLEMS_FOUND)
 
 
-def _codes(stated: list[str] | None) -> list[str]:
-    return [code for codes in stated or [] for code in codes.split(",")]
+def _filtered(result: CheckResult, select: Sequence[str], ignore: Sequence[str]) -> CheckResult:
+    selected, ignored = tuple(_split(select)) or ("",), tuple(_split(ignore))
+    problems = (
+        problem
+        for problem in result.problems
+        if problem.code.startswith(selected) and not problem.code.startswith(ignored)
+    )
+    return replace(result, problems=tuple(problems))
+
+
+def _split(options: Sequence[str]) -> Iterator[str]:
+    for codes in options:
+        yield from codes.split(",")

@@ -1,44 +1,61 @@
-"""``procrastinate-conn connectors``: which kinds can be used here, and what each can do."""
+"""``procrastinate-conn connectors``: the kinds of connector, and which can be used here."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from procrastinate_conn.cli.options import Colour, Output
+from procrastinate_conn.cli.options import Colour, Format, OutputFormat
 from procrastinate_conn.cli.output import standard_output
 from procrastinate_conn.installed import Available, available
-from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
+
+if TYPE_CHECKING:  # imported late: Rich is slow to import
+    from rich.table import Table
 
 
-def connectors(
-    *,
-    output: Annotated[Output, typer.Option("--format", help="How they are printed.")] = Output.TEXT,
-    color: Colour = None,
-) -> None:
+def connectors(*, output: Format = OutputFormat.TEXT, color: Colour = None) -> None:
     """List the kinds of connector: which can be used here, on which drivers, and what each can do."""
+    terminal = standard_output(color)
     kinds = [available(kind) for kind in ConnectorKind]
-    where = standard_output(color)
-    if output is Output.JSON:
-        where.print(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1))
-        return
-    from procrastinate_conn.cli.connector_table import kinds_table
-
-    where.console().print(kinds_table(kinds))
+    if output is OutputFormat.JSON:
+        terminal.print(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1))
+    else:
+        terminal.console().print(_table(kinds))
 
 
 def _document(found: Available) -> dict[str, Any]:
-    facts = REGISTRY[found.kind]
+    info = REGISTRY[found.kind]
     return {
         "kind": found.kind,
-        "class": f"{facts.class_module}.{facts.class_name}",
-        "default": found.kind is ConnectorKind.PSYCOPG,
+        "class": f"{info.class_module}.{info.class_name}",
+        "default": found.kind is DEFAULT_KIND,
         "usable": found.usable,
         "install": None if found.usable else found.install,
         "drivers": found.drivers,
         "libpq": found.libpq,
-        "defers": ["sync", "async"] if facts.asynchronous else ["sync"],
-        "runs_worker": facts.asynchronous,
+        "defers": ["sync", "async"] if info.asynchronous else ["sync"],
+        "runs_worker": info.asynchronous,
     }
+
+
+def _table(kinds: Sequence[Available]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("connector", "here", "drivers", "libpq", "defers", "worker"):
+        table.add_column(heading, overflow="fold")
+    for found in kinds:
+        info = REGISTRY[found.kind]
+        table.add_row(
+            Text.assemble((found.kind, "bold"), "\n", (info.class_name, "dim")),
+            Text("yes", "green") if found.usable else Text(found.install, "yellow"),
+            "\n".join(f"{name} {version or 'missing'}" for name, version in found.drivers.items()),
+            found.libpq or "",
+            "sync+async" if info.asynchronous else "sync",
+            "yes" if info.asynchronous else "no",
+        )
+    return table

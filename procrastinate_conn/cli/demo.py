@@ -1,4 +1,4 @@
-"""``procrastinate-conn demo``: all five connectors against a PostgreSQL that needs nothing installed."""
+"""``procrastinate-conn demo``: every connector against an embedded PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typer
 from procrastinate_conn.registry import REGISTRY
 
 SERVER = "procrastinate_conn.demo.postgres"
-NEEDED = (*sorted({driver for facts in REGISTRY.values() for driver in facts.drivers}), SERVER)
-"""The modules that import only where the extra `all` is installed."""
+NEEDED = (*sorted({driver for info in REGISTRY.values() for driver in info.drivers}), SERVER)
+"""The modules that can be imported only if the extra `all` is installed."""
 
 LOST = 1
 CANNOT_START = 2
 INTERRUPTED = 130
+"""The exit statuses of failures."""
 
 
 def demo(
@@ -23,12 +24,12 @@ def demo(
         int, typer.Option(min=8, help="Jobs that each connector defers for each of the two workers.")
     ] = 200,
 ) -> None:
-    """Run all five connectors against an embedded PostgreSQL, and account for every job.
+    """Run every connector against an embedded PostgreSQL, and account for every job.
 
-    Starts a PostgreSQL 18 of its own in a temporary directory, defers jobs with each connector, works them
-    with a worker on psycopg and with one on aiopg, and shows what each job cost. Exit status 1 means that
-    a job was lost. Your own connection settings are not read, and nothing is left behind. It needs every
-    driver: pip install 'procrastinate-conn[all]'.
+    Starts a PostgreSQL of its own in a temporary directory, defers jobs with each connector, processes
+    them with a worker on psycopg and with one on aiopg, and shows what each job cost. Exit status 1 means
+    that a job was lost. Your own connection settings are not read, and nothing is left behind. It needs
+    every driver: pip install 'procrastinate-conn[all]'.
     """
     try:
         for module in NEEDED:

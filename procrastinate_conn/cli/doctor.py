@@ -12,21 +12,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrastinate_conn.checks.runner import CheckTarget, check, check_configuration, resolve
+from procrastinate_conn.checks.runner import (
+    CheckTarget,
+    check_configuration,
+    has_libpq,
+    resolve,
+    without_libpq,
+)
 from procrastinate_conn.cli.options import (
-    FAILED,
+    PROBLEMS_FOUND,
     Colour,
     Connector,
     EnvFile,
+    Format,
     Isolated,
-    Output,
+    OutputFormat,
     SecretsDir,
-    find_modules_here,
-    isolate,
+    Strict,
+    prepare_process,
 )
 from procrastinate_conn.cli.output import standard_output
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported late, so that the other commands start fast
     from procrastinate_conn.doctor.report import Diagnosis
     from procrastinate_conn.doctor.runner import Progress
 
@@ -38,40 +45,34 @@ def doctor(
     processes: Annotated[
         int, typer.Option(min=1, help="Processes of the application, each with a pool of its own.")
     ] = 1,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds that all of it may take.")] = 30.0,
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+    timeout: Annotated[float, typer.Option(min=1.0, help="The time limit of all checks, in seconds.")] = 30.0,
+    strict: Strict = False,
     isolated: Isolated = False,
     secrets_dir: SecretsDir = None,
-    output: Annotated[Output, typer.Option("--format", help="How results are printed.")] = Output.TEXT,
+    output: Format = OutputFormat.TEXT,
     color: Colour = None,
 ) -> None:
-    """Find what is wrong with the live server: reachable, TLS, role, schema, LISTEN, pool budget.
+    """Find what is wrong with the live server: connectivity, TLS, role, schema, LISTEN, pool sizes.
 
-    Every host is examined on its own. Nothing is written, but for a NOTIFY on a channel of its own.
+    Every host is checked on its own. Nothing is written except a NOTIFY on a channel of doctor's own.
 
-    Exit status 0: in order; 1: problems found; 2: wrong usage.
+    Exit status: 0 no problems; 1 problems found; 2 wrong usage.
     """
-    if isolated:
-        isolate()
-    find_modules_here()
-    diagnosis = diagnose(
-        CheckTarget(file, connector, secrets_dir or (), isolated),
-        processes=processes,
-        seconds=timeout,
-        strict=strict,
-    )
-    where = standard_output(color)
-    if output is Output.JSON:
-        where.print(json.dumps(document(diagnosis), indent=1))
+    prepare_process(isolated=isolated)
+    terminal = standard_output(color)
+    target = CheckTarget(file, connector, secrets_dir or (), isolated)
+    diagnosis = diagnose(target, processes=processes, seconds=timeout, strict=strict)
+    if output is OutputFormat.JSON:
+        terminal.print(json.dumps(_document(diagnosis), indent=1))
     else:
         from procrastinate_conn.cli.doctor_text import render
 
-        where.print(render(diagnosis, where))
+        terminal.print(render(diagnosis, terminal))
     if not diagnosis.ok:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(PROBLEMS_FOUND)
 
 
-def document(diagnosis: Diagnosis) -> dict[str, Any]:
+def _document(diagnosis: Diagnosis) -> dict[str, Any]:
     """Return the JSON document.
 
     Returns
@@ -79,8 +80,8 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
     dict
         ``{"ok": true, "connector": "psycopg", "checks": [...], "hosts": [{"host": "db1", "port": "5432",
         "checks": [{"name": "tls", "status": "pass", "message": "...", "hint": "", "value": {...}}]}]}``.
-        `status` is ``pass``, ``warning`` or ``fail``; `value` is what the message says, for programs, or
-        null. The `checks` outside of `hosts` are of the settings and of the connector.
+        `status` is ``pass``, ``warning`` or ``fail``; `value` is the message for programs, or null. The
+        `checks` outside of `hosts` are of the settings and of the connector.
     """
     return {
         "ok": diagnosis.ok,
@@ -91,16 +92,16 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: bool) -> Diagnosis:
-    """Check the settings, and if a connector can be built from them, examine the hosts.
+    """Check the settings, and then the hosts, if a connector can be built.
 
     Parameters
     ----------
     target
-        What is read as the configuration.
+        The configuration.
     processes
         Processes of the application.
     seconds
-        How long all of it may take.
+        The time limit of all checks.
     strict
         Whether a warning is a failure.
     """
@@ -109,37 +110,38 @@ def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: boo
     from procrastinate_conn.doctor.result import failed
     from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
-    try:
-        configuration = resolve(target)
-    except ImportError:  # there is no libpq: `check` has the words for it
-        checked = check(target)
-        return Diagnosis(checked.connector, list(settings.examine(checked.problems)), strict=strict)
-    checked = check_configuration(target, configuration)
-    checks = list(settings.examine(checked.problems))
+    if not has_libpq():
+        result = without_libpq(target)
+        return Diagnosis(result.connector, list(settings.examine(result.problems)), strict=strict)
+    configuration = resolve(target)
+    result = check_configuration(target, configuration)
+    checks = list(settings.examine(result.problems))
     if configuration.errors:
-        unasked = failed("connect", "not tried: there is no connector with such settings", "mend them first")
-        return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
-    if configuration.connection.redacted_keywords:  # what would be looked up may be a piece of a password
-        unasked = failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD)
-        return Diagnosis(checked.connector, [*checks, unasked], strict=strict)
+        checks.append(
+            failed("connect", "not tried: no connector can be built from the settings", "correct them first")
+        )
+        return Diagnosis(result.connector, checks, strict=strict)
+    if configuration.connection.redacted_keywords:  # the resolver would be sent a piece of the password
+        checks.append(failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD))
+        return Diagnosis(result.connector, checks, strict=strict)
     from procrastinate_conn.doctor.runner import examine
 
-    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # a line says it, once
-    with progress() as tell:
+    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
+    with _progress() as progress:
         hosts, more = examine(
-            configuration.connector_config(), processes=processes, seconds=seconds, progress=tell
+            configuration.connector_config(), processes=processes, seconds=seconds, progress=progress
         )
-    return Diagnosis(checked.connector, [*checks, *more], hosts, strict=strict)
+    return Diagnosis(result.connector, [*checks, *more], hosts, strict=strict)
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
-    """Show on a terminal what is being done; on standard error, since results go to standard output."""
+def _progress() -> Iterator[Progress]:
+    """Show the current step on standard error, if it is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda _doing: None
+        yield lambda _step: None
         return
     from rich.console import Console
     from rich.markup import escape
 
     with Console(stderr=True).status("") as status:
-        yield lambda doing: status.update(escape(doing))
+        yield lambda step: status.update(escape(step))

@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they come to."""
+"""Options and exit statuses that several commands share."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ import typer
 from procrastinate_conn import suggestions
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.setting_names import is_setting
 from procrastinate_conn.tracebacks import raised_at
 
-FAILED = 1
-"""The exit status where something is wrong with what was looked at."""
-
-BROKEN = 3
-"""The exit status where something is wrong with the command itself."""
+PROBLEMS_FOUND = 1
+USAGE_ERROR = 2
+INTERNAL_ERROR = 3
+"""The exit statuses of failures."""
 
 
 def parse_kind(name: str) -> ConnectorKind:
-    """Read a kind of connector as settings do: by its name or procrastinate's, in any case."""
+    """Parse a kind as settings do: its name or that of procrastinate's class, in any case."""
     try:
         return ConnectorKind(name)
     except ValueError:
@@ -35,7 +34,7 @@ def parse_kind(name: str) -> ConnectorKind:
 
 
 def complete_kind(incomplete: str) -> list[str]:
-    """Complete the name of a kind for the shell."""
+    """Complete a kind for the shell."""
     return [kind.value for kind in ConnectorKind if kind.startswith(incomplete.lower())]
 
 
@@ -45,13 +44,14 @@ def complete_codes(incomplete: str) -> list[tuple[str, str]]:
 
 
 def suggest_code(code: str) -> str:
-    """Return the hint about what is no rule's code; what looks like one was not meant for its neighbour."""
-    near = None if re.fullmatch(r"PC[0-9]{3}", code.strip().upper()) else nearest(code, all_rules())
+    """Return a hint for an unknown code; a well-formed one is probably not a misspelt neighbour."""
+    is_well_formed = re.fullmatch(r"PC[0-9]{3}", code.strip().upper())
+    near = None if is_well_formed else suggestions.nearest(code, all_rules())
     return f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
 
 
-class Output(StrEnum):
-    """How something that is not a list of findings is printed."""
+class OutputFormat(StrEnum):
+    """The formats of commands other than `check`."""
 
     TEXT = "text"
     JSON = "json"
@@ -64,7 +64,7 @@ Connector = Annotated[
         metavar="KIND",
         parser=parse_kind,
         autocompletion=complete_kind,
-        help="The connector to assume, in the place of the one that the settings name.",
+        help="Use this connector instead of the configured one.",
     ),
 ]
 EnvFile = Annotated[
@@ -73,7 +73,7 @@ EnvFile = Annotated[
         metavar="[FILE.env]",
         readable=False,
         show_default=False,
-        help="An env file. None: the environment and ./.env.",
+        help="An env file. Default: the environment and ./.env.",
     ),
 ]
 Isolated = Annotated[bool, typer.Option("--isolated", help="Ignore the process environment.")]
@@ -83,44 +83,43 @@ SecretsDir = Annotated[
         "--secrets-dir", metavar="DIRECTORY", readable=False, help="A directory with a file for each setting."
     ),
 ]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings as well.")]
+Format = Annotated[OutputFormat, typer.Option("--format", help="The output format.")]
 Colour = Annotated[
     bool | None,
-    typer.Option(
-        "--color/--no-color", help="By default there is colour on a terminal, unless NO_COLOR is set."
-    ),
+    typer.Option("--color/--no-color", help="Default: colours on a terminal, unless NO_COLOR is set."),
 ]
 
 
-def isolate() -> None:
-    """Forget every variable of this process that says something about a connection.
+def prepare_process(*, isolated: bool) -> None:
+    """Set up this process for reading settings.
 
-    libpq reads its variables itself, so it is not enough to leave them out.
-    """
-    from procrastinate_conn.setting_names import is_setting
-
-    for name in list(os.environ):
-        if is_setting(name) or name.upper().startswith("PG"):
-            del os.environ[name]
-
-
-@contextmanager
-def internal_error(about: str) -> Iterator[None]:
-    """End an error of ours with a line; a traceback would show what was read.
+    Modules of the working directory can be imported, as the application's server can: settings may name
+    functions in them.
 
     Parameters
     ----------
-    about
-        What was being looked at.
+    isolated
+        Remove every variable about a connection; libpq reads its own by itself, so that it is not
+        enough to ignore them here.
     """
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
+        sys.path.append(os.getcwd())  # noqa: PTH109
+    if isolated:
+        for name in list(os.environ):
+            if is_setting(name) or name.upper().startswith("PG"):
+                del os.environ[name]
+
+
+@contextmanager
+def internal_error(subject: str) -> Iterator[None]:
+    """Report an unexpected exception in one line: its text or traceback could contain a secret."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is
-        place, ours = raised_at(error), "this is a fault of procrastinate-conn, please report it"
-        typer.echo(f"{about} cannot be judged: {type(error).__name__} at {place}; {ours}", err=True)
-        raise typer.Exit(BROKEN) from None
-
-
-def find_modules_here() -> None:
-    """Let settings name functions in modules of the working directory, as the application's server does."""
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
-        sys.path.append(os.getcwd())  # noqa: PTH109
+        cause = f"{type(error).__name__} at {raised_at(error)}"
+        typer.echo(
+            f"{subject} cannot be checked: {cause}; this is a bug in procrastinate-conn, please report it",
+            err=True,
+        )
+        raise typer.Exit(INTERNAL_ERROR) from None

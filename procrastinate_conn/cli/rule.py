@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
+import textwrap
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from itertools import groupby
 from typing import Annotated
 
 import typer
 
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.options import Colour, complete_codes, suggest_code
-from procrastinate_conn.cli.output import standard_output
-from procrastinate_conn.cli.rule_text import described, listed, markdown
+from procrastinate_conn.cli.output import Terminal, standard_output
+from procrastinate_conn.rules import Example, Rule
+
+CATEGORIES = {"1": "Settings", "2": "Connection", "3": "Pool", "4": "Connector", "5": "Security"}
+"""The categories of rules, by the first digit of their codes."""
+
+MAX_WIDTH = 100
+"""Columns of a paragraph on a wider terminal."""
 
 
 class RuleFormat(StrEnum):
-    """How rules are printed."""
+    """The formats of rules."""
 
     TEXT = "text"
     MARKDOWN = "markdown"
@@ -24,22 +34,81 @@ def rule(
     code: Annotated[
         str | None,
         typer.Argument(
-            show_default=False, autocompletion=complete_codes, help="Such as PC301. None: list them all."
+            show_default=False, autocompletion=complete_codes, help="Such as PC301. Default: list all rules."
         ),
     ] = None,
     *,
-    output: Annotated[RuleFormat, typer.Option("--format", help="How it is printed.")] = RuleFormat.TEXT,
+    output: Annotated[RuleFormat, typer.Option("--format", help="The output format.")] = RuleFormat.TEXT,
     color: Colour = None,
 ) -> None:
     """Explain a code that `check` reports: what it means, why it matters, and what to do."""
-    where = standard_output(color)
+    terminal = standard_output(color)
     rules = all_rules()
-    if code is not None and code.strip().upper() not in rules:
-        raise typer.BadParameter(f"there is no rule {code!r}; {suggest_code(code)}", param_hint="CODE")
-    wanted = list(rules.values()) if code is None else [rules[code.strip().upper()]]
+    if code is not None:
+        if code.strip().upper() not in rules:
+            raise typer.BadParameter(f"there is no rule {code!r}; {suggest_code(code)}", param_hint="CODE")
+        rules = {code: rules[code.strip().upper()]}
     if output is RuleFormat.MARKDOWN:
-        where.print(markdown(wanted))
+        terminal.print(markdown(rules.values()))
     elif code is None:
-        where.print(listed(wanted, where))
+        terminal.print(_overview(rules.values(), terminal))
     else:
-        where.print(described(wanted[0], where))
+        terminal.print(_explanation(rules[code], terminal))
+
+
+def _overview(rules: Iterable[Rule], terminal: Terminal) -> str:
+    blocks = []
+    for category, members in _by_category(rules):
+        lines = (f"  {rule.code}  {rule.severity:<7}  {rule.title}" for rule in members)
+        blocks.append("\n".join([terminal.style(category, bold=True), *lines]))
+    return "\n\n".join([*blocks, "`procrastinate-conn rule CODE` explains a rule."])
+
+
+def _explanation(rule: Rule, terminal: Terminal) -> str:
+    paragraphs = Terminal(width=min(terminal.width or MAX_WIDTH, MAX_WIDTH))
+    sections = {
+        "Why it matters": paragraphs.wrap(f"  {rule.why}", "  "),
+        "What to do": paragraphs.wrap(f"  {rule.fix}", "  "),
+        "Example": textwrap.indent("\n".join(_example(rule.example)), "  "),
+    }
+    return "\n\n".join(
+        [
+            f"{terminal.style(rule.code, bold=True)} {rule.severity}: {rule.title}",
+            *(f"{terminal.style(heading, bold=True)}\n{text}" for heading, text in sections.items()),
+        ]
+    )
+
+
+def markdown(rules: Iterable[Rule]) -> str:
+    """Return the rules, sorted by code, for the documentation."""
+    parts = []
+    for category, members in _by_category(rules):
+        parts.append(f"## {category}")
+        for rule in members:
+            example = "\n".join(_example(rule.example))
+            parts += [
+                f"### {rule.code}: {rule.title}",
+                f"Severity: {rule.severity}",
+                rule.why,
+                f"**What to do:** {rule.fix}",
+                f"```text\n{example}\n```",
+            ]
+    return "\n\n".join(parts)
+
+
+def _by_category(rules: Iterable[Rule]) -> Iterator[tuple[str, Iterator[Rule]]]:
+    for digit, members in groupby(rules, key=lambda rule: rule.code[2]):
+        yield CATEGORIES[digit], members
+
+
+def _example(example: Example) -> Iterator[str]:
+    """Yield the lines of an example: its files, its other conditions, and the command."""
+    for name, text in {".env": example.env, **example.files}.items():
+        if text:
+            yield f"# {name}"
+            yield from text.rstrip("\n").split("\n")
+            yield ""
+    if example.given:
+        yield f"# and {example.given}" if example.env else f"# {example.given}"
+        yield ""
+    yield f"$ procrastinate-conn check {shlex.join(example.arguments)}"

@@ -7,19 +7,19 @@ import json
 import typer
 
 from procrastinate_conn.checks.runner import has_libpq
-from procrastinate_conn.cli.options import FAILED
+from procrastinate_conn.cli.options import PROBLEMS_FOUND
 from procrastinate_conn.drivers import no_libpq
 
 
 def schema() -> None:
-    """Print a JSON Schema of the settings, which names the variable of each as well.
+    """Print a JSON Schema of the settings, with the variable of each.
 
-    It has the keywords and pool options of the libpq and the psycopg_pool that are installed here.
+    It has the keywords and pool options of the installed libpq and psycopg_pool.
     """
     if not has_libpq():
         problem = no_libpq()
         typer.echo(f"{problem.message}: {problem.hint}", err=True)
-        raise typer.Exit(FAILED)
+        raise typer.Exit(PROBLEMS_FOUND)
     from procrastinate_conn.schema import settings_schema
 
     typer.echo(json.dumps(settings_schema(), indent=1))

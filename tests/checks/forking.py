@@ -28,7 +28,7 @@ IMPORTED = (
     "procrastinate_conn.cli.formats.sarif",
     "procrastinate_conn.cli.formats.text",
     "procrastinate_conn.schema",
-    "procrastinate_conn.cli.tables",
+    "procrastinate_conn.cli.show_text",
     "psycopg",
     "psycopg2",
     "psycopg_pool",

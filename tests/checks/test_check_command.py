@@ -130,7 +130,7 @@ def test_an_error_of_ours_is_a_line_without_what_was_read(command: str, folder: 
     done = run(folder, script=script)
     assert (done.returncode, done.stdout) == (3, "")
     [line] = done.stderr.splitlines()
-    assert line.startswith("good.env cannot be judged: OSError at <string>:3; ")
+    assert line.startswith("good.env cannot be checked: OSError at <string>:3; ")
     assert "localhost" not in line
 
 

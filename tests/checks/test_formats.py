@@ -12,9 +12,9 @@ from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonS
 
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.checks.runner import CheckResult
-from procrastinate_conn.cli.formats import Format, render
+from procrastinate_conn.cli.formats import FindingsFormat, render
+from procrastinate_conn.cli.formats.report import Report
 from procrastinate_conn.cli.output import Terminal
-from procrastinate_conn.cli.report import Report
 from procrastinate_conn.libpq import CHOICES
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
@@ -107,14 +107,14 @@ AWKWARD = all_rules()["PC301"](
 
 
 def test_github_escapes_what_would_end_a_command_or_a_property() -> None:
-    assert render(report(AWKWARD), Format.GITHUB, Terminal()) == (
+    assert render(report(AWKWARD), FindingsFormat.GITHUB, Terminal()) == (
         "::error file=a%2Cb%3Ac%25.env,line=3,title=PC301::50%25 of%0D%0Ait: a,b (::error::)"
     )
 
 
 def test_github_names_the_variable_that_the_message_does_not_name() -> None:
     problem = all_rules()["PC201"]("dsn", "it is wrong", origin=Origin("environment", "DATABASE_URL"))
-    assert render(report(problem), Format.GITHUB, Terminal()) == (
+    assert render(report(problem), FindingsFormat.GITHUB, Terminal()) == (
         "::error title=PC201::DATABASE_URL: it is wrong"
     )
 
@@ -162,7 +162,7 @@ def test_sarif_has_a_file_for_what_stands_in_none_as_github_wants_one(
     origin: Origin | None, text: str, file: str | None, uri: str
 ) -> None:
     problem = all_rules()["PC201"]("dsn", "it is wrong", origin=origin)
-    log = Sarif.model_validate_json(render(report(problem, file=file), Format.SARIF, Terminal()))
+    log = Sarif.model_validate_json(render(report(problem, file=file), FindingsFormat.SARIF, Terminal()))
     [result] = log.runs[0].results
     assert result.message.text == text
     assert result.locations[0].physicalLocation.artifactLocation.uri == uri
@@ -173,7 +173,7 @@ def test_sarif_of_nothing_and_of_every_rule_is_valid() -> None:
         rule("dsn", rule.title, origin=Origin("dotenv", "X", "a.env", 1)) for rule in all_rules().values()
     ]
     for problems in ([], every):
-        log = Sarif.model_validate_json(render(report(*problems), Format.SARIF, Terminal()))
+        log = Sarif.model_validate_json(render(report(*problems), FindingsFormat.SARIF, Terminal()))
         assert len(log.runs[0].results) == len(problems)
 
 
@@ -190,7 +190,7 @@ def test_sarif_of_nothing_and_of_every_rule_is_valid() -> None:
 )
 def test_sarif_names_a_file_by_a_uri(file: str, uri: str) -> None:
     problem = all_rules()["PC301"]("pool.x", "x", origin=Origin("dotenv", "X", file, 1))
-    document = json.loads(render(report(problem), Format.SARIF, Terminal()))
+    document = json.loads(render(report(problem), FindingsFormat.SARIF, Terminal()))
     found = document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert found == uri
     assert urlsplit(found).fragment == urlsplit(found).query == ""
@@ -199,7 +199,7 @@ def test_sarif_names_a_file_by_a_uri(file: str, uri: str) -> None:
 def test_a_problem_without_a_place_is_located_in_its_configuration() -> None:
     problem = all_rules()["PC403"]("connector", "psycopg cannot load libpq")
     twice = Report([CheckResult(file, None, (problem,)) for file in ("a.env", "b.env")])
-    assert render(twice, Format.GITHUB, Terminal()).splitlines() == [
+    assert render(twice, FindingsFormat.GITHUB, Terminal()).splitlines() == [
         "::error file=a.env,title=PC403::psycopg cannot load libpq",
         "::error file=b.env,title=PC403::psycopg cannot load libpq",
     ]

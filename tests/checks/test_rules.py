@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.rule_text import ROOMS, markdown
+from procrastinate_conn.cli.rule import CATEGORIES, markdown
 from procrastinate_conn.rules import Rule
 from tests.checks.running import run
 from tests.installed import needs, unmet
@@ -91,7 +91,7 @@ def test_a_code_is_one_rules_and_belongs_to_its_room() -> None:
     codes = [rule.code for rule in rules]
     assert len(codes) == len(set(codes)) == len(all_rules())
     assert list(all_rules()) == sorted(codes)
-    assert all(code.startswith("PC") and code[2] in ROOMS and len(code) == 5 for code in codes)
+    assert all(code.startswith("PC") and code[2] in CATEGORIES and len(code) == 5 for code in codes)
 
 
 @pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)

@@ -118,7 +118,7 @@ def test_all_shows_every_pool_option_that_is_possible(kind: ConnectorKind, folde
         ),
         (
             {"dsn": "postgresql://app@localhost/jobs", "pool__max_size": "16"},
-            "app@localhost:5432/jobs, TLS where the server has it",
+            "app@localhost:5432/jobs, TLS if the server supports it",
             "4\N{EN DASH}16 connections",
         ),
         (
@@ -133,7 +133,7 @@ def test_all_shows_every_pool_option_that_is_possible(kind: ConnectorKind, folde
         ),
         (
             {"dsn": "hostaddr=127.0.0.1,::1 user=app sslmode=allow", "pool": "null", "pool__max_size": "5"},
-            "app@127.0.0.1:5432,[::1]:5432/app, TLS where the server insists",
+            "app@127.0.0.1:5432,[::1]:5432/app, TLS if the server requires it",
             "at most 5 connections, none kept",
         ),
     ],

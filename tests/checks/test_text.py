@@ -33,7 +33,7 @@ WORKING = (
     "PROCRASTINATE_CONN_POOL__MAX_SIZE=16\n"
 )
 EXPLAINED = "`procrastinate-conn rule PC301` explains a code."
-DEFAULTS = "all of it is left to defaults."
+DEFAULTS = "only defaults apply."
 ENVIRONMENT = {"PGHSOT": "db1", "PGUSER": "ops"}
 
 
@@ -171,25 +171,25 @@ def test_control_characters_do_not_reach_the_terminal(folder: Path) -> None:
     [
         (
             [],
-            f"In order: the environment and .env. Nothing is stated in the environment and .env: {DEFAULTS}",
+            f"In order: the environment and .env. Nothing is set in the environment and .env: {DEFAULTS}",
         ),
         (["good.env"], "In order: good.env."),
         (["good.env", "good2.env"], "In order: 2 configurations."),
         (
             ["other.env", "--isolated"],
-            f"In order: other.env. Nothing is stated in other.env: {DEFAULTS}",
+            f"In order: other.env. Nothing is set in other.env: {DEFAULTS}",
         ),
         (
             ["misspelt.env"],
-            f"1 warning; {EXPLAINED.replace('301', '106')} Nothing is stated in misspelt.env: {DEFAULTS}",
+            f"1 warning; {EXPLAINED.replace('301', '106')} Nothing is set in misspelt.env: {DEFAULTS}",
         ),
         (
             ["foreign.env"],
-            f"1 warning; {EXPLAINED.replace('301', '203')} Nothing is stated in foreign.env: {DEFAULTS}",
+            f"1 warning; {EXPLAINED.replace('301', '203')} Nothing is set in foreign.env: {DEFAULTS}",
         ),
         (
             ["undefined.env"],
-            f"1 warning; {EXPLAINED.replace('301', '111')} Nothing is stated in undefined.env: {DEFAULTS}",
+            f"1 warning; {EXPLAINED.replace('301', '111')} Nothing is set in undefined.env: {DEFAULTS}",
         ),
         (["missing.env"], f"1 error; {EXPLAINED.replace('301', '103')}"),
         (["bad.env"], f"1 error; {EXPLAINED}"),

@@ -18,7 +18,7 @@ def test_version_is_the_distributions(sandbox: Sandbox) -> None:
 def test_help_is_on_stdout(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
     done = sandbox.run(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "all five connectors" in " ".join(done.stdout.split()) or "five connectors" in done.stdout
+    assert "connector" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [("nothing",), ("demo", "--jobs", "few"), ("demo", "--jobs", "1")])

@@ -1,6 +1,6 @@
-"""How findings are reported: a module for each format, and a line here.
+"""The formats of findings: a module for each, and a line here.
 
-A format is a module with one function, ``render(report, terminal)``, that returns what is printed.
+The module of a format has one function, ``render(report, terminal)``, that returns the output.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from enum import StrEnum
 from importlib import import_module
 
+from procrastinate_conn.cli.formats.report import Report
 from procrastinate_conn.cli.output import Terminal
-from procrastinate_conn.cli.report import Report
 
 
-class Format(StrEnum):
-    """The formats, each after the module that renders it."""
+class FindingsFormat(StrEnum):
+    """The formats, named like their modules."""
 
     TEXT = "text"
     JSON = "json"
@@ -21,17 +21,7 @@ class Format(StrEnum):
     SARIF = "sarif"
 
 
-def render(report: Report, output: Format, terminal: Terminal) -> str:
-    """Render a report; only the module of the format is imported.
-
-    Parameters
-    ----------
-    report
-        What was found.
-    output
-        The format.
-    terminal
-        Where it is printed.
-    """
+def render(report: Report, output: FindingsFormat, terminal: Terminal) -> str:
+    """Render a report; only the module of the format is imported."""
     text: str = import_module(f"{__name__}.{output}").render(report, terminal)
     return text

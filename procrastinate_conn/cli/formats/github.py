@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from procrastinate_conn.cli.formats.report import Finding, Report
 from procrastinate_conn.cli.output import Terminal
-from procrastinate_conn.cli.report import Finding, Report
 
 
 def render(report: Report, _terminal: Terminal) -> str:
@@ -18,14 +18,14 @@ def _command(finding: Finding) -> str:
         "line": str(origin.line) if origin and origin.line else None,
         "title": problem.code,
     }
-    written = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
-    return f"::{problem.severity} {written}::{_data(finding.told)}"
+    joined = ",".join(f"{name}={_escape_property(value)}" for name, value in properties.items() if value)
+    return f"::{problem.severity} {joined}::{_escape(finding.sentence)}"
 
 
-def _data(text: str) -> str:
-    """Escape as GitHub's own toolkit does: a command is one line."""
+def _escape(text: str) -> str:
+    """Escape as GitHub's actions/toolkit does: a command is one line."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")

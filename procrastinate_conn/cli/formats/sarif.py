@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.cli.formats.report import Finding, Report
 from procrastinate_conn.cli.output import Terminal
-from procrastinate_conn.cli.report import Finding, Report
 from procrastinate_conn.rules import Rule
 from procrastinate_conn.sources import DEFAULT_ENV_FILE
 
@@ -45,13 +45,13 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, index: int) -> dict[str, Any]:
+def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
     problem = finding.problem
     return {
         "ruleId": problem.code,
-        "ruleIndex": index,
+        "ruleIndex": rule_index,
         "level": problem.severity,
-        "message": {"text": finding.told},
+        "message": {"text": finding.sentence},
         "locations": [_location(finding)],
     }
 
@@ -59,8 +59,8 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
 def _location(finding: Finding) -> dict[str, Any]:
     """Locate a finding by file and line, and by the name of the setting.
 
-    GitHub takes no log with a result that is in no file. What stands in none, such as a variable of the
-    environment, is sourced in the file that was checked.
+    GitHub rejects a log with a result without a file. A problem outside of any file, such as in a variable
+    of the environment, is located in the file that was checked.
     """
     origin = finding.problem.origin
     file = (origin and origin.file) or finding.configuration or DEFAULT_ENV_FILE

@@ -1,88 +1,63 @@
-"""The format ``text``: findings as a compiler prints them, with the line and a caret under the fault."""
+"""The format ``text``: findings like a compiler's, with the source line and carets under the fault."""
 
 from __future__ import annotations
 
-from procrastinate_conn.cli.excerpt import Excerpt, excerpt
+from collections.abc import Iterator
+
+from procrastinate_conn.cli.formats.excerpt import Excerpt, excerpt
+from procrastinate_conn.cli.formats.report import Finding, Report
 from procrastinate_conn.cli.output import Terminal
-from procrastinate_conn.cli.report import Finding, Report
-from procrastinate_conn.origins import Origin
-from procrastinate_conn.problems import Problem, counted
+from procrastinate_conn.problems import counted
 
 COLOURS = {"error": "red", "warning": "yellow"}
-MARGIN = 24
-"""Columns that stay visible on either side of the fault, where a line is too long for the terminal."""
+CONTEXT = 24
+"""Columns of a long line that stay visible before the fault."""
 
 
 def render(report: Report, terminal: Terminal) -> str:
-    """Return the findings, and one line that sums them up."""
-    findings = report.findings()
-    blocks = [render_finding(finding, terminal) for finding in findings]
-    return "\n\n".join([*blocks, _summary(report, [finding.problem for finding in findings])])
+    """Return the findings, and a summary in one line."""
+    blocks = ["\n".join(_finding(finding, terminal)) for finding in report.findings()]
+    return "\n\n".join([*blocks, _summary(report)])
 
 
-def render_finding(finding: Finding, terminal: Terminal) -> str:
-    """Return one finding: where, what, the line, and what to do.
-
-    Parameters
-    ----------
-    finding
-        The finding.
-    terminal
-        Where it is printed.
-    """
-    problem = finding.problem
-    place = _place(problem.origin, finding.configuration)
-    head = f"{place}: {problem.code} {problem.severity}: "
-    sentence = terminal.wrap(f"{head}{problem.message}", "    ")
-    lines = [sentence.replace(head, _painted_head(place, problem, terminal), 1)]
-    shown = excerpt(problem)
-    if shown:
-        lines += _source(shown, terminal, COLOURS[problem.severity])
+def _finding(finding: Finding, terminal: Terminal) -> Iterator[str]:
+    """Yield the message with its location, the source line, and the hint."""
+    problem, location = finding.problem, _location(finding)
+    colour = COLOURS[problem.severity]
+    code = terminal.style(problem.code, fg=colour)
+    severity = terminal.style(problem.severity, fg=colour, bold=True)
+    heading = f"{location}: {problem.code} {problem.severity}: "
+    styled_heading = f"{terminal.style(location, bold=True)}: {code} {severity}: "
+    yield terminal.wrap(heading + problem.message, "    ").replace(heading, styled_heading, 1)
+    source = excerpt(problem)
+    number = str(source.line) if source and source.line else ""
+    gutter = " " * max(len(number), 1)
+    if source:
+        width = None if terminal.width is None else terminal.width - len(gutter) - 3
+        text, start, end = _window(source, width)
+        bar = terminal.style("|", fg="blue")
+        carets = terminal.style("^" * max(end - start, 1), fg=colour, bold=True)
+        yield f"{terminal.style(number or gutter, fg='blue')} {bar} {text}"
+        yield f"{gutter} {bar} {' ' * start}{carets}"
     if problem.hint:
-        gutter = " " * _gutter(shown)
-        lines.append(terminal.wrap(f"{gutter} = {problem.hint}", gutter + "   "))
-    return "\n".join(lines)
+        yield terminal.wrap(f"{gutter} = {problem.hint}", f"{gutter}   ")
 
 
-def _place(origin: Origin | None, configuration: str | None) -> str:
-    """Return the file and line, or the kind of place where there is no file."""
+def _location(finding: Finding) -> str:
+    origin = finding.problem.origin
     if origin is None:
-        return configuration or "environment"
+        return finding.configuration or "environment"
     if origin.file is None:
         return origin.source
     return origin.file if origin.line is None else f"{origin.file}:{origin.line}"
 
 
-def _painted_head(place: str, problem: Problem, terminal: Terminal) -> str:
-    colour = COLOURS[problem.severity]
-    code = terminal.style(problem.code, fg=colour)
-    severity = terminal.style(problem.severity, fg=colour, bold=True)
-    return f"{terminal.style(place, bold=True)}: {code} {severity}: "
-
-
-def _source(shown: Excerpt, terminal: Terminal, colour: str) -> list[str]:
-    gutter = _gutter(shown)
-    text, start, end = shown.text, shown.start, shown.end
-    if terminal.width is not None:
-        text, start, end = _window(text, start, end, terminal.width - gutter - 3)
-    number = "" if shown.line is None else str(shown.line)
-    bar = terminal.style("|", fg="blue")
-    carets = terminal.style("^" * max(end - start, 1), fg=colour, bold=True)
-    return [
-        f"{terminal.style(number.rjust(gutter), fg='blue')} {bar} {text}",
-        f"{' ' * gutter} {bar} {' ' * start}{carets}",
-    ]
-
-
-def _gutter(shown: Excerpt | None) -> int:
-    return len(str(shown.line)) if shown and shown.line else 1
-
-
-def _window(text: str, start: int, end: int, width: int) -> tuple[str, int, int]:
-    """Cut a line that is too long to the part around its fault."""
-    if len(text) <= width:
+def _window(source: Excerpt, width: int | None) -> tuple[str, int, int]:
+    """Return the text, start and end of the fault, cut to a width around the fault."""
+    text, start, end = source.text, source.start, source.end
+    if width is None or len(text) <= width:
         return text, start, end
-    left = max(0, min(start - min(MARGIN, width // 3), len(text) - width))
+    left = max(0, min(start - min(CONTEXT, width // 3), len(text) - width))
     cut = text[left : left + width]
     if left:
         cut = f"...{cut[3:]}"
@@ -91,16 +66,17 @@ def _window(text: str, start: int, end: int, width: int) -> tuple[str, int, int]
     return cut, start - left, min(end - left, width)
 
 
-def _summary(report: Report, problems: list[Problem]) -> str:
-    checked = report.configurations
-    names = [c.file or "the environment and .env" for c in checked]
-    empty = [name for name, c in zip(names, checked, strict=True) if c.says_nothing]
-    noted = f" Nothing is stated in {', '.join(empty)}: all of it is left to defaults." if empty else ""
+def _summary(report: Report) -> str:
+    problems = [finding.problem for finding in report.findings()]
+    names = [result.file or "the environment and .env" for result in report.results]
+    empty = [name for name, result in zip(names, report.results, strict=True) if result.says_nothing]
+    note = f" Nothing is set in {', '.join(empty)}: only defaults apply." if empty else ""
     if not problems:
-        return f"In order: {names[0] if len(names) == 1 else counted(len(names), 'configuration')}.{noted}"
-    counts = [counted(sum(p.severity == s for p in problems), s) for s in COLOURS]
-    found = " and ".join(count for count in counts if not count.startswith("0 "))
-    affected = sum(bool(c.problems) for c in checked)
-    where = f" in {affected} of {len(checked)} configurations" if len(checked) > 1 else ""
+        return f"In order: {names[0] if len(names) == 1 else counted(len(names), 'configuration')}.{note}"
+    severities = [problem.severity for problem in problems]
+    counts = " and ".join(counted(severities.count(s), s) for s in COLOURS if s in severities)
+    if len(names) > 1:
+        affected = sum(bool(result.problems) for result in report.results)
+        counts += f" in {affected} of {len(names)} configurations"
     first = next((p.code for p in problems if p.severity == "error"), problems[0].code)
-    return f"{found}{where}; `procrastinate-conn rule {first}` explains a code.{noted}"
+    return f"{counts}; `procrastinate-conn rule {first}` explains a code.{note}"

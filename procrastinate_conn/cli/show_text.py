@@ -1,0 +1,134 @@
+"""A configuration as text: one sentence, and tables of the effective values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from procrastinate_conn.cli.show_values import ADDRESS, EffectiveValue, Value, effective_values
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.pool.options import PoolOptions
+from procrastinate_conn.problems import counted
+from procrastinate_conn.redaction import format_value, is_harmless
+from procrastinate_conn.registry import AS_DOCUMENTED, REGISTRY
+
+MAX_NAME_WIDTH = 36
+"""Columns that are kept for a variable's name beside the notes."""
+
+VALUES_SHARE = 3
+"""A value may take a third of the width before it is folded, such as a list of hosts."""
+
+TLS_MODES = {
+    "disable": "no TLS",
+    "allow": "TLS if the server requires it",
+    "prefer": "TLS if the server supports it",
+}
+
+
+def tables(configuration: Configuration, width: int, *, everything: bool) -> Group:
+    """Return the sentence and the tables.
+
+    Parameters
+    ----------
+    configuration
+        The resolved configuration.
+    width
+        Columns of the terminal.
+    everything
+        Whether to include the libraries' defaults and overridden values.
+    """
+    kind, values = configuration.settings.kind, effective_values(configuration, everything=everything)
+    support = {option: REGISTRY[kind].support(option) for option in values.pool}
+    notes = {option: found.sentence for option, found in support.items() if found != AS_DOCUMENTED}
+    settings = {"connector": values.connector, **values.settings}
+    sentence = _summary(configuration)
+    return Group(
+        *([Text(sentence)] if sentence else []),
+        _table("setting", settings, width, overrides=everything),
+        _table("connection", values.connection, width, overrides=everything),
+        _table("pool", values.pool, width, overrides=everything, notes=notes, notes_heading=f"on {kind}"),
+    )
+
+
+def _table(
+    heading: str,
+    values: Mapping[str, EffectiveValue],
+    width: int,
+    *,
+    overrides: bool,
+    notes: Mapping[str, str] | None = None,
+    notes_heading: str = "",
+) -> Table:
+    """Return a table of values and their origins; it has a column for notes only if there are some."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(heading, no_wrap=True)
+    table.add_column("value", overflow="fold", max_width=width // VALUES_SHARE)
+    table.add_column("from", overflow="fold", min_width=_longest_word(values) if notes else None)
+    if notes:
+        table.add_column(notes_heading, overflow="fold")
+    for name, value in values.items():
+        note = [Text(notes.get(name, ""), "dim")] if notes else []
+        table.add_row(Text(name, "bold"), Text(_text(value)), _origin(value.origin), *note)
+        for overridden in value.overrides if overrides else ():
+            table.add_row("", Text(f"not {_text(overridden)}", "dim"), Text(str(overridden.origin), "dim"))
+    return table
+
+
+def _longest_word(values: Mapping[str, EffectiveValue]) -> int:
+    words = [word for value in values.values() for word in str(_origin(value.origin)).split()]
+    return min(max(map(len, words), default=0), MAX_NAME_WIDTH)
+
+
+def _text(value: Value) -> str:
+    return value.value if isinstance(value.value, str) else format_value(value.value)
+
+
+def _origin(origin: Origin | None) -> Text:
+    """Return the place of a value; dim for a default."""
+    if origin is None:
+        return Text("default", "dim")
+    return Text(str(origin), "dim" if origin.source.endswith("default") else "")
+
+
+def _summary(configuration: Configuration) -> str:
+    """Return the connector, the server and the pool in one sentence; empty if it could show a secret."""
+    spec, kind = configuration.spec, configuration.settings.kind
+    if spec is None or configuration.connection.redacted_keywords or not _is_harmless(spec):
+        return ""
+    abilities = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
+    address = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"
+    return f"{kind} ({abilities}) to {address}, {_tls(spec)}, {_connections(configuration.pool)}."
+
+
+def _is_harmless(spec: ConnectionSpec) -> bool:
+    return all(is_harmless(k, value) for k, value in spec.parameters.items() if k in ADDRESS)
+
+
+def _hosts(spec: ConnectionSpec) -> str:
+    """Return the hosts with their ports; addresses and sockets in brackets."""
+    return ",".join(f"{_bracketed(host.name or host.address)}:{host.port}" for host in hosts(spec.parameters))
+
+
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if ":" in name or name.startswith(("/", "@")) else name
+
+
+def _tls(spec: ConnectionSpec) -> str:
+    if all(host.is_socket for host in hosts(spec.parameters)):
+        return "Unix socket"
+    mode = spec.sslmode or "prefer"
+    return TLS_MODES.get(mode, f"TLS {mode}")
+
+
+def _connections(pool: PoolOptions) -> str:
+    least, most = pool.min_size, pool.max_size
+    if pool.null:
+        return f"at most {most} connections, none kept" if most else "a connection for every call"
+    return counted(most, "connection") if least == most else f"{least}\N{EN DASH}{most} connections"
