@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
 
@@ -28,28 +27,6 @@ def is_plain_file(file: str | Path) -> bool:
     """Tell whether there is a plain file of that name."""
     found = status(file)
     return found is not None and stat.S_ISREG(found.st_mode)
-
-
-_FROM_A_ROOT = re.compile(r"(~|\.{1,2}|/[\w.-]+|[A-Za-z]:)[/\\]")
-
-
-def may_be_shown(name: str) -> bool:
-    """Tell whether a text is surely meant as a file's name: a password may have slashes and dots in it, too.
-
-    Sure is what leads somewhere from a root, or begins in a directory that is there, or is there itself.
-    """
-    directory = os.path.dirname(name).strip("/")  # noqa: PTH120 - pathlib's is never empty
-    return bool(_FROM_A_ROOT.match(name) or status(name) or (directory and status(directory)))
-
-
-_CONNECTION_STRING = re.compile(
-    r"://|:.*@|\Apostgres(ql)?:|pass?wor?d\s*=|(\A|\s)\w+\s*=.*\s\w+\s*=", re.IGNORECASE | re.DOTALL
-)
-
-
-def is_connection_string(name: str) -> bool:
-    """Tell whether what was given for a file's name is a URI, has a login in it, or states keywords."""
-    return bool(_CONNECTION_STRING.search(name)) and not may_be_shown(name)
 
 
 def unreadable(error: OSError | ValueError) -> str:

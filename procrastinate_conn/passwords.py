@@ -14,8 +14,8 @@ from time import monotonic
 
 from pydantic import SecretStr
 
-from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.origins import Origin
+from procrastinate_conn.redaction import is_safe_path
 from procrastinate_conn.subprocesses import CommandFailed, output
 from procrastinate_conn.tracebacks import raised_at
 
@@ -68,7 +68,7 @@ def from_file(file: str | Path, origin: Origin | None = None) -> PasswordFunctio
             reason = error.strerror or type(error).__name__
         except ValueError as error:
             reason = str(error)
-        name = path if may_be_shown(str(file)) else "its file"
+        name = path if is_safe_path(str(file)) else "its file"
         raise PasswordUnavailable(f"{setting}: {name} cannot be used: {reason}")
 
     return PasswordSource(setting, read)

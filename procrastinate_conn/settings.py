@@ -25,12 +25,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.spec import ConnectionSpec, without_inputs
 from procrastinate_conn.factory import build, configured
-from procrastinate_conn.files import may_be_shown
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError
-from procrastinate_conn.redaction import MASK, format_value
+from procrastinate_conn.redaction import MASK, format_value, is_safe_path
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.setting_names import PREFIX
@@ -186,7 +185,7 @@ class ConnectorSettings(BaseSettings):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Show no name of a password file that may be the password itself."""
         for name, value in super().__repr_args__():
-            is_unsure = name == "password_file" and value is not None and not may_be_shown(str(value))
+            is_unsure = name == "password_file" and value is not None and not is_safe_path(str(value))
             yield name, MASK if is_unsure else value
 
     def __hash__(self) -> int:

@@ -12,7 +12,7 @@ from procrastinate_conn.connection import validation as texts
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import show_unless_dsn
+from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
@@ -78,9 +78,6 @@ FAULTS = (
 )
 """What cannot be looked up; the first that fits counts."""
 
-HARMLESS = re.compile(r"[\w.-]+:[0-9]{1,5}|\[[0-9a-fA-F:.]*\](?::[0-9]{1,5})?| *[\w.-]+ *")
-"""What may be shown of it."""
-
 
 def check(configuration: Configuration) -> Iterator[Problem]:
     """Yield the hosts that cannot be one, unless an address stands beside them; one finding for each fault.
@@ -125,5 +122,5 @@ def _is_address(name: str) -> bool:
 
 
 def _impossible(fault: Fault, name: str, host: SourcedValue) -> Problem:
-    message = f"{show_unless_dsn(name, host, HARMLESS)}is no host: {fault.reason}"
+    message = f"{quote_value('host', name, host)} is no host: {fault.reason}"
     return IMPOSSIBLE_HOST("connection.host", message, hint=fault.hint, origin=host.origin)

@@ -13,11 +13,11 @@ from pathlib import Path
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.password_file import password_line
-from procrastinate_conn.files import expanded, is_plain_file, may_be_shown, status
+from procrastinate_conn.files import expanded, is_plain_file, status
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import holds_contents, is_password_file, is_path
+from procrastinate_conn.redaction import is_file_content, is_safe_path
 from procrastinate_conn.resolution.settings import PASSWORD_SOURCES
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.password_file import PASSWORD_FILE_IGNORED, find_short_line
@@ -82,15 +82,13 @@ def _check_file(stated: SourcedValue) -> Iterator[Problem]:
                 origin=stated.origin,
             )
         return
-    if holds_contents(path):
+    if is_file_content(path):
         message = "password_file is longer than the name of a file can be: it seems to be the password itself"
         hint = "write it into a file, and name that"
     elif _REFERENCE.fullmatch(path):
         hint = "write ${NAME} in an env file; elsewhere no variable is put in"
-    elif not may_be_shown(path):
+    elif not is_safe_path(path):
         hint = "name a file that exists; write the password itself as connection.password"
-    elif not is_path(path):
-        message = "password_file does not look like the name of a file, and there is none of that name"
     yield UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=stated.origin)
 
 
@@ -113,7 +111,7 @@ def _check_command(stated: SourcedValue) -> Iterator[Problem]:
     elif shutil.which(program) is None and "/" in program and is_plain_file(program):
         message, hint = f"runs {program}, which nobody may execute", "chmod +x it"
     elif shutil.which(program) is None:
-        named = program if program in _PROGRAMS or is_password_file(program) else "something"
+        named = program if program in _PROGRAMS or is_safe_path(program) else "something"
         message, hint = f"runs {named}, which is not found", "write its full path"
     else:
         return
@@ -164,7 +162,7 @@ def _check_passfile(configuration: Configuration) -> Iterator[Problem]:
     if passfile is None or not passfile.value:
         return
     if not os.path.lexists(path := Path(str(passfile.value))):
-        named = f"{path}" if is_password_file(str(path)) else "of the name that is stated"
+        named = f"{path}" if is_safe_path(str(path)) else "of the name that is stated"
         yield PASSWORD_FILE_IGNORED(
             "connection.passfile",
             f"libpq finds no password file {named}",

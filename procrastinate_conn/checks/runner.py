@@ -136,7 +136,7 @@ def check_configuration(target: CheckTarget, configuration: Configuration) -> Ch
     from procrastinate_conn.checks import check as check_more
     from procrastinate_conn.checks.deduplication import deduplicate
 
-    found = list(map(_scrubbed, deduplicate([*configuration.problems, *check_more(configuration)])))
+    found = list(map(_redacted, deduplicate([*configuration.problems, *check_more(configuration)])))
     if any(map(_leaves_no_kind, found)):
         rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
         return CheckResult(_name(target), None, in_order(rest))
@@ -163,14 +163,14 @@ def _says_nothing(configuration: Configuration) -> bool:
     )
 
 
-def _scrubbed(problem: Problem) -> Problem:
-    from procrastinate_conn.redaction import scrubbed
+def _redacted(problem: Problem) -> Problem:
+    from procrastinate_conn.redaction import redact
 
     return replace(
         problem,
-        setting=scrubbed(problem.setting),
-        message=scrubbed(problem.message),
-        hint=scrubbed(problem.hint),
+        setting=redact(problem.setting),
+        message=redact(problem.message),
+        hint=redact(problem.hint),
     )
 
 

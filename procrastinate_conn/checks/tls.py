@@ -14,7 +14,7 @@ from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.files import status
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import MASK, is_harmless
+from procrastinate_conn.redaction import redact_value
 from procrastinate_conn.rules import Example, Rule
 
 PLAINTEXT_POSSIBLE = Rule(
@@ -93,7 +93,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
 def remote_hosts(spec: ConnectionSpec) -> list[str]:
     """Return the hosts that are reached over a network, by the names that were stated for them."""
     remote = [host.name or host.address for host in hosts(spec.parameters) if not _is_local(host)]
-    return list(dict.fromkeys(name if is_harmless("host", name) else MASK for name in remote))
+    return list(dict.fromkeys(redact_value("connection.host", name) for name in remote))
 
 
 def _is_local(host: Host) -> bool:

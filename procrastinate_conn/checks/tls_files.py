@@ -16,7 +16,7 @@ from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.files import status
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import MASK, holds_contents, is_path
+from procrastinate_conn.redaction import MASK, is_file_content, is_file_name
 from procrastinate_conn.rules import Example, Rule
 
 UNUSABLE_TLS_FILE = Rule(
@@ -194,7 +194,7 @@ def _check_file(keyword: str, sourced: SourcedValue, demand: TlsRequirements) ->
     value = str(sourced.value)
     absent = _is_absent(keyword, value)
     does = demand.without(keyword, absent=absent)
-    if holds_contents(value):
+    if is_file_content(value):
         message = (
             f"{keyword} holds the {_CONTENTS[keyword]} itself, and libpq takes it for the name of a file"
         )
@@ -339,4 +339,4 @@ def _finding(keyword: str, sourced: SourcedValue, message: str, does: str, hint:
 
 
 def _named(file: object) -> str:
-    return str(file) if is_path(str(file)) else MASK
+    return str(file) if is_file_name(str(file)) else MASK

@@ -18,7 +18,7 @@ from procrastinate_conn.cli.options import USAGE_ERROR
 from procrastinate_conn.cli.rule import rule
 from procrastinate_conn.cli.schema import schema
 from procrastinate_conn.cli.show import show
-from procrastinate_conn.files import is_connection_string
+from procrastinate_conn.redaction import is_connection_string
 
 app = typer.Typer(
     name="procrastinate-conn",

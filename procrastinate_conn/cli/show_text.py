@@ -16,7 +16,7 @@ from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool.options import PoolOptions
 from procrastinate_conn.problems import counted
-from procrastinate_conn.redaction import format_value, is_harmless
+from procrastinate_conn.redaction import format_value, is_safe_to_show
 from procrastinate_conn.registry import AS_DOCUMENTED, REGISTRY
 
 MAX_NAME_WIDTH = 36
@@ -100,15 +100,17 @@ def _origin(origin: Origin | None) -> Text:
 def _summary(configuration: Configuration) -> str:
     """Return the connector, the server and the pool in one sentence; empty if it could show a secret."""
     spec, kind = configuration.spec, configuration.settings.kind
-    if spec is None or configuration.connection.redacted_keywords or not _is_harmless(spec):
+    if spec is None or configuration.connection.redacted_keywords or not _is_safe_to_show(spec):
         return ""
     abilities = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
     address = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"
     return f"{kind} ({abilities}) to {address}, {_tls(spec)}, {_connections(configuration.pool)}."
 
 
-def _is_harmless(spec: ConnectionSpec) -> bool:
-    return all(is_harmless(k, value) for k, value in spec.parameters.items() if k in ADDRESS)
+def _is_safe_to_show(spec: ConnectionSpec) -> bool:
+    return all(
+        is_safe_to_show(f"connection.{k}", value) for k, value in spec.parameters.items() if k in ADDRESS
+    )
 
 
 def _hosts(spec: ConnectionSpec) -> str:

@@ -13,13 +13,7 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool.option_names import OWN, vocabulary
-from procrastinate_conn.redaction import (
-    MASK,
-    format_value,
-    is_harmless,
-    is_harmless_option,
-    is_harmless_setting,
-)
+from procrastinate_conn.redaction import MASK, format_value, redact_value
 from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.sources.base import INVALID_VALUE
 
@@ -170,8 +164,8 @@ def _first_of(values: Iterable[Value]) -> EffectiveValue:
 
 
 def _keyword(keyword: str, sourced: SourcedValue, masked: Iterable[str]) -> Value:
-    text = str(sourced.value)
-    return Value(text if keyword not in masked and is_harmless(keyword, text) else MASK, sourced.origin)
+    text = MASK if keyword in masked else redact_value(f"connection.{keyword}", str(sourced.value))
+    return Value(text, sourced.origin)
 
 
 def _beside_invalid_port(configuration: Configuration) -> set[str]:
@@ -190,7 +184,7 @@ def _beside_invalid_port(configuration: Configuration) -> set[str]:
 def _setting(name: str, sourced: SourcedValue) -> Value:
     text = format_value(sourced.value)
     is_text = isinstance(sourced.value, str | os.PathLike)
-    return Value(MASK if is_text and not is_harmless_setting(name, text) else text, sourced.origin)
+    return Value(redact_value(name, text) if is_text else text, sourced.origin)
 
 
 def _option(name: str, value: object) -> object:
@@ -198,4 +192,4 @@ def _option(name: str, value: object) -> object:
 
 
 def _option_text(name: str, value: object) -> str:
-    return MASK if isinstance(value, str) and not is_harmless_option(name, value) else format_value(value)
+    return redact_value(f"pool.{name}", value) if isinstance(value, str) else format_value(value)

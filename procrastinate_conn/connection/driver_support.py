@@ -11,7 +11,7 @@ from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq.environment import override_environment
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import show_unless_dsn
+from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.rules import Example, Rule
 
@@ -83,8 +83,8 @@ def _refused_values(
     for keyword in guilty:
         yield REJECTED_BY_DRIVER(
             f"connection.{keyword}",
-            f"the {_libpq_of(kind)} refuses {show_unless_dsn(known[keyword], stated[keyword])}for {keyword};"
-            f" the {_libpq_of(ConnectorKind.PSYCOPG)} accepts it",
+            f"the {_libpq_of(kind)} refuses {quote_value(keyword, known[keyword], stated[keyword])}"
+            f" for {keyword}; the {_libpq_of(ConnectorKind.PSYCOPG)} accepts it",
             hint=_OTHERWISE,
             origin=stated[keyword].origin,
         )

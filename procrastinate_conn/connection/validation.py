@@ -11,7 +11,7 @@ from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.libpq import CHOICES, INTEGERS
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import ANYTHING, LIKE_A_NUMBER, LIKE_AN_ADDRESS, show_unless_dsn
+from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.resolution.connection import REJECTED_VALUE
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted, nearest
@@ -125,9 +125,9 @@ def _judge_addresses(stated: Stated) -> Iterator[Problem]:
         try:
             socket.getaddrinfo(address.encode(), 5432, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except OSError:
-            value = show_unless_dsn(address, stated["hostaddr"], LIKE_AN_ADDRESS)
+            value = quote_value("hostaddr", address, stated["hostaddr"])
             hint = "write the address alone, as 127.0.0.1 or ::1, and put a name into host"
-            yield _refused("hostaddr", stated, f"{value}is not a numeric address", hint)
+            yield _refused("hostaddr", stated, f"{value} is not a numeric address", hint)
 
 
 def _judge_ports(stated: Stated) -> Iterator[Problem]:
@@ -139,8 +139,8 @@ def _judge_ports(stated: Stated) -> Iterator[Problem]:
                 hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
             if is_quoted(stated["port"].value):
                 hint = LEAVE_OUT_QUOTES
-            value = show_unless_dsn(port, stated["port"], LIKE_A_NUMBER)
-            yield _refused("port", stated, f"{value}is not a port", hint)
+            value = quote_value("port", port, stated["port"])
+            yield _refused("port", stated, f"{value} is not a port", hint)
             return
 
 
@@ -191,9 +191,7 @@ def _refused_number(keyword: str, stated: Stated) -> Problem:
     fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
     hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
     hint = LEAVE_OUT_QUOTES if is_quoted(value) else hint
-    return _refused(
-        keyword, stated, f"{show_unless_dsn(value, stated[keyword], LIKE_A_NUMBER)}is {fault}", hint
-    )
+    return _refused(keyword, stated, f"{quote_value(keyword, value, stated[keyword])} is {fault}", hint)
 
 
 def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
@@ -207,8 +205,8 @@ def _refused_value(keyword: str, stated: Stated, reason: str) -> Problem:
         return _refused(keyword, stated, reason, hint)
     near = nearest(value, choices)
     hint = f"did you mean {near}?" if near else f"write one of {', '.join(choices)}"
-    what = show_unless_dsn(value, stated[keyword], ANYTHING if near else LIKE_A_NUMBER)
-    return _refused(keyword, stated, f"{what}is none of {', '.join(choices)}", hint)
+    quoted = quote_value(keyword, value, stated[keyword])
+    return _refused(keyword, stated, f"{quoted} is none of {', '.join(choices)}", hint)
 
 
 def _refused_together(values: Mapping[str, str], stated: Stated, reason: str, refusal: Refusal) -> Problem:

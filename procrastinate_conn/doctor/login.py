@@ -12,7 +12,7 @@ from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.doctor.host_context import Patient
 from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
 from procrastinate_conn.passwords import PasswordSource, PasswordUnavailable
-from procrastinate_conn.redaction import is_password_file
+from procrastinate_conn.redaction import is_safe_path
 
 _HINTS = (
     (r"password authentication failed|no such user|SASL authentication failed", "{password}"),
@@ -120,7 +120,7 @@ def _password_hint(patient: Patient) -> str:
         return f"the password comes from {origin}: {mend}"
     if (passfile := config.spec.passfile) is None:
         return "no password is set: state one"
-    named = passfile if is_password_file(passfile) else "the password file"
+    named = passfile if is_safe_path(passfile) else "the password file"
     if line := password_line(config.spec, patient.host):
         return f"the password comes from line {line.line} of {named}: {mend}"
     return f"no password is set: state one, or a line for this connection in {named}"

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.files import expanded, is_connection_string, remedy, unreadable
+from procrastinate_conn.files import expanded, remedy, unreadable
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.setting_names import PREFIX, is_setting, setting_of
 from procrastinate_conn.sources.base import (

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from procrastinate_conn.files import expanded, is_connection_string, remedy, unreadable
+from procrastinate_conn.files import expanded, remedy, unreadable
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.setting_names import is_setting
 from procrastinate_conn.sources.base import UNREADABLE_FILE, Source, not_a_file

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from procrastinate_conn import libpq
 from procrastinate_conn.demo.postgres import free_port
-from procrastinate_conn.masking import masked_dsn, masked_service_line, masked_variable
-from procrastinate_conn.redaction import MASK, scrubbed
+from procrastinate_conn.redaction import MASK, redact
+from procrastinate_conn.redaction.lines import redact_dsn, redact_env_line, redact_service_line
 from tests.checks.running import SECRET, run
 
 P = "PROCRASTINATE_CONN_"
@@ -91,7 +91,7 @@ ENV_LINES = (
 @example("hun&dbname=ter2")
 def test_a_password_is_masked_in_an_env_file(line: str, password: str) -> None:
     for written in (password, quote(password, safe=""), password.replace("'", "\\'")):
-        masked = masked_variable(line.format(written))
+        masked = redact_env_line(line.format(written))
         assert "hun" not in masked
 
 
@@ -111,7 +111,7 @@ URIS = (
     "password", ["hun@ter2", "hun?x@ter2", "hun?host=x@ter2", "hun/@ter2", "hun@x/ter2", "hun@x?y=ter2"]
 )
 def test_no_piece_of_a_password_is_shown_of_a_uri(uri: str, password: str) -> None:
-    masked = masked_dsn(uri.format(password))
+    masked = redact_dsn(uri.format(password))
     assert "hun" not in masked
     assert "ter2" not in masked
 
@@ -120,7 +120,7 @@ def test_libpq_ends_the_login_at_the_first_at_before_a_slash() -> None:
     dsn = "postgresql://app:s?x@cret@db1/jobs"
     stated = libpq.parse(dsn)
     assert (stated["user"], stated["password"], stated["host"]) == ("app", "s?x", "cret@db1")
-    assert masked_dsn(dsn) == f"postgresql://{MASK}"
+    assert redact_dsn(dsn) == f"postgresql://{MASK}"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_libpq_ends_the_login_at_the_first_at_before_a_slash() -> None:
 )
 @given(PASSWORDS)
 def test_a_password_is_masked_in_a_service_file(line: str, password: str) -> None:
-    masked = masked_service_line(line.format(password))
+    masked = redact_service_line(line.format(password))
     assert "hun" not in masked
     assert "ter2" not in masked
 
@@ -153,25 +153,25 @@ def test_a_password_is_masked_in_a_service_file(line: str, password: str) -> Non
     ],
 )
 def test_what_is_harmless_is_shown(line: str) -> None:
-    assert masked_variable(line) == line
+    assert redact_env_line(line) == line
 
 
 @pytest.mark.parametrize(
     "line", ["HUNTER2 and more", "hunter2=='", "MIIEvQIBADANBgkqhkiG9w0BAQEFAAS=='", "PGhunter2"]
 )
 def test_a_line_of_something_longer_is_not_shown(line: str) -> None:
-    assert masked_variable(line) == MASK
+    assert redact_env_line(line) == MASK
 
 
 def test_a_comment_is_left_out() -> None:
-    assert masked_variable("PGHOST=db1 # was: hunter2") == "PGHOST=db1"
+    assert redact_env_line("PGHOST=db1 # was: hunter2") == "PGHOST=db1"
 
 
 def test_a_dsn_stays_readable() -> None:
-    assert masked_dsn("postgresql://app:hunter2@db1:5432/jobs?sslmode=requre") == (
+    assert redact_dsn("postgresql://app:hunter2@db1:5432/jobs?sslmode=requre") == (
         f"postgresql://app:{MASK}@db1:5432/jobs?sslmode=requre"
     )
-    assert masked_dsn("host=db1 password='hun ter2' user=app") == f"host=db1 password={MASK} user=app"
+    assert redact_dsn("host=db1 password='hun ter2' user=app") == f"host=db1 password={MASK} user=app"
 
 
 MISPLACED = {
@@ -249,7 +249,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("keyword", ELSEWHERE)
-@pytest.mark.parametrize("place", ["service", "secrets"])
+@pytest.mark.parametrize("source", ["service", "secrets"])
 def test_nor_of_a_service_file_or_a_secrets_directory(source: str, keyword: str, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     if source == "service":
@@ -276,7 +276,7 @@ def test_nor_of_a_service_file_or_a_secrets_directory(source: str, keyword: str,
     ],
 )
 def test_a_sentence_loses_what_looks_like_a_secret(sentence: str, shown: str | None) -> None:
-    assert scrubbed(sentence) == (shown or sentence)
+    assert redact(sentence) == (shown or sentence)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_sentence_loses_what_looks_like_a_secret(sentence: str, shown: str | N
 def test_a_piece_of_a_secret_is_no_keyword(keyword: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{P}DSN=host=h flavour=sweet {keyword}=foo bar{SECRET}=baz\n")
     done = run(tmp_path, "check")
-    assert "the DSN states flavour" in done.stdout
+    assert "the DSN sets flavour" in done.stdout
     assert SECRET not in done.stdout
 
 

@@ -125,7 +125,8 @@ def test_a_file_that_is_none_is_refused_at_once(tmp_path, what):
         "device": ("/dev/zero", "it is not a plain file"),
         "nul": ("/a/b\0c", "embedded null byte"),
     }[what]
-    assert failure(from_file(path, ORIGIN)).endswith(f"{path} cannot be used: {reason}")
+    shown = "its file" if what == "nul" else path
+    assert failure(from_file(path, ORIGIN)).endswith(f"{shown} cannot be used: {reason}")
 
 
 def test_a_home_directory_of_nobody_is_told_when_it_is_read():

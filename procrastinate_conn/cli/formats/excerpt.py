@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.masking import masked_service_line, masked_value, masked_variable
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import MASK
+from procrastinate_conn.redaction.lines import redact_env_line, redact_service_line, redact_variable
 from procrastinate_conn.setting_names import PREFIX, SECTIONS
 
 
@@ -49,14 +49,14 @@ def _source_line(problem: Problem) -> str | None:
         return None
     if origin.source == "environment" and origin.name is not None and origin.name in os.environ:
         first, *more = os.environ[origin.name].splitlines() or [""]
-        return _printable(f"{origin.name}={masked_value(origin.name, first)}{' ...' if more else ''}")
+        return _printable(f"{origin.name}={redact_variable(origin.name, first)}{' ...' if more else ''}")
     if origin.file is None or origin.line is None or origin.source not in ("dotenv", "service-file"):
         return None
     lines = _lines(origin.file)
     if not 0 < origin.line <= len(lines):
         return None
-    mask = masked_variable if origin.source == "dotenv" else masked_service_line
-    return _printable(mask(lines[origin.line - 1].rstrip()))
+    redact = redact_env_line if origin.source == "dotenv" else redact_service_line
+    return _printable(redact(lines[origin.line - 1].rstrip()))
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,221 @@
+"""Decides what may be shown: a value that looks like what belongs in its place. Everything else is masked.
+
+A password ends up in the wrong place in more ways than can be listed: a URL in the place of a host, pairs
+separated by semicolons, a key in the place of its file's name. So secrets are not searched for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+
+from procrastinate_conn import libpq, suggestions
+from procrastinate_conn.files import status
+from procrastinate_conn.libpq import CHOICES, INTEGERS, is_secret
+from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
+
+MASK = "********"
+"""Shown in the place of a secret."""
+
+EXAMPLE_LOGIN = "user:password@host"
+"""The login in hints, which is not masked."""
+
+LONGEST_NAME = 255
+"""Bytes of the longest file name on all common file systems."""
+
+_WORDS = re.compile(r"[\w .,:/@()#*!+-]*")
+_LOGIN = re.compile(r":.*@|//")
+"""Tells a login, or a URL, from other words."""
+
+_NUMBER_OR_WORD = re.compile(r"[+-]?[0-9.]+ ?[a-z]{0,7}|true|false|yes|no|on|off|none|null", re.IGNORECASE)
+_LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
+_ADDRESS = re.compile(r"(localhost|[\w-]*([.:][\w%-]*)+)?")
+_HOST = re.compile(
+    r" *(?:[\w.-]*(?::[0-9]{1,5})?|@[\w./-]+|(?:[a-zA-Z]:)?[/\\][\w ./\\~+-]*"
+    r"|\[?[0-9a-fA-F:.]*(?:%\w+)?\]?(?::[0-9]{1,5})?) *"
+)
+_FILE_NAME = re.compile(r"[\w ./\\:~+@,()#-]*")
+_ROOTED_PATH = re.compile(r"(~|\.{1,2}|/[\w.-]+|[A-Za-z]:)[/\\]")
+_SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|cred", re.IGNORECASE)
+
+_FILES = ("servicefile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslkeylogfile", "sslrootcert")
+_SETTINGS = {
+    "connector": re.compile(r"[\w-]{0,40}"),
+    "defaults": re.compile(r"[\w-]{0,40}"),
+    "json_dumps": re.compile(r"[\w.:, -]*"),
+    "json_loads": re.compile(r"[\w.:, -]*"),
+    "pool": re.compile(r"null", re.IGNORECASE),
+}
+
+
+def is_safe_to_show(setting: str, value: str) -> bool:
+    """Return whether a value looks like what belongs in a setting, and not like a secret.
+
+    Parameters
+    ----------
+    setting
+        The dotted path, such as ``connection.host``; no value of an unknown setting is safe.
+    value
+        Without the quotes around it.
+    """
+    match setting.split("."):
+        case ["connection", keyword]:
+            return _is_safe_keyword(keyword, value)
+        case ["pool", option]:
+            return _is_safe_option(option, value)
+        case ["password_file"]:
+            return is_safe_path(value)
+        case [name]:
+            return name in _SETTINGS and bool(_SETTINGS[name].fullmatch(value))
+        case _:
+            return False
+
+
+def _is_safe_keyword(keyword: str, value: str) -> bool:
+    if keyword not in libpq.keywords() or is_secret(keyword):
+        return False
+    return bool(_KEYWORDS.get(keyword, _is_plain)(value))
+
+
+def _is_safe_option(option: str, value: str) -> bool:
+    """Show any plain text for a known pool option, but only a number or a word for a misspelt one."""
+    known = REGISTRY[DEFAULT_KIND].pool_options
+    if option in known:
+        return _is_plain(value)
+    is_near = option not in libpq.keywords() and bool(suggestions.pool_option_hint(option, known))
+    return is_near and bool(_NUMBER_OR_WORD.fullmatch(value))
+
+
+def _is_plain(value: str) -> bool:
+    return bool(_WORDS.fullmatch(value)) and not _LOGIN.search(value) and len(value) <= LONGEST_NAME
+
+
+def is_file_name(value: str) -> bool:
+    """Return whether a text looks like the name of a file, and not like a login or the file's content."""
+    return bool(_FILE_NAME.fullmatch(value)) and not is_file_content(value) and not _LOGIN.search(value)
+
+
+def is_file_content(value: str) -> bool:
+    """Return whether a text that should name a file is what the file should contain."""
+    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in re.split(r"[/\\]", value))
+    return "\n" in value or "-----BEGIN" in value or longest > LONGEST_NAME
+
+
+def is_safe_path(value: str) -> bool:
+    """Return whether a text is certainly a path and not a password, which may have slashes and dots too."""
+    return is_file_name(value) and _is_certainly_a_path(value)
+
+
+def _is_certainly_a_path(name: str) -> bool:
+    """Return whether a text begins at a root or in a directory that exists, or exists itself."""
+    directory = os.path.dirname(name).strip("/")  # noqa: PTH120 - pathlib's is never empty
+    return bool(_ROOTED_PATH.match(name) or status(name) or (directory and status(directory)))
+
+
+def _list_of(element: re.Pattern[str]) -> Callable[[str], bool]:
+    return lambda value: all(map(element.fullmatch, value.split(",")))
+
+
+def _choice_of(choices: tuple[str, ...]) -> Callable[[str], bool]:
+    return lambda value: bool(suggestions.nearest(value, choices) or _LIKE_A_NUMBER.fullmatch(value))
+
+
+def _is_safe_options(value: str) -> bool:
+    names_a_secret = "=" in value and _SECRET_NAME.search(value)
+    return not names_a_secret and bool(re.fullmatch(r"(?:[\w ,./:=+'\"-]|\\ )*", value))
+
+
+_KEYWORDS: Mapping[str, Callable[[str], object]] = {
+    "dbname": re.compile(r"[\w .$+-]*").fullmatch,
+    "host": _list_of(_HOST),
+    "hostaddr": _list_of(_ADDRESS),
+    "oauth_issuer": re.compile(r"https?://[\w./:-]*").fullmatch,
+    "options": _is_safe_options,
+    "passfile": is_safe_path,
+    "port": _list_of(_LIKE_A_NUMBER),
+    "user": re.compile(r"[\w .@$+\\-]*").fullmatch,
+    **dict.fromkeys(_FILES, is_file_name),
+    **dict.fromkeys(INTEGERS, _LIKE_A_NUMBER.fullmatch),
+    **{keyword: _choice_of(choices) for keyword, choices in CHOICES.items()},
+}
+"""What the values of keywords look like; plain words are what the others are."""
+
+
+_CONNECTION_STRING = re.compile(
+    r"://|:.*@|\Apostgres(ql)?:|pass?wor?d\s*=|(\A|\s)\w+\s*=.*\s\w+\s*=", re.IGNORECASE | re.DOTALL
+)
+
+
+def is_connection_string(name: str) -> bool:
+    """Return whether a text given as a file's name is a URI, contains a login, or sets keywords."""
+    return bool(_CONNECTION_STRING.search(name)) and not _is_certainly_a_path(name)
+
+
+_LOGIN_AND_HOST = re.compile(r"[^\s:'\"]+:\S*@[^\s'\"]*")
+_SECRET_PAIR = re.compile(r"\b(\w*(?:passw|pwd|secret|token)\w*=)(?!\.\.\.)[^\s,;&]+", re.IGNORECASE)
+_PRIVATE_KEY = re.compile(r"-----BEGIN.*", re.DOTALL)
+_LONG_WORD = re.compile(rf"[^\s/,]{{{LONGEST_NAME + 1},}}")
+
+
+def redact(text: str) -> str:
+    """Mask what looks like a secret in a text of any source, such as an error message."""
+    text = _LOGIN_AND_HOST.sub(lambda found: found[0] if EXAMPLE_LOGIN in found[0] else MASK, text)
+    text = _SECRET_PAIR.sub(rf"\1{MASK}", text)
+    return _LONG_WORD.sub(MASK, _PRIVATE_KEY.sub(MASK, text))
+
+
+def redact_value(setting: str, value: str) -> str:
+    """Return a value, or `MASK` unless it is safe to show."""
+    return value if is_safe_to_show(setting, value) else MASK
+
+
+def quote_value(keyword: str, value: str, sourced: SourcedValue) -> str:
+    """Return a connection keyword's value, or an element of it, for a message, in quotes.
+
+    ``the value`` stands for one that is not safe to show, and for any from a DSN: a password that is not
+    percent-encoded spills into the other parts.
+    """
+    if sourced.from_dsn or not is_safe_to_show(f"connection.{keyword}", value):
+        return "the value"
+    return repr(value if len(value) <= 40 else f"{value[:40]}...")
+
+
+def describe_value(value: object) -> str:
+    """Return a value for a message: as it is written, or only its type if it could be a secret.
+
+    Parameters
+    ----------
+    value
+        Anything. Text that is long, or that could be a part of a connection string, is described and not
+        repeated; so is every object except numbers, booleans and None.
+    """
+    if isinstance(value, str):
+        is_short = re.fullmatch(r"[\w.+:,% -]{0,40}", value)
+        return repr(value) if is_short else f"a text of {len(value)} characters"
+    if isinstance(value, float):
+        return repr(value)
+    if value is None or (isinstance(value, int) and abs(value) < 10**20):
+        return format_value(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def format_value(value: object) -> str:
+    """Return a converted value as it is written in a ``.env`` file.
+
+    Examples
+    --------
+    >>> format_value(None), format_value(True), format_value(2.5)
+    ('none', 'true', '2.5')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(format_value, value))
+    if callable(value):
+        named = value if hasattr(value, "__qualname__") else type(value)
+        return f"{named.__module__}:{named.__qualname__}"
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -1,0 +1,159 @@
+"""Source lines without secrets.
+
+A line that is shown is often one that libpq cannot read, so that nothing tells where in it a password begins
+and ends. Whatever is not understood is therefore masked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from procrastinate_conn import libpq, suggestions
+from procrastinate_conn.libpq import is_secret
+from procrastinate_conn.redaction import MASK, is_file_name, is_safe_to_show, redact_value
+from procrastinate_conn.setting_names import PREFIX
+
+_VARIABLE = re.compile(
+    r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
+)
+_WORD = re.compile(r"\s*(?:(?:export|set|setenv)\s+|\$(?i:env):)?(?P<name>[A-Z][A-Z0-9_]*)\b")
+_URI = re.compile(
+    # libpq takes what stands before the first @ for the login, unless there is a slash before it.
+    r"(?P<scheme>(?:jdbc:)?[\w+.-]+://)(?:(?P<login>[^@/]*)@)?(?P<hosts>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?"
+)
+_HOSTS = re.compile(r"(?:[\w.-]*|\[[0-9a-fA-F:.%]*\])(?::[0-9]+)?")
+_USER = re.compile(r"[\w.%+-]*")
+_PATH = re.compile(r"(?:/[\w.%+$ -]*)?")
+_PAIR = re.compile(r"(?P<key>\w+)(?P<equals>\s*=\s*)(?P<value>'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)*)")
+_MEMBER = re.compile(r'"(?P<key>\w+)"(?P<equals>\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*"?|[^][{},"\s]+)')
+_QUERY = re.compile(r"(?P<key>\w+)(?P<equals>=)(?P<value>[^&]*)")
+
+_FILE_VARIABLES = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGREQUIRESSL")
+"""libpq's variables that stand for no keyword, and hold a path or a digit."""
+
+
+def redact_env_line(line: str) -> str:
+    """Mask a line of an env file and drop its comment; a line that is not NAME=value keeps its first word."""
+    found = _VARIABLE.fullmatch(line)
+    if found is None:
+        word = _WORD.match(line)
+        return f"{word[0]} {MASK}" if word and _is_read(word["name"]) else MASK
+    name = found["name"].strip().removeprefix("export").strip(" \t'\"")
+    if not _is_read(name) and not _WORD.fullmatch(name):
+        return MASK  # a line of something longer, such as a key
+    return (
+        found["name"] + found["equals"] + _redact_quoted(found["value"], lambda v: redact_variable(name, v))
+    )
+
+
+def redact_service_line(line: str) -> str:
+    """Mask a line of a service file."""
+    if line.startswith("["):
+        return line
+    keyword, equals, value = line.partition("=")
+    if not equals or not keyword.isidentifier() or suggestions.keyword(keyword) is None:
+        return MASK
+    return f"{keyword}={value and redact_value(f'connection.{keyword}', value)}"
+
+
+def redact_variable(name: str, value: str) -> str:
+    """Mask the value of a variable; that of an unknown variable is masked as a whole."""
+    name = name.upper()
+    if name == "DATABASE_URL":
+        return redact_dsn(value)
+    if name in _FILE_VARIABLES:
+        return value if is_file_name(value) else MASK
+    if name.startswith(PREFIX):
+        setting = name.removeprefix(PREFIX).lower().replace("__", ".")
+    else:
+        setting = f"connection.{_keyword_of_variable().get(name)}"
+    if setting == "dsn":
+        return redact_dsn(value)
+    if setting == "connection":
+        return _redact_pairs(value, _MEMBER, setting, between=r"[{},\s]*")
+    if setting == "pool":
+        return _redact_pairs(value, _MEMBER, setting, between=r"[{},\s]*|[a-z]{1,8}")
+    return value and redact_value(setting, value)
+
+
+def redact_dsn(dsn: str) -> str:
+    """Mask a URI of any database or a keyword/value string, well-formed or not."""
+    uri = _URI.fullmatch(dsn)
+    if uri is None:
+        return _redact_pairs(dsn, _PAIR, "connection", between=r"\s*")
+    if not _is_understood(uri):
+        return uri["scheme"] + MASK
+    login = f"{_redact_login(uri['login'])}@" if uri["login"] else ""
+    query = _redact_pairs(uri["query"] or "", _QUERY, "connection", between=r"[?&]*")
+    return uri["scheme"] + login + uri["hosts"] + uri["path"] + query
+
+
+def _is_understood(uri: re.Match[str]) -> bool:
+    """Return whether no part of a URI looks like a piece of a password."""
+    user, _, _ = (uri["login"] or "").partition(":")
+    is_file = not uri["login"] and not uri["hosts"]
+    return (
+        bool(_USER.fullmatch(user))
+        and all(map(_HOSTS.fullmatch, uri["hosts"].split(",")))
+        and bool(_PATH.fullmatch(uri["path"]) or (is_file and "@" not in uri["path"]))
+        and all("@" not in pair or _may_have_an_at(pair) for pair in re.split("[?&]", uri["query"] or ""))
+    )
+
+
+def _may_have_an_at(pair: str) -> bool:
+    keyword = pair.partition("=")[0]
+    return keyword == "user" or is_secret(keyword)
+
+
+def _redact_login(login: str) -> str:
+    user, colon, password = login.partition(":")
+    return user + (colon + MASK if password else colon)
+
+
+def _redact_pairs(text: str, pair: re.Pattern[str], section: str, *, between: str) -> str:
+    """Show the safe pairs and the separators that belong `between` them, and mask all else."""
+
+    def gap(start: int, end: int) -> str:
+        return text[start:end] if re.fullmatch(between, text[start:end]) else f" {MASK} "
+
+    shown, position = "", 0
+    for found in pair.finditer(text):
+        shown += gap(position, found.start())
+        key, value = found["key"], found["value"]
+        if is_safe_to_show(f"{section}.{key}", _without_quotes(value)):
+            shown += found[0]
+        elif _is_a_name(key, certainly=MASK in shown):
+            shown += text[found.start() : found.start("value")] + MASK
+        else:  # not even a name: a piece of a password that has an equals sign
+            shown += MASK
+        position = found.end()
+    return (shown + gap(position, len(text))).strip()
+
+
+def _is_a_name(key: str, *, certainly: bool) -> bool:
+    """Return whether a key is meant as a keyword; after a secret, which may go on, it has to be near one."""
+    return suggestions.is_keyword_name(key) or (not certainly and suggestions.keyword(key) is not None)
+
+
+def _without_quotes(value: str) -> str:
+    quote = value[:1]
+    return value.strip(quote) if quote in ("'", '"') and value else value
+
+
+def _keyword_of_variable() -> dict[str | None, str]:
+    return {keyword.variable: keyword.name for keyword in libpq.keywords().values() if keyword.variable}
+
+
+def _is_read(name: str) -> bool:
+    """Return whether procrastinate-conn or libpq reads a variable."""
+    return name.upper().startswith(PREFIX) or name == "DATABASE_URL" or name in _keyword_of_variable()
+
+
+def _redact_quoted(value: str, redact: Callable[[str], str]) -> str:
+    """Mask the text between quotes; drop what follows, which is a comment."""
+    quote = value[:1]
+    if quote in ("'", '"') and value:
+        inner, closing, _ = value[1:].partition(quote) if f"\\{quote}" not in value else (value[1:], "", "")
+        return quote + redact(inner) + closing
+    return redact(re.split(r"\s+#", value, maxsplit=1)[0].rstrip())
