@@ -12,76 +12,81 @@ VENV := $(VENV)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# Half of the time tests wait, for servers to start and for time to pass.
+# Tests wait half of the time: for servers to start, and for time to pass.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())' 2> /dev/null)
-# The slow tests stand together: an idle worker has to take them from the one that got them all.
+# The slow tests are neighbours: an idle worker takes some of them from the one that got them all.
 IN_PARALLEL = -n $(WORKERS) --dist worksteal
 PYTEST = $(BIN)/pytest $(IN_PARALLEL)
 
 # Arguments for pytest or the demo: make test ARGS="-k demo", make demo ARGS="--jobs 50"
 ARGS ?=
 
-# How long `make damage` goes on.
+# How long `make damage` runs.
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test lowest fuzz damage mutants faults versions lint format docs pages types build check clean
+.PHONY: help demo bench quick test lowest fuzz damage mutants faults versions lint format docs pages types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "The times are those of two cores."
 
-demo: $(INSTALLED) ## run all five connectors against an embedded PostgreSQL
+demo: $(INSTALLED) ## run every connector against an embedded PostgreSQL: half a minute
 	@$(BIN)/procrastinate-conn demo $(ARGS)
 
-bench: $(INSTALLED) ## compare with connectors written by hand: time, round trips, a plot
+bench: $(INSTALLED) ## compare with connectors written by hand: time, round trips, a plot; some minutes
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself
+quick: $(INSTALLED) ## run the tests that need no server and no subprocess: under a minute
+	$(PYTEST) -m "not server and not subprocess" $(ARGS)
+
+test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself: @TEST@
 	$(PYTEST) $(ARGS)
 
-lowest: ## run it with the oldest versions of everything that pyproject.toml allows
+lowest: ## run the suite with the oldest versions that pyproject.toml allows: @TEST@
 	PIP_CONSTRAINT=$(CURDIR)/tests/lowest.txt $(MAKE) --no-print-directory test VENV=.venv-lowest
 
-fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations, for five to thirty minutes
+fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations: five to thirty minutes
 	FUZZ_CASES=3000 $(PYTEST) --timeout 3600 tests/resolution/test_fuzz.py $(ARGS)
 
-damage: $(INSTALLED) ## feed damaged files and variables to everything that reads them, for an hour
+damage: $(INSTALLED) ## feed damaged files and variables to everything that reads them: an hour
 	DAMAGE_MINUTES=$(MINUTES) $(PYTEST) tests/fuzz $(ARGS)
 
-mutants: $(INSTALLED) ## change resolution, pool rules and liveness in 2,000 ways, and see which changes tests miss
+mutants: $(INSTALLED) ## list the changes of resolution, pool rules and liveness that no test notices: hours
 	$(BIN)/pip install --quiet mutmut
 	$(BIN)/mutmut run --max-children $(WORKERS) $(ARGS)
 
-faults: $(INSTALLED) ## cause the faults that take long: failover, lost packets, a server that is away or full
+faults: $(INSTALLED) ## cause the faults that take long (failover, lost packets, a full server): minutes
 	$(PYTEST) tests/faults/slow_*.py $(ARGS)
 
-versions: $(INSTALLED) ## run the connectors' tests against PostgreSQL 14 to 18
+versions: $(INSTALLED) ## run the connectors' tests against PostgreSQL 14 to 18: minutes, and a download
 	$(BIN)/python tests/postgres_versions/run.py $(VENV)/postgresql $(IN_PARALLEL) $(ARGS)
 
-lint: $(INSTALLED) ## look for faults and for formatting that differs
+lint: $(INSTALLED) ## find faults, formatting that differs, and imports against the layers: seconds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
-format: $(INSTALLED) ## mend what can be mended by itself
+format: $(INSTALLED) ## fix what ruff can fix: seconds
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-docs: $(INSTALLED) ## build the documentation into build/docs, and check its links
+docs: $(INSTALLED) ## build the documentation into build/docs, and check its links: seconds
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
-pages: $(INSTALLED) ## write the pages and pictures again that are made from the package
+pages: $(INSTALLED) ## generate the reference pages and the pictures: seconds
 	$(BIN)/python -m docs.generate
 
-types: $(INSTALLED) ## check the types of the package
+types: $(INSTALLED) ## check the types of the package: seconds
 	$(BIN)/mypy
 
-build: $(INSTALLED) ## build the wheel and the sdist into dist/
+build: $(INSTALLED) ## build the wheel and the sdist into dist/: seconds
 	rm -rf dist
 	$(BIN)/python -m build
 
-check: test lint types build ## everything that has to pass before a commit is shared
+check: test lint types build ## run everything that has to pass before a commit is shared
 
-clean: ## remove everything that make has made
+clean: ## remove everything that make has built
 	rm -rf .venv .venv-3.* .venv-lowest build dist mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

