@@ -1,7 +1,7 @@
 """PostgreSQL servers for the tests, an environment without other connection settings, and the markers.
 
-``server`` and ``subprocess`` tell what a test needs. A run that deselects ``subprocess``, as ``make quick`` does,
-starts no process: a test that tries to fails, and wants the marker.
+The markers ``server`` and ``subprocess`` tell what a test needs. In a run that deselects ``subprocess``, as
+``make quick`` does, a test fails that starts a process without the marker.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import pytest
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 
+pytestmark = pytest.mark.subprocess
+
 
 @pytest.mark.parametrize("version", [16, 18])
 def test_it_serves_tcp_and_unix_sockets_and_leaves_nothing(version):

@@ -14,6 +14,8 @@ from procrastinate_conn.registry import ConnectorKind
 from tests.checks.running import SECRET, run
 from tests.installed import needs
 
+pytestmark = pytest.mark.subprocess
+
 GOOD = "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n"
 WARNING = "PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs\n"
 ERROR = f"{GOOD}PROCRASTINATE_CONN_POOL__MIN_SZIE=3\n"

@@ -15,6 +15,8 @@ from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonS
 
 from tests.checks.running import clean_environment
 
+pytestmark = pytest.mark.subprocess
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "github-workflow"
 WORKFLOW = EXAMPLE / ".github" / "workflows" / "settings.yml"

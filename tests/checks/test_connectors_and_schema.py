@@ -18,6 +18,8 @@ from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.setting_names import SETTINGS
 from tests.checks.running import run
 
+pytestmark = pytest.mark.subprocess
+
 
 def test_connectors_tells_versions_and_what_each_can_do(tmp_path: Path) -> None:
     listed = json.loads(run(tmp_path, "connectors", "--format", "json").stdout)["connectors"]

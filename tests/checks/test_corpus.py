@@ -42,6 +42,7 @@ def check(name: str, folder: Path, *arguments: str) -> tuple[dict[str, Any], Any
     return case, done
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("name", NAMES)
 def test_check_finds_what_is_wrong_and_nothing_else(name: str, tmp_path: Path) -> None:
     case, done = check(name, tmp_path, "--format", "json")
@@ -88,6 +89,7 @@ WITH_SECRETS = [
 ]
 
 
+@pytest.mark.subprocess
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="one process for each command would take minutes")
 @pytest.mark.parametrize("name", WITH_SECRETS)
 def test_no_output_of_any_command_has_a_secret(name: str, tmp_path: Path) -> None:

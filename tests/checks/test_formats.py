@@ -37,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.subprocess
 def test_json_is_as_documented(folder: Path) -> None:
     done = run(folder, "check", "settings/prod.env", "--format", "json")
     document = json.loads(done.stdout)
@@ -80,6 +81,7 @@ def test_json_is_as_documented(folder: Path) -> None:
     }
 
 
+@pytest.mark.subprocess
 def test_json_has_every_field_of_a_problem_and_its_origin(folder: Path) -> None:
     document = json.loads(run(folder, "check", "settings/prod.env", "--format", "json").stdout)
     [problem, *_] = document["configurations"][0]["problems"]
@@ -87,6 +89,7 @@ def test_json_has_every_field_of_a_problem_and_its_origin(folder: Path) -> None:
     assert list(problem["origin"]) == [field.name for field in fields(Origin)]
 
 
+@pytest.mark.subprocess
 def test_github_annotates_the_line(folder: Path) -> None:
     done = run(folder, "check", "settings/prod.env", "--format", "github", environment={"PGHSOT": "db1"})
     warning, *errors = done.stdout.splitlines()
@@ -119,12 +122,14 @@ def test_github_names_the_variable_that_the_message_does_not_name() -> None:
     )
 
 
+@pytest.mark.subprocess
 def test_github_prints_nothing_where_nothing_is_wrong(folder: Path) -> None:
     (folder / "settings" / "prod.env").write_text("PROCRASTINATE_CONN_DSN=postgresql://localhost\n")
     done = run(folder, "check", "settings/prod.env", "--format", "github")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.subprocess
 def test_sarif_is_valid_and_tells_the_same(folder: Path) -> None:
     done = run(folder, "check", "settings/prod.env", "--format", "sarif", environment={"PGHSOT": "db1"})
     log = Sarif.model_validate_json(done.stdout)

@@ -93,6 +93,7 @@ def test_a_connector_is_made_and_does_what_libpq_does(
     make_connector(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.subprocess
 def test_a_host_in_a_service_file_is_judged_too(tmp_path: Path) -> None:
     (tmp_path / "pg_service.conf").write_text("[jobs]\nhost=localhost:5432\n")
     (tmp_path / "pg_service.conf").chmod(0o600)
@@ -101,6 +102,7 @@ def test_a_host_in_a_service_file_is_judged_too(tmp_path: Path) -> None:
     assert "pg_service.conf:2: PC214 error: 'localhost:5432' is no host" in done.stdout
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("password", [f"p@{SECRET}", f"{SECRET}@", f"@{SECRET}", f"{SECRET}@{SECRET}@x"])
 def test_the_rest_of_a_password_is_not_shown_as_a_host(password: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{P}DSN=postgresql://app:{password}@localhost/jobs\n")

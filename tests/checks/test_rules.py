@@ -35,6 +35,7 @@ HIDDEN = {"PC401": ["aiopg"]}
 ENVIRONMENT = {"PC403": {"PSYCOPG_IMPL": "c"}}
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)
 def test_the_example_breaks_its_rule(rule: Rule, tmp_path: Path) -> None:
     needs(*LIBPQS.get(rule.code, ()))
@@ -102,6 +103,7 @@ def test_a_rule_is_written_for_people(rule: Rule) -> None:
     assert rule.example.env or rule.example.given
 
 
+@pytest.mark.subprocess
 def test_rule_explains_a_code_in_any_case(tmp_path: Path) -> None:
     done = run(tmp_path, "rule", "pc301")
     rule = all_rules()["PC301"]
@@ -110,6 +112,7 @@ def test_rule_explains_a_code_in_any_case(tmp_path: Path) -> None:
     assert all(part in told for part in (rule.code, rule.title, rule.why, rule.fix, rule.example.env))
 
 
+@pytest.mark.subprocess
 def test_rule_without_a_code_lists_all(tmp_path: Path) -> None:
     done = run(tmp_path, "rule")
     assert done.returncode == 0
@@ -118,6 +121,7 @@ def test_rule_without_a_code_lists_all(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("code", "suggestion"),
     [
@@ -133,6 +137,7 @@ def test_an_unknown_code_is_wrong_usage_with_a_suggestion(code: str, suggestion:
     assert suggestion in " ".join(done.stderr.replace("│", "").split())
 
 
+@pytest.mark.subprocess
 def test_the_documentation_of_the_rules_is_generated(tmp_path: Path) -> None:
     done = run(tmp_path, "rule", "--format", "markdown")
     assert done.stdout == markdown(all_rules().values()) + "\n"

@@ -13,6 +13,8 @@ from procrastinate_conn.pool.option_names import vocabulary
 from procrastinate_conn.registry import ConnectorKind
 from tests.checks.running import SECRET, run
 
+pytestmark = pytest.mark.subprocess
+
 ENV = (
     "PROCRASTINATE_CONN_CONNECTOR=aiopg\n"
     f"PROCRASTINATE_CONN_DSN=postgresql://app:{SECRET}@db1:5432,db2:5433/jobs?sslmode=verify-full"

@@ -13,6 +13,8 @@ import pytest
 from tests.checks.running import COMMAND, SECRET, clean_environment, run
 from tests.checks.snapshots import assert_as_before
 
+pytestmark = pytest.mark.subprocess
+
 BROKEN = (
     "# the jobs of the shop\n"
     f"PROCRASTINATE_CONN_DSN=postgresql://app:{SECRET}@db1.example.com:5432,db2.example.com:5432/jobs"

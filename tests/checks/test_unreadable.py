@@ -13,7 +13,10 @@ import pytest
 
 from tests.checks.running import COMMAND, clean_environment
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="the permissions are Unix's")
+pytestmark = [
+    pytest.mark.subprocess,
+    pytest.mark.skipif(os.name != "posix", reason="the permissions are Unix's"),
+]
 
 
 def check(folder: Path, *arguments: str, **environment: str) -> list[dict[str, Any]]:

@@ -74,6 +74,7 @@ def test_what_the_library_refuses_is_an_error_of_check(
             assert not diagnose(target, processes=1, seconds=1, strict=False).ok
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("stated", "environment"),
     [

@@ -10,10 +10,12 @@ from procrastinate_conn import suggestions
 from tests.cli.sandbox import Sandbox
 
 
+@pytest.mark.subprocess
 def test_version_is_the_distributions(sandbox: Sandbox) -> None:
     assert sandbox.run("--version").stdout == f"{version('procrastinate-conn')}\n"
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("arguments", [("--help",), ("demo", "--help")])
 def test_help_is_on_stdout(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
     done = sandbox.run(*arguments)
@@ -21,6 +23,7 @@ def test_help_is_on_stdout(sandbox: Sandbox, arguments: tuple[str, ...]) -> None
     assert "connector" in done.stdout
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("arguments", [("nothing",), ("demo", "--jobs", "few"), ("demo", "--jobs", "1")])
 def test_wrong_usage_is_status_2_with_nothing_on_stdout(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
     done = sandbox.run(*arguments)

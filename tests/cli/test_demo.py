@@ -14,6 +14,8 @@ from procrastinate_conn.cli.demo import CANNOT_START, INTERRUPTED, LOST
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.cli.sandbox import PATIENCE, Sandbox, wait_until
 
+pytestmark = pytest.mark.subprocess
+
 ROW = re.compile(
     r"^ (?P<kind>[a-z0-9-]+) +(?P<deferred>\d+) +(?P<worked>\d+)"
     r" +\d+\.\d ms (?P<to_defer>\d+\.\d)(?: +\d+\.\d ms (?P<to_work>\d+\.\d))?\s*$",

@@ -15,6 +15,8 @@ from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
 from tests.cli.sandbox import COMMAND, PATIENCE, Sandbox
 from tests.conftest import apply_schema
 
+pytestmark = pytest.mark.subprocess
+
 SECRET = "marked-secret-4b2d"
 
 

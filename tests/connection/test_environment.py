@@ -28,6 +28,7 @@ SPECS = {
 }
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("arguments", SPECS.values(), ids=SPECS)
 @pytest.mark.parametrize("variable", HOSTILE)
 def test_no_variable_changes_what_a_connection_string_says(variable, arguments):
@@ -212,6 +213,7 @@ def test_an_event_loop_is_not_kept_waiting(monkeypatch):
     assert "PGTZ" not in os.environ
 
 
+@pytest.mark.subprocess
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_in_the_middle_leaves_the_child_with_its_own_environment(monkeypatch):
     monkeypatch.setenv("PGTZ", "before")

@@ -16,6 +16,8 @@ import pytest
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.docs.pages import DOCS, PAGES, Block, Section, sections
 
+pytestmark = pytest.mark.subprocess
+
 OWN = "procrastinate-conn "
 GENERATED = "<!-- Generated"
 NEEDS_A_SERVER = ("couldn't get a connection",)

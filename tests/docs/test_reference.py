@@ -29,6 +29,7 @@ def test_the_page_is_the_one_that_make_pages_writes(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), "run `make pages`"
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_picture_shows_what_the_command_prints(name: str) -> None:
     command = f"procrastinate-conn {PICTURES[name][1]}"  # which is the title, too
@@ -76,6 +77,7 @@ def words(svg: str) -> str:
     return "".join("".join(unescape(text).split()) for _, text in SVG_LINE.findall(svg))
 
 
+@pytest.mark.subprocess
 def test_everything_builds_and_every_link_between_the_pages_leads_somewhere(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(DOCS), str(tmp_path)],

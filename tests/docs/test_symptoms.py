@@ -27,6 +27,8 @@ from tests.docs.pages import DOCS
 from tests.installed import needs
 from tests.tls import TlsProxy
 
+pytestmark = pytest.mark.subprocess
+
 HEADINGS = re.findall(r"^## (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
 UNREACHABLE_HOST = "host=127.0.0.1 port=1"
 

@@ -14,6 +14,8 @@ from tests.conftest import apply_schema
 from tests.doctor.run_doctor import Examined
 from tests.servers import KINDS, app, connector, wait_until
 
+pytestmark = pytest.mark.subprocess
+
 MIGRATIONS = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
 RECENT = [file.name for file in MIGRATIONS if file.name >= "03."]
 EXAMINATIONS = [

@@ -265,6 +265,7 @@ def test_no_line_in_pg_hba(own_server):
     assert "pg_hba.conf, and reload" in examined["login"].hint
 
 
+@pytest.mark.subprocess
 def test_a_server_that_is_full():
     settings = {"max_connections": "6", "superuser_reserved_connections": "1", "max_wal_senders": "0"}
     with EmbeddedPostgres(settings=settings) as server, ExitStack() as held:

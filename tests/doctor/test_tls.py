@@ -23,6 +23,8 @@ from tests.doctor.run_doctor import Examined
 from tests.servers import ConnectorKind, connector_config
 from tests.tls import TlsProxy
 
+pytestmark = pytest.mark.subprocess
+
 Behind = Callable[..., dict[str, str]]
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from procrastinate_conn.registry import ConnectorKind
 
+pytestmark = pytest.mark.subprocess
+
 ROOT = Path(__file__).parents[2]
 
 

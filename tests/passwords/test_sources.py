@@ -41,6 +41,7 @@ def failure(source: passwords.PasswordFunction) -> str:
     return str(error)
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("content", "password"),
     [
@@ -70,6 +71,7 @@ def test_a_bare_word_that_names_no_file_may_be_the_password_and_is_not_shown(tmp
     )
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -133,12 +135,14 @@ def test_a_home_directory_of_nobody_is_told_when_it_is_read():
     assert "No such file or directory" in failure(from_file("~nobody-of-that-name/password"))
 
 
+@pytest.mark.subprocess
 def test_a_command_goes_through_no_shell(tmp_path):
     command = python("import sys; print(sys.argv[1:])", "$HOME", "`id`", ";", ">", tmp_path / "redirected")
     assert from_command(command)() == str(["$HOME", "`id`", ";", ">", str(tmp_path / "redirected")])
     assert not (tmp_path / "redirected").exists()
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
@@ -157,6 +161,7 @@ def test_a_failing_command_names_the_setting_and_nothing_else(capfd, command, re
     assert SECRET not in "".join(capfd.readouterr())
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("holds_output", [True, False])
 def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path, monkeypatch, holds_output):
     monkeypatch.setattr(passwords, "COMMAND_TIME_LIMIT", 1.0)
@@ -189,11 +194,13 @@ def note(tmp_path) -> Iterator[Path]:
 LEAVING = 'setsid sleep 600 & echo $! > "$0"; '
 
 
+@pytest.mark.subprocess
 def test_what_was_printed_is_used_while_a_process_that_has_left_holds_the_output(reading, note):
     assert from_command(shlex.join(["sh", "-c", f"{LEAVING} echo password", str(note)]))() == "password"
     assert is_running(int(note.read_text()))
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("then", ["exit 0", "sleep 600", "echo password; sleep 600"])
 def test_the_time_limit_holds_where_a_process_that_has_left_holds_the_output(
     reading, note, monkeypatch, then
@@ -204,21 +211,25 @@ def test_the_time_limit_holds_where_a_process_that_has_left_holds_the_output(
     assert is_running(int(note.read_text()))
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("then", ["exec >&-; sleep 600", "while :; do echo x; sleep 0.01; done"])
 def test_the_time_limit_holds_where_output_ends_too_early_or_never(reading, monkeypatch, then):
     monkeypatch.setattr(passwords, "COMMAND_TIME_LIMIT", 0.3)
     assert failure(from_command(shlex.join(["sh", "-c", then]))).endswith("took longer than 0.3 s")
 
 
+@pytest.mark.subprocess
 def test_a_command_that_prints_without_end_is_stopped(reading):
     assert failure(from_command(python("while True: print('x' * 65536)"))).endswith("more than 65536 bytes")
 
 
+@pytest.mark.subprocess
 def test_a_command_that_prints_as_much_as_it_may_is_asked_for_its_status(reading):
     with pytest.raises(subprocesses.CommandFailed, match="ended with status 3"):
         subprocesses.output(["sh", "-c", "printf 0123456789; exit 3"], seconds=10, max_bytes=10)
 
 
+@pytest.mark.subprocess
 def test_a_process_that_has_ended_is_not_killed_as_its_number_may_be_anothers(monkeypatch):
     killed: list[int] = []
     monkeypatch.setattr(os, "killpg", lambda process_id, _signal: killed.append(process_id))
@@ -243,6 +254,7 @@ def counting(tmp_path: Path) -> tuple[passwords.PasswordFunction, Path]:
     return from_command(python(code, runs)), runs
 
 
+@pytest.mark.subprocess
 def test_a_command_runs_once_for_many_threads_and_again_when_its_time_is_over(tmp_path, monkeypatch):
     source, runs = counting(tmp_path)
     barrier = threading.Barrier(16)
@@ -261,6 +273,7 @@ def test_a_command_runs_once_for_many_threads_and_again_when_its_time_is_over(tm
     assert [source(), source()] == ["2", "3"]
 
 
+@pytest.mark.subprocess
 def test_all_who_waited_for_a_run_share_its_failure(tmp_path, monkeypatch):
     runs, go_on = tmp_path / "runs", tmp_path / "go on"
     code = 'echo >> "$0"; while [ ! -e "$1" ]; do sleep 0.01; done; exit 3'
@@ -282,6 +295,7 @@ def test_all_who_waited_for_a_run_share_its_failure(tmp_path, monkeypatch):
     assert runs.read_text() == "\n"
 
 
+@pytest.mark.subprocess
 def test_a_command_that_failed_is_run_again_the_next_time(tmp_path):
     file = tmp_path / "password"
     source = from_command(python("import sys; print(open(sys.argv[1]).read())", file))
@@ -290,6 +304,7 @@ def test_a_command_that_failed_is_run_again_the_next_time(tmp_path):
     assert source() == "there"
 
 
+@pytest.mark.subprocess
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_while_a_command_runs_does_not_hang_the_child(tmp_path):
     started, go_on = tmp_path / "started", tmp_path / "go on"

@@ -10,6 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.subprocess
+
 ROOT = Path(__file__).parents[2]
 
 BY_HAND = {"psycopg": 4, "sync-psycopg": 4, "psycopg2": 3, "sqlalchemy-psycopg2": 3, "aiopg": 1}

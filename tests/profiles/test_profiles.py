@@ -24,6 +24,7 @@ PROFILES = sorted(SETTINGS.glob("*.env"))
 pytestmark = pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.stem)
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("kind", KINDS)
 def test_check_finds_nothing_but_what_the_profile_accepts(profile: Path, kind: ConnectorKind) -> None:
     accepted = re.findall(r"--ignore (PC\d+)", profile.read_text())

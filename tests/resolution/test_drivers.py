@@ -145,6 +145,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("kind", "unneeded"),
     [

@@ -22,7 +22,7 @@ thoroughly = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.subprocess, pytest.mark.timeout(3600)]
 
 
 @thoroughly

@@ -11,6 +11,8 @@ from procrastinate_conn import libpq
 from tests.resolution.comparison import compare
 from tests.resolution.oracle import BROADCAST, Inputs, ask_spec
 
+pytestmark = pytest.mark.subprocess
+
 REFUSED = None
 
 CASES = {

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.subprocess
+
 COMPARED = ("test_meaning.py", "test_fuzz.py")
 
 

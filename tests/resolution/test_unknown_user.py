@@ -11,6 +11,8 @@ from procrastinate_conn.connectors import config as connector_config  # noqa: F4
 from procrastinate_conn.sources.arguments import read_call
 from tests.resolution.other_user import as_unknown_user
 
+pytestmark = pytest.mark.subprocess
+
 
 def found(kind, connection):
     def ask():

@@ -266,6 +266,7 @@ def in_a_process_without(modules, code):
     return done.stdout + done.stderr
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("kind", "driver", "extra"),
     [
@@ -290,6 +291,7 @@ def test_a_driver_that_is_not_installed_is_a_problem_that_names_the_extra(kind, 
     assert "Traceback" not in printed
 
 
+@pytest.mark.subprocess
 def test_other_kinds_work_where_a_driver_is_not_installed():
     code = """
         from procrastinate_conn import make_connector
@@ -298,6 +300,7 @@ def test_other_kinds_work_where_a_driver_is_not_installed():
     assert "Traceback" not in in_a_process_without(["aiopg", "psycopg2", "sqlalchemy"], code)
 
 
+@pytest.mark.subprocess
 def test_where_no_libpq_can_be_loaded_one_line_says_what_to_install():
     code = """
         import os

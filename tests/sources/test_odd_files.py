@@ -21,6 +21,7 @@ def test_a_name_that_no_file_has_is_a_finding(sources, name, tmp_path, monkeypat
     assert [problem.code for problem in found] in (["PC103"], ["PC105"])
 
 
+@pytest.mark.subprocess
 def test_a_home_that_may_not_be_entered_has_no_files_for_libpq(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir(mode=0o700)

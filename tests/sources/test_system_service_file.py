@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.subprocess
+
 COMPILED_IN = b"/etc/postgresql-common\0"
 """Where Debian's libpq, and the ones in the wheels of psycopg, look."""
 
