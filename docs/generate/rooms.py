@@ -1,7 +1,7 @@
 """The picture of the package's rooms, which is drawn from their imports.
 
-Each room stands above everything that it imports, so that every arrow points down. An import that is implied by a
-path of others is left out: the picture is the transitive reduction of the imports.
+Each room stands above everything that it imports, so that every arrow points down. An import that a path of
+others implies is left out: the picture is the transitive reduction of the imports.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def imports() -> Imports:
         _name(room): {
             _name(other)
             for other in rooms
-            if other != room
-            and graph().direct_import_exists(importer=room, imported=other, as_packages=True)
+            if other != room and graph().direct_import_exists(importer=room, imported=other, as_packages=True)
         }
         for room in rooms
     }
@@ -101,10 +100,10 @@ def rooms_picture() -> str:
         for room in centres
         for other in sorted(reduction(imported)[room])
     ]
-    height = ROW * len(ordered)
+    size = f'viewBox="0 0 {width:.0f} {ROW * len(ordered)}" width="{width:.0f}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size}>',
             f"<title>The rooms of {PACKAGE}: each imports only rooms below it</title>",
             f"<style>{STYLE}</style>",
             '<rect class="paper" width="100%" height="100%"/>',
