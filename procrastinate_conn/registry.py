@@ -53,7 +53,7 @@ class OptionSupport(NamedTuple):
 
 
 AS_DOCUMENTED = OptionSupport("exact", "as psycopg_pool documents it")
-UNKNOWN_OPTION = OptionSupport("not possible", "no connector supports it yet")
+NOT_SUPPORTED = OptionSupport("not possible", "the connector does not support it")
 
 
 class ConnectorInfo(NamedTuple):
@@ -96,7 +96,11 @@ class ConnectorInfo(NamedTuple):
 
     def support(self, option: str) -> OptionSupport:
         """Return how a pool option is supported."""
-        return self.pool_options.get(option, UNKNOWN_OPTION)
+        return self.pool_options.get(option, NOT_SUPPORTED)
+
+    def supports(self, option: str) -> bool:
+        """Return whether a pool option can be set."""
+        return self.support(option).how != "not possible"
 
 
 def _exact(**sentences: str) -> dict[str, OptionSupport]:

@@ -40,7 +40,7 @@ CALLS = {
     "ConnectorSettings": "ConnectorSettings(*, _env_file='.env', _secrets_dir=None, **values)",
     "ConnectionSpec": "ConnectionSpec(**keywords)",
     "ConnectorKind": "ConnectorKind(name)",
-    "PoolOptions": "PoolOptions(stated=None, *, null=False, check_after=60, prepare_threshold=5, **options)",
+    "PoolOptions": "PoolOptions(explicit=None, *, null=False, **options)",
 }
 """How those are called whose signatures say less, or more."""
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from procrastinate_conn import libpq
 from procrastinate_conn.connection.driver_support import OLD_LIBPQ, REJECTED_BY_DRIVER
 from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
-from procrastinate_conn.pool.callbacks import SYNC_ASYNC_MISMATCH
-from procrastinate_conn.pool.validation import NO_SYNC_CALLBACK, UNSUPPORTED_OPTION
+from procrastinate_conn.pool.callbacks import NO_SYNC_CALLBACK, SYNC_ASYNC_MISMATCH
+from procrastinate_conn.pool.option_names import UNSUPPORTED_OPTION
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.registry import ConnectorKind
 

@@ -12,7 +12,7 @@ from procrastinate_conn.checks.passwords import source_in_force
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.origins import Origin, SourcedValue
-from procrastinate_conn.pool.option_names import OWN, vocabulary
+from procrastinate_conn.pool.option_names import known_options
 from procrastinate_conn.redaction import MASK, format_value, redact_value
 from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.sources.base import INVALID_VALUE
@@ -136,19 +136,18 @@ def _password(configuration: Configuration) -> EffectiveValue | None:
 def _pool(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
     """Return the options in psycopg_pool's order, after ``null`` for a null pool."""
     kind, options = configuration.settings.kind, configuration.pool
-    effective = options.explicit | {name: getattr(options, name) for name in OWN}
     pool = {}
     if options.null:
         first, *overrides = (_setting("pool", sourced) for sourced in _configured(configuration, "pool"))
         pool["null"] = EffectiveValue(True, first.origin, overrides)
-    for name, parameter in vocabulary(kind, null=options.null).items():
+    for name, parameter in known_options(kind, null=options.null).items():
         configured = _configured(configuration, "pool", name)
-        if configured and name in effective:
+        if configured and name in options.explicit:
             first, *overrides = (Value(_option_text(name, v.value), v.origin) for v in configured)
-            pool[name] = EffectiveValue(_option(name, effective[name]), first.origin, overrides)
+            pool[name] = EffectiveValue(_option(name, options.explicit[name]), first.origin, overrides)
         elif name in SIZES:
             pool[name] = EffectiveValue(_option(name, getattr(options, name)), None)
-        elif everything and REGISTRY[kind].support(name).how != "not possible":
+        elif everything and REGISTRY[kind].supports(name):
             pool[name] = EffectiveValue(_option(name, parameter.default), None)
     return pool
 

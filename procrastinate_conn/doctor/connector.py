@@ -40,7 +40,8 @@ def examine(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
         How long it may take.
     """
     one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
-    connector = build(replace(config, pool=_changed(config.pool, one))).get_sync_connector()
+    pool = PoolOptions(config.pool.explicit, null=config.pool.null, **one)
+    connector = build(replace(config, pool=pool)).get_sync_connector()
     begun = monotonic()
     try:
         connector.open()
@@ -63,12 +64,3 @@ def examine(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
         yield failed("connector", f"{config.kind} gets to {where}, which is read-only", hint, value=value)
         return
     yield passed("connector", f"{config.kind} gets to {where}, read-write ({took} ms)", value=value)
-
-
-def _changed(pool: PoolOptions, options: dict[str, float]) -> PoolOptions:
-    return PoolOptions(
-        {**pool.explicit, **options},
-        null=pool.null,
-        check_after=pool.check_after,
-        prepare_threshold=pool.prepare_threshold,
-    )

@@ -1,4 +1,4 @@
-"""The pool options: one vocabulary, psycopg_pool's, for all five connectors."""
+"""The pool options: psycopg_pool's names and types, for every kind of connector."""
 
 from procrastinate_conn.pool.options import PoolOptions
 from procrastinate_conn.pool.validation import validate_pool_options

@@ -1,131 +1,166 @@
-"""Which callbacks and classes a kind of connector can take."""
+"""Callbacks and connection classes: given as objects or by name, alone or as a sync and async pair."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from procrastinate_conn.imports import is_async
-from procrastinate_conn.pool.callables import (
-    UNUSABLE_CALLBACK,
-    candidates,
-    fits,
-    pick,
-    takes_one_argument,
-)
-from procrastinate_conn.pool.introspection import Parameter
-from procrastinate_conn.pool.refused import InvalidOption
+from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
+from procrastinate_conn.pool.conversion import is_none
+from procrastinate_conn.pool.errors import InvalidOption
+from procrastinate_conn.pool.introspection import Parameter, parameters
 from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.rules import Example, Rule
 
+_CONFIGURE = "PROCRASTINATE_CONN_POOL__CONFIGURE=database:configure"
+
+CALLBACK_NOT_FOUND = Rule(
+    "PC307",
+    "pool callback that cannot be imported",
+    "Without it the connections are not set up as configured.",
+    "Write package.module:function, importable where the application runs.",
+    example=Example(_CONFIGURE, given="there is no module database"),
+)
+
 SYNC_ASYNC_MISMATCH = Rule(
     "PC308",
-    "pool callback of the wrong colour",
+    "sync pool callback on an async connector, or the reverse",
     "An asynchronous pool awaits its callbacks and a synchronous one calls them: with the wrong one the pool"
     " never fills, or the callback silently never runs.",
     "Write `async def` for an asynchronous kind, `def` for a synchronous one, or give both as a pair.",
-    example=Example(
-        "PROCRASTINATE_CONN_POOL__CONFIGURE=database:configure",
-        files={"database.py": "def configure(connection): ...\n"},
-    ),
+    example=Example(_CONFIGURE, files={"database.py": "def configure(connection): ...\n"}),
+)
+
+UNUSABLE_CALLBACK = Rule(
+    "PC309",
+    "pool callback that cannot be called",
+    "The call fails on every new connection, and the pool never fills.",
+    "Give a function that takes the one argument that psycopg_pool passes; for connection_class a subclass"
+    " of the driver's connection.",
+    example=Example(_CONFIGURE, files={"database.py": "async def configure(): ...\n"}),
+)
+
+NO_SYNC_CALLBACK = Rule(
+    "PC313",
+    "async pool callback without a sync one",
+    "An asynchronous connector that is used synchronously before it is opened makes a synchronous pool, which"
+    " cannot await, and leaves the callback out.",
+    "Give a pair, the asynchronous one first.",
+    severity="warning",
+    example=Example(_CONFIGURE, files={"database.py": "async def configure(connection): ...\n"}),
 )
 
 
-Sides = Mapping[bool, Parameter]
-"""An option as the asynchronous pool (True) and the synchronous one (False) declare it."""
+class SyncAsyncPair(NamedTuple):
+    """An option as psycopg_pool's asynchronous and its synchronous pool declare it."""
+
+    asynchronous: Parameter
+    synchronous: Parameter
+
+    def is_async(self, candidate: Callable[..., Any]) -> bool:
+        """Return whether a callback or a class is for the asynchronous pool."""
+        return self.asynchronous.accepts(candidate) if self.asynchronous.is_class else is_async(candidate)
 
 
-def fitted(sides: Sides, value: object, kind: ConnectorKind) -> object:
-    """Return what a callback option states, in the form that PoolOptions keeps.
+def convert_callback(name: str, value: object, kind: ConnectorKind, *, null: bool) -> object:
+    """Return the value of a callback option: None, one callable, or a pair with the asynchronous one first.
 
     Parameters
     ----------
-    sides
-        The option.
     value
-        As it is written: one callable or a pair, in either order, themselves or by name.
-    kind
-        What it is for.
-
-    Returns
-    -------
-    object
-        None, one callable, or a pair with the asynchronous one first.
+        A callable or ``package.module:function``; or two of them, in either order, in a tuple, a list, or
+        text with a comma between.
 
     Raises
     ------
     InvalidOption
-        One cannot be imported or called, or the colours are not those that the kind needs.
+        One cannot be imported or called, or none is sync or async as the kind needs it.
     """
-    asynchronous = REGISTRY[kind].asynchronous
-    parameter = sides[asynchronous]
-    if parameter.nullable and (
-        value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null"))
-    ):
+    pair = SyncAsyncPair(*(parameters(asynchronous=a, null=null)[name] for a in (True, False)))
+    if pair.asynchronous.nullable and is_none(value):
         return None
-    found = candidates(parameter.name, value)
-    if parameter.is_class:
-        _require_classes(sides, found)
+    found = _load(name, value)
+    if pair.asynchronous.is_class:
+        _require_subclass(name, found, pair)
     else:
-        _require_one_argument(parameter.name, found)
-    _require_colours(sides, found, kind)
-    if len(found) == 1:
-        return found[0]
-    return tuple(sorted(found, key=lambda member: not _is_asynchronous(sides, member)))
+        _require_one_argument(name, found)
+    _require_usable(name, found, pair, kind)
+    return found[0] if len(found) == 1 else tuple(sorted(found, key=pair.is_async, reverse=True))
 
 
-def lacks_synchronous(side: Parameter, fitted: object) -> bool:
-    """Return whether the synchronous pool of an asynchronous kind goes without what was given."""
-    return fitted is not None and pick(side, fitted) is None
+def _load(name: str, value: object) -> Sequence[Callable[..., Any]]:
+    """Return the one or two callables that a value gives."""
+    members = value.split(",") if isinstance(value, str) else value
+    members = members if isinstance(members, tuple | list) else [members]
+    if len(members) not in (1, 2):
+        raise InvalidOption(
+            UNUSABLE_CALLBACK,
+            f"{name} gives {len(members)} callables, which is neither one nor a pair",
+            f"write {name}=(async_function, plain_function)",
+        )
+    return [_load_one(name, member) for member in members]
 
 
-def _require_one_argument(name: str, found: tuple[Callable[..., Any], ...]) -> None:
+def _load_one(name: str, member: object) -> Callable[..., Any]:
+    path = member.strip() if isinstance(member, str) else None
+    try:
+        found = member if path is None else import_object(path)
+    except ObjectNotFound as error:
+        raise InvalidOption(CALLBACK_NOT_FOUND, f"{name} {error.message}", error.hint) from None
+    if not callable(found):
+        raise InvalidOption(
+            UNUSABLE_CALLBACK,
+            f"{name} is {path or f'a {type(found).__name__}'}, which is not callable",
+            "give a function, or package.module:function",
+        )
+    return found
+
+
+def _require_one_argument(name: str, found: Sequence[Callable[..., Any]]) -> None:
     for function in found:
-        if not takes_one_argument(function):
+        try:
+            inspect.signature(function).bind(None)
+        except TypeError:
             raise InvalidOption(
                 UNUSABLE_CALLBACK,
                 f"{name} is {format_value(function)}, which cannot be called with one argument",
                 "psycopg_pool calls it with the connection, and reconnect_failed with the pool",
-            )
+            ) from None
+        except ValueError:  # a function in C without a signature
+            continue
 
 
-def _require_classes(sides: Sides, found: tuple[Callable[..., Any], ...]) -> None:
+def _require_subclass(name: str, found: Sequence[Callable[..., Any]], pair: SyncAsyncPair) -> None:
     for cls in found:
-        if not any(fits(side, cls) for side in sides.values()):
-            classes = " or ".join(format_value(side.default) for side in sides.values())
+        if not any(parameter.accepts(cls) for parameter in pair):
+            classes = " or ".join(format_value(parameter.default) for parameter in pair)
             raise InvalidOption(
                 UNUSABLE_CALLBACK,
-                f"{sides[True].name} is {format_value(cls)}, which is not a subclass of {classes}",
+                f"{name} is {format_value(cls)}, which is not a subclass of {classes}",
                 "derive it from psycopg's class",
             )
 
 
-def _require_colours(sides: Sides, found: tuple[Callable[..., Any], ...], kind: ConnectorKind) -> None:
-    name = sides[True].name
-    if len(found) == len(sides) and len({_is_asynchronous(sides, member) for member in found}) == 1:
+def _require_usable(
+    name: str, found: Sequence[Callable[..., Any]], pair: SyncAsyncPair, kind: ConnectorKind
+) -> None:
+    """Require one of each for a pair, and one that the kind's pool can use."""
+    words = ("synchronous", "asynchronous")
+    if len(found) == 2 and pair.is_async(found[0]) == pair.is_async(found[1]):
         raise InvalidOption(
             SYNC_ASYNC_MISMATCH,
-            f"{name} gives two of the same colour",
+            f"{name} gives two that are {words[pair.is_async(found[0])]}",
             "a pair is one for asynchronous use and one for synchronous use",
         )
-    if pick(sides[REGISTRY[kind].asynchronous], found) is None:
-        raise InvalidOption(SYNC_ASYNC_MISMATCH, *_wrong_colour(name, found[0], kind))
-
-
-def _is_asynchronous(sides: Sides, member: Callable[..., Any]) -> bool:
-    return fits(sides[True], member) if sides[True].is_class else is_async(member)
-
-
-def _wrong_colour(name: str, found: Callable[..., Any], kind: ConnectorKind) -> tuple[str, str]:
-    """Return message and hint."""
-    given = f"{name} is {format_value(found)}"
-    if REGISTRY[kind].asynchronous:
-        return (
-            f"{given}, which is synchronous, and the {kind} connector is asynchronous",
-            f"write `async def`, or give a pair: {name}=(async_function, plain_function)",
+    asynchronous = REGISTRY[kind].asynchronous
+    parameter = pair.asynchronous if asynchronous else pair.synchronous
+    if not any(map(parameter.accepts, found)):
+        raise InvalidOption(
+            SYNC_ASYNC_MISMATCH,
+            f"{name} is {format_value(found[0])}, which is {words[not asynchronous]},"
+            f" and the {kind} connector is {words[asynchronous]}",
+            f"write {'`async def`' if asynchronous else 'a plain `def`'},"
+            f" or give a pair: {name}=(async_function, plain_function)",
         )
-    return (
-        f"{given}, which is asynchronous, and the {kind} connector is synchronous",
-        f"write a plain `def`, or give a pair: {name}=(async_function, plain_function)",
-    )

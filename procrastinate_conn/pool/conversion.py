@@ -1,14 +1,15 @@
-"""From what is written to the type that the pool's signature declares."""
+"""Values: from text to the type that the pool's signature declares, and within the option's range."""
 
 from __future__ import annotations
 
-import json
+import math
 import re
+from typing import NamedTuple
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter
-from procrastinate_conn.pool.refused import InvalidOption
 from procrastinate_conn.redaction import describe_value, format_value
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
@@ -16,91 +17,132 @@ from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
 WRONG_TYPE = Rule(
     "PC302",
     "pool option of the wrong type",
-    "The pool does not look at types: it fails later, on a comparison or an addition, far from the cause.",
+    "The pool does not check types: it fails later, on a comparison or an addition, far from the cause.",
     "Write a value of the option's type: a number, a duration such as 30s, true or false, none.",
     example=Example("PROCRASTINATE_CONN_POOL__MAX_SIZE=four"),
 )
 
+OUT_OF_RANGE = Rule(
+    "PC303",
+    "pool option out of range",
+    "A time of zero or less makes every call fail or the pool work without pause; no server takes a negative"
+    " or an enormous number of connections.",
+    "Write a value within the range that the message gives.",
+    example=Example("PROCRASTINATE_CONN_POOL__TIMEOUT=0"),
+)
 
-DURATION = r"([+-]?[\d.]+(?:e[+-]?\d+)?)\s*(ms|s|min|m|h|d)"
+MAX_CONNECTIONS = 262_143
+"""The largest max_connections of a PostgreSQL server."""
+INT_MAX = 2**31 - 1
+"""The largest C int: the pool passes a caller's remaining time to libpq as connect_timeout."""
+
+DURATION = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(ms|s|min|m|h|d)"
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
-
-def converted(parameter: Parameter, value: object) -> object:
-    """Return `value` in the type of `parameter`, which is neither a callback nor a class.
-
-    Parameters
-    ----------
-    parameter
-        The option.
-    value
-        Text is converted by the annotation, and ``none``, ``30s``, ``5m``, ``1h``, ``500ms`` and JSON are
-        read where the type has a use for them. Anything else has to be of the type already.
-
-    Raises
-    ------
-    InvalidOption
-        It is not of that type.
-    """
-    is_text = isinstance(value, str)
-    try:
-        value = _read(parameter, value) if isinstance(value, str) else value
-        adapter = TypeAdapter[object](parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True))
-        return adapter.validate_python(value, strict=not is_text)
-    except ValidationError:
-        raise InvalidOption(
-            WRONG_TYPE,
-            f"{parameter.name} is {describe_value(value)}, and has to be {described_type(parameter)}",
-            LEAVE_OUT_QUOTES if is_quoted(value) else _hint(parameter),
-        ) from None
-
-
-def _hint(parameter: Parameter) -> str:
-    if parameter.is_callback:
-        return ""
-    if parameter.default is None:  # that none is the default would be said of a value that none is not
-        return (
-            "write a whole number, such as 8, or leave it out" if int in parameter.members else "leave it out"
-        )
-    return f"leave it out for the default, {format_value(parameter.default)}"
-
-
-def _read(parameter: Parameter, text: str) -> object:
-    """Take out of the text what pydantic does not read."""
-    text = text.strip()
-    if parameter.nullable and text.lower() in ("none", "null"):
-        return None
-    if float in parameter.members and (match := re.fullmatch(DURATION, text.lower())):
-        return _duration(*match.groups())
-    if parameter.is_mapping:
-        return _json(text)
-    return text
-
-
-def _duration(number: str, unit: str) -> object:
-    try:
-        return float(number) * _SECONDS[unit]
-    except ValueError:  # 1.2.3s
-        return number + unit
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def described_type(parameter: Parameter) -> str:
-    """Return the option's type in words: ``a whole number, or none``."""
-    words = [_WORDS.get(member, getattr(member, "__name__", str(member))) for member in parameter.members]
-    return ", or ".join(words)
-
-
-_WORDS = {
+_TYPE_NAMES = {
     int: "a whole number",
     float: "a number of seconds or a duration such as 30s, 5m, 1h",
     bool: "true or false",
     str: "text",
     type(None): "none",
 }
+
+
+class Range(NamedTuple):
+    """The values that an option may have; `maximum` is one of them, `minimum` if it is not exclusive."""
+
+    minimum: float
+    maximum: float = INT_MAX
+    exclusive: bool = False
+
+    def includes(self, value: float) -> bool:
+        """Return whether a value is within the range."""
+        return self.minimum < value <= self.maximum or (value == self.minimum and not self.exclusive)
+
+    def json_schema(self) -> dict[str, float]:
+        """Return the range as keywords of JSON Schema."""
+        minimum = "exclusiveMinimum" if self.exclusive else "minimum"
+        return {minimum: self.minimum, "maximum": self.maximum}
+
+    def __str__(self) -> str:
+        """Read like ``between 0 and 262143``."""
+        if self.exclusive:
+            return f"greater than {self.minimum} and at most {self.maximum}"
+        return f"between {self.minimum} and {self.maximum}"
+
+
+RANGES = {
+    "min_size": Range(0, MAX_CONNECTIONS),
+    "max_size": Range(0, MAX_CONNECTIONS),
+    "num_workers": Range(1, MAX_CONNECTIONS),
+    "max_waiting": Range(0),
+    # With 0, psycopg_pool hands out no connection at all, treats each as expired at once, or looks for idle
+    # ones without a pause.
+    "timeout": Range(0, exclusive=True),
+    "max_lifetime": Range(0, exclusive=True),
+    "max_idle": Range(0, exclusive=True),
+    "reconnect_timeout": Range(0),  # 0: one more attempt, at once
+    "check_after": Range(0),
+    "prepare_threshold": Range(0),
+}
+
+
+def convert(parameter: Parameter, value: object) -> object:
+    """Return a value in the type of its parameter, which is neither a callback nor a class.
+
+    Text is converted by the annotation, and may be a duration or ``none``. Anything else has to be of the
+    type already. `InvalidOption` is raised if the type or the range is wrong.
+    """
+    is_text = isinstance(value, str)
+    try:
+        parsed = _parse(parameter, value) if isinstance(value, str) else value
+        converted = TypeAdapter[object](parameter.annotation).validate_python(parsed, strict=not is_text)
+    except ValidationError:
+        raise InvalidOption(
+            WRONG_TYPE,
+            f"{parameter.name} is {describe_value(value)}, and has to be {type_in_words(parameter)}",
+            LEAVE_OUT_QUOTES if is_quoted(value) else _default_hint(parameter),
+        ) from None
+    _require_in_range(parameter.name, converted)
+    return converted
+
+
+def _parse(parameter: Parameter, text: str) -> object:
+    """Read the notations that pydantic does not."""
+    text = text.strip()
+    if parameter.nullable and is_none(text):
+        return None
+    if float in parameter.types and (match := re.fullmatch(DURATION, text.lower())):
+        return float(match[1]) * _SECONDS[match[2]]
+    return text
+
+
+def is_none(value: object) -> bool:
+    """Return whether a value is None, or text that stands for it."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null"))
+
+
+def _default_hint(parameter: Parameter) -> str:
+    if parameter.default is not None:
+        return f"leave it out for the default, {format_value(parameter.default)}"
+    # Not "the default, none": who wrote a value wanted another one.
+    return "write a whole number, such as 8, or leave it out" if int in parameter.types else "leave it out"
+
+
+def _require_in_range(name: str, value: object) -> None:
+    if name not in RANGES or not isinstance(value, int | float):
+        return
+    if not math.isfinite(value):
+        raise InvalidOption(
+            OUT_OF_RANGE,
+            f"{name} is {value}, which is no length of time that a pool can wait",
+            "for a very long time write 365d",
+        )
+    if not RANGES[name].includes(value):
+        number = format_value(value) if isinstance(value, float) else describe_value(value)
+        raise InvalidOption(OUT_OF_RANGE, f"{name} is {number}, and has to be {RANGES[name]}")
+
+
+def type_in_words(parameter: Parameter) -> str:
+    """Return the option's type in words: ``a whole number, or none``."""
+    return ", or ".join(_TYPE_NAMES.get(member, str(member)) for member in parameter.types)

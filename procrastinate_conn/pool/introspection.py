@@ -10,33 +10,22 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+from procrastinate_conn.imports import is_async
+
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
-
-INTRODUCED = {"close_returns": "3.3"}
-"""The options that came after psycopg_pool 3.2, the oldest that is taken, and the version of each."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One option as a pool's constructor declares it.
-
-    Parameters
-    ----------
-    name
-        The option's name.
-    annotation
-        Its evaluated type.
-    default
-        What the pool takes where the option is not stated.
-    """
+    """A parameter of a pool's constructor, with its evaluated annotation."""
 
     name: str
     annotation: Any
     default: object
 
     @cached_property
-    def members(self) -> tuple[Any, ...]:
+    def types(self) -> tuple[Any, ...]:
         """The types that a value may have: the members of a union, or the one type."""
         if typing.get_origin(self.annotation) in (typing.Union, types.UnionType):
             return typing.get_args(self.annotation)
@@ -45,37 +34,46 @@ class Parameter:
     @property
     def nullable(self) -> bool:
         """Whether None is a value."""
-        return type(None) in self.members
+        return type(None) in self.types
 
     @property
     def is_class(self) -> bool:
         """Whether the value is a class, a subclass of the default."""
-        return any(typing.get_origin(member) is type for member in self.members)
+        return any(typing.get_origin(member) is type for member in self.types)
 
     @property
-    def is_callback(self) -> bool:
-        """Whether the value is a function that the pool calls."""
-        return bool(self.callables)
-
-    @property
-    def is_mapping(self) -> bool:
-        """Whether the value is a mapping, which text gives as JSON."""
-        return any(typing.get_origin(member) in (dict, Mapping) for member in self.members)
+    def is_callable(self) -> bool:
+        """Whether the value is a callback or a class, which text names as ``package.module:attribute``."""
+        return self.is_class or bool(self._awaited)
 
     @cached_property
-    def callables(self) -> tuple[Any, ...]:
-        """The function types among the members."""
-        return tuple(member for member in self.members if typing.get_origin(member) is Callable)
-
-    @property
-    def awaited(self) -> frozenset[bool]:
-        """The colours that a callback may have: True for `async`, False for plain."""
-        results = (typing.get_args(member)[-1] for member in self.callables)
+    def _awaited(self) -> frozenset[bool]:
+        """Whether the pool awaits the callback; both if it does so when necessary; empty if there is none."""
+        results = [typing.get_args(t)[-1] for t in self.types if typing.get_origin(t) is Callable]
         return frozenset(typing.get_origin(result) is Awaitable for result in results)
+
+    def accepts(self, candidate: object) -> bool:
+        """Return whether the pool can use a callback or a class.
+
+        A callback has to be `async` if the pool awaits it and must not be if the pool only calls it; a
+        connection class has to be a subclass of the pool's own.
+        """
+        if self.is_class:
+            return (
+                isinstance(candidate, type)
+                and isinstance(self.default, type)
+                and issubclass(candidate, self.default)
+            )
+        return callable(candidate) and is_async(candidate) in self._awaited
+
+    def choose(self, value: object) -> Any:
+        """Return the callable that the pool can use, of one or of a pair; None if there is none."""
+        candidates = value if isinstance(value, tuple) else (value,)
+        return next(filter(self.accepts, candidates), None)
 
 
 def pool_class(*, asynchronous: bool, null: bool) -> type[ConnectionPool[Any] | AsyncConnectionPool[Any]]:
-    """Return psycopg_pool's class for a colour, null or not."""
+    """Return the class of psycopg_pool."""
     import psycopg_pool  # not above: it loads libpq, and names and kinds can be listed without
 
     if asynchronous:

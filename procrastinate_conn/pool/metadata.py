@@ -1,20 +1,18 @@
-"""What each pool option is, for people and for editors."""
+"""The pool options as documentation and as a JSON Schema."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
 from procrastinate_conn.imports import OBJECT_PATH
-from procrastinate_conn.pool.conversion import DURATION, described_type
-from procrastinate_conn.pool.introspection import Parameter, installed_version
-from procrastinate_conn.pool.limits import LIMITS
-from procrastinate_conn.pool.option_names import vocabulary
+from procrastinate_conn.pool.conversion import DURATION, RANGES, type_in_words
+from procrastinate_conn.pool.introspection import Parameter
+from procrastinate_conn.pool.option_names import known_options
 from procrastinate_conn.redaction import format_value
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import DEFAULT_KIND
 
 _TEXTS = {
     "connection_class": ("", "The class of the connections; an asynchronous kind takes a pair as well."),
@@ -23,43 +21,28 @@ _TEXTS = {
     "configure": ("", "Called with each new connection, to set it up."),
     "check": ("", "Called with a connection before it is handed out; raises if the connection is bad."),
     "reset": ("", "Called with each connection that comes back, to clean it up."),
-    "name": ("", "What the pool is called in log records."),
+    "name": ("", "The name of the pool in log records."),
     "close_returns": ("", "Whether closing a connection returns it to the pool."),
     "timeout": ("seconds", "How long a caller waits for a connection."),
     "max_waiting": ("callers", "How many callers may wait at a time; 0 means any number."),
     "max_lifetime": ("seconds", "The age at which a connection is replaced; spread out a little."),
     "max_idle": ("seconds", "How long a connection beyond min_size may be unused before it is closed."),
     "reconnect_timeout": ("seconds", "How long the pool tries to connect before it calls reconnect_failed."),
-    "reconnect_failed": ("", "Called with the pool when it has given up trying to connect."),
+    "reconnect_failed": ("", "Called with the pool when it gives up trying to connect."),
     "num_workers": ("workers", "How many threads or tasks maintain the pool."),
     "check_after": (
         "seconds",
-        "How long a connection may be idle and still be handed out unasked; 0: never.",
+        "How long a connection may be idle and still be handed out without a ping; 0: never.",
     ),
     "prepare_threshold": (
         "executions",
-        "How often a query runs on a connection before psycopg prepares it there; none: it never does.",
+        "How often a query runs on a connection before psycopg prepares it; none for never.",
     ),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OptionDescription:
-    """An option in words.
-
-    Parameters
-    ----------
-    name
-        The option.
-    type
-        What can be written, in words.
-    unit
-        What a number counts; empty where it counts nothing.
-    default
-        What is in force where nothing is stated, as it is written.
-    text
-        What it is for, in a sentence.
-    """
+class OptionDescription(NamedTuple):
+    """A pool option in words; `unit` is what a number counts, and empty if there is none."""
 
     name: str
     type: str
@@ -68,92 +51,61 @@ class OptionDescription:
     text: str
 
 
-def describe(*, null: bool = False) -> tuple[OptionDescription, ...]:
-    """Describe every option that the installed psycopg_pool takes, and our own.
-
-    Parameters
-    ----------
-    null
-        Whether it is about null pools, which have other defaults.
-    """
-    return tuple(_described(parameter) for parameter in vocabulary(ConnectorKind.PSYCOPG, null=null).values())
+def describe() -> tuple[OptionDescription, ...]:
+    """Describe every supported option."""
+    return tuple(
+        OptionDescription(name, _type(option), _TEXTS[name][0], format_value(option.default), _TEXTS[name][1])
+        for name, option in known_options(DEFAULT_KIND).items()
+    )
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the pool section: ``null`` in quotes, or an object of options."""
-    known = vocabulary(ConnectorKind.PSYCOPG, null=False)
     return {
         "title": "Pool options",
         "anyOf": [
             {"const": "null", "description": "A null pool: every call has a connection of its own."},
             {
                 "type": "object",
-                "properties": {name: _schema(parameter) for name, parameter in known.items()},
+                "properties": {name: _schema(option) for name, option in known_options(DEFAULT_KIND).items()},
                 "additionalProperties": False,
             },
         ],
     }
 
 
-def _described(parameter: Parameter) -> OptionDescription:
-    unit, text = _texts(parameter.name)
-    return OptionDescription(
-        name=parameter.name,
-        type=_type(parameter),
-        unit=unit,
-        default=format_value(parameter.default),
-        text=text,
-    )
-
-
-def _texts(name: str) -> tuple[str, str]:
-    return _TEXTS.get(name, ("", f"An option of psycopg_pool {installed_version()}."))
-
-
-def _type(parameter: Parameter) -> str:
-    if parameter.is_class:
+def _type(option: Parameter) -> str:
+    if option.is_class:
         return "a class, or package.module:Class"
-    if parameter.is_callback:
+    if option.is_callable:
         return "a function, or package.module:function; or a pair of them, the asynchronous one first"
-    return described_type(parameter)
+    return type_in_words(option)
 
 
-def _schema(parameter: Parameter) -> dict[str, Any]:
-    unit, text = _texts(parameter.name)
-    schema: dict[str, Any] = {"description": f"{text} In seconds." if unit == "seconds" else text}
-    if parameter.is_callback or parameter.is_class:
-        return schema | _importable(parameter)
-    schema["default"] = parameter.default
-    limits = _limits(parameter.name)
-    types = [_limited(member, limits) for member in _members(TypeAdapter(parameter.annotation).json_schema())]
-    if float in parameter.members:
-        types.append({"type": "string", "pattern": f"^{DURATION}$"})
-    return schema | (types[0] if len(types) == 1 else {"anyOf": types})
+def _schema(option: Parameter) -> dict[str, Any]:
+    unit, text = _TEXTS[option.name]
+    description = {"description": f"{text} In seconds." if unit == "seconds" else text}
+    if option.is_callable:
+        default = {"default": None} if option.nullable else {}
+        return {**description, "anyOf": list(_callable_types(option)), **default}
+    types = list(_types(option))
+    alternatives = types[0] if len(types) == 1 else {"anyOf": types}
+    return {**description, "default": option.default, **alternatives}
 
 
-def _importable(parameter: Parameter) -> dict[str, Any]:
-    one = {"type": "string", "pattern": f"^{OBJECT_PATH}$"}
-    pair = [
-        {"type": "string", "pattern": f"^{OBJECT_PATH},{OBJECT_PATH}$"},
-        {"type": "array", "items": one, "minItems": 2, "maxItems": 2},
-    ]
-    if parameter.is_class:
-        return {"anyOf": [one, *pair]}
-    return {"anyOf": [one, *pair, {"type": "null"}], "default": None}
+def _callable_types(option: Parameter) -> Iterator[dict[str, Any]]:
+    path = {"type": "string", "pattern": f"^{OBJECT_PATH}$"}
+    yield path
+    yield {"type": "string", "pattern": f"^{OBJECT_PATH},{OBJECT_PATH}$"}
+    yield {"type": "array", "items": path, "minItems": 2, "maxItems": 2}
+    if option.nullable:
+        yield {"type": "null"}
 
 
-def _members(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    members: list[dict[str, Any]] = schema.get("anyOf", [schema])
-    return members
-
-
-def _limited(schema: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str, Any]:
-    return {**schema, **(limits if schema.get("type") in ("integer", "number") else {})}
-
-
-def _limits(name: str) -> dict[str, float]:
-    if name not in LIMITS:
-        return {}
-    allowed = LIMITS[name]
-    bounds = {"minimum": allowed.least, "exclusiveMinimum": allowed.above, "maximum": allowed.most}
-    return {keyword: bound for keyword, bound in bounds.items() if bound is not None}
+def _types(option: Parameter) -> Iterator[Mapping[str, Any]]:
+    schema = TypeAdapter(option.annotation).json_schema()
+    for member in schema.get("anyOf", [schema]):
+        is_number = member.get("type") in ("integer", "number")
+        yield {**member, **RANGES[option.name].json_schema()} if is_number else member
+    if float in option.types:
+        yield {"type": "string", "pattern": f"^{DURATION}$"}

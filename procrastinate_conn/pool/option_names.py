@@ -1,19 +1,19 @@
-"""The names of the options: which exist, which are the connector's own, and what was meant by the others."""
+"""The names of the options: which exist, which kind supports them, and which are reserved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.pool.introspection import INTRODUCED, Parameter, installed_version, parameters
-from procrastinate_conn.pool.refused import InvalidOption
+from procrastinate_conn.pool.errors import InvalidOption
+from procrastinate_conn.pool.introspection import Parameter, installed_version, parameters
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.rules import Example, Rule
 
 UNKNOWN_OPTION = Rule(
     "PC301",
     "unknown pool option",
-    "The pool's constructor refuses a name that it does not know, but only when the application opens.",
+    "The pool's constructor rejects a name that it does not know, but only when the application opens.",
     "Write the option in psycopg_pool's name; `procrastinate-conn schema` lists them all.",
     example=Example("PROCRASTINATE_CONN_POOL__MIN_SZIE=4"),
     fault_in="name",
@@ -23,30 +23,42 @@ RESERVED_OPTION = Rule(
     "PC305",
     "pool option that the connector sets itself",
     "The connector passes it to the pool; passed twice, it is a TypeError when the application opens.",
-    "Write what it stands for in the place that the message names.",
+    "Set it in the way that the message names.",
     example=Example("PROCRASTINATE_CONN_POOL__CONNINFO=host=localhost"),
+    fault_in="name",
+)
+
+UNSUPPORTED_OPTION = Rule(
+    "PC306",
+    "pool option that this kind of connector does not support",
+    "It would be ignored silently, or break the driver's own connections.",
+    "Remove it, or choose a kind of connector that supports it.",
+    example=Example("PROCRASTINATE_CONN_CONNECTOR=psycopg2\nPROCRASTINATE_CONN_POOL__CLOSE_RETURNS=true"),
     fault_in="name",
 )
 
 POOL_TOO_OLD = Rule(
     "PC310",
     "pool option that the installed psycopg_pool lacks",
-    "The installed pool refuses the name when the application opens.",
+    "The installed pool rejects the name when the application opens.",
     "Upgrade psycopg_pool, or remove the option.",
     example=Example("PROCRASTINATE_CONN_POOL__CLOSE_RETURNS=true", given="psycopg_pool is older than 3.3"),
     fault_in="name",
 )
 
+INTRODUCED = {"close_returns": "3.3"}
+"""The options that are newer than psycopg_pool 3.2, the oldest supported, with the version of each."""
 
 CHECK_AFTER = Parameter("check_after", float, 60.0)
-"""Our own option: seconds of idleness after which a connection is asked for real before hand-out."""
+"""Seconds of idleness after which a connection is pinged before it is handed out."""
 
 PREPARE_THRESHOLD = Parameter("prepare_threshold", int | None, 5)
-"""Our own option, which psycopg has for each connection: after so many executions a query is prepared on it.
+"""psycopg's parameter of each connection: the executions after which a query is prepared on it.
 
-None is for poolers between us and the server that lend the same server connection to many clients."""
+None is for poolers that share a server connection among clients."""
 
 OWN = {parameter.name: parameter for parameter in (CHECK_AFTER, PREPARE_THRESHOLD)}
+"""The options that are not psycopg_pool's: the connectors implement them."""
 
 RESERVED = {
     "conninfo": (
@@ -62,32 +74,33 @@ RESERVED = {
 """The parameters that the connector passes itself: why, and what to do instead."""
 
 
-def vocabulary(kind: ConnectorKind, *, null: bool) -> Mapping[str, Parameter]:
-    """Return the options that can be stated for a connector, by name."""
-    known = parameters(asynchronous=REGISTRY[kind].asynchronous, null=null)
-    return {n: p for n, p in known.items() if n not in RESERVED} | OWN
+def known_options(kind: ConnectorKind, *, null: bool = False) -> Mapping[str, Parameter]:
+    """Return the options that the installed psycopg_pool takes, and ours, if the registry names them.
+
+    Those that are not possible for the kind are among them.
+    """
+    known = {**parameters(asynchronous=REGISTRY[kind].asynchronous, null=null), **OWN}
+    return {name: known[name] for name in known if name in REGISTRY[kind].pool_options}
 
 
-def require_known(name: str, known: Mapping[str, Parameter]) -> None:
-    """Judge a name.
-
-    Parameters
-    ----------
-    name
-        As it is written.
-    known
-        The vocabulary.
+def require_known(name: str, kind: ConnectorKind, known: Mapping[str, Parameter]) -> None:
+    """Validate the name of an option.
 
     Raises
     ------
     InvalidOption
-        The option is the connector's own, too new for the installed psycopg_pool, or unknown.
+        The option is reserved, too new for the connector or the installed psycopg_pool, or unknown.
     """
     if name in RESERVED:
         why, instead = RESERVED[name]
-        raise InvalidOption(RESERVED_OPTION, f"{name} cannot be stated: {why}", instead)
+        raise InvalidOption(RESERVED_OPTION, f"{name} cannot be set: {why}", instead)
     if name in known:
         return
+    if name in parameters():
+        raise unsupported(
+            name,
+            f"the {kind} connector does not support {name}, which psycopg_pool {installed_version()} has",
+        )
     if name in INTRODUCED:
         raise InvalidOption(
             POOL_TOO_OLD,
@@ -96,3 +109,17 @@ def require_known(name: str, known: Mapping[str, Parameter]) -> None:
         )
     hint = suggestions.pool_option_hint(name, known) or "`procrastinate-conn schema` lists them all"
     raise InvalidOption(UNKNOWN_OPTION, f"there is no pool option {name[:40]}", hint)
+
+
+def require_possible(name: str, kind: ConnectorKind) -> None:
+    """Reject an option that is not possible for a kind, with `InvalidOption`."""
+    if not REGISTRY[kind].supports(name):
+        reason = REGISTRY[kind].support(name).sentence
+        raise unsupported(name, f"{name} is not possible on the {kind} connector: {reason}")
+
+
+def unsupported(name: str, message: str) -> InvalidOption:
+    """Return the error with the kinds that support the option in its hint."""
+    kinds = [kind for kind, info in REGISTRY.items() if info.supports(name)]
+    hint = f"remove it, or choose {' or '.join(kinds)}" if kinds else "remove it"
+    return InvalidOption(UNSUPPORTED_OPTION, message, hint)

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 
 from procrastinate_conn import libpq
-from procrastinate_conn.pool.option_names import vocabulary
+from procrastinate_conn.pool.option_names import known_options
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.setting_names import SETTINGS
 from tests.checks.running import run
@@ -87,7 +87,7 @@ def options(schema: dict[str, Any]) -> dict[str, Any]:
 def test_the_schema_has_every_setting_keyword_and_option(schema: dict[str, Any]) -> None:
     assert tuple(schema["properties"]) == SETTINGS
     assert list(schema["properties"]["connection"]["properties"]) == list(libpq.keywords())
-    assert set(options(schema)) == set(vocabulary(ConnectorKind.PSYCOPG, null=False))
+    assert set(options(schema)) == set(known_options(ConnectorKind.PSYCOPG, null=False))
 
 
 def test_everything_in_the_schema_is_described_and_names_its_variable(schema: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from procrastinate_conn.pool.option_names import vocabulary
+from procrastinate_conn.pool.option_names import known_options
 from procrastinate_conn.registry import ConnectorKind
 from tests.checks.running import SECRET, run
 
@@ -104,7 +104,7 @@ def test_all_shows_what_libpq_itself_would_use(folder: Path) -> None:
 def test_all_shows_every_pool_option_that_is_possible(kind: ConnectorKind, folder: Path) -> None:
     (folder / ".env").write_text("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n")
     pool = shown(folder, "--all", "--connector", kind)["pool"]
-    known = set(vocabulary(kind, null=False))
+    known = set(known_options(kind, null=False))
     assert set(pool) <= known
     if kind is ConnectorKind.PSYCOPG:
         assert set(pool) == known

@@ -13,7 +13,7 @@ from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import ConnectorKind
 from tests.pool import callbacks
-from tests.pool.entries import ASYNC_KINDS, SYNC_KINDS, errors, read
+from tests.pool.sourced_options import ASYNC_KINDS, SYNC_KINDS, errors, validate
 
 HERE = "tests.pool.callbacks"
 ASYNCHRONOUS = [
@@ -34,8 +34,8 @@ PLAIN = [
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 @pytest.mark.parametrize("function", ASYNCHRONOUS)
-def test_an_asynchronous_kind_takes_what_can_be_awaited_and_warns_that_it_is_alone(kind, function):
-    options, problems = read({"configure": function}, kind)
+def test_async_kind_accepts_async_callback_with_warning_about_sync_use(kind, function):
+    options, problems = validate({"configure": function}, kind)
     assert [problem.code for problem in problems] == ["PC313"]
     assert options.callback("configure", asynchronous=True) is function
     assert options.callback("configure", asynchronous=False) is None
@@ -44,16 +44,16 @@ def test_an_asynchronous_kind_takes_what_can_be_awaited_and_warns_that_it_is_alo
 
 @pytest.mark.parametrize("kind", SYNC_KINDS)
 @pytest.mark.parametrize("function", ASYNCHRONOUS)
-def test_a_synchronous_kind_refuses_what_has_to_be_awaited(kind, function):
-    _, [problem] = read({"configure": function}, kind)
+def test_sync_kind_rejects_async_callback(kind, function):
+    _, [problem] = validate({"configure": function}, kind)
     assert problem.code == "PC308"
     assert f"the {kind} connector is synchronous" in problem.message
 
 
 @pytest.mark.parametrize("kind", SYNC_KINDS)
 @pytest.mark.parametrize("function", PLAIN[:-1])
-def test_a_synchronous_kind_takes_what_can_be_called(kind, function):
-    options, problems = read({"reset": function}, kind)
+def test_sync_kind_accepts_sync_callback(kind, function):
+    options, problems = validate({"reset": function}, kind)
     assert problems == []
     assert options.arguments(asynchronous=False) == {"reset": function}
 
@@ -61,9 +61,9 @@ def test_a_synchronous_kind_takes_what_can_be_called(kind, function):
 @pytest.mark.parametrize("kind", ConnectorKind)
 @pytest.mark.parametrize("turn", [1, -1], ids=["asynchronous-first", "plain-first"])
 @pytest.mark.parametrize("container", [tuple, list])
-def test_a_pair_serves_every_kind_in_either_order(kind, turn, container):
+def test_every_kind_accepts_callback_pair_in_either_order(kind, turn, container):
     pair = (callbacks.asynchronous, callbacks.plain)
-    options, problems = read({"configure": container(pair[::turn])}, kind)
+    options, problems = validate({"configure": container(pair[::turn])}, kind)
     assert problems == []
     assert options.explicit["configure"] == pair
     assert options.arguments(asynchronous=True) == {"configure": callbacks.asynchronous}
@@ -78,39 +78,39 @@ def test_a_pair_serves_every_kind_in_either_order(kind, turn, container):
         [f"{HERE}:asynchronous", f"{HERE}:plain"],
     ],
 )
-def test_a_pair_can_be_named(written_as):
-    options, problems = read({"configure": written_as})
+def test_callback_pair_is_imported_by_name(written_as):
+    options, problems = validate({"configure": written_as})
     assert problems == []
     assert options.explicit["configure"] == (callbacks.asynchronous, callbacks.plain)
 
 
-def test_a_nested_function_can_be_named():
-    options, problems = read({"configure": f"{HERE}:Nested.asynchronous"})
+def test_nested_function_is_imported_by_name():
+    options, problems = validate({"configure": f"{HERE}:Nested.asynchronous"})
     assert errors(problems) == []
     assert options.explicit["configure"] is callbacks.Nested.asynchronous
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_plain_reconnect_failed_serves_both_pools_of_an_asynchronous_kind(kind):
-    options, problems = read({"reconnect_failed": callbacks.plain}, kind)
+def test_sync_reconnect_failed_is_used_by_both_pools_of_async_kind(kind):
+    options, problems = validate({"reconnect_failed": callbacks.plain}, kind)
     assert problems == []
     assert options.callback("reconnect_failed", asynchronous=True) is callbacks.plain
     assert options.callback("reconnect_failed", asynchronous=False) is callbacks.plain
 
 
-def test_an_asynchronous_reconnect_failed_goes_before_a_plain_one():
-    options, _ = read({"reconnect_failed": (callbacks.plain, callbacks.asynchronous)})
+def test_each_pool_uses_its_reconnect_failed_of_a_pair():
+    options, _ = validate({"reconnect_failed": (callbacks.plain, callbacks.asynchronous)})
     assert options.callback("reconnect_failed", asynchronous=True) is callbacks.asynchronous
     assert options.callback("reconnect_failed", asynchronous=False) is callbacks.plain
 
 
-def test_a_pair_of_plain_functions_is_refused_even_where_each_would_do():
-    _, [problem] = read({"reconnect_failed": (callbacks.plain, callbacks.plain)})
+def test_pair_of_two_sync_functions_is_rejected_even_if_each_is_accepted_alone():
+    _, [problem] = validate({"reconnect_failed": (callbacks.plain, callbacks.plain)})
     assert problem.code == "PC308"
 
 
-def test_check_and_connection_class_are_left_to_the_connector():
-    options, problems = read(
+def test_check_and_connection_class_are_not_passed_to_psycopg_pool():
+    options, problems = validate(
         {
             "check": (callbacks.asynchronous, callbacks.plain),
             "connection_class": (callbacks.AsyncConnection, callbacks.Connection),
@@ -123,14 +123,14 @@ def test_check_and_connection_class_are_left_to_the_connector():
     assert options.callback("connection_class", asynchronous=False) is callbacks.Connection
 
 
-def test_a_connection_class_can_be_named_and_alone_it_is_warned_about():
-    options, [problem] = read({"connection_class": f"{HERE}:AsyncConnection"})
+def test_async_connection_class_by_name_is_accepted_with_warning_about_sync_use():
+    options, [problem] = validate({"connection_class": f"{HERE}:AsyncConnection"})
     assert (problem.code, problem.severity) == ("PC313", "warning")
     assert options.callback("connection_class", asynchronous=True) is callbacks.AsyncConnection
     assert options.callback("connection_class", asynchronous=False) is None
 
 
-def test_an_asynchronous_function_never_gets_to_a_synchronous_pool_even_unjudged():
+def test_async_function_is_not_passed_to_sync_pool_even_without_validation():
     options = PoolOptions(configure=callbacks.asynchronous)
     assert options.arguments(asynchronous=False) == {}
 
@@ -151,11 +151,13 @@ def test_an_asynchronous_function_never_gets_to_a_synchronous_pool_even_unjudged
         ("jobs", "jobs"),
     ],
 )
-def test_a_value_is_shown_as_it_is_written(value, text):
+def test_format_value_returns_notation_of_env_file(value, text):
     assert format_value(value) == text
 
 
-def test_a_pair_is_awaited_by_the_one_pool_and_called_by_the_other(server: EmbeddedPostgres, database: str):
+def test_async_pool_awaits_and_sync_pool_calls_its_callback_of_a_pair(
+    server: EmbeddedPostgres, database: str
+):
     async def configure_async(connection):
         await connection.execute("set application_name to 'awaited'")
         await connection.commit()
@@ -164,7 +166,7 @@ def test_a_pair_is_awaited_by_the_one_pool_and_called_by_the_other(server: Embed
         connection.execute("set application_name to 'called'")
         connection.commit()
 
-    options, problems = read({"configure": (configure_async, configure), "min_size": 1})
+    options, problems = validate({"configure": (configure_async, configure), "min_size": 1})
     assert problems == []
     assert asyncio.run(_name_by_async_pool(server.dsn(database), options)) == "awaited"
     arguments = options.arguments(asynchronous=False)

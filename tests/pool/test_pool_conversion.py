@@ -1,4 +1,4 @@
-"""What is written becomes what the pool's signature declares."""
+"""Values are converted to the types that the signature of psycopg_pool's pools declares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from procrastinate_conn.redaction import describe_value
-from tests.pool.entries import read
+from tests.pool.sourced_options import validate
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ from tests.pool.entries import read
         ("configure", "none", None),
     ],
 )
-def test_text_is_converted_by_the_annotation(option, text, value):
-    options, problems = read({option: text})
+def test_text_is_converted_to_type_of_option(option, text, value):
+    options, problems = validate({option: text})
     assert problems == []
     assert options.explicit == {option: value}
     assert type(options.explicit[option]) is type(value)
@@ -44,14 +44,14 @@ def test_text_is_converted_by_the_annotation(option, text, value):
     ("option", "value"),
     [("max_size", 8), ("max_size", None), ("timeout", 2.5), ("timeout", 10), ("name", None), ("reset", None)],
 )
-def test_a_value_of_the_right_type_stays_as_it_is(option, value):
-    options, problems = read({option: value})
+def test_value_of_right_type_is_kept(option, value):
+    options, problems = validate({option: value})
     assert problems == []
     assert options.explicit == {option: value}
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "told"),
+    ("option", "value", "message"),
     [
         ("max_size", "four", "max_size is 'four', and has to be a whole number, or none"),
         ("max_size", "", "max_size is '', and has to be a whole number, or none"),
@@ -74,15 +74,15 @@ def test_a_value_of_the_right_type_stays_as_it_is(option, value):
         ("check_after", "later", "check_after is 'later', and has to be a number of seconds"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_told_with_the_right_one(option, value, told):
-    options, [problem] = read({option: value})
+def test_value_of_wrong_type_is_rejected_naming_the_right_type(option, value, message):
+    options, [problem] = validate({option: value})
     assert options.explicit == {}
     assert (problem.code, problem.setting) == ("PC302", f"pool.{option}")
-    assert told in problem.message
+    assert message in problem.message
 
 
-def test_check_after_is_not_passed_to_the_pool():
-    options, problems = read({"check_after": "2m"})
+def test_check_after_is_not_passed_to_psycopg_pool():
+    options, problems = validate({"check_after": "2m"})
     assert problems == []
     assert options.check_after == 120.0
     assert options.arguments(asynchronous=True) == {}
@@ -98,12 +98,12 @@ def test_check_after_is_not_passed_to_the_pool():
     ],
 )
 @pytest.mark.parametrize("option", ["max_size", "timeout", "configure", "conninfo", "kwargs", "conn_info"])
-def test_what_could_be_a_connection_string_is_not_repeated(option, secret):
-    _, [problem] = read({option: secret})
+def test_message_does_not_repeat_possible_connection_string(option, secret):
+    _, [problem] = validate({option: secret})
     assert "hunter2" not in str(problem)
 
 
-def test_the_repr_of_an_object_is_never_asked_for():
+def test_describe_value_does_not_call_repr_of_object():
     class Hostile:
         def __repr__(self) -> str:
             raise RuntimeError

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions, validate_pool_options
+from procrastinate_conn.pool.conversion import MAX_CONNECTIONS
 from procrastinate_conn.pool.introspection import pool_class
-from procrastinate_conn.pool.limits import MOST_CONNECTIONS
-from procrastinate_conn.pool.option_names import OWN, RESERVED, vocabulary
+from procrastinate_conn.pool.option_names import RESERVED, known_options
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.suggestions import ALIASES
 from tests.pool import callbacks
-from tests.pool.entries import NULL, errors, read
+from tests.pool.sourced_options import NULL, errors, validate
 
 SECRET = "hunter2"
-KNOWN = sorted(vocabulary(ConnectorKind.PSYCOPG, null=False))
+KNOWN = sorted(known_options(ConnectorKind.PSYCOPG, null=False))
 NUMBERS = st.integers() | st.integers(0, 9) | st.floats() | st.floats(0, 1e5)
 DURATIONS = st.builds(
     "{}{}".format, st.integers(-1, 99) | st.floats(), st.sampled_from(["ms", "s", " min", "h", "D"])
@@ -84,26 +84,26 @@ def assert_makes_pools(options: PoolOptions, kind: ConnectorKind) -> None:
 
 @given(st.dictionaries(NAMES, ANYTHING, max_size=6), st.sampled_from(ConnectorKind), st.booleans())
 def test_any_options_make_a_pool_or_problems(written, kind, null):
-    options, problems = read(written, kind, null=null)
+    options, problems = validate(written, kind, null=null)
     assert all(problem.message and problem.origin for problem in problems)
     assert SECRET not in str(ConfigurationError(problems))
     if not errors(problems):
-        assert {*options.explicit, *OWN} == {*written, *OWN}
+        assert options.explicit.keys() == written.keys()
         assert_makes_pools(options, kind)
 
 
 @settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(KNOWN), st.integers(1, 9) | CALLABLES | DURATIONS, max_size=4))
-def test_an_option_that_is_wrong_by_itself_is_told_and_left_out(written):
-    options, problems = read(written)
-    left_out = written.keys() - options.explicit.keys() - OWN.keys()
+def test_invalid_option_is_reported_once_and_left_out(written):
+    options, problems = validate(written)
+    left_out = written.keys() - options.explicit.keys()
     told = {problem.setting.removeprefix("pool.") for problem in errors(problems)}
     assert left_out <= told
     assert len(problems) == len({(problem.code, problem.setting) for problem in problems})
 
 
 @given(SMALL, st.booleans())
-def test_sizes_are_refused_exactly_when_psycopg_pool_refuses_them(written, null):
+def test_sizes_are_rejected_exactly_if_psycopg_pool_rejects_them(written, null):
     assume(written.get("max_waiting", 0) >= 0)  # psycopg_pool does not look at it
     try:
         with warnings.catch_warnings():
@@ -111,12 +111,12 @@ def test_sizes_are_refused_exactly_when_psycopg_pool_refuses_them(written, null)
         refused = False
     except ValueError:
         refused = True
-    assert bool(errors(read(written, null=null)[1])) == refused
+    assert bool(errors(validate(written, null=null)[1])) == refused
 
 
-@given(st.integers(0, MOST_CONNECTIONS), st.none() | st.integers(0, MOST_CONNECTIONS), st.booleans())
-def test_the_effective_sizes_are_those_of_the_pool(min_size, max_size, null):
-    options, problems = read({"min_size": min_size, "max_size": max_size}, null=null)
+@given(st.integers(0, MAX_CONNECTIONS), st.none() | st.integers(0, MAX_CONNECTIONS), st.booleans())
+def test_effective_sizes_are_those_of_psycopg_pool(min_size, max_size, null):
+    options, problems = validate({"min_size": min_size, "max_size": max_size}, null=null)
     assume(not errors(problems))
     pool = pool_class(asynchronous=True, null=null)(open=False, **options.arguments(asynchronous=True))
     assert (options.min_size, options.max_size, options.timeout) == (
@@ -131,8 +131,8 @@ def test_the_effective_sizes_are_those_of_the_pool(min_size, max_size, null):
     st.sampled_from(ConnectorKind),
     st.booleans(),
 )
-def test_options_read_once_read_the_same_again(written, kind, null):
-    options, problems = read(written, kind, null=null)
+def test_validation_of_validated_options_changes_nothing(written, kind, null):
+    options, problems = validate(written, kind, null=null)
     assume(not errors(problems))
     again, told = validate_pool_options(options.sourced(Origin("call", "pool")), kind, NULL if null else None)
     assert again == options

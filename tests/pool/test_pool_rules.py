@@ -1,4 +1,4 @@
-"""Each rule of the pool options: when it is broken, and what is told."""
+"""Each rule of the pool options: what violates it, and what is reported."""
 
 # ruff: noqa: E501 - the table reads best with a row to a line
 
@@ -11,28 +11,31 @@ import pytest
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool import validate_pool_options
-from procrastinate_conn.pool.callables import CALLBACK_NOT_FOUND, UNUSABLE_CALLBACK
-from procrastinate_conn.pool.callbacks import SYNC_ASYNC_MISMATCH
+from procrastinate_conn.pool.callbacks import (
+    CALLBACK_NOT_FOUND,
+    NO_SYNC_CALLBACK,
+    SYNC_ASYNC_MISMATCH,
+    UNUSABLE_CALLBACK,
+)
 from procrastinate_conn.pool.constraints import (
     CONFLICTING_OPTIONS,
     CONFLICTING_TIMEOUTS,
     LARGE_POOL,
     OPTION_WITHOUT_EFFECT,
 )
-from procrastinate_conn.pool.conversion import WRONG_TYPE
+from procrastinate_conn.pool.conversion import OUT_OF_RANGE, WRONG_TYPE
 from procrastinate_conn.pool.introspection import parameters
-from procrastinate_conn.pool.limits import OUT_OF_RANGE
-from procrastinate_conn.pool.option_names import POOL_TOO_OLD, RESERVED_OPTION, UNKNOWN_OPTION
-from procrastinate_conn.pool.validation import (
-    INVALID_POOL,
-    NO_SYNC_CALLBACK,
-    REJECTED_OPTIONS,
+from procrastinate_conn.pool.option_names import (
+    POOL_TOO_OLD,
+    RESERVED_OPTION,
+    UNKNOWN_OPTION,
     UNSUPPORTED_OPTION,
 )
+from procrastinate_conn.pool.validation import INVALID_POOL, REJECTED_OPTIONS
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.rules import Rule
 from tests.pool import callbacks
-from tests.pool.entries import NULL, errors, origin_of, read, sourced
+from tests.pool.sourced_options import NULL, errors, origin_of, sourced, validate
 
 PSYCOPG, SYNC, PSYCOPG2 = ConnectorKind.PSYCOPG, ConnectorKind.SYNC_PSYCOPG, ConnectorKind.PSYCOPG2
 
@@ -40,14 +43,14 @@ PSYCOPG, SYNC, PSYCOPG2 = ConnectorKind.PSYCOPG, ConnectorKind.SYNC_PSYCOPG, Con
 class Case(NamedTuple):
     options: dict[str, object]
     rule: Rule
-    about: str
-    told: str
+    option: str
+    message: str
     hint: str = ""
     null: bool = False
     kind: ConnectorKind = PSYCOPG
 
 
-BROKEN = [
+VIOLATIONS = [
     Case({"min_szie": "3"}, UNKNOWN_OPTION, "min_szie", "no pool option min_szie", "did you mean min_size?"),
     Case({"MAX_SIZE": 3}, UNKNOWN_OPTION, "MAX_SIZE", "MAX_SIZE", "did you mean max_size?"),
     Case({"maxSize": 3}, UNKNOWN_OPTION, "maxSize", "maxSize", "did you mean max_size?"),
@@ -81,9 +84,9 @@ BROKEN = [
     Case({"reconnect_timeout": -1}, OUT_OF_RANGE, "reconnect_timeout", "between 0 and"),
     Case({"check_after": "-1"}, OUT_OF_RANGE, "check_after", "check_after is -1, and has to be between 0"),
     Case({"min_size": 5, "max_size": 3}, CONFLICTING_OPTIONS, "max_size", "max_size is 3, less than min_size, which is 5"),
-    Case({"max_size": 2}, CONFLICTING_OPTIONS, "max_size", "which is 4 by default", "state min_size=2 or less"),
+    Case({"max_size": 2}, CONFLICTING_OPTIONS, "max_size", "which is 4 by default", "set min_size=2 or less"),
     Case({"max_size": 0}, CONFLICTING_OPTIONS, "max_size", "max_size is 0, less than min_size"),
-    Case({"min_size": 0}, CONFLICTING_OPTIONS, "min_size", "min_size is 0 and max_size is not stated", 'pool="null"'),
+    Case({"min_size": 0}, CONFLICTING_OPTIONS, "min_size", "min_size is 0 and max_size is not set", 'pool="null"'),
     Case({"min_size": 0, "max_size": "0"}, CONFLICTING_OPTIONS, "min_size", "max_size is 0", 'pool="null"'),
     Case({"min_size": 1}, CONFLICTING_OPTIONS, "min_size", "a null pool keeps no connections", "remove min_size", null=True),
     Case({"conninfo": "host=db1"}, RESERVED_OPTION, "conninfo", "from the connection settings", "dsn"),
@@ -123,8 +126,8 @@ BROKEN = [
     Case({"configure": "tests.pool.callbacks:plain"}, SYNC_ASYNC_MISMATCH, "configure", "synchronous, and", "async def"),
     Case({"reset": callbacks.plain}, SYNC_ASYNC_MISMATCH, "reset", "synchronous, and the psycopg", "async def"),
     Case({"check": callbacks.asynchronous}, SYNC_ASYNC_MISMATCH, "check", "asynchronous, and", "def`", kind=SYNC),
-    Case({"configure": (callbacks.plain,) * 2}, SYNC_ASYNC_MISMATCH, "configure", "two of the same colour"),
-    Case({"configure": (callbacks.asynchronous,) * 2}, SYNC_ASYNC_MISMATCH, "configure", "two of the same colour"),
+    Case({"configure": (callbacks.plain,) * 2}, SYNC_ASYNC_MISMATCH, "configure", "gives two that are synchronous"),
+    Case({"configure": (callbacks.asynchronous,) * 2}, SYNC_ASYNC_MISMATCH, "configure", "gives two that are asynchronous"),
     Case({"connection_class": callbacks.Connection}, SYNC_ASYNC_MISMATCH, "connection_class", "is synchronous"),
     Case({"configure": callbacks.no_argument}, UNUSABLE_CALLBACK, "configure", "cannot be called with one"),
     Case({"configure": "tests.pool.callbacks:A_NUMBER"}, UNUSABLE_CALLBACK, "configure", "which is not callable"),
@@ -133,7 +136,7 @@ BROKEN = [
     Case({"configure": "a:b,c:d,e:f"}, UNUSABLE_CALLBACK, "configure", "neither one nor a pair"),
     Case({"connection_class": int}, UNUSABLE_CALLBACK, "connection_class", "not a subclass of psycopg:Async"),
     Case({"connection_class": callbacks.plain}, UNUSABLE_CALLBACK, "connection_class", "not a subclass"),
-    Case({"configure": callbacks.asynchronous}, NO_SYNC_CALLBACK, "configure", "goes without it", "give a pair"),
+    Case({"configure": callbacks.asynchronous}, NO_SYNC_CALLBACK, "configure", "the connector leaves it out", "give a pair"),
     Case({"max_idle": "60"}, OPTION_WITHOUT_EFFECT, "max_idle", "this pool always has 4", "max_size greater than"),
     Case({"max_idle": "60"}, OPTION_WITHOUT_EFFECT, "max_idle", "no effect on a null pool", "remove", null=True),
     Case({"reconnect_timeout": 5}, OPTION_WITHOUT_EFFECT, "reconnect_timeout", "on a null pool", "remove", null=True),
@@ -144,8 +147,8 @@ BROKEN = [
         "no effect on a null pool",
         null=True,
     ),
-    Case({"max_waiting": 1}, OPTION_WITHOUT_EFFECT, "max_waiting", "nobody waits for a null pool", "state max_size", null=True),
-    Case({"max_waiting": 3}, OPTION_WITHOUT_EFFECT, "max_waiting", "nobody waits for a null pool", "state max_size", null=True),
+    Case({"max_waiting": 1}, OPTION_WITHOUT_EFFECT, "max_waiting", "no caller waits for a null pool", "set max_size", null=True),
+    Case({"max_waiting": 3}, OPTION_WITHOUT_EFFECT, "max_waiting", "no caller waits for a null pool", "set max_size", null=True),
     Case({"num_workers": 9}, OPTION_WITHOUT_EFFECT, "num_workers", "more than the 4 connections", "num_workers=4 does"),
     Case(
         {"max_size": 9, "max_idle": "2h", "max_lifetime": "1h"},
@@ -161,22 +164,22 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BROKEN, ids=lambda case: f"{case.rule.code}-{case.about}")
-def test_a_broken_rule_is_told_once_with_setting_origin_and_advice(case):
-    _, problems = read(case.options, case.kind, null=case.null)
+@pytest.mark.parametrize("case", VIOLATIONS, ids=lambda case: f"{case.rule.code}-{case.option}")
+def test_violation_is_reported_once_with_setting_origin_and_hint(case):
+    _, problems = validate(case.options, case.kind, null=case.null)
     assert [problem.code for problem in problems] == [case.rule.code]
     [problem] = problems
     assert problem.severity == case.rule.severity
-    assert problem.setting == f"pool.{case.about}"
-    assert problem.origin == origin_of(case.about, line=list(case.options).index(case.about) + 1)
-    assert case.told in problem.message
+    assert problem.setting == f"pool.{case.option}"
+    assert problem.origin == origin_of(case.option, line=list(case.options).index(case.option) + 1)
+    assert case.message in problem.message
     assert case.hint in problem.hint
 
 
-ADVICE = [
+HINTS = [
     ({"min_size": 5, "max_size": 3}, "make min_size the smaller one"),
-    ({"max_size": 2}, "state min_size=2 or less as well"),
-    ({"max_size": 0}, 'state a max_size of 1 or more; for connections that are not kept write pool="null"'),
+    ({"max_size": 2}, "set min_size=2 or less as well"),
+    ({"max_size": 0}, 'set max_size to 1 or more; for connections that are not kept write pool="null"'),
     ({"wibble": 3}, "`procrastinate-conn schema` lists them all"),
     ({"autocommit": True}, "leave it out: every connector commits each query by itself"),
     ({"maxsize": 3}, "psycopg_pool calls it max_size"),
@@ -187,12 +190,12 @@ ADVICE = [
 ]
 
 
-@pytest.mark.parametrize(("options", "hint"), ADVICE)
-def test_the_advice_fits_what_was_written(options, hint):
-    assert [problem.hint for problem in read(options)[1]] == [hint]
+@pytest.mark.parametrize(("options", "hint"), HINTS)
+def test_hint_fits_the_options(options, hint):
+    assert [problem.hint for problem in validate(options)[1]] == [hint]
 
 
-SOUND = [
+VALID = [
     ({}, False),
     ({"min_size": 0, "max_size": 1}, False),
     ({"min_size": 4, "max_size": 4}, False),
@@ -217,19 +220,19 @@ SOUND = [
 
 
 @pytest.mark.parametrize("kind", ConnectorKind)
-@pytest.mark.parametrize(("options", "null"), SOUND)
-def test_what_is_just_within_the_rules_breaks_none(options, null, kind):
-    assert read(options, kind, null=null)[1] == []
+@pytest.mark.parametrize(("options", "null"), VALID)
+def test_options_within_the_limits_have_no_problems(options, null, kind):
+    assert validate(options, kind, null=null)[1] == []
 
 
-def test_every_rule_that_text_can_break_has_a_case_here():
+def test_every_rule_of_the_pool_options_has_a_case():
     elsewhere = {POOL_TOO_OLD, REJECTED_OPTIONS, INVALID_POOL}
     of_pools = {rule for code, rule in all_rules().items() if code.startswith("PC3")}
-    assert {case.rule for case in BROKEN} | elsewhere == of_pools
+    assert {case.rule for case in VIOLATIONS} | elsewhere == of_pools
 
 
-def test_all_problems_are_told_at_once_and_in_the_order_in_which_they_are_written():
-    _, problems = read({"min_szie": 1, "open": True, "max_size": "x", "timeout": "0", "configure": "a:b"})
+def test_problems_are_reported_together_in_order_of_the_options():
+    _, problems = validate({"min_szie": 1, "open": True, "max_size": "x", "timeout": "0", "configure": "a:b"})
     assert [problem.code for problem in problems] == ["PC301", "PC305", "PC302", "PC303", "PC307"]
 
 
@@ -247,12 +250,12 @@ def test_all_problems_are_told_at_once_and_in_the_order_in_which_they_are_writte
         ({"max_lifetime": "x", "max_idle": "10h"}, ["PC302"]),
     ],
 )
-def test_one_mistake_is_told_once(options, codes):
-    assert [problem.code for problem in read(options)[1]] == codes
+def test_one_mistake_is_reported_once(options, codes):
+    assert [problem.code for problem in validate(options)[1]] == codes
 
 
 @pytest.mark.parametrize(
-    ("value", "told", "hint"),
+    ("value", "message", "hint"),
     [
         ("nul", "pool is 'nul', and has to be null, or options", "did you mean null?"),
         ("NullPool", "pool is 'NullPool'", "did you mean null?"),
@@ -262,30 +265,30 @@ def test_one_mistake_is_told_once(options, codes):
         ("postgresql://app:hunter2@db1/jobs", "pool is a text of 33 characters", "pool.max_size"),
     ],
 )
-def test_a_pool_that_is_neither_options_nor_null_is_told(value, told, hint):
+def test_pool_setting_that_is_neither_options_nor_null_is_rejected(value, message, hint):
     origin = Origin("environment", "PROCRASTINATE_CONN_POOL")
     options, [problem] = validate_pool_options({}, PSYCOPG, SourcedValue(value, origin))
     assert not options.null
     assert (problem.code, problem.setting, problem.origin) == ("PC312", "pool", origin)
-    assert told in problem.message
+    assert message in problem.message
     assert hint in problem.hint
 
 
 @pytest.mark.parametrize("text", ["null", "NULL", " Null "])
-def test_null_asks_for_a_null_pool(text):
+def test_pool_setting_null_makes_a_null_pool(text):
     options, problems = validate_pool_options({}, PSYCOPG, SourcedValue(text, NULL.origin))
     assert problems == []
     assert options.null
     assert (options.min_size, options.max_size) == (0, 0)
 
 
-def test_the_other_option_of_a_conflict_is_told_with_its_place():
-    _, [problem] = read({"min_size": 5, "max_size": 3})
+def test_conflict_names_origin_of_the_other_option():
+    _, [problem] = validate({"min_size": 5, "max_size": 3})
     assert "min_size, which is 5 (.env:1 PROCRASTINATE_CONN_POOL__MIN_SIZE)" in problem.message
     assert problem.origin.line == 2
 
 
-def test_an_origin_that_both_options_share_is_told_once():
+def test_conflict_does_not_repeat_a_shared_origin():
     call = Origin("call", "pool")
     options = {
         name: SourcedValue(entry.value, call)
@@ -296,5 +299,5 @@ def test_an_origin_that_both_options_share_is_told_once():
 
 
 @pytest.mark.skipif("close_returns" not in parameters(), reason="came with psycopg_pool 3.3")
-def test_the_default_of_an_option_that_is_not_possible_is_no_mistake():
-    assert errors(read({"close_returns": False}, PSYCOPG2)[1]) == []
+def test_unsupported_option_set_to_its_default_is_accepted():
+    assert errors(validate({"close_returns": False}, PSYCOPG2)[1]) == []

@@ -12,8 +12,8 @@ import pytest
 from psycopg_pool import ConnectionPool, NullConnectionPool, PoolTimeout
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
-from procrastinate_conn.pool.limits import LARGEST
-from tests.pool.entries import errors, read
+from procrastinate_conn.pool.conversion import INT_MAX
+from tests.pool.sourced_options import errors, validate
 
 WAIT = 20.0
 
@@ -25,25 +25,25 @@ def no_server() -> str:
 @pytest.mark.skipif(
     psycopg_pool.__version__ < "3.3", reason="the first versions gave an idle connection all the same"
 )
-def test_with_no_time_to_wait_even_an_idle_connection_is_not_given(server: EmbeddedPostgres):
+def test_zero_timeout_fails_even_with_idle_connection_and_is_rejected(server: EmbeddedPostgres):
     with ConnectionPool(server.dsn(), min_size=1, timeout=0, open=True) as pool:
         pool.wait(WAIT)
         with pytest.raises(PoolTimeout), pool.connection():
             pass
-    assert errors(read({"timeout": 0})[1])
+    assert errors(validate({"timeout": 0})[1])
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), 1e10])
-def test_a_caller_cannot_wait_longer_than_the_clock_counts(server: EmbeddedPostgres, timeout):
+def test_timeout_beyond_clock_range_overflows_and_is_rejected(server: EmbeddedPostgres, timeout):
     with ConnectionPool(server.dsn(), min_size=1, timeout=timeout, open=True) as pool:
         pool.wait(WAIT)
         with pool.connection(), pytest.raises(OverflowError), pool.connection():
             pass
-    assert errors(read({"timeout": timeout})[1])
+    assert errors(validate({"timeout": timeout})[1])
 
 
-def test_a_caller_can_wait_for_as_long_as_we_allow(server: EmbeddedPostgres):
-    options, problems = read({"timeout": LARGEST, "min_size": 1})
+def test_largest_accepted_timeout_works(server: EmbeddedPostgres):
+    options, problems = validate({"timeout": INT_MAX, "min_size": 1})
     assert errors(problems) == []
     with ConnectionPool(server.dsn(), open=True, **options.arguments(asynchronous=False)) as pool:
         pool.wait(WAIT)
@@ -53,17 +53,17 @@ def test_a_caller_can_wait_for_as_long_as_we_allow(server: EmbeddedPostgres):
             assert second is first
 
 
-def test_with_no_lifetime_every_call_has_a_new_connection(server: EmbeddedPostgres):
+def test_zero_max_lifetime_replaces_connection_on_every_call_and_is_rejected(server: EmbeddedPostgres):
     with ConnectionPool(server.dsn(), min_size=1, max_lifetime=0, open=True) as pool:
         pids = []
         for _ in range(3):
             with pool.connection(WAIT) as connection:
                 pids.append(connection.info.backend_pid)
         assert len(set(pids)) == 3
-    assert errors(read({"max_lifetime": 0})[1])
+    assert errors(validate({"max_lifetime": 0})[1])
 
 
-def test_a_null_pool_gives_the_failure_to_the_caller_and_calls_nobody():
+def test_null_pool_raises_connection_error_without_calling_reconnect_failed():
     told = []
     with NullConnectionPool(
         no_server(), reconnect_failed=told.append, reconnect_timeout=0.1, open=True
@@ -74,7 +74,7 @@ def test_a_null_pool_gives_the_failure_to_the_caller_and_calls_nobody():
     assert told == []
 
 
-def test_once_the_pool_has_given_up_nobody_tries_for_the_caller_who_still_waits():
+def test_pool_makes_no_attempt_for_waiting_caller_after_reconnect_timeout():
     still_waiting = Queue()
     pool = ConnectionPool(
         no_server(),
@@ -95,6 +95,6 @@ def test_once_the_pool_has_given_up_nobody_tries_for_the_caller_who_still_waits(
         assert pool.get_stats()["connections_num"] == attempts.result(timeout=WAIT)
 
 
-def test_a_pool_that_never_tries_again_is_told_beforehand():
-    [problem] = read({"reconnect_timeout": 0})[1]
+def test_zero_reconnect_timeout_is_a_warning():
+    [problem] = validate({"reconnect_timeout": 0})[1]
     assert (problem.code, problem.severity) == ("PC315", "warning")

@@ -1,4 +1,4 @@
-"""Why one value cannot be used, on its way to becoming a problem."""
+"""The exception with which the modules of this package reject one option."""
 
 from __future__ import annotations
 
@@ -8,22 +8,12 @@ from procrastinate_conn.rules import Rule
 
 
 class InvalidOption(Exception):
-    """A value breaks a rule.
-
-    Parameters
-    ----------
-    rule
-        The rule.
-    message
-        What is wrong, in one sentence.
-    hint
-        What to do about it.
-    """
+    """A pool option breaks a rule; the message is one sentence, and the hint says what to do about it."""
 
     def __init__(self, rule: Rule, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.rule, self.message, self.hint = rule, message, hint
 
     def problem(self, option: str, origin: Origin) -> Problem:
-        """Return the finding about `option`."""
+        """Return the problem to report for the option."""
         return self.rule(f"pool.{option}", self.message, hint=self.hint, origin=origin)

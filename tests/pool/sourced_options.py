@@ -28,7 +28,7 @@ def sourced(options: Mapping[str, object]) -> dict[str, SourcedValue]:
     }
 
 
-def read(
+def validate(
     options: Mapping[str, object], kind: ConnectorKind = ConnectorKind.PSYCOPG, *, null: bool = False
 ) -> tuple[PoolOptions, list[Problem]]:
     return validate_pool_options(sourced(options), kind, NULL if null else None)
