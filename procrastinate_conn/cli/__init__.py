@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
+from procrastinate_conn.cli import options
 from procrastinate_conn.cli.check import check
 from procrastinate_conn.cli.connectors import connectors
 from procrastinate_conn.cli.demo import demo
 from procrastinate_conn.cli.doctor import doctor
-from procrastinate_conn.cli.options import USAGE_ERROR
 from procrastinate_conn.cli.rule import rule
 from procrastinate_conn.cli.schema import schema
 from procrastinate_conn.cli.show import show
@@ -38,7 +38,7 @@ def _print_version(requested: bool) -> None:
 
 
 @app.callback()
-def options(
+def common_options(
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
@@ -61,7 +61,7 @@ def main() -> None:
     """
     if any(is_connection_string(re.sub(r"\A--[\w-]+=", "", argument)) for argument in sys.argv[1:]):
         sys.stderr.write(f"{CONNECTION_STRING_ARGUMENT}\n")
-        sys.exit(USAGE_ERROR)
+        sys.exit(options.USAGE_ERROR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a variable may hold bytes that it cannot encode
             stream.reconfigure(errors="backslashreplace")

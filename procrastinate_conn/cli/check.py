@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,21 +12,9 @@ import typer
 
 from procrastinate_conn.checks import runner
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.checks.runner import CheckResult, CheckTarget
+from procrastinate_conn.cli import options
 from procrastinate_conn.cli.formats import FindingsFormat, render
 from procrastinate_conn.cli.formats.report import Report
-from procrastinate_conn.cli.options import (
-    PROBLEMS_FOUND,
-    Colour,
-    Connector,
-    Isolated,
-    SecretsDir,
-    Strict,
-    complete_codes,
-    internal_error,
-    prepare_process,
-    suggest_code,
-)
 from procrastinate_conn.cli.output import standard_output
 
 
@@ -34,8 +23,12 @@ def parse_codes(text: str) -> str:
     codes = [code.strip().upper() for code in text.split(",")]
     for code in codes:
         if not code or not any(rule.startswith(code) for rule in all_rules()):
-            raise typer.BadParameter(f"no rule's code begins with {code!r}; {suggest_code(code)}")
+            hint = options.suggest_code(code)
+            raise typer.BadParameter(f"no rule's code begins with {code!r}; {hint}")
     return ",".join(codes)
+
+
+_codes = partial(typer.Option, metavar="CODES", parser=parse_codes, autocompletion=options.complete_codes)
 
 
 def check(
@@ -49,51 +42,38 @@ def check(
         ),
     ] = None,
     *,
-    connector: Connector = None,
-    strict: Strict = False,
-    isolated: Isolated = False,
-    secrets_dir: SecretsDir = None,
-    output: Annotated[FindingsFormat, typer.Option("--format", help="The output format.")] = (
-        FindingsFormat.TEXT
-    ),
+    connector: options.Connector = None,
+    strict: options.Strict = False,
+    isolated: options.Isolated = False,
+    secrets_dir: options.SecretsDir = None,
+    output: Annotated[FindingsFormat, options.FORMAT] = FindingsFormat.TEXT,
     select: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CODES",
-            parser=parse_codes,
-            autocompletion=complete_codes,
-            help="Report only these rules: codes, or their beginnings, such as PC3.",
-        ),
+        list[str] | None, _codes(help="Report only these rules: codes, or their beginnings, such as PC3.")
     ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CODES", parser=parse_codes, autocompletion=complete_codes, help="Ignore these rules."
-        ),
-    ] = None,
-    color: Colour = None,
+    ignore: Annotated[list[str] | None, _codes(help="Ignore these rules.")] = None,
+    color: options.Colour = None,
 ) -> None:
     """Find everything that is wrong with the settings, without a server.
 
     Exit status: 0 no problems; 1 problems found; 2 wrong usage; 3 internal error.
     """
-    prepare_process(isolated=isolated)
+    options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    results = []
     configurations: Sequence[Path | None] = files or [None]
+    results = []
     for file in configurations:
-        with internal_error(str(file or "the configuration")):
-            result = runner.check(CheckTarget(file, connector, secrets_dir or (), isolated))
+        with options.internal_error(str(file or "the configuration")):
+            result = runner.check(runner.CheckTarget(file, connector, secrets_dir or (), isolated))
             results.append(_filtered(result, select or (), ignore or ()))
     report = Report(results, strict=strict)
-    with internal_error("the report"):
+    with options.internal_error("the report"):
         text = render(report, output, terminal)
     terminal.print(text)
     if not report.ok:
-        raise typer.Exit(PROBLEMS_FOUND)
+        raise typer.Exit(options.PROBLEMS_FOUND)
 
 
-def _filtered(result: CheckResult, select: Sequence[str], ignore: Sequence[str]) -> CheckResult:
+def _filtered(result: runner.CheckResult, select: Sequence[str], ignore: Sequence[str]) -> runner.CheckResult:
     selected, ignored = tuple(_split(select)) or ("",), tuple(_split(ignore))
     problems = (
         problem
@@ -103,6 +83,6 @@ def _filtered(result: CheckResult, select: Sequence[str], ignore: Sequence[str])
     return replace(result, problems=tuple(problems))
 
 
-def _split(options: Sequence[str]) -> Iterator[str]:
-    for codes in options:
+def _split(values: Sequence[str]) -> Iterator[str]:
+    for codes in values:
         yield from codes.split(",")

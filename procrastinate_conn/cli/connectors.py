@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from procrastinate_conn.cli.options import Colour, Format, OutputFormat
+from procrastinate_conn.cli import options
 from procrastinate_conn.cli.output import standard_output
 from procrastinate_conn.installed import Available, available
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
@@ -15,11 +15,11 @@ if TYPE_CHECKING:  # imported late: Rich is slow to import
     from rich.table import Table
 
 
-def connectors(*, output: Format = OutputFormat.TEXT, color: Colour = None) -> None:
+def connectors(*, output: options.Format = options.OutputFormat.TEXT, color: options.Colour = None) -> None:
     """List the kinds of connector: which can be used here, on which drivers, and what each can do."""
     terminal = standard_output(color)
     kinds = [available(kind) for kind in ConnectorKind]
-    if output is OutputFormat.JSON:
+    if output is options.OutputFormat.JSON:
         terminal.print(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1))
     else:
         terminal.console().print(_table(kinds))

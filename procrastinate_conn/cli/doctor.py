@@ -5,52 +5,32 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrastinate_conn.checks.runner import (
-    CheckTarget,
-    check_configuration,
-    has_libpq,
-    resolve,
-    without_libpq,
-)
-from procrastinate_conn.cli.options import (
-    PROBLEMS_FOUND,
-    Colour,
-    Connector,
-    EnvFile,
-    Format,
-    Isolated,
-    OutputFormat,
-    SecretsDir,
-    Strict,
-    prepare_process,
-)
+from procrastinate_conn.checks import runner
+from procrastinate_conn.cli import options
 from procrastinate_conn.cli.output import standard_output
 
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
     from procrastinate_conn.doctor.report import Diagnosis
-    from procrastinate_conn.doctor.runner import Progress
 
 
 def doctor(
-    file: EnvFile = None,
+    file: options.EnvFile = None,
     *,
-    connector: Connector = None,
+    connector: options.Connector = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Processes of the application, each with a pool of its own.")
     ] = 1,
     timeout: Annotated[float, typer.Option(min=1.0, help="The time limit of all checks, in seconds.")] = 30.0,
-    strict: Strict = False,
-    isolated: Isolated = False,
-    secrets_dir: SecretsDir = None,
-    output: Format = OutputFormat.TEXT,
-    color: Colour = None,
+    strict: options.Strict = False,
+    isolated: options.Isolated = False,
+    secrets_dir: options.SecretsDir = None,
+    output: options.Format = options.OutputFormat.TEXT,
+    color: options.Colour = None,
 ) -> None:
     """Find what is wrong with the live server: connectivity, TLS, role, schema, LISTEN, pool sizes.
 
@@ -58,18 +38,18 @@ def doctor(
 
     Exit status: 0 no problems; 1 problems found; 2 wrong usage.
     """
-    prepare_process(isolated=isolated)
+    options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    target = CheckTarget(file, connector, secrets_dir or (), isolated)
+    target = runner.CheckTarget(file, connector, secrets_dir or (), isolated)
     diagnosis = diagnose(target, processes=processes, seconds=timeout, strict=strict)
-    if output is OutputFormat.JSON:
+    if output is options.OutputFormat.JSON:
         terminal.print(json.dumps(_document(diagnosis), indent=1))
     else:
         from procrastinate_conn.cli.doctor_text import render
 
         terminal.print(render(diagnosis, terminal))
     if not diagnosis.ok:
-        raise typer.Exit(PROBLEMS_FOUND)
+        raise typer.Exit(options.PROBLEMS_FOUND)
 
 
 def _document(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -91,7 +71,7 @@ def _document(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: bool) -> Diagnosis:
+def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, strict: bool) -> Diagnosis:
     """Check the settings, and then the hosts, if a connector can be built.
 
     Parameters
@@ -110,11 +90,11 @@ def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: boo
     from procrastinate_conn.doctor.result import failed
     from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
-    if not has_libpq():
-        result = without_libpq(target)
+    if not runner.has_libpq():
+        result = runner.without_libpq(target)
         return Diagnosis(result.connector, list(settings.examine(result.problems)), strict=strict)
-    configuration = resolve(target)
-    result = check_configuration(target, configuration)
+    configuration = runner.resolve(target)
+    result = runner.check_configuration(target, configuration)
     checks = list(settings.examine(result.problems))
     if configuration.errors:
         checks.append(
@@ -124,24 +104,18 @@ def diagnose(target: CheckTarget, *, processes: int, seconds: float, strict: boo
     if configuration.connection.redacted_keywords:  # the resolver would be sent a piece of the password
         checks.append(failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD))
         return Diagnosis(result.connector, checks, strict=strict)
-    from procrastinate_conn.doctor.runner import examine
-
-    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
-    with _progress() as progress:
-        hosts, more = examine(
-            configuration.connector_config(), processes=processes, seconds=seconds, progress=progress
-        )
-    return Diagnosis(result.connector, [*checks, *more], hosts, strict=strict)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Show the current step on standard error, if it is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _step: None
-        return
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status("") as status:
-        yield lambda step: status.update(escape(step))
+    from procrastinate_conn.doctor.runner import examine
+
+    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
+    stderr = Console(stderr=True, force_terminal=sys.stderr.isatty())
+    with stderr.status("") as status:
+        hosts, more = examine(
+            configuration.connector_config(),
+            processes=processes,
+            seconds=seconds,
+            progress=lambda step: status.update(escape(step)),
+        )
+    return Diagnosis(result.connector, [*checks, *more], hosts, strict=strict)

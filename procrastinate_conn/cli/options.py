@@ -84,7 +84,8 @@ SecretsDir = Annotated[
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings as well.")]
-Format = Annotated[OutputFormat, typer.Option("--format", help="The output format.")]
+FORMAT = typer.Option("--format", help="The output format.")
+Format = Annotated[OutputFormat, FORMAT]
 Colour = Annotated[
     bool | None,
     typer.Option("--color/--no-color", help="Default: colours on a terminal, unless NO_COLOR is set."),

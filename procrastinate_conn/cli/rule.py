@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.options import Colour, complete_codes, suggest_code
+from procrastinate_conn.cli.options import FORMAT, Colour, complete_codes, suggest_code
 from procrastinate_conn.cli.output import Terminal, standard_output
 from procrastinate_conn.rules import Example, Rule
 
@@ -38,7 +38,7 @@ def rule(
         ),
     ] = None,
     *,
-    output: Annotated[RuleFormat, typer.Option("--format", help="The output format.")] = RuleFormat.TEXT,
+    output: Annotated[RuleFormat, FORMAT] = RuleFormat.TEXT,
     color: Colour = None,
 ) -> None:
     """Explain a code that `check` reports: what it means, why it matters, and what to do."""

@@ -8,73 +8,59 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrastinate_conn.checks.runner import (
-    CheckTarget,
-    check_configuration,
-    has_libpq,
-    resolve,
-    without_libpq,
-)
+from procrastinate_conn.checks import runner
+from procrastinate_conn.cli import options
 from procrastinate_conn.cli.formats import FindingsFormat, render
 from procrastinate_conn.cli.formats.report import Report
-from procrastinate_conn.cli.options import (
-    PROBLEMS_FOUND,
-    Colour,
-    Connector,
-    EnvFile,
-    Format,
-    Isolated,
-    OutputFormat,
-    SecretsDir,
-    internal_error,
-    prepare_process,
-)
-from procrastinate_conn.cli.output import Terminal, standard_output
+from procrastinate_conn.cli.output import standard_output
 
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
     from procrastinate_conn.configuration import Configuration
 
 
 def show(
-    file: EnvFile = None,
+    file: options.EnvFile = None,
     *,
     everything: Annotated[
         bool, typer.Option("--all", help="Show overridden values and the libraries' defaults as well.")
     ] = False,
-    connector: Connector = None,
-    isolated: Isolated = False,
-    secrets_dir: SecretsDir = None,
-    output: Format = OutputFormat.TEXT,
-    color: Colour = None,
+    connector: options.Connector = None,
+    isolated: options.Isolated = False,
+    secrets_dir: options.SecretsDir = None,
+    output: options.Format = options.OutputFormat.TEXT,
+    color: options.Colour = None,
 ) -> None:
     """Show the effective settings, and where each is written. Secrets are masked.
 
     Exit status: 0 no problems; 1 problems found, which are shown as well; 2 wrong usage; 3 internal error.
     """
-    prepare_process(isolated=isolated)
+    options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    target = CheckTarget(file, connector, secrets_dir or (), isolated)
+    target = runner.CheckTarget(file, connector, secrets_dir or (), isolated)
     configuration = None
-    with internal_error(str(file or "the configuration")):
-        if has_libpq():
-            configuration = resolve(target)
-            result = check_configuration(target, configuration)
+    with options.internal_error(str(file or "the configuration")):
+        if runner.has_libpq():
+            configuration = runner.resolve(target)
+            result = runner.check_configuration(target, configuration)
         else:
-            result = without_libpq(target)
+            result = runner.without_libpq(target)
     report = Report([result])
-    if output is OutputFormat.JSON:
+    if output is options.OutputFormat.JSON:
         document = _document(configuration, everything=everything) if configuration else {}
         if result.problems:
             document["problems"] = [asdict(problem) for problem in result.problems]
         terminal.print(json.dumps(document, indent=1))
     else:
         if configuration:
-            _print_tables(configuration, terminal, everything=everything)
+            from procrastinate_conn.cli.show_text import tables
+
+            console = terminal.console()
+            console.print(tables(configuration, console.width, everything=everything))
         if result.problems:
             separator = "\n" if configuration else ""
             terminal.print(separator + render(report, FindingsFormat.TEXT, terminal))
     if not report.ok:
-        raise typer.Exit(PROBLEMS_FOUND)
+        raise typer.Exit(options.PROBLEMS_FOUND)
 
 
 def _document(configuration: Configuration, *, everything: bool) -> dict[str, Any]:
@@ -88,10 +74,3 @@ def _document(configuration: Configuration, *, everything: bool) -> dict[str, An
         "connection": values["connection"],
         "pool": values["pool"],
     }
-
-
-def _print_tables(configuration: Configuration, terminal: Terminal, *, everything: bool) -> None:
-    from procrastinate_conn.cli.show_text import tables
-
-    console = terminal.console()
-    console.print(tables(configuration, console.width, everything=everything))
