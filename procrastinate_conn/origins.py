@@ -1,22 +1,71 @@
-"""Where a value is written."""
+"""Where a value is written, and what is known about each kind of source."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-SourceName = Literal[
-    "call",
-    "environment",
-    "dotenv",
-    "secrets",
-    "dsn",
-    "service-file",
-    "passfile",
-    "resilient-default",
-    "libpq-default",
-]
-"""The kinds of place a value can come from, nearest first."""
+
+class SourceKind(NamedTuple):
+    """What all sources of one kind have in common.
+
+    A kind that is not in `SOURCE_KINDS` has the defaults below. They are those of a file, or a class of
+    pydantic-settings, that is written for this application alone.
+
+    Parameters
+    ----------
+    name
+        The `Origin.source` of its values.
+    syntax
+        How it writes a setting; None if its lines are not to be shown.
+    protects_secrets
+        Whether something else keeps secrets in its files from others: the platform that mounts a directory,
+        or libpq, which ignores a password file that others can read.
+    is_shared
+        Whether other programs read it as well, so that an overridden value need not be a mistake.
+    is_override
+        Whether it is meant to override other sources.
+    is_default
+        Whether its values are defaults, which nobody has set.
+    label
+        A word before the name of a setting in it.
+    qualifier
+        A phrase before the name of a setting in it, if another source may use the same name.
+    """
+
+    name: str
+    syntax: Literal["variable", "keyword"] | None = None
+    protects_secrets: bool = False
+    is_shared: bool = False
+    is_override: bool = False
+    is_default: bool = False
+    label: str = ""
+    qualifier: str = ""
+
+
+CALL = SourceKind("call", is_override=True, label="argument ")
+ENVIRONMENT = SourceKind("environment", "variable", is_shared=True, qualifier="the environment's ")
+DOTENV = SourceKind("dotenv", "variable")
+SECRETS = SourceKind("secrets", "variable", protects_secrets=True)
+SERVICE_FILE = SourceKind("service-file", "keyword", is_shared=True)
+PASSFILE = SourceKind("passfile", protects_secrets=True, is_shared=True)
+RESILIENT_DEFAULT = SourceKind("resilient-default", is_shared=True, is_default=True)
+LIBPQ_DEFAULT = SourceKind("libpq-default", is_shared=True, is_default=True)
+
+SOURCE_KINDS = {
+    kind.name: kind
+    for kind in (
+        CALL,
+        ENVIRONMENT,
+        DOTENV,
+        SECRETS,
+        SERVICE_FILE,
+        PASSFILE,
+        RESILIENT_DEFAULT,
+        LIBPQ_DEFAULT,
+    )
+}
+"""The kinds of our own sources, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +75,45 @@ class Origin:
     Parameters
     ----------
     source
-        The kind of place.
+        The kind of source: ``call``, ``environment``, ``dotenv``, ``secrets``, ``service-file``,
+        ``passfile``, ``resilient-default`` or ``libpq-default``.
     name
-        What the place calls the value: a variable, an argument, a service section, a file's name.
+        The name of the value there: a variable, an argument, a service section, a file's name.
     file
-        The file it stands in, as the user named it; None where there is none.
+        The file, as the user named it; None if the source is no file.
     line
         The line in `file`, counted from 1.
     """
 
-    source: SourceName
+    source: str
     name: str | None = None
     file: str | None = None
     line: int | None = None
 
     def __str__(self) -> str:
         """Read like ``.env:3 PROCRASTINATE_CONN_DSN``."""
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        name = f"argument {self.name}" if self.source == "call" else self.name
-        return " ".join(part for part in (place, name) if part) or self.source.replace("-", " ")
+        file = self.file if self.line is None else f"{self.file}:{self.line}"
+        name = self.kind.label + self.name if self.name else None
+        return " ".join(part for part in (file, name) if part) or self.source.replace("-", " ")
+
+    @property
+    def kind(self) -> SourceKind:
+        """What is known about the source."""
+        return SOURCE_KINDS.get(self.source) or SourceKind(self.source)
 
 
 @dataclass(frozen=True, slots=True)
 class SourcedValue:
-    """A value and the place where it is written.
+    """A value and its origin.
 
     Parameters
     ----------
     value
         Text from a source, anything from a call; kept out of the `repr`, since it may be a secret.
     origin
-        The place.
+        Where it is written.
     from_dsn
-        Whether it is a part of a DSN, which may be a piece of a password: libpq cuts one that is not encoded.
+        Whether it is a part of a DSN, and may be a piece of a password: libpq cuts one that is not encoded.
     """
 
     value: object = field(repr=False)

@@ -14,8 +14,8 @@ PREFIX = "PROCRASTINATE_CONN_"
 SECTIONS = ("connection", "pool")
 """The settings that have parts of their own, written ``PROCRASTINATE_CONN_POOL__MIN_SIZE`` or as JSON."""
 
-OPTIONS: Mapping[str, object] = {}
-"""What stands for a pool that was stated as an object of options, and is no null pool therefore."""
+POOL_AS_MAPPING: Mapping[str, object] = {}
+"""Sentinel: the pool was given as a mapping, so it is not a null pool."""
 
 SETTINGS = (
     "connector",

@@ -47,7 +47,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     seen: set[str] = set()
     for setting, sourced in secrets:
         file = sourced.origin.file
-        if sourced.origin.source not in ("dotenv", "service-file") or file is None or file in seen:
+        if file is None or file in seen or sourced.origin.kind.protects_secrets:
             continue
         if _is_public(path := expanded(file)) and _is_written(sourced, path):
             seen.add(file)

@@ -153,12 +153,14 @@ def _leaves_no_kind(problem: Problem) -> bool:
 
 def _says_nothing(configuration: Configuration) -> bool:
     """Tell whether nothing is stated that is read: no variable that is misspelt, no DSN that is empty."""
-    paths = {path for source in configuration.sources if source.name != "call" for path in source.settings}
+    paths = {
+        path for source in configuration.sources if not source.kind.is_override for path in source.settings
+    }
     keywords = configuration.connection.effective.values()
     dsn = configuration.connection.dsn
     return (
         not (paths - {("dsn",)})
-        and all(keyword.origin.source in ("resilient-default", "libpq-default") for keyword in keywords)
+        and all(keyword.origin.kind.is_default for keyword in keywords)
         and not (dsn and dsn.text.strip())
     )
 

@@ -10,10 +10,6 @@ from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources.base import SHADOWED_SETTING
 
-FILES = ("dotenv", "secrets")
-"""The places that are written for this configuration. A variable of the process environment may be
-there for other programs: libpq's variables and DATABASE_URL in it are not looked at."""
-
 
 def check(configuration: Configuration) -> Iterator[Problem]:
     """Yield the settings that have no effect at all; one that repeats the value in force is let be.
@@ -48,7 +44,7 @@ def _keywords(configuration: Configuration) -> Iterator[Problem]:
     names = [sourced.origin for sourced in _stated(configuration, ("pool", "name"))]
     for keyword, (first, *others) in configuration.connection.configured.items():
         for sourced in others:
-            if sourced.origin.source not in FILES or sourced.origin in names:
+            if sourced.origin.kind.is_shared or sourced.origin in names:
                 continue
             if sourced.from_dsn and not (keyword == "password" and first.value == ""):
                 continue
@@ -71,7 +67,7 @@ def _database_url(configuration: Configuration) -> Iterator[Problem]:
     """Yield the ``DATABASE_URL`` that stands in a file beside another DSN."""
     for source in configuration.sources:
         dsn, url = source.settings.get(("dsn",)), source.database_url
-        if source.name in FILES and dsn and url and _differs(dsn, url):
+        if dsn and url and not source.kind.is_shared and _differs(dsn, url):
             yield _without_effect("dsn", url, dsn.origin)
 
 
@@ -81,7 +77,7 @@ def _password(configuration: Configuration) -> Iterator[Problem]:
     password = configuration.connection.effective.get("password")
     if source is None or password is None or name == "password":
         return
-    if password.origin.source in FILES or (password.origin.name or "").upper() != "PGPASSWORD":
+    if not password.origin.kind.is_shared or (password.origin.name or "").upper() != "PGPASSWORD":
         yield _without_effect("connection.password", password, source.origin)
 
 
@@ -90,17 +86,17 @@ def _stated(configuration: Configuration, path: tuple[str, ...]) -> Iterator[Sou
 
 
 def _differs(first: SourcedValue, sourced: SourcedValue) -> bool:
-    return first is not sourced and first.origin.source != "call" and str(first.value) != str(sourced.value)
+    return (
+        first is not sourced and not first.origin.kind.is_override and str(first.value) != str(sourced.value)
+    )
 
 
 def _without_effect(setting: str, sourced: SourcedValue, first: Origin) -> Problem:
     here = sourced.origin
     what = f"the password in {here.name} has" if sourced.from_dsn else f"{here.name} has"
-    # The same variable may stand in a file and in the environment, whose variables are named without a place.
-    winner = f"the environment's {first}" if first.source == "environment" else first
     return SHADOWED_SETTING(
         setting,
-        f"{what} no effect: {winner} comes first",
+        f"{what} no effect: {first.kind.qualifier}{first} comes first",
         hint="remove one of them",
         origin=here,
     )

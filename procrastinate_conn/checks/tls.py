@@ -119,4 +119,4 @@ def default_root_certificate() -> Path:
 def _place(spec: ConnectionSpec) -> Origin | None:
     """Return where to change it: at sslmode where that is stated, or else at the host."""
     origins = [spec.origins.get(keyword) for keyword in ("sslmode", "host", "hostaddr")]
-    return next((o for o in origins if o is not None and not o.source.endswith("default")), None)
+    return next((o for o in origins if o is not None and not o.kind.is_default), None)

@@ -94,7 +94,7 @@ def _origin(origin: Origin | None) -> Text:
     """Return the place of a value; dim for a default."""
     if origin is None:
         return Text("default", "dim")
-    return Text(str(origin), "dim" if origin.source.endswith("default") else "")
+    return Text(str(origin), "dim" if origin.kind.is_default else "")
 
 
 def _summary(configuration: Configuration) -> str:

@@ -11,7 +11,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.checks.passwords import source_in_force
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import password_line
-from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
 from procrastinate_conn.pool.option_names import known_options
 from procrastinate_conn.redaction import MASK, format_value, redact_value
 from procrastinate_conn.registry import REGISTRY
@@ -115,7 +115,7 @@ def _connection(configuration: Configuration, *, everything: bool) -> dict[str, 
         if keyword not in effective:
             continue
         first = effective[keyword]
-        if everything or keyword in ADDRESS or first.origin.source != "libpq-default":
+        if everything or keyword in ADDRESS or first.origin.kind is not LIBPQ_DEFAULT:
             overrides = [v for v in connection.configured.get(keyword, ()) if v.origin != first.origin]
             keywords[keyword] = _first_of(_keyword(keyword, v, masked) for v in (first, *overrides))
     if password := _password(configuration):

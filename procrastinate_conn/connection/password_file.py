@@ -6,7 +6,7 @@ from pathlib import Path
 
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.origins import Origin
+from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
 
@@ -16,7 +16,7 @@ def validate_password_file(spec: ConnectionSpec) -> list[Problem]:
     if spec.passfile is None or spec.password is not None:
         return []
     origin = spec.origins.get("passfile")
-    named = origin if origin is not None and origin.source != "libpq-default" else None
+    named = origin if origin is not None and origin.kind is not LIBPQ_DEFAULT else None
     return list(password_file.judge(Path(spec.passfile), named))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from procrastinate_conn import libpq, suggestions
+from procrastinate_conn.origins import ENVIRONMENT
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.base import Source
@@ -68,7 +69,7 @@ def session_variables(sources: Sequence[Source]) -> dict[str, str]:
     return {
         name: str(sourced.value)
         for source in sources
-        if source.name == "environment"
+        if source.kind is ENVIRONMENT
         for name, sourced in source.variables.items()
         if name in libpq.SESSION_VARIABLES
     }
@@ -84,7 +85,7 @@ def idle_session_variables(sources: Sequence[Source]) -> Iterator[Problem]:
     """
     for source in sources:
         for name in libpq.SESSION_VARIABLES:
-            if source.name == "dotenv" and name in source.variables:
+            if source.kind is not ENVIRONMENT and name in source.variables:
                 yield SESSION_VARIABLE(
                     name,
                     f"libpq does not read {name} from an env file",

@@ -1,4 +1,4 @@
-"""Where values come in: every place that settings can be written in, a module each."""
+"""Every source of settings, a module each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.sources.secrets import read_secrets
 
 DEFAULT_ENV_FILE = ".env"
-"""The env file that is read where none is named, and that may be absent."""
+"""The env file that is read by default; it may be absent."""
 
 Files = str | Path | Sequence[str | Path] | None
 """One file or directory, several, or none."""
@@ -25,36 +25,31 @@ def read_sources(
     secrets_dir: Files,
     environment: Mapping[str, str] = os.environ,
 ) -> list[Source]:
-    """Read every place that settings are written in.
+    """Read all sources; they are returned by precedence, highest first.
 
     Parameters
     ----------
     arguments
         The arguments of the call.
     env_file
-        The env files, of which a later one wins.
+        The env files; a later one overrides an earlier one.
     secrets_dir
-        The secrets directories, of which a later one wins.
+        The secrets directories; a later one overrides an earlier one.
     environment
         The variables of the process.
-
-    Returns
-    -------
-    list of Place
-        The nearest first: this is the order of precedence.
     """
     return [
         read_call(arguments),
         read_environment(environment),
         *(
             read_dotenv(file, optional=file == DEFAULT_ENV_FILE, environment=environment)
-            for file in reversed(_several(env_file))
+            for file in reversed(_as_list(env_file))
         ),
-        *(read_secrets(directory) for directory in reversed(_several(secrets_dir))),
+        *(read_secrets(directory) for directory in reversed(_as_list(secrets_dir))),
     ]
 
 
-def _several(files: Files) -> list[str | Path]:
+def _as_list(files: Files) -> list[str | Path]:
     if files is None:
         return []
     return [files] if isinstance(files, str | os.PathLike) else list(files)

@@ -1,11 +1,11 @@
-"""A place that settings are written in: a call, the environment, a file, a directory."""
+"""What all sources share: their settings as `Source`, and the rules about them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from procrastinate_conn.origins import Origin, SourcedValue, SourceName
+from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
 
@@ -21,7 +21,7 @@ UNKNOWN_SETTING = Rule(
 NOT_AN_OBJECT = Rule(
     "PC102",
     "section that is not an object",
-    "`connection` and `pool` have parts; a bare value says nothing about any of them.",
+    "`connection` and `pool` have parts; a bare value sets none of them.",
     "Write a JSON object, or one variable for each part.",
     example=Example("PROCRASTINATE_CONN_CONNECTION=localhost"),
 )
@@ -45,8 +45,8 @@ INVALID_VALUE = Rule(
 SHADOWED_SETTING = Rule(
     "PC110",
     "setting without effect",
-    "Another place states the same and comes first: whoever changes this one changes nothing.",
-    "Remove it, or the one that the message names.",
+    "Another source sets the same and overrides it: a change of this value changes nothing.",
+    "Remove it, or the other one that the message names.",
     severity="warning",
     example=Example(
         "PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs?sslmode=verify-full&sslrootcert=system\n"
@@ -58,41 +58,46 @@ SHADOWED_SETTING = Rule(
 
 
 def not_a_file(setting: str) -> Problem:
-    """Report a connection string in the place of a file's name, without repeating it."""
-    message = f"{setting} is a connection string, and not the name of a file"
+    """Report a connection string that was given for a file's name, without repeating it."""
+    message = f"{setting} is a connection string, not the name of a file"
     return UNREADABLE_FILE(setting, message, hint="give it as dsn", origin=Origin("call", setting))
 
 
-Path = tuple[str, ...]
+SettingPath = tuple[str, ...]
 """A setting, step by step: ``("dsn",)``, ``("connection", "host")``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one place states.
+    """The settings of one source.
 
     Parameters
     ----------
-    source
-        The kind of place.
+    kind
+        What is known about sources of its kind.
     settings
-        The settings of procrastinate-conn that it states.
+        The settings of procrastinate-conn.
     database_url
-        What it states as ``DATABASE_URL``.
+        Its ``DATABASE_URL``.
     variables
-        The variables of libpq that it states, by name; one that is empty counts as stated.
+        The variables of libpq, by name; an empty one counts as set.
     problems
-        What cannot be read in it.
+        What cannot be read.
     """
 
-    name: SourceName
-    settings: Mapping[Path, SourcedValue] = field(default_factory=dict)
+    kind: SourceKind
+    settings: Mapping[SettingPath, SourcedValue] = field(default_factory=dict)
     database_url: SourcedValue | None = None
     variables: Mapping[str, SourcedValue] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def dsn(self) -> SourcedValue | None:
+        """The setting ``dsn``."""
+        return self.settings.get(("dsn",))
+
     def section(self, name: str) -> dict[str, SourcedValue]:
-        """Return what it states of a section, ``connection`` or ``pool``, by keyword or option."""
+        """Return the options of a section, ``connection`` or ``pool``, by keyword or option."""
         return {
             path[1]: sourced for path, sourced in self.settings.items() if path[0] == name and len(path) == 2
         }

@@ -17,20 +17,11 @@ _RESILIENT = {
     "keepalives_count": "3",
     "tcp_user_timeout": "25000",
 }
-"""A silent peer is noticed within 25 s: by keepalives (10 + 3 * 5) while idle, by tcp_user_timeout
-(milliseconds) while data waits to be acknowledged. libpq by itself leaves it to the kernel: two hours."""
+"""They detect a silent peer within 25 s: keepalives (10 + 3 * 5) while the connection is idle,
+tcp_user_timeout (milliseconds) while data is unacknowledged. libpq leaves it to the kernel: two hours."""
 
 
 def resilient_defaults(defaults: Defaults) -> dict[str, SourcedValue]:
-    """Return the resilient defaults, or none of them.
-
-    Parameters
-    ----------
-    defaults
-        ``resilient`` or ``libpq``.
-    """
-    if defaults == "libpq":
-        return {}
-    return {
-        keyword: SourcedValue(value, Origin("resilient-default")) for keyword, value in _RESILIENT.items()
-    }
+    """Return the resilient defaults by keyword; none if libpq's own are wanted."""
+    values = _RESILIENT if defaults == "resilient" else {}
+    return {keyword: SourcedValue(value, Origin("resilient-default")) for keyword, value in values.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn.files import expanded, remedy, unreadable
-from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.rules import Example, Rule
@@ -71,12 +71,12 @@ def read_dotenv(
         The variables of the process, for ``${NAME}``.
     """
     if is_connection_string(str(file)):
-        return Source("dotenv", problems=(not_a_file("env_file"),))
+        return Source(DOTENV, problems=(not_a_file("env_file"),))
     try:
         text = expanded(file).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
         # A directory is what a container platform makes of a file to mount that is not there.
-        return Source("dotenv") if optional else _unreadable(file, error)
+        return Source(DOTENV) if optional else _unreadable(file, error)
     except (OSError, ValueError) as error:
         return _unreadable(file, error)
 
@@ -98,7 +98,7 @@ def read_dotenv(
         values[name], known[name] = sourced, str(sourced.value)
         problems += undefined
     stated = ((name, str(sourced.value), sourced.origin) for name, sourced in values.items() if sourced)
-    source = read_variables("dotenv", stated)
+    source = read_variables(DOTENV, stated)
     return replace(source, problems=(*problems, *source.problems))
 
 
@@ -219,4 +219,4 @@ def _unreadable(file: str | Path, error: OSError | ValueError) -> Source:
         hint=remedy(error, "name a file that exists, relative to the working directory"),
         origin=Origin("dotenv", None, str(file)),
     )
-    return Source("dotenv", problems=(problem,))
+    return Source(DOTENV, problems=(problem,))

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from procrastinate_conn.origins import Origin
+from procrastinate_conn.origins import ENVIRONMENT, Origin
 from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.variables import read_variables
 
 
 def read_environment(environment: Mapping[str, str]) -> Source:
-    """Read the variables of a process.
-
-    Parameters
-    ----------
-    environment
-        Name to value, as ``os.environ``.
-    """
-    return read_variables(
-        "environment", ((name, value, Origin("environment", name)) for name, value in environment.items())
-    )
+    """Read the variables of a process, such as ``os.environ``."""
+    variables = ((name, value, Origin("environment", name)) for name, value in environment.items())
+    return read_variables(ENVIRONMENT, variables)

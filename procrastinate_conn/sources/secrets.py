@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from procrastinate_conn.files import expanded, remedy, unreadable
-from procrastinate_conn.origins import Origin
+from procrastinate_conn.origins import SECRETS, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.rules import Example, Rule
@@ -18,7 +18,7 @@ from procrastinate_conn.sources.variables import read_variables
 MISSING_SECRETS_DIRECTORY = Rule(
     "PC105",
     "missing secrets directory",
-    "Nothing is read from it; in a container this means that the secrets were not mounted.",
+    "No setting is read from it; in a container the secrets are not mounted.",
     "Mount the directory, or do not name it.",
     severity="warning",
     example=Example(arguments=(".env", "--secrets-dir", "secrets"), given="there is no directory secrets"),
@@ -26,7 +26,7 @@ MISSING_SECRETS_DIRECTORY = Rule(
 
 
 def read_secrets(directory: str | Path) -> Source:
-    """Read the files of a directory, as pydantic-settings does: names in any case, values stripped.
+    """Read the files of a directory as pydantic-settings does: names in any case, values stripped.
 
     Parameters
     ----------
@@ -34,9 +34,8 @@ def read_secrets(directory: str | Path) -> Source:
         Relative to the working directory; ``~`` is the home directory.
     """
     if is_connection_string(str(directory)):
-        return Source("secrets", problems=(not_a_file("secrets_dir"),))
+        return Source(SECRETS, problems=(not_a_file("secrets_dir"),))
     path = expanded(directory)
-    problems: list[Problem] = []
     try:
         files = sorted(path.iterdir())
     except FileNotFoundError:
@@ -46,11 +45,11 @@ def read_secrets(directory: str | Path) -> Source:
             hint="mount it, or leave secrets_dir out",
             origin=Origin("secrets", None, str(directory)),
         )
-        return Source("secrets", problems=(problem,))
+        return Source(SECRETS, problems=(problem,))
     except (OSError, ValueError) as error:
-        return Source("secrets", problems=(_unreadable(path, error),))
-    variables = list(_read_files(files, problems))
-    source = read_variables("secrets", variables)
+        return Source(SECRETS, problems=(_unreadable(path, error),))
+    problems: list[Problem] = []
+    source = read_variables(SECRETS, _read_files(files, problems))
     return replace(source, problems=(*problems, *source.problems))
 
 

@@ -1,4 +1,4 @@
-"""Settings that are written as variables, sorted into what they state."""
+"""Settings that are written as variables, whatever source the variables are in."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterable
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.origins import Origin, SourcedValue, SourceName
+from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
-from procrastinate_conn.setting_names import OPTIONS, PREFIX, SECTIONS, SETTINGS
-from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Path, Source
+from procrastinate_conn.setting_names import POOL_AS_MAPPING, PREFIX, SECTIONS, SETTINGS
+from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, SettingPath, Source
 
 LIKELY_MISSPELT_VARIABLE = Rule(
     "PC106",
     "variable that looks like one of libpq's, or of procrastinate-conn's",
-    "Nobody reads a variable by that name, and a default takes its place.",
+    "Nothing reads a variable of that name, and a default takes its place.",
     "Spell the variable as the hint does.",
     severity="warning",
     example=Example("PGHSOT=localhost"),
@@ -23,18 +23,18 @@ LIKELY_MISSPELT_VARIABLE = Rule(
 )
 
 
-def read_variables(source: SourceName, variables: Iterable[tuple[str, str, Origin]]) -> Source:
-    """Sort variables into what they state.
+def read_variables(kind: SourceKind, variables: Iterable[tuple[str, str, Origin]]) -> Source:
+    """Sort the variables of a source: settings, libpq's variables, ``DATABASE_URL``.
 
     Parameters
     ----------
-    source
-        The kind of place that they stand in.
+    kind
+        The kind of source that they are in.
     variables
         Name, value and origin of each; a later one replaces an earlier one of the same name.
     """
-    settings: dict[Path, SourcedValue] = {}
-    sections: dict[Path, SourcedValue] = {}
+    settings: dict[SettingPath, SourcedValue] = {}
+    sections: dict[SettingPath, SourcedValue] = {}
     libpq: dict[str, SourcedValue] = {}
     database_url: SourcedValue | None = None
     problems: list[Problem] = []
@@ -46,50 +46,45 @@ def read_variables(source: SourceName, variables: Iterable[tuple[str, str, Origi
             elif _is_known(path):
                 settings[path] = SourcedValue(value, origin)
             else:
-                hint = suggestions.setting_hint(path)
-                message = f"no setting is called {name}"
+                message, hint = f"no setting is called {name}", suggestions.setting_hint(path)
                 problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
         elif name.upper() == "DATABASE_URL":
             database_url = SourcedValue(value, origin)
         elif name.startswith("PG"):
             libpq[name] = SourcedValue(value, origin)
         elif meant := suggestions.variable(name):
-            hint = f"did you mean {meant}?"
-            message = f"procrastinate-conn does not read {name}"
+            message, hint = f"procrastinate-conn does not read {name}", f"did you mean {meant}?"
             problems.append(LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin))
-    return Source(source, {**sections, **settings}, database_url, libpq, tuple(problems))
+    return Source(kind, {**sections, **settings}, database_url, libpq, tuple(problems))
 
 
-def _is_known(path: Path) -> bool:
+def _is_known(path: SettingPath) -> bool:
     if path[0] in SECTIONS:
         return len(path) == 2 and bool(path[1]) and path[1] not in SETTINGS
     return path[0] in SETTINGS and len(path) == 1
 
 
 def _read_section(
-    section: str, value: str, origin: Origin, settings: dict[Path, SourcedValue]
+    section: str, value: str, origin: Origin, settings: dict[SettingPath, SourcedValue]
 ) -> Iterable[Problem]:
-    """Read a whole section that is written as JSON; ``pool`` may also be a word, ``null``."""
+    """Read a whole section that is written as JSON; ``pool`` may also be the word ``null``."""
     if section == "pool" and not value.lstrip().startswith("{"):
         settings[(section,)] = SourcedValue(value, origin)
         return
-    parts, where = None, ""
+    options, where = None, ""
     try:
-        parts = json.loads(value)
+        options = json.loads(value)
     except json.JSONDecodeError as error:
         if value.lstrip().startswith("{"):
             where = f": {error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
     except (ValueError, RecursionError):  # digits, or levels, beyond Python's limits
         pass
-    if not isinstance(parts, dict):
-        yield NOT_AN_OBJECT(
-            section,
-            f"{origin.name} is not a JSON object{where}",
-            hint=f"write an object, or one variable for each part: {PREFIX}{section.upper()}__NAME=value",
-            origin=origin,
-        )
+    if not isinstance(options, dict):
+        message = f"{origin.name} is not a JSON object{where}"
+        hint = f"write an object, or one variable for each part: {PREFIX}{section.upper()}__NAME=value"
+        yield NOT_AN_OBJECT(section, message, hint=hint, origin=origin)
         return
     if section == "pool":
-        settings[(section,)] = SourcedValue(OPTIONS, origin)
-    for name, part in parts.items():
-        settings[(section, name)] = SourcedValue(part, origin)
+        settings[(section,)] = SourcedValue(POOL_AS_MAPPING, origin)
+    for name, option in options.items():
+        settings[(section, name)] = SourcedValue(option, origin)

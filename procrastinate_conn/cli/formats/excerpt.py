@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.origins import ENVIRONMENT
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import MASK
 from procrastinate_conn.redaction.lines import redact_env_line, redact_service_line, redact_variable
@@ -43,19 +44,23 @@ def excerpt(problem: Problem) -> Excerpt | None:
     return Excerpt(problem.origin.line if problem.origin else None, text, start, end)
 
 
+_REDACT_LINE = {"variable": redact_env_line, "keyword": redact_service_line}
+"""How secrets in a line are redacted, by the syntax of its source."""
+
+
 def _source_line(problem: Problem) -> str | None:
     origin = problem.origin
     if origin is None:
         return None
-    if origin.source == "environment" and origin.name is not None and origin.name in os.environ:
+    if origin.kind is ENVIRONMENT and origin.name is not None and origin.name in os.environ:
         first, *more = os.environ[origin.name].splitlines() or [""]
         return _printable(f"{origin.name}={redact_variable(origin.name, first)}{' ...' if more else ''}")
-    if origin.file is None or origin.line is None or origin.source not in ("dotenv", "service-file"):
+    redact = _REDACT_LINE.get(origin.kind.syntax or "")
+    if origin.file is None or origin.line is None or redact is None:
         return None
     lines = _lines(origin.file)
     if not 0 < origin.line <= len(lines):
         return None
-    redact = redact_env_line if origin.source == "dotenv" else redact_service_line
     return _printable(redact(lines[origin.line - 1].rstrip()))
 
 

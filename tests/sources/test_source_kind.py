@@ -1,0 +1,67 @@
+"""A source of a new kind, which no other module knows, is checked like the others."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from procrastinate_conn.checks import check
+from procrastinate_conn.cli.formats.excerpt import excerpt
+from procrastinate_conn.configuration import configure
+from procrastinate_conn.origins import SOURCE_KINDS, Origin, SourcedValue, SourceKind
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.sources.arguments import read_call
+from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.environment import read_environment
+
+
+def toml_source(file):
+    """Read a file with one line, as a source for TOML would."""
+    setting, _, value = file.read_text().strip().partition(" = ")
+    origin = Origin("TomlConfigSettingsSource", setting, str(file), 1)
+    path = tuple(setting.split("."))
+    return Source(SourceKind(origin.source), {path: SourcedValue(value.strip('"'), origin)})
+
+
+@pytest.fixture
+def toml(tmp_path):
+    file = tmp_path / "queue.toml"
+    file.write_text('connection.password = "hush"\n')
+    return file
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+@pytest.mark.parametrize(
+    "line", ['dsn = "postgresql://app:hush@localhost/jobs"', 'connection.password = "hush"']
+)
+@pytest.mark.parametrize(("mode", "codes"), [(0o644, ["PC506"]), (0o600, [])])
+def test_password_in_a_readable_file_of_a_new_kind_is_found(line, mode, codes, toml):
+    toml.write_text(f"{line}\n")
+    toml.chmod(mode)
+    assert [problem.code for problem in check(configure([toml_source(toml)]))] == codes
+
+
+def test_overridden_value_of_a_new_kind_is_found(toml):
+    environment = read_environment({"PROCRASTINATE_CONN_CONNECTION__PASSWORD": "other"})
+    toml.chmod(0o600)
+    [problem] = check(configure([environment, toml_source(toml)]))
+    assert (problem.code, problem.origin.file) == ("PC110", str(toml))
+    assert "the environment's PROCRASTINATE_CONN_CONNECTION__PASSWORD comes first" in problem.message
+
+
+def test_value_of_a_new_kind_that_the_call_overrides_is_no_finding(toml):
+    toml.chmod(0o600)
+    call = read_call({"connection": {"password": "other"}})
+    assert not list(check(configure([call, toml_source(toml)])))
+
+
+def test_line_of_a_new_kind_is_not_shown_before_its_secrets_can_be_masked(toml):
+    origin = toml_source(toml).settings["connection", "password"].origin
+    assert excerpt(Problem("PC506", "warning", "connection.password", "", origin=origin)) is None
+
+
+@pytest.mark.parametrize("name", SOURCE_KINDS)
+def test_an_origin_knows_its_kind(name):
+    assert Origin(name).kind is SOURCE_KINDS[name]
+    assert Origin(name).kind.name == name
