@@ -1,4 +1,4 @@
-"""Describe the PostgreSQL connection once; get any of procrastinate's five connectors, ready to use.
+"""Describe the PostgreSQL connection once; get any of procrastinate's connectors, ready to use.
 
 Examples
 --------

@@ -1,9 +1,11 @@
-"""The installed drivers: whether they are here, and which libpq each one carries."""
+"""The installed drivers: their versions, and the libpq that each one carries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from procrastinate_conn import libpq
@@ -28,16 +30,60 @@ NO_LIBPQ = Rule(
     example=Example(given="psycopg finds no libpq"),
 )
 
+_DISTRIBUTIONS = {"psycopg2": ("psycopg2", "psycopg2-binary")}
+"""The distributions that provide a driver's module, if it is not the one of the same name."""
 
-def no_libpq() -> Problem:
-    """Report that psycopg can load no libpq, which is all that can be said then."""
-    hint = "pip install 'procrastinate-conn[binary]', or install the system's libpq"
-    return NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
+
+@dataclass(frozen=True, slots=True)
+class InstalledDrivers:
+    """What is installed of a kind's requirements.
+
+    Parameters
+    ----------
+    drivers
+        The version of each driver; None if it is not installed.
+    libpq
+        The version of the libpq that it connects with, like ``18.4``; None if there is none.
+    importable
+        Whether procrastinate can be imported: it imports psycopg whatever the kind, and psycopg a libpq.
+    """
+
+    kind: ConnectorKind
+    drivers: dict[str, str | None]
+    libpq: str | None
+    importable: bool
+
+    @property
+    def usable(self) -> bool:
+        """Whether a connector of the kind can be built here."""
+        return self.importable and self.libpq is not None and None not in self.drivers.values()
+
+    @property
+    def install(self) -> str:
+        """The command that installs the missing requirements."""
+        extra = REGISTRY[self.kind].extra
+        return install_command(*([extra] if self.importable else dict.fromkeys(["binary", extra])))
+
+
+def installed_drivers(kind: ConnectorKind) -> InstalledDrivers:
+    """Find the drivers of a kind; one is imported only for its libpq's version."""
+    absent = missing(kind)
+    return InstalledDrivers(
+        kind,
+        {driver: None if driver in absent else _version(driver) for driver in REGISTRY[kind].drivers},
+        libpq=None if absent else _dotted_libpq_version(kind),
+        importable=_dotted_libpq_version(ConnectorKind.PSYCOPG) is not None,
+    )
 
 
 def missing(kind: ConnectorKind) -> list[str]:
     """Return the modules that a kind needs and that are not installed; nothing is imported."""
     return [driver for driver in REGISTRY[kind].drivers if find_spec(driver) is None]
+
+
+def install_command(*extras: str) -> str:
+    """Return the command that installs this package with extras."""
+    return f"pip install 'procrastinate-conn[{','.join(extras)}]'"
 
 
 def libpq_version(kind: ConnectorKind) -> int:
@@ -52,7 +98,7 @@ def libpq_version(kind: ConnectorKind) -> int:
 
 @cache
 def keywords(kind: ConnectorKind) -> frozenset[str]:
-    """Return the keywords that a kind's libpq knows, of those that anything is known of here."""
+    """Return the keywords that a kind's libpq knows, of those that this package knows."""
     if not REGISTRY[kind].uses_psycopg2:
         return frozenset(libpq.keywords())
     from psycopg2 import ProgrammingError
@@ -68,21 +114,36 @@ def keywords(kind: ConnectorKind) -> frozenset[str]:
     return frozenset(filter(is_known, {*libpq.keywords(), *libpq.UNSET_VALUES}))
 
 
-def validate_installed(kind: ConnectorKind, asked_for: SourcedValue | None) -> Iterator[Problem]:
-    """Yield a problem if the driver of a kind is not installed.
-
-    Parameters
-    ----------
-    kind
-        The connector.
-    asked_for
-        Where the connector was asked for; None where it is the default.
-    """
+def validate_installed(kind: ConnectorKind, configured: SourcedValue | None) -> Iterator[Problem]:
+    """Yield a problem if a driver of a kind is not installed; `configured` is the setting, if it is set."""
     if absent := missing(kind):
         are = "is" if len(absent) == 1 else "are"
         yield MISSING_DRIVER(
             "connector",
             f"the {kind} connector needs {' and '.join(absent)}, which {are} not installed",
-            hint=f"pip install 'procrastinate-conn[{REGISTRY[kind].extra}]'",
-            origin=asked_for.origin if asked_for else None,
+            hint=install_command(REGISTRY[kind].extra),
+            origin=configured.origin if configured else None,
         )
+
+
+def no_libpq() -> Problem:
+    """Return the problem that psycopg can load no libpq, without which nothing else can be validated."""
+    hint = f"{install_command('binary')}, or install the system's libpq"
+    return NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
+
+
+def _version(driver: str) -> str:
+    for distribution in _DISTRIBUTIONS.get(driver, (driver,)):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def _dotted_libpq_version(kind: ConnectorKind) -> str | None:
+    try:
+        number = libpq_version(kind)
+    except ImportError:
+        return None
+    return f"{number // 10000}.{number % 10000}"

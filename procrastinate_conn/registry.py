@@ -1,4 +1,4 @@
-"""The kinds of connector: one entry for each, with all that is known before its driver is imported."""
+"""The kinds of connector: one entry for each, complete before its driver is imported."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class OptionSupport(NamedTuple):
     Parameters
     ----------
     how
-        ``exact``: psycopg_pool does it; ``emulated``: the connector does it another way;
-        ``not possible``: setting it is an error.
+        ``exact``: psycopg_pool does it; ``emulated``: the connector does it another way; ``not possible``:
+        setting it is an error.
     sentence
         The option in the terms of the kind's own pool, or why it is not possible.
     """
@@ -57,7 +57,7 @@ NOT_SUPPORTED = OptionSupport("not possible", "the connector does not support it
 
 
 class ConnectorInfo(NamedTuple):
-    """One kind of connector.
+    """One kind of connector: everything that differs between the kinds, outside its implementation.
 
     Parameters
     ----------
@@ -65,18 +65,16 @@ class ConnectorInfo(NamedTuple):
         Where procrastinate defines the class.
     implementation
         The module below `connectors` whose class of that name is the connector.
-    drivers
-        The modules that have to be installed.
-    extra
-        The extra of procrastinate-conn that installs them.
+    drivers, extra
+        The modules that have to be installed, and the extra of procrastinate-conn that installs them.
     asynchronous
         Whether it defers asynchronously and runs a worker; every kind defers synchronously.
     resolves_hosts
-        Whether the driver asks the resolver for the addresses of hosts before libpq sees them.
+        Whether the driver resolves the names of hosts before libpq sees them.
     pool_options
         The pool options that it supports, and how; any other is an error.
     aliases
-        Other names that are answered with this kind.
+        Other names for which this kind is suggested.
     """
 
     class_module: str
@@ -113,29 +111,18 @@ def _emulated(**sentences: str) -> dict[str, OptionSupport]:
 
 _EVERY_KIND = dict.fromkeys(
     (
-        "min_size",
-        "max_size",
-        "configure",
-        "check",
-        "reset",
-        "name",
-        "timeout",
-        "max_waiting",
-        "max_lifetime",
-        "max_idle",
-        "reconnect_timeout",
-        "reconnect_failed",
-        "num_workers",
+        "min_size", "max_size", "timeout", "max_waiting", "max_lifetime", "max_idle",
+        "configure", "check", "reset", "name", "reconnect_timeout", "reconnect_failed", "num_workers",
     ),
     AS_DOCUMENTED,
-)
+)  # fmt: skip
 
 _PSYCOPG: Mapping[str, OptionSupport] = {
     "connection_class": AS_DOCUMENTED,
     **_EVERY_KIND,
     "close_returns": AS_DOCUMENTED,
     **_emulated(
-        check_after="in the place of psycopg_pool's check, which asks every time",
+        check_after="in place of psycopg_pool's check, which pings every time",
         prepare_threshold="psycopg's own, passed to every connection",
     ),
 }
@@ -146,7 +133,7 @@ _OVER_PSYCOPG2: Mapping[str, OptionSupport] = {
         "not possible", "the connections are psycopg2's, and the connector wraps them itself"
     ),
     "close_returns": OptionSupport("not possible", "closing a psycopg2 connection always closes it"),
-    **_emulated(prepare_threshold="psycopg2 prepares nothing, as if it were none"),
+    **_emulated(prepare_threshold="psycopg2 prepares no statements, as with none"),
 }
 
 REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
@@ -182,7 +169,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
                 reset="called with aiopg's connection",
                 check="called with aiopg's connection",
             ),
-            **_emulated(check_after="aiopg's own pool never asks"),
+            **_emulated(check_after="aiopg's own pool never pings"),
         },
     ),
     ConnectorKind.SYNC_PSYCOPG: ConnectorInfo(
@@ -217,7 +204,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
                 reset="called with psycopg2's connection",
                 check="called with psycopg2's connection",
             ),
-            **_emulated(check_after="psycopg2's own pool never asks"),
+            **_emulated(check_after="psycopg2's own pool never pings"),
         },
     ),
     ConnectorKind.SQLALCHEMY_PSYCOPG2: ConnectorInfo(

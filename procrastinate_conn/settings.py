@@ -83,9 +83,7 @@ class ConnectorSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    connector: ConnectorKind = Field(
-        ConnectorKind.PSYCOPG, description="Which of the five connectors to build."
-    )
+    connector: ConnectorKind = Field(ConnectorKind.PSYCOPG, description="Which connector to build.")
     dsn: SecretStr | None = Field(None, description="URI or keyword/value string, as libpq reads it.")
     connection: dict[str, str | SecretStr] = Field(
         default_factory=dict, description="Single keywords of libpq, which beat a DSN in the same place."

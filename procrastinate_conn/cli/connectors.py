@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn.cli import options
 from procrastinate_conn.cli.output import standard_output
-from procrastinate_conn.installed import Available, available
+from procrastinate_conn.drivers import InstalledDrivers, installed_drivers
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
 
 if TYPE_CHECKING:  # imported late: Rich is slow to import
@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # imported late: Rich is slow to import
 def connectors(*, output: options.Format = options.OutputFormat.TEXT, color: options.Colour = None) -> None:
     """List the kinds of connector: which can be used here, on which drivers, and what each can do."""
     terminal = standard_output(color)
-    kinds = [available(kind) for kind in ConnectorKind]
+    kinds = [installed_drivers(kind) for kind in ConnectorKind]
     if output is options.OutputFormat.JSON:
         terminal.print(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1))
     else:
         terminal.console().print(_table(kinds))
 
 
-def _document(found: Available) -> dict[str, Any]:
+def _document(found: InstalledDrivers) -> dict[str, Any]:
     info = REGISTRY[found.kind]
     return {
         "kind": found.kind,
@@ -40,7 +40,7 @@ def _document(found: Available) -> dict[str, Any]:
     }
 
 
-def _table(kinds: Sequence[Available]) -> Table:
+def _table(kinds: Sequence[InstalledDrivers]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text

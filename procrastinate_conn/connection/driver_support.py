@@ -68,7 +68,8 @@ def validate_driver(
         yield from _looked_up(stated, spec)
 
 
-_OTHERWISE = "choose the psycopg or sync-psycopg connector, or install a newer psycopg2"
+_ON_PSYCOPG = " or ".join(kind for kind, info in REGISTRY.items() if not info.uses_psycopg2)
+_OTHERWISE = f"choose the {_ON_PSYCOPG} connector, or install a newer psycopg2"
 
 
 def _refused_values(

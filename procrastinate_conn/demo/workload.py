@@ -72,7 +72,7 @@ class Tally:
 
 
 class Workload:
-    """Jobs deferred by all five kinds, once for a worker of each kind that can run one.
+    """Jobs deferred by every kind, once for a worker of each kind that can run one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The demo shows all five connectors at work, tells when a job is lost, and leaves nothing behind."""
+"""The demo shows every connector at work, tells when a job is lost, and leaves nothing behind."""
 
 from __future__ import annotations
 

