@@ -15,7 +15,7 @@ from procrastinate_conn.cli import options
 from procrastinate_conn.cli.output import standard_output
 
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
-    from procrastinate_conn.doctor.report import Diagnosis
+    from procrastinate_conn.doctor.report import DoctorReport
 
 
 def doctor(
@@ -41,18 +41,18 @@ def doctor(
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
     target = runner.CheckTarget(file, connector, secrets_dir or (), isolated)
-    diagnosis = diagnose(target, processes=processes, seconds=timeout, strict=strict)
+    report = diagnose(target, processes=processes, seconds=timeout, strict=strict)
     if output is options.OutputFormat.JSON:
-        terminal.print(json.dumps(_document(diagnosis), indent=1))
+        terminal.print(json.dumps(_document(report), indent=1))
     else:
         from procrastinate_conn.cli.doctor_text import render
 
-        terminal.print(render(diagnosis, terminal))
-    if not diagnosis.ok:
+        terminal.print(render(report, terminal))
+    if not report.ok:
         raise typer.Exit(options.PROBLEMS_FOUND)
 
 
-def _document(diagnosis: Diagnosis) -> dict[str, Any]:
+def _document(report: DoctorReport) -> dict[str, Any]:
     """Return the JSON document.
 
     Returns
@@ -64,14 +64,14 @@ def _document(diagnosis: Diagnosis) -> dict[str, Any]:
         `checks` outside of `hosts` are of the settings and of the connector.
     """
     return {
-        "ok": diagnosis.ok,
-        "connector": diagnosis.connector,
-        "checks": [asdict(check) for check in diagnosis.checks],
-        "hosts": [asdict(host) for host in diagnosis.hosts],
+        "ok": report.ok,
+        "connector": report.connector,
+        "checks": [asdict(check) for check in report.checks],
+        "hosts": [asdict(host) for host in report.hosts],
     }
 
 
-def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, strict: bool) -> Diagnosis:
+def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, strict: bool) -> DoctorReport:
     """Check the settings, and then the hosts, if a connector can be built.
 
     Parameters
@@ -85,37 +85,35 @@ def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, stri
     strict
         Whether a warning is a failure.
     """
-    from procrastinate_conn.doctor import settings
-    from procrastinate_conn.doctor.report import Diagnosis
-    from procrastinate_conn.doctor.result import failed
+    from procrastinate_conn.doctor.report import DoctorReport, failed, settings_results
     from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
     if not runner.has_libpq():
         result = runner.without_libpq(target)
-        return Diagnosis(result.connector, list(settings.examine(result.problems)), strict=strict)
+        return DoctorReport(result.connector, settings_results(result.problems), strict=strict)
     configuration = runner.resolve(target)
     result = runner.check_configuration(target, configuration)
-    checks = list(settings.examine(result.problems))
+    checks = settings_results(result.problems)
     if configuration.errors:
         checks.append(
             failed("connect", "not tried: no connector can be built from the settings", "correct them first")
         )
-        return Diagnosis(result.connector, checks, strict=strict)
+        return DoctorReport(result.connector, checks, strict=strict)
     if configuration.connection.redacted_keywords:  # the resolver would be sent a piece of the password
         checks.append(failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD))
-        return Diagnosis(result.connector, checks, strict=strict)
+        return DoctorReport(result.connector, checks, strict=strict)
     from rich.console import Console
     from rich.markup import escape
 
-    from procrastinate_conn.doctor.runner import examine
+    from procrastinate_conn.doctor.runner import run
 
     logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
     stderr = Console(stderr=True, force_terminal=sys.stderr.isatty())
     with stderr.status("") as status:
-        hosts, more = examine(
+        hosts, more = run(
             configuration.connector_config(),
             processes=processes,
             seconds=seconds,
             progress=lambda step: status.update(escape(step)),
         )
-    return Diagnosis(result.connector, [*checks, *more], hosts, strict=strict)
+    return DoctorReport(result.connector, [*checks, *more], hosts, strict=strict)

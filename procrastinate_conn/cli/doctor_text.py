@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from procrastinate_conn.cli.output import Terminal
-from procrastinate_conn.doctor.report import Diagnosis
-from procrastinate_conn.doctor.result import Result, Status
+from procrastinate_conn.doctor.report import DoctorReport, Result, Status
 from procrastinate_conn.problems import counted
 
 MARKS: dict[Status, tuple[str, str]] = {
@@ -15,18 +14,18 @@ MARKS: dict[Status, tuple[str, str]] = {
 """Mark and colour of each status."""
 
 
-def render(diagnosis: Diagnosis, terminal: Terminal) -> str:
+def render(report: DoctorReport, terminal: Terminal) -> str:
     """Return the aligned results by host, and a summary."""
-    settings = [result for result in diagnosis.checks if result.name == "settings"]
-    others = [result for result in diagnosis.checks if result.name != "settings"]
-    width = max(len(result.name) for result in diagnosis.results())
+    settings = [result for result in report.checks if result.name == "settings"]
+    others = [result for result in report.checks if result.name != "settings"]
+    width = max(len(result.name) for result in report.results())
     lines = [_line(result, width, terminal) for result in settings]
-    for host in diagnosis.hosts:
+    for host in report.hosts:
         lines += ["", terminal.style(str(host), bold=True)]
         lines += [_line(result, width, terminal) for result in host.checks]
     if others:
         lines += ["", *(_line(result, width, terminal) for result in others)]
-    return "\n".join([*lines, "", _summary(diagnosis)])
+    return "\n".join([*lines, "", _summary(report)])
 
 
 def _line(result: Result, width: int, terminal: Terminal) -> str:
@@ -38,8 +37,8 @@ def _line(result: Result, width: int, terminal: Terminal) -> str:
     return terminal.style(text[:4], fg=colour, bold=result.status == "fail") + text[4:]
 
 
-def _summary(diagnosis: Diagnosis) -> str:
-    statuses = [result.status for result in diagnosis.results()]
+def _summary(report: DoctorReport) -> str:
+    statuses = [result.status for result in report.results()]
     counts = {"failure": statuses.count("fail"), "warning": statuses.count("warning")}
     found = " and ".join(counted(count, noun) for noun, count in counts.items() if count)
-    return found or f"In order: {diagnosis.connector}, {len(statuses)} checks."
+    return found or f"In order: {report.connector}, {len(statuses)} checks."

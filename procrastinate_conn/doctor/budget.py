@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from procrastinate_conn import libpq
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.result import Result, failed, passed, warned
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.report import Result, failed, passed, warned
+from procrastinate_conn.problems import counted
 
-_ROOM = """
+_LIMITS = """
     WITH clients AS (
         SELECT usesysid, datid, application_name FROM pg_stat_activity
         WHERE usesysid IS NOT NULL AND datid IS NOT NULL
@@ -34,123 +35,103 @@ _HINT = "lower pool.max_size or the number of processes, or {}"
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """One of the server's limits.
-
-    Parameters
-    ----------
-    name
-        What limits.
-    allowed
-        Connections for clients like us.
-    taken
-        Those of them that others have now.
-    raise_it
-        How it is raised.
-    """
+class ConnectionLimit:
+    """One of the server's limits, and how to raise it."""
 
     name: str
-    allowed: int
-    taken: int
-    raise_it: str
+    allowed: int  # connections for clients like the application
+    taken: int  # those that other clients have now
+    remedy: str
 
     @property
-    def left(self) -> int:
+    def available(self) -> int:
         """Connections that the application has now, or could have."""
         return max(0, self.allowed - self.taken)
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What the server has room for.
+class Headroom:
+    """The connections that the server allows."""
 
-    Parameters
-    ----------
-    limits
-        The limits that are in force.
-    own
-        The application's sessions now: those of its role, in its database, that have its name.
-    name
-        What its sessions are called.
-    """
+    limits: list[ConnectionLimit]
+    own: int  # the application's sessions now: of its role, in its database, with its name
+    application_name: str
 
-    limits: list[Limit]
-    own: int
-    name: str
-
-    def tightest(self) -> Limit:
-        """Return the limit that allows the least."""
+    def lowest(self) -> ConnectionLimit:
+        """Return the limit that allows the fewest connections."""
         return min(self.limits, key=lambda limit: limit.allowed)
 
-    def fullest(self) -> Limit:
-        """Return the limit that leaves the least."""
-        return min(self.limits, key=lambda limit: limit.left)
+    def fullest(self) -> ConnectionLimit:
+        """Return the limit with the fewest available connections."""
+        return min(self.limits, key=lambda limit: limit.available)
 
     def __str__(self) -> str:
         """Read like ``12 of 97 are free now (max_connections)``."""
         limit = self.fullest()
+        free = f"{limit.available} of {limit.allowed} are free now"
         if not self.own:
-            return f"{limit.left} of {limit.allowed} are free now ({limit.name})"
-        own = "1 session is" if self.own == 1 else f"{self.own} sessions are"
-        return (
-            f"{limit.left} of {limit.allowed} are free now or the application's own"
-            f" ({limit.name}; {own} called {self.name})"
-        )
+            return f"{free} ({limit.name})"
+        own = f"{counted(self.own, 'session')} named {self.application_name}"
+        return f"{free} or the application's own ({limit.name}; {own})"
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Compare what the processes may open at most with what the server allows, and with what is left.
+def run(context: HostContext) -> Iterator[Result]:
+    """Compare the connections that the processes may open with the limits, and with what is available.
 
-    Sessions that the application has already are no others': it may well be running.
+    Sessions that the application already has count as available: it may well be running.
     """
-    pool = patient.config.pool
-    if patient.pooler != "none":
-        message = "the pooler's limits count: max_client_conn for us, default_pool_size towards the server"
+    pool = context.config.pool
+    if context.pooler != "none":
+        message = "the pooler's limits apply: max_client_conn for us, default_pool_size towards the server"
         yield passed("budget", message)
         return
-    room = _ask(patient)
+    headroom = _headroom(context)
     if pool.null and not pool.max_size:
-        message = f"a null pool without max_size opens a connection for every call; {room}"
-        yield warned("budget", message, "state pool.max_size")
+        message = f"a null pool without max_size opens a connection for every call; {headroom}"
+        yield warned("budget", message, "set pool.max_size")
         return
-    yield _judge(patient, room)
+    yield _result(context, headroom)
 
 
-def _judge(patient: Patient, room: Room) -> Result:
-    max_size = patient.config.pool.max_size
-    needed = patient.processes * (max_size + patient.listens)
+def _result(context: HostContext, headroom: Headroom) -> Result:
+    max_size = context.config.pool.max_size
+    needed = context.processes * (max_size + context.listens)
     value = {
         "needed": needed,
-        "processes": patient.processes,
+        "processes": context.processes,
         "max_size": max_size,
-        "listen": int(patient.listens),
-        "own": room.own,
-        "limits": {limit.name: {"allowed": limit.allowed, "taken": limit.taken} for limit in room.limits},
+        "listen": int(context.listens),
+        "own": headroom.own,
+        "limits": {limit.name: {"allowed": limit.allowed, "taken": limit.taken} for limit in headroom.limits},
     }
-    processes = "1 process opens" if patient.processes == 1 else f"{patient.processes} processes open"
-    listen = " + 1 to LISTEN" if patient.listens else ""
+    processes = "1 process opens" if context.processes == 1 else f"{context.processes} processes open"
+    listen = " + 1 to LISTEN" if context.listens else ""
     need = f"{processes} up to {needed} connections (max_size {max_size}{listen})"
-    tight, full = room.tightest(), room.fullest()
-    if needed > tight.allowed:
-        message = f"{need}, and {tight.name} allows {tight.allowed}"
-        return failed("budget", message, _HINT.format(tight.raise_it), value=value)
-    if needed > full.left:
-        return warned("budget", f"{need}, and {room}", _HINT.format(full.raise_it), value=value)
-    return passed("budget", f"{need}; {room}", value=value)
+    lowest, fullest = headroom.lowest(), headroom.fullest()
+    if needed > lowest.allowed:
+        message = f"{need}, and {lowest.name} allows {lowest.allowed}"
+        return failed("budget", message, _HINT.format(lowest.remedy), value=value)
+    if needed > fullest.available:
+        return warned("budget", f"{need}, and {headroom}", _HINT.format(fullest.remedy), value=value)
+    return passed("budget", f"{need}; {headroom}", value=value)
 
 
-def _ask(patient: Patient) -> Room:
-    """Ask for the limits that are in force; -1 means that there is none."""
-    name = libpq.parse(patient.config.spec.conninfo(libpq.keywords())).get("application_name", "")
-    [(maximum, reserved, of_role, of_database, clients, ours, here, own, role, database)] = patient.rows(
-        _ROOM, name=name
+def _headroom(context: HostContext) -> Headroom:
+    """Query the limits that are in force; -1 means that there is none."""
+    spec = context.config.spec
+    name = libpq.parse(spec.conninfo(libpq.keywords())).get("application_name", "")
+    [(maximum, reserved, of_role, of_database, clients, ours, here, own, role, database)] = context.rows(
+        _LIMITS, name=name
     )
-    raise_it = "raise the server's max_connections"
-    limits = [Limit("max_connections", maximum - reserved, clients - own, raise_it)]
+    limits = [
+        ConnectionLimit(
+            "max_connections", maximum - reserved, clients - own, "raise the server's max_connections"
+        )
+    ]
     if of_role >= 0:
-        raise_it = f"ALTER ROLE {role} CONNECTION LIMIT ..."
-        limits.append(Limit(f"role {role}", of_role, ours - own, raise_it))
+        remedy = f"ALTER ROLE {role} CONNECTION LIMIT ..."
+        limits.append(ConnectionLimit(f"role {role}", of_role, ours - own, remedy))
     if of_database >= 0:
-        raise_it = f"ALTER DATABASE {database} CONNECTION LIMIT ..."
-        limits.append(Limit(f"database {database}", of_database, here - own, raise_it))
-    return Room(limits, own, name)
+        remedy = f"ALTER DATABASE {database} CONNECTION LIMIT ..."
+        limits.append(ConnectionLimit(f"database {database}", of_database, here - own, remedy))
+    return Headroom(limits, own, name)

@@ -1,4 +1,4 @@
-"""Whether the host is there: its name, and a connection without a word said."""
+"""Whether the host accepts connections: its name, its port or its socket."""
 
 from __future__ import annotations
 
@@ -7,38 +7,34 @@ import socket
 from collections.abc import Iterator
 from time import monotonic
 
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Look the host up, and connect to it."""
-    if patient.host.is_socket:
+def run(context: HostContext) -> Iterator[Result]:
+    """Resolve the host's name, and connect to it."""
+    host = context.host
+    if host.is_socket:
         if hasattr(socket, "AF_UNIX"):
-            yield _connect_to_socket(patient)
-        else:  # on Windows libpq can use it, and Python cannot: the login will tell
-            patient.is_reached = True
+            yield _connect_to_socket(context)
+        else:  # on Windows, where libpq supports it and Python does not: the login decides
+            context.is_reachable = True
         return
-    addresses = [patient.host.address] if patient.host.address else []
-    if not addresses:
-        begun = monotonic()
-        try:
-            addresses = _addresses(patient.host.name)
-        except (OSError, UnicodeError) as error:
-            yield failed(
-                "resolve",
-                f"{patient.host.name} cannot be looked up: {_reason(error)}",
-                "check the host's name, and that this machine's DNS knows it",
-            )
-            return
-        if addresses != [patient.host.name]:
-            seconds = monotonic() - begun
-            yield passed(
-                "resolve",
-                f"{', '.join(addresses)} ({milliseconds(seconds)} ms)",
-                value={"addresses": addresses, "milliseconds": milliseconds(seconds)},
-            )
-    yield _connect(patient, addresses)
+    if host.address:
+        yield _connect(context, [host.address])
+        return
+    started = monotonic()
+    try:
+        addresses = _addresses(host.name)
+    except (OSError, UnicodeError) as error:
+        message = f"{host.name} cannot be resolved: {_reason(error)}"
+        yield failed("resolve", message, "check the host's name, and that this machine's DNS knows it")
+        return
+    if addresses != [host.name]:
+        duration = milliseconds(monotonic() - started)
+        value = {"addresses": addresses, "milliseconds": duration}
+        yield passed("resolve", f"{', '.join(addresses)} ({duration} ms)", value=value)
+    yield _connect(context, addresses)
 
 
 def _addresses(name: str) -> list[str]:
@@ -46,40 +42,43 @@ def _addresses(name: str) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def _connect(patient: Patient, addresses: list[str]) -> Result:
+def _connect(context: HostContext, addresses: list[str]) -> Result:
     """Connect to the first address that accepts, as libpq does."""
     failures: dict[str, OSError] = {}
     for address in addresses:
-        begun = monotonic()
+        started = monotonic()
         try:
-            socket.create_connection((address, int(patient.host.port)), patient.patience).close()
+            socket.create_connection((address, int(context.host.port)), context.connect_timeout).close()
         except OSError as error:
             failures[address] = error
             continue
-        seconds = milliseconds(monotonic() - begun)
-        patient.address, patient.is_reached = address, True
-        return passed("connect", f"{address} accepts ({seconds} ms)", value={"milliseconds": seconds})
+        context.address = address
+        return _connected(context, f"{address} accepts connections", started)
     reasons = "; ".join(f"{address}: {_reason(error)}" for address, error in failures.items())
     return failed("connect", reasons, _hint(list(failures.values())[-1]))
 
 
-def _connect_to_socket(patient: Patient) -> Result:
-    path = patient.host.socket
-    begun = monotonic()
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(patient.patience)
+def _connect_to_socket(context: HostContext) -> Result:
+    path = context.host.socket
+    started = monotonic()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(context.connect_timeout)
         try:
-            probe.connect(f"\0{path[1:]}" if path.startswith("@") else path)
+            client.connect(f"\0{path[1:]}" if path.startswith("@") else path)
         except OSError as error:
             return failed("connect", f"{path}: {_reason(error)}", _hint(error))
-    seconds = milliseconds(monotonic() - begun)
-    patient.is_reached = True
-    return passed("connect", f"the Unix socket accepts ({seconds} ms)", value={"milliseconds": seconds})
+    return _connected(context, "the Unix socket accepts connections", started)
+
+
+def _connected(context: HostContext, message: str, started: float) -> Result:
+    context.is_reachable = True
+    duration = milliseconds(monotonic() - started)
+    return passed("connect", f"{message} ({duration} ms)", value={"milliseconds": duration})
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "timed out"
     text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:]
 
@@ -88,9 +87,9 @@ def _hint(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "is the server running, on this port, and does its listen_addresses include this address?"
     if isinstance(error, TimeoutError):
-        return "a firewall drops what is sent there, or the address is nobody's"
+        return "a firewall drops the packets, or no machine has this address"
     if isinstance(error, FileNotFoundError):
         return "is the server running, and is this directory among its unix_socket_directories?"
     if isinstance(error, PermissionError):
-        return f"let the user {os.environ.get('USER', 'of this process')} at the socket's directory"
-    return "check host and port, and the network between here and there"
+        return f"give the user {os.environ.get('USER', 'of this process')} access to the socket's directory"
+    return "check host and port, and the network in between"

@@ -11,10 +11,10 @@ from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors import build
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.doctor.result import Result, failed, milliseconds, passed
+from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
 from procrastinate_conn.pool import PoolOptions
 
-_WHERE = (
+_SERVER_QUERY = (
     "SELECT host(inet_server_addr()) AS address, inet_server_port() AS port,"
     " current_setting('transaction_read_only') = 'on' AS read_only"
 )
@@ -22,45 +22,45 @@ _WHERE = (
 _HINTS = (
     (
         r"session is not read-only|server is not in hot standby mode",
-        "state target_session_attrs=read-write: a standby stores no jobs",
+        "set target_session_attrs=read-write: a standby stores no jobs",
     ),
-    (r"session is read-only|server is in hot standby mode", "none of the hosts is the primary: name it too"),
+    (r"session is read-only|server is in hot standby mode", "none of the hosts is the primary: add it"),
 )
-"""What libpq says of a host that `target_session_attrs` passes over, and what to do about it."""
+"""libpq's messages about a host that `target_session_attrs` skips, and what to do."""
 
 
-def examine(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
-    """Open the connector with one connection, synchronously, and ask where it has got to.
+def run(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
+    """Open the connector with one connection, synchronously, and query which server it is connected to.
 
     Parameters
     ----------
     config
-        What the connector is built from.
+        The configuration of the connector.
     seconds
-        How long it may take.
+        Time limit for the connection.
     """
     one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
     pool = PoolOptions(config.pool.explicit, null=config.pool.null, **one)
     connector = build(replace(config, pool=pool)).get_sync_connector()
-    begun = monotonic()
+    started = monotonic()
     try:
         connector.open()
         try:
-            found = connector.execute_query_one(_WHERE)
+            server = connector.execute_query_one(_SERVER_QUERY)
         finally:
             connector.close()
     except ConnectorException as error:
         cause = str(error.__cause__ or error)
-        hint = next(
-            (hint for pattern, hint in _HINTS if re.search(pattern, cause)), "see the lines of the hosts"
-        )
-        yield failed("connector", f"{config.kind} gets no connection: {cause}", hint)
+        hints = (hint for pattern, hint in _HINTS if re.search(pattern, cause))
+        message = f"{config.kind} gets no connection: {cause}"
+        yield failed("connector", message, next(hints, "see the results of the hosts"))
         return
-    took = milliseconds(monotonic() - begun)
-    where = f"{found['address']}:{found['port']}" if found["address"] else "the Unix socket"
-    value = {**found, "milliseconds": took}
-    if found["read_only"]:
-        hint = "state target_session_attrs=read-write"
-        yield failed("connector", f"{config.kind} gets to {where}, which is read-only", hint, value=value)
-        return
-    yield passed("connector", f"{config.kind} gets to {where}, read-write ({took} ms)", value=value)
+    duration = milliseconds(monotonic() - started)
+    address = f"{server['address']}:{server['port']}" if server["address"] else "the Unix socket"
+    value = {**server, "milliseconds": duration}
+    message = f"{config.kind} connects to {address}"
+    if server["read_only"]:
+        hint = "set target_session_attrs=read-write"
+        yield failed("connector", f"{message}, which is read-only", hint, value=value)
+    else:
+        yield passed("connector", f"{message}, read-write ({duration} ms)", value=value)

@@ -1,4 +1,4 @@
-"""What the installed procrastinate expects to find in the database, as its own SQL files say."""
+"""The objects that the installed procrastinate expects in the database, according to its SQL files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from procrastinate.schema import SchemaManager
 
-Thing = tuple[str, str]
-"""What an object is (``function``, ``table``, ``type``, ``index``, ``trigger``), and its name."""
+SchemaObject = tuple[str, str]
+"""The type of an object (``function``, ``table``, ``type``, ``index``, ``trigger``), and its name."""
 
 _CREATE = re.compile(
     r"^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(FUNCTION|TABLE|TYPE|INDEX|TRIGGER)\s+"
@@ -22,60 +22,46 @@ _BODY = re.compile(r"^CREATE\s+FUNCTION\s+(\w+)(?:(?!^CREATE\s).)*?\$\$(.*?)\$\$
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What the schema of the installed procrastinate consists of.
+class ExpectedSchema:
+    """The schema of the installed procrastinate."""
 
-    Parameters
-    ----------
-    things
-        Its objects.
-    bodies
-        Function name to source, as ``pg_proc.prosrc`` has it.
-    """
+    objects: frozenset[SchemaObject]
+    sources: dict[str, str]  # of functions by name, as in pg_proc.prosrc
 
-    things: frozenset[Thing]
-    bodies: dict[str, str]
-
-    def names(self, *kinds: str) -> list[str]:
-        """Return the names of the objects of these kinds."""
-        return sorted(name for kind, name in self.things if kind in kinds)
+    def names(self, object_type: str) -> list[str]:
+        """Return the names of the objects of a type."""
+        return sorted(name for each_type, name in self.objects if each_type == object_type)
 
 
 @cache
-def expected() -> Expected:
+def expected_schema() -> ExpectedSchema:
     """Read procrastinate's schema."""
     schema = SchemaManager.get_schema()
-    return Expected(frozenset(_created(schema)), dict(_BODY.findall(schema)))
+    return ExpectedSchema(frozenset(_created_objects(schema)), dict(_BODY.findall(schema)))
 
 
-def first_migration(things: Iterable[Thing]) -> str | None:
-    """Return the first migration that has to be applied for objects to be as they should be.
+def first_migration(objects: Iterable[SchemaObject]) -> str | None:
+    """Return the file of the first migration that has to be applied for missing or different objects.
 
-    Parameters
-    ----------
-    things
-        What is missing or different.
-
-    Returns
-    -------
-    str or None
-        The name of its file; None where no migration creates any of them.
+    It is None if no migration creates any of them.
     """
-    created_last = {thing: file for file, created in _migrations().items() for thing in created}
-    return min((created_last[thing] for thing in things if thing in created_last), default=None)
+    created_last = {created: file for file, all_created in _migrations().items() for created in all_created}
+    return min((created_last[each] for each in objects if each in created_last), default=None)
 
 
-def is_known(thing: Thing) -> bool:
-    """Tell whether the installed procrastinate has ever had an object."""
-    return thing in expected().things or any(thing in created for created in _migrations().values())
+def is_known(schema_object: SchemaObject) -> bool:
+    """Return whether any schema up to the installed procrastinate's has an object."""
+    return schema_object in expected_schema().objects or any(
+        schema_object in created for created in _migrations().values()
+    )
 
 
 @cache
-def _migrations() -> dict[str, set[Thing]]:
-    """Return what each migration creates, in the order in which they are applied."""
+def _migrations() -> dict[str, set[SchemaObject]]:
+    """Return the objects that each migration creates, in the order in which they are applied."""
     files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-    return {file.name: _created(file.read_text(encoding="utf-8")) for file in files}
+    return {file.name: _created_objects(file.read_text(encoding="utf-8")) for file in files}
 
 
-def _created(sql: str) -> set[Thing]:
-    return {(kind.lower(), name) for kind, name in _CREATE.findall(sql)}
+def _created_objects(sql: str) -> set[SchemaObject]:
+    return {(object_type.lower(), name) for object_type, name in _CREATE.findall(sql)}

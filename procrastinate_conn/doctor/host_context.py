@@ -1,4 +1,4 @@
-"""One host under examination: its connection, and the time that is left."""
+"""One host that is checked: its session, and the time that is left."""
 
 from __future__ import annotations
 
@@ -13,118 +13,101 @@ from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.registry import REGISTRY
 
-STEP = 10.0
-"""Seconds that a host may take to accept, where connect_timeout leaves it open; and twice a query's."""
+DEFAULT_CONNECT_TIMEOUT = 10.0
+"""Seconds for a connection, if connect_timeout is unset."""
+
+QUERY_TIMEOUT = 5.0
+"""Seconds for a query, and for a notification."""
 
 APPLICATION_NAME = "procrastinate-conn doctor"
 
 Pooler = Literal["none", "unknown", "transaction"]
-"""What stands between us and the server: nothing, a pooler, or one that shares its sessions."""
+"""A pooler between client and server: none, one of an unknown mode, or one that shares its sessions."""
 
 
 @dataclass(slots=True)
-class Patient:
-    """One host under examination.
-
-    Parameters
-    ----------
-    host
-        Which one.
-    config
-        What the application's connector is built from.
-    alone
-        Whether it is the only host.
-    processes
-        Processes that the application has.
-    deadline
-        When there is no more time, on the monotonic clock.
-    address
-        The numeric address that accepts connections, once that is known; a socket has none.
-    is_reached
-        Whether the host accepts connections.
-    connection
-        The session, once there is one.
-    pooler
-        What stands between it and the server, once that is known.
-    answers
-        Whether it says something when we log in.
-    """
+class HostContext:
+    """One host that is checked, and what the checks have found so far."""
 
     host: Host
     config: ConnectorConfig
-    alone: bool
-    processes: int
-    deadline: float
-    address: str = ""
-    is_reached: bool = False
+    is_only_host: bool
+    processes: int  # of the application
+    deadline: float  # on the monotonic clock
+    address: str = ""  # numeric, the one that accepts connections; a socket has none
+    is_reachable: bool = False  # accepts connections, and responds
     connection: psycopg.Connection[Any] | None = None
     pooler: Pooler = "none"
-    answers: bool = True
 
     @property
     def host_name(self) -> str:
-        """What the host is called: its name, its address, or its socket."""
+        """The name of the host, its address, or its socket's directory."""
         return self.host.name or self.host.address
 
     @property
     def listens(self) -> bool:
-        """Whether the application's workers hear of jobs on a connection of their own."""
+        """Whether the application's workers have a LISTEN connection of their own."""
         return REGISTRY[self.config.kind].asynchronous
 
     @property
+    def has_session(self) -> bool:
+        """Whether there is a session that is not closed."""
+        return self.connection is not None and not self.connection.closed
+
+    @property
     def session(self) -> psycopg.Connection[Any]:
-        """The session, for examinations that come after the login."""
+        """The session, for checks that need one."""
         assert self.connection is not None
         return self.connection
 
-    def within(self, seconds: float) -> float:
-        """Return so many seconds, or as many as are left."""
-        return max(0.1, min(seconds, self.deadline - monotonic()))
-
     @property
-    def patience(self) -> float:
-        """Seconds that the host may take to accept: `connect_timeout`, or what is left."""
-        stated = int(self.config.spec.parameters.get("connect_timeout", 0))
-        return self.within(stated if stated > 0 else STEP)
+    def connect_timeout(self) -> float:
+        """Seconds for a connection: `connect_timeout`, or what is left until the deadline."""
+        explicit = int(self.config.spec.parameters.get("connect_timeout", 0))
+        return self.time_left(explicit if explicit > 0 else DEFAULT_CONNECT_TIMEOUT)
+
+    def time_left(self, at_most: float) -> float:
+        """Return the seconds that are left until the deadline, or `at_most`."""
+        return max(0.1, min(at_most, self.deadline - monotonic()))
 
     def connect(self) -> psycopg.Connection[Any]:
-        """Return a new session on this host, whatever it is: no other host, no preference.
+        """Return a new session on this host, primary or standby.
 
-        It is the application's in all else, but for psycopg's libpq, which may not know all that it states.
+        It is the application's in all else, except for keywords that psycopg's libpq does not know.
 
         Raises
         ------
         psycopg.OperationalError
-            There is none to be had.
+            The connection fails.
         PasswordUnavailable
             The source of the password failed.
         """
-        stated = {
+        overrides = {
             **self.config.credentials(),
             "host": self.host.name,
             "hostaddr": self.address,
             "port": self.host.port,
-            "connect_timeout": str(max(2, round(self.patience))),  # libpq's least
+            "connect_timeout": str(max(2, round(self.connect_timeout))),  # libpq's minimum
             "target_session_attrs": "any",
             "load_balance_hosts": "disable",
             "application_name": APPLICATION_NAME,
         }
         spec, keywords = self.config.spec, libpq.keywords()
-        known = {keyword: value for keyword, value in stated.items() if keyword in keywords}
-        conninfo = f"{spec.conninfo(keywords)} {libpq.conninfo(known)}"  # the last of two counts
+        known = {keyword: value for keyword, value in overrides.items() if keyword in keywords}
+        conninfo = f"{spec.conninfo(keywords)} {libpq.conninfo(known)}"  # the last value of a keyword counts
         with libpq.pinned_environment(conninfo, spec.session):
             return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
 
     def rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
-        """Return the answer to a query, which writes nothing and is given up after `STEP` / 2.
+        """Return the rows of a read-only query, which is cancelled after `QUERY_TIMEOUT`.
 
         Raises
         ------
         psycopg.Error
             The query failed or took too long, or the session is lost.
         """
-        limit = round(1000 * self.within(STEP / 2))
+        milliseconds = round(1000 * self.time_left(QUERY_TIMEOUT))
         with self.session.transaction():
             self.session.execute("SET TRANSACTION READ ONLY")
-            self.session.execute("SELECT set_config('statement_timeout', %s, true)", [str(limit)])
+            self.session.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
             return self.session.execute(query, parameters).fetchall()

@@ -1,27 +1,24 @@
-"""Who we are there, and what the server is."""
+"""The roles and the database of the session, and the server's version."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.result import Result, passed
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.report import Result, passed
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Ask for the roles, the database and the version."""
-    [(session_user, current_user, database, version)] = patient.rows(
+def run(context: HostContext) -> Iterator[Result]:
+    """Query the roles, the database and the version."""
+    [(session_user, current_user, database, version)] = context.rows(
         "SELECT session_user::text, current_user::text, current_database()::text,"
         " current_setting('server_version')"
     )
-    who = current_user if session_user == current_user else f"{session_user} acting as {current_user}"
-    yield passed(
-        "identity",
-        f"{who} on {database}, PostgreSQL {version}",
-        value={
-            "session_user": session_user,
-            "current_user": current_user,
-            "database": database,
-            "server_version": version,
-        },
-    )
+    role = current_user if session_user == current_user else f"{session_user} acting as {current_user}"
+    value = {
+        "session_user": session_user,
+        "current_user": current_user,
+        "database": database,
+        "server_version": version,
+    }
+    yield passed("identity", f"{role} on {database}, PostgreSQL {version}", value=value)

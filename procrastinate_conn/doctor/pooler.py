@@ -1,4 +1,4 @@
-"""Whether a pooler stands between us and the server, and whether it shares its sessions."""
+"""Whether there is a pooler between client and server, and whether it shares its sessions."""
 
 from __future__ import annotations
 
@@ -11,75 +11,77 @@ from typing import Any
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.result import Result, passed
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.report import Result, passed
 
 PROFILE = "settings/pgbouncer.env"
 """The profile for a pooler in transaction mode."""
 
 ATTEMPTS = 5
-"""How often the session of another client may come up by chance, before it is taken for our own."""
+"""How often a check is repeated that another client's session may disturb by chance."""
 
-ANSWER_WITHIN = 2.0
-"""Seconds for an answer that does not come where the pooler has no session left."""
+RESULT_TIMEOUT = 2.0
+"""Seconds to wait for a result, which does not arrive if the pooler has no session left."""
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Compare the process that the login told with the one that answers.
+def run(context: HostContext) -> Iterator[Result]:
+    """Compare the backend PID of the login with that of a query.
 
-    A pooler tells a number of its own at the login. If two clients, both connected, are answered by the
-    same process, then sessions are shared: a transaction's end is the session's.
+    A pooler sends a PID of its own at the login. If two clients are connected and both get the same
+    backend, then the pooler shares its sessions: it is in transaction mode.
     """
-    if backend(patient.session) == patient.session.pgconn.backend_pid:
+    if backend_pid(context.session) == context.session.pgconn.backend_pid:
         yield passed("pooler", "none: this is the server itself", value={"mode": "none"})
         return
-    patient.pooler = "unknown"
-    with closing(patient.connect()) as second, suppress(TimeoutError):
-        if any(shares_backend(patient.session, second) for _ in range(ATTEMPTS)):
-            patient.pooler = "transaction"
-    mode = "transaction mode" if patient.pooler == "transaction" else "session mode, as far as can be told"
-    yield passed("pooler", f"one is between, in {mode}", value={"mode": patient.pooler})
+    context.pooler = "unknown"
+    with closing(context.connect()) as second, suppress(TimeoutError):
+        if any(shares_backend(context.session, second) for _ in range(ATTEMPTS)):
+            context.pooler = "transaction"
+    mode = (
+        "transaction mode" if context.pooler == "transaction" else "session mode, as far as can be detected"
+    )
+    yield passed("pooler", f"there is one in between, in {mode}", value={"mode": context.pooler})
 
 
-def backend(connection: psycopg.Connection[Any]) -> int:
-    """Return the process that answers."""
+def backend_pid(connection: psycopg.Connection[Any]) -> int:
+    """Return the PID of the backend that runs a query."""
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
     assert row is not None
-    process: int = row[0]
-    return process
+    pid: int = row[0]
+    return pid
 
 
 def shares_backend(first: psycopg.Connection[Any], second: psycopg.Connection[Any]) -> bool:
-    """Tell whether the second client is answered by the process that has just answered the first.
+    """Return whether the second client gets the backend that the first one has just had.
 
     Raises
     ------
     TimeoutError
-        The second client is not answered: in session mode the pooler may have no session left for it.
+        The second client gets no result: in session mode the pooler may have no session left for it.
     """
-    process = backend(first)
+    pid = backend_pid(first)
     second.pgconn.send_query_params(b"SELECT pg_backend_pid()", None)
-    return receive(second).get_value(0, 0) == str(process).encode()
+    return receive(second).get_value(0, 0) == str(pid).encode()
 
 
 def receive(connection: psycopg.Connection[Any]) -> PGresult:
-    """Return the answer to the one command that was sent.
+    """Return the result of the one command that was sent.
 
     Raises
     ------
     TimeoutError
-        It does not come within `ANSWER_WITHIN`; the connection is good for nothing but to be closed, or
-        for another call.
+        It does not arrive within `RESULT_TIMEOUT`; the connection can only be closed, or received from
+        again.
     """
     pgconn = connection.pgconn
     pgconn.flush()
-    deadline = monotonic() + ANSWER_WITHIN
+    deadline = monotonic() + RESULT_TIMEOUT
     while pgconn.is_busy():
         if not select.select([pgconn.socket], [], [], max(0.0, deadline - monotonic()))[0]:
             raise TimeoutError
         pgconn.consume_input()
-    answer = pgconn.get_result()
-    assert answer is not None
+    result = pgconn.get_result()
+    assert result is not None
     while pgconn.get_result() is not None:
         pass
-    return answer
+    return result

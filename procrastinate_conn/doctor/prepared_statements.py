@@ -1,4 +1,4 @@
-"""Whether a prepared query is still there when the pooler has changed the session behind us."""
+"""Whether a prepared statement still exists when the pooler has assigned another session."""
 
 from __future__ import annotations
 
@@ -10,46 +10,47 @@ from typing import Any
 import psycopg
 from psycopg import pq
 
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.pooler import ATTEMPTS, PROFILE, backend, receive
-from procrastinate_conn.doctor.result import Result, failed, passed, warned
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.pooler import ATTEMPTS, PROFILE, backend_pid, receive
+from procrastinate_conn.doctor.report import Result, failed, passed, warned
 from procrastinate_conn.registry import REGISTRY
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Prepare a query, have another client take the server's session, and execute it on the next one."""
-    threshold = None if REGISTRY[patient.config.kind].uses_psycopg2 else patient.config.pool.prepare_threshold
-    if patient.pooler == "none":
+def run(context: HostContext) -> Iterator[Result]:
+    """Prepare a statement, let another client occupy its session, and execute it in the next one."""
+    kind, pool = context.config.kind, context.config.pool
+    threshold = None if REGISTRY[kind].uses_psycopg2 else pool.prepare_threshold
+    if context.pooler == "none":
         return
     if threshold is None:
-        yield passed("prepared", "nothing is prepared, so that the pooler need not know of it")
+        yield passed("prepared", "no statements are prepared")
         return
-    if patient.pooler == "unknown":
-        yield passed("prepared", "in session mode prepared queries stay")
+    if context.pooler == "unknown":
+        yield passed("prepared", "prepared statements work in session mode")
         return
-    kept = _kept(patient)
-    if kept:
-        yield passed("prepared", "prepared queries go through the pooler")
-        return
-    hint = f"state pool.prepare_threshold=none, as {PROFILE} does"
-    if kept is None:
-        yield warned("prepared", "it could not be told whether the pooler keeps prepared queries", hint)
-        return
-    message = f"the pooler loses prepared queries: calls fail after the first {threshold}"
-    yield failed("prepared", message, f"{hint}; or set PgBouncer's max_prepared_statements (1.21)")
+    supported = _is_supported(context)
+    hint = f"set pool.prepare_threshold=none, as {PROFILE} does"
+    if supported is None:
+        message = "it could not be determined whether the pooler keeps prepared statements"
+        yield warned("prepared", message, hint)
+    elif supported:
+        yield passed("prepared", "the pooler keeps prepared statements")
+    else:
+        message = f"the pooler loses prepared statements: calls fail after the first {threshold}"
+        yield failed("prepared", message, f"{hint}; or set PgBouncer's max_prepared_statements (1.21)")
 
 
-def _kept(patient: Patient) -> bool | None:
-    """Tell whether prepared queries go through the pooler; None if that could not be told."""
-    with closing(patient.connect()) as first, closing(patient.connect()) as other, suppress(TimeoutError):
+def _is_supported(context: HostContext) -> bool | None:
+    """Return whether the pooler keeps prepared statements; None if that could not be determined."""
+    with closing(context.connect()) as first, closing(context.connect()) as other, suppress(TimeoutError):
         for _ in range(ATTEMPTS):
-            if (kept := _try(first, other)) is not None:
-                return kept
+            if (supported := _try(first, other)) is not None:
+                return supported
     return None
 
 
 def _try(first: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> bool | None:
-    """Tell whether a query that was prepared in one session of the server's can be executed in another.
+    """Return whether a statement that was prepared in one server session can be executed in another.
 
     Returns
     -------
@@ -66,29 +67,29 @@ def _try(first: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> bool
     receive(first)
     try:
         prepared_in = _execute(first, name)
-        with other.transaction():  # which keeps its session, the one that comes first to hand
-            if backend(other) != prepared_in:
+        with other.transaction():  # which occupies a session, most likely that of `first`
+            if backend_pid(other) != prepared_in:
                 return None
             executed_in = _execute(first, name)
         return executed_in is not None if executed_in != prepared_in else None
     finally:
-        _forget(first, name)
+        _deallocate(first, name)
 
 
 def _execute(connection: psycopg.Connection[Any], name: bytes) -> int | None:
-    """Return the process that a prepared query was answered by; None if it was refused."""
+    """Return the PID of the backend that executes a prepared statement; None if it fails."""
     connection.pgconn.send_query_prepared(name, None)
-    answer = receive(connection)
-    if answer.status != pq.ExecStatus.TUPLES_OK:
+    result = receive(connection)
+    if result.status != pq.ExecStatus.TUPLES_OK:
         return None
-    value = answer.get_value(0, 0)
-    return None if value is None else int(value)
+    pid = result.get_value(0, 0)
+    return None if pid is None else int(pid)
 
 
-def _forget(connection: psycopg.Connection[Any], name: bytes) -> None:
-    """Deallocate a prepared query, as far as the pooler has a session for that."""
+def _deallocate(connection: psycopg.Connection[Any], name: bytes) -> None:
+    """Deallocate a prepared statement, if the pooler has a session for that."""
     with suppress(TimeoutError):
         if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
-            receive(connection)  # which was waited for in vain, until the other one gave its session back
+            receive(connection)  # the result that timed out before, until the other client freed its session
         connection.pgconn.send_query_params(b'DEALLOCATE "%s"' % name, None)
         receive(connection)

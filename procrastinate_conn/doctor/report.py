@@ -1,27 +1,45 @@
-"""A diagnosis: every result, host by host."""
+"""The doctor's report: the results of its checks, host by host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from procrastinate_conn.doctor.result import Result
+from procrastinate_conn.problems import Problem
 from procrastinate_conn.registry import ConnectorKind
+
+Status = Literal["pass", "warning", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
-class HostDiagnosis:
-    """What was found on one host.
+class Result:
+    """The result of one check.
 
     Parameters
     ----------
-    host
-        Its name, its address, or the directory of its Unix socket.
-    port
-        Its port.
-    checks
-        The results, in the order of the examinations.
+    name
+        The check: ``tls``, ``schema``.
+    status
+        Whether it passed.
+    message
+        What was found, in one sentence, without any secret.
+    hint
+        What to do about it; empty if nothing has to be done.
+    value
+        The same for programs, of JSON's types; None if the message is all.
     """
+
+    name: str
+    status: Status
+    message: str
+    hint: str = ""
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """The results for one host: its name, its address, or the directory of its Unix socket."""
 
     host: str
     port: str
@@ -33,35 +51,65 @@ class HostDiagnosis:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What was found.
+class DoctorReport:
+    """All results.
 
     Parameters
     ----------
     connector
-        The kind that was examined; None where that is wrong itself.
+        The kind of connector; None if that setting is invalid.
     checks
-        What does not belong to one host.
+        The results that belong to no host: those of the settings and of the connector.
     hosts
-        What was found on each of them.
+        The results for each host.
     strict
         Whether a warning is a failure.
     """
 
     connector: ConnectorKind | None
     checks: Sequence[Result]
-    hosts: Sequence[HostDiagnosis] = ()
+    hosts: Sequence[HostReport] = ()
     strict: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether all is in order."""
-        return not any(
-            check.status == "fail" or (self.strict and check.status == "warning") for check in self.results()
-        )
+        """Whether no check failed."""
+        failures = ("fail", "warning") if self.strict else ("fail",)
+        return not any(result.status in failures for result in self.results())
 
     def results(self) -> Iterator[Result]:
-        """Give every result."""
+        """Yield every result."""
         yield from self.checks
         for host in self.hosts:
             yield from host.checks
+
+
+def passed(name: str, message: str, *, value: Any = None) -> Result:
+    """Return a result that needs no action."""
+    return Result(name, "pass", message, value=value)
+
+
+def warned(name: str, message: str, hint: str, *, value: Any = None) -> Result:
+    """Return a result for what works, and should be changed."""
+    return Result(name, "warning", message, hint, value)
+
+
+def failed(name: str, message: str, hint: str, *, value: Any = None) -> Result:
+    """Return a result for what does not work."""
+    return Result(name, "fail", message, hint, value)
+
+
+def settings_results(problems: Iterable[Problem]) -> list[Result]:
+    """Return the problems that `check` found as results, or a pass if there are none."""
+    results = []
+    for problem in problems:
+        result = failed if problem.severity == "error" else warned
+        origin = f"{problem.origin}: " if problem.origin else ""
+        message = f"{origin}{problem.code} {problem.message}"
+        results.append(result("settings", message, problem.hint, value=problem.code))
+    return results or [passed("settings", "in order")]
+
+
+def milliseconds(seconds: float) -> float:
+    """Return a duration as it is reported: in milliseconds, to a tenth."""
+    return round(1000 * seconds, 1)

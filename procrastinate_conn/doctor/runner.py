@@ -1,135 +1,157 @@
-"""Examine all hosts at once, and be done in time whatever they do."""
+"""Check all hosts at once, within a time limit whatever they do."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
-from types import ModuleType
 
 import psycopg
 
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.doctor import EXAMINATIONS, WITHOUT_SESSION, connector
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.login import cause, refused
-from procrastinate_conn.doctor.report import HostDiagnosis
-from procrastinate_conn.doctor.result import Result, failed
+from procrastinate_conn.doctor import (
+    budget,
+    clock,
+    connectivity,
+    connector,
+    identity,
+    listen,
+    login,
+    pooler,
+    prepared_statements,
+    privileges,
+    recovery_state,
+    schema,
+    timeouts,
+    tls,
+)
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.report import HostReport, Result, failed
 from procrastinate_conn.passwords import PasswordUnavailable
 from procrastinate_conn.tracebacks import raised_at
 
+Check = Callable[[HostContext], Iterator[Result]]
 Progress = Callable[[str], None]
-"""Told what is being done, from any thread."""
+"""Called from any thread with what is being checked."""
+
+CHECKS_WITHOUT_SESSION: Mapping[str, Check] = {
+    "reach": connectivity.run,
+    "login": login.run,
+    "tls": tls.run,
+}
+"""Checks that tell why there is no session, in the order of the report."""
+
+CHECKS: Mapping[str, Check] = {
+    "identity": identity.run,
+    "role": recovery_state.run,
+    "clock": clock.run,
+    "schema": schema.run,
+    "rights": privileges.run,
+    "pooler": pooler.run,
+    "listen": listen.run,
+    "prepared": prepared_statements.run,
+    "budget": budget.run,
+    "timeouts": timeouts.run,
+}
+"""Checks that need the session that `login` opens, in the order of the report."""
 
 
-@dataclass(slots=True)
-class _Round:
-    """One thread's work: what it has found so far, and what it is at.
+class _Run:
+    """Checks in a daemon thread, which is not waited for, since a system call that hangs cannot be ended."""
 
-    A daemon thread, and not one that is waited for: a system call that hangs cannot be ended.
-    """
+    def __init__(self, checks: Callable[[_Run], Iterable[Result]], name: str = "") -> None:
+        self.current = name
+        self._results: list[Result] = []
+        self._thread = threading.Thread(target=self._collect, args=(checks,), daemon=True)
+        self._thread.start()
 
-    results: list[Result] = field(default_factory=list)
-    at: str = ""
-    thread: threading.Thread | None = None
+    def _collect(self, checks: Callable[[_Run], Iterable[Result]]) -> None:
+        try:
+            for result in checks(self):
+                self._results.append(result)
+        except Exception as error:  # noqa: BLE001 - the results until then are reported all the same
+            self._results.append(_internal_error(self.current, error))
 
-    def start(self, work: Iterable[Result]) -> None:
-        """Begin the work, which is done as its results are asked for."""
-
-        def run() -> None:
-            try:
-                for result in work:
-                    self.results.append(result)
-            except Exception as error:  # noqa: BLE001 - what was found until then is reported all the same
-                self.results.append(_unexpected(self.at, error))
-
-        self.thread = threading.Thread(target=run, daemon=True)
-        self.thread.start()
-
-    def finish(self, deadline: float, seconds: float) -> list[Result]:
-        """Return what was found until the deadline, and what was not found in time."""
-        assert self.thread is not None
-        self.thread.join(max(0.0, deadline - monotonic()))
-        results = list(self.results)
-        if self.thread.is_alive():
-            hint = "is the server, or the network, overloaded? --timeout gives it longer"
-            results.append(failed(self.at, f"not finished when the time was up ({seconds:g} s)", hint))
+    def results_at(self, deadline: float, seconds: float) -> list[Result]:
+        """Return the results at the deadline, with a failure if the checks have not finished."""
+        self._thread.join(max(0.0, deadline - monotonic()))
+        results = list(self._results)
+        if self._thread.is_alive():
+            hint = "is the server, or the network, overloaded? --timeout allows more time"
+            results.append(failed(self.current, f"not finished within the time limit ({seconds:g} s)", hint))
         return results
 
 
-def examine(
+def run(
     config: ConnectorConfig, *, processes: int, seconds: float, progress: Progress
-) -> tuple[list[HostDiagnosis], list[Result]]:
-    """Examine every host of a connection, and then the connector.
+) -> tuple[list[HostReport], list[Result]]:
+    """Check every host of a connection, and then the connector.
 
     Parameters
     ----------
     config
-        What the application's connector is built from.
+        The configuration of the application's connector.
     processes
-        Processes that the application has.
+        Processes of the application.
     seconds
-        How long all of it may take.
+        Time limit for all checks together.
     progress
-        Told what is being done.
+        Called with what is being checked.
 
     Returns
     -------
-    hosts : list of HostDiagnosis
-        What was found on each.
-    checks : list of Result
-        What was found of the connector; nothing where no host lets us in.
+    list of HostReport
+        The results for each host.
+    list of Result
+        The results for the connector; empty if no host accepts a login.
     """
     deadline = monotonic() + seconds
-    found = hosts(config.spec.parameters)
-    patients = [Patient(host, config, len(found) == 1, processes, deadline) for host in found]
-    rounds = [_Round() for _ in patients]
-    for patient, each in zip(patients, rounds, strict=True):
-        each.start(_examine_host(patient, each, progress))
-    diagnoses = [
-        HostDiagnosis(patient.host_name, patient.host.port, each.finish(deadline, seconds))
-        for patient, each in zip(patients, rounds, strict=True)
+    all_hosts = hosts(config.spec.parameters)
+    contexts = [HostContext(host, config, len(all_hosts) == 1, processes, deadline) for host in all_hosts]
+    runs = [_Run(partial(_check_host, context, progress)) for context in contexts]
+    reports = [
+        HostReport(context.host_name, context.host.port, host_run.results_at(deadline, seconds))
+        for context, host_run in zip(contexts, runs, strict=True)
     ]
-    if all(patient.connection is None for patient in patients):
-        return diagnoses, []
+    if all(context.connection is None for context in contexts):
+        return reports, []
     progress("the connector")
-    last = _Round(at="connector")
-    patience = sum(patient.patience for patient in patients)  # it tries one host after the other
-    last.start(connector.examine(config, max(1.0, min(patience, deadline - monotonic() - 0.5))))
-    return diagnoses, last.finish(deadline, seconds)
+    in_turn = sum(context.connect_timeout for context in contexts)  # it tries one host after the other
+    time_limit = max(1.0, min(in_turn, deadline - monotonic() - 0.5))
+    connector_run = _Run(lambda _run: connector.run(config, time_limit), "connector")
+    return reports, connector_run.results_at(deadline, seconds)
 
 
-def _examine_host(patient: Patient, each: _Round, progress: Progress) -> Iterator[Result]:
-    for module in EXAMINATIONS:
-        if module not in WITHOUT_SESSION and (patient.connection is None or patient.connection.closed):
+def _check_host(context: HostContext, progress: Progress, run: _Run) -> Iterator[Result]:
+    for name, check in {**CHECKS_WITHOUT_SESSION, **CHECKS}.items():
+        if name in CHECKS and not context.has_session:
             break
-        each.at = module.__name__.rpartition(".")[2]
-        progress(f"{patient.host_name}: {each.at}")
-        yield from _examined(module, patient)
-    if patient.connection is not None:
+        run.current = name
+        progress(f"{context.host_name}: {name}")
+        yield from run_check(name, check, context)
+    if context.connection is not None:
         with suppress(psycopg.Error):
-            patient.connection.close()
+            context.connection.close()
 
 
-def _examined(module: ModuleType, patient: Patient) -> Iterator[Result]:
-    """Examine; what goes wrong meanwhile is a failure of this examination."""
-    name = module.__name__.rpartition(".")[2]
+def run_check(name: str, check: Check, context: HostContext) -> Iterator[Result]:
+    """Yield the results of a check; an exception is a failure of this check."""
     try:
-        yield from module.examine(patient)
+        yield from check(context)
     except PasswordUnavailable as error:
-        yield failed(name, str(error), "mend the source of the password")
+        yield login.password_failure(name, error)
     except psycopg.OperationalError as error:
-        yield refused(name, error, patient)
+        yield login.failure(name, error, context)
     except psycopg.Error as error:
-        yield failed(name, cause(error), "see the server's log")
-    except Exception as error:  # noqa: BLE001 - the other examinations, and hosts, may do better
-        yield _unexpected(name, error)
+        yield failed(name, login.error_message(error), "see the server's log")
+    except Exception as error:  # noqa: BLE001 - the other checks, and hosts, may do better
+        yield _internal_error(name, error)
 
 
-def _unexpected(name: str, error: Exception) -> Result:
-    """Report what was not foreseen, by its place: its text may hold a secret."""
-    message = f"the examination broke off with {type(error).__name__} at {raised_at(error)}"
-    return failed(name, message, "it is a fault of procrastinate-conn: please report it with this line")
+def _internal_error(name: str, error: Exception) -> Result:
+    """Report where an unexpected exception was raised, and not its text, which may hold a secret."""
+    message = f"the check failed with {type(error).__name__} at {raised_at(error)}"
+    return failed(name, message, "this is a bug in procrastinate-conn: please report it with this line")

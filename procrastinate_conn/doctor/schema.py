@@ -1,13 +1,18 @@
-"""Whether procrastinate's schema is there, at the version of the installed library."""
+"""Whether the database has procrastinate's schema, of the version of the installed library."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from procrastinate_conn.doctor.expected_schema import Thing, expected, first_migration, is_known
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.result import Result, failed, passed, warned
+from procrastinate_conn.doctor.expected_schema import (
+    SchemaObject,
+    expected_schema,
+    first_migration,
+    is_known,
+)
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.report import Result, failed, passed, warned
 
 _OBJECTS = """
     SELECT 'function', proname, prosrc FROM pg_proc WHERE pronamespace = %(namespace)s::oid
@@ -25,32 +30,32 @@ _OBJECTS = """
 """
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Compare what is in the database with the SQL files of the installed procrastinate."""
-    found = patient.rows(
+def run(context: HostContext) -> Iterator[Result]:
+    """Compare the objects in the database with the SQL files of the installed procrastinate."""
+    found = context.rows(
         "SELECT relnamespace, relnamespace::regnamespace::text FROM pg_class"
         " WHERE oid = to_regclass('procrastinate_jobs')"
     )
     if not found:
-        yield _absent(patient)
+        yield _not_found(context)
         return
     [(namespace, name)] = found
-    wanted = expected()
-    rows = patient.rows(_OBJECTS, namespace=namespace, names=[name for _, name in wanted.things])
-    present = {(kind, name): body for kind, name, body in rows}
-    missing = {thing for thing in wanted.things if thing not in present}
+    expected = expected_schema()
+    rows = context.rows(_OBJECTS, namespace=namespace, names=[name for _, name in expected.objects])
+    present = {(object_type, name): source for object_type, name, source in rows}
+    missing = {each for each in expected.objects if each not in present}
     different = {
         ("function", function)
-        for function, body in wanted.bodies.items()
-        if present.get(("function", function), body) != body
+        for function, source in expected.sources.items()
+        if present.get(("function", function), source) != source
     }
-    newer = {thing for thing in present if thing[0] == "function" and not is_known(thing)}
-    yield _judge(name, missing, different, newer)
+    newer = {each for each in present if each[0] == "function" and not is_known(each)}
+    yield _result(name, missing, different, newer)
 
 
-def _absent(patient: Patient) -> Result:
-    """Say where the schema is, if it is not where the session looks."""
-    elsewhere = patient.rows(
+def _not_found(context: HostContext) -> Result:
+    """Report the schema that has the tables, if it is not on the search_path."""
+    elsewhere = context.rows(
         "SELECT nspname, quote_ident(nspname), has_schema_privilege(pg_namespace.oid, 'USAGE'),"
         " quote_ident(current_user)"
         " FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
@@ -58,40 +63,43 @@ def _absent(patient: Patient) -> Result:
     )
     if not elsewhere:
         hint = "python -m procrastinate --app=module.app schema --apply"
-        return failed("schema", "procrastinate's tables are not there", hint)
-    name, quoted, may_use, role = elsewhere[0]
-    if not may_use:
-        return failed("schema", f"{role} may not use the schema {name}, where procrastinate's tables are",
-                      f"GRANT USAGE ON SCHEMA {quoted} TO {role}")  # fmt: skip
-    return failed(
-        "schema",
-        f"procrastinate's tables are in the schema {name}, which is not on the search_path",
-        f"ALTER ROLE {role} SET search_path = {quoted}; or state options='-c search_path={name}'",
-    )
+        return failed("schema", "procrastinate's tables do not exist", hint)
+    name, quoted, has_usage, role = elsewhere[0]
+    if not has_usage:
+        message = f"{role} has no USAGE on the schema {name}, which has procrastinate's tables"
+        return failed("schema", message, f"GRANT USAGE ON SCHEMA {quoted} TO {role}")
+    message = f"procrastinate's tables are in the schema {name}, which is not on the search_path"
+    hint = f"ALTER ROLE {role} SET search_path = {quoted}; or set options='-c search_path={name}'"
+    return failed("schema", message, hint)
 
 
-def _judge(schema: str, missing: set[Thing], different: set[Thing], newer: set[Thing]) -> Result:
+def _result(
+    schema: str, missing: set[SchemaObject], different: set[SchemaObject], newer: set[SchemaObject]
+) -> Result:
     installed = f"procrastinate {version('procrastinate')}"
     value = {
         "schema": schema,
         "installed": version("procrastinate"),
-        "missing": sorted(" ".join(thing) for thing in missing),
-        "different": sorted(" ".join(thing) for thing in different),
+        "missing": sorted(" ".join(each) for each in missing),
+        "different": sorted(" ".join(each) for each in different),
     }
     if not missing and not different:
-        return passed("schema", f"in {schema}, as {installed} has it", value=value)
+        return passed("schema", f"in {schema}, as of {installed}", value=value)
     first = first_migration(missing | different)
-    hint = f"apply the migrations from {first} on; `procrastinate schema --migrations-path` tells where"
+    hint = (
+        f"apply the migrations from {first} on; `procrastinate schema --migrations-path` shows where they are"
+    )
     if newer and missing:
-        hint = f"the schema is a newer version's, with {_some(newer)}: upgrade procrastinate"
-    needed = {thing for thing in missing if thing[0] != "index"}
+        hint = f"the schema is of a newer version, with {_shortened(newer)}: upgrade procrastinate"
+    needed = {each for each in missing if each[0] != "index"}
     if needed:
-        return failed("schema", f"{installed} needs {_some(needed)}, not there", hint, value=value)
+        message = f"{installed} needs {_shortened(needed)}, which does not exist"
+        return failed("schema", message, hint, value=value)
     if missing:
-        return warned("schema", f"without {_some(missing)}: slow queries", hint, value=value)
-    return warned("schema", f"{_some(different)} not as {installed} has it", hint, value=value)
+        return warned("schema", f"{_shortened(missing)} does not exist: slow queries", hint, value=value)
+    return warned("schema", f"{_shortened(different)} differs from {installed}", hint, value=value)
 
 
-def _some(things: set[Thing]) -> str:
-    first, *others = sorted(things)
-    return f"the {' '.join(first)}" + (f" and {len(others)} more" if others else "")
+def _shortened(objects: set[SchemaObject]) -> str:
+    first, *others = sorted(objects)
+    return f"the {' '.join(first)}" + (f" (and {len(others)} more)" if others else "")

@@ -1,4 +1,4 @@
-"""The server's timeouts, against the times that the pool and procrastinate count on."""
+"""The server's timeouts, compared with the durations that the pool and procrastinate rely on."""
 
 from __future__ import annotations
 
@@ -7,55 +7,45 @@ from dataclasses import dataclass
 
 from psycopg.sql import Identifier
 
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.result import Result, passed, warned
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.report import Result, passed, warned
 
-SHORT = 5.0
+MIN_TIMEOUT = 5.0
 """Seconds that a query of procrastinate's may take on a server under load."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """A timeout of this session.
-
-    Parameters
-    ----------
-    name
-        The server's setting.
-    seconds
-        Its value; not 0, which means that it is off.
-    source
-        Where it is set, in the words of ``pg_settings``.
-    """
+    """A timeout of this session that is on."""
 
     name: str
     seconds: float
-    source: str
+    source: str  # as in pg_settings
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Judge each timeout that is on; the session's own value counts, whoever has set it."""
-    rows = patient.session.execute(  # in no transaction with a timeout of its own
+def run(context: HostContext) -> Iterator[Result]:
+    """Check each timeout that is on, with its value in the session, wherever it is set."""
+    rows = context.session.execute(  # not `context.rows`, whose transaction has a timeout of its own
         "SELECT name, setting::float8 / 1000, source FROM pg_settings"
         " WHERE name = ANY(%s) AND setting::float8 > 0 ORDER BY name",
-        [list(_JUDGES)],
+        [list(_CHECKS)],
     )
     timeouts = [Timeout(*row) for row in rows.fetchall()]
-    value = {timeout.name: timeout.seconds for timeout in timeouts}
-    judged = [(timeout, _JUDGES[timeout.name](patient, timeout)) for timeout in timeouts]
-    faults = [(timeout, fault) for timeout, fault in judged if fault]
-    for timeout, fault in faults:
-        yield warned("timeouts", fault, _hint(patient, timeout), value={timeout.name: timeout.seconds})
-    if not faults:
-        shown = ", ".join(f"{timeout.name} {timeout.seconds:g} s" for timeout in timeouts)
-        yield passed("timeouts", shown or "none is set", value=value)
+    warnings = [(timeout, _CHECKS[timeout.name](context, timeout)) for timeout in timeouts]
+    for timeout, message in warnings:
+        if message:
+            value = {timeout.name: timeout.seconds}
+            yield warned("timeouts", message, _hint(context, timeout), value=value)
+    if not any(message for _, message in warnings):
+        message = ", ".join(f"{timeout.name} {timeout.seconds:g} s" for timeout in timeouts) or "none is set"
+        yield passed("timeouts", message, value={timeout.name: timeout.seconds for timeout in timeouts})
 
 
-def _idle_session(patient: Patient, timeout: Timeout) -> str | None:
-    """Judge the end of idle sessions, among them the one that listens and the ones that the pool keeps."""
-    if patient.listens:
+def _idle_session(context: HostContext, timeout: Timeout) -> str | None:
+    """Check idle sessions: the one that listens, and those in the pool."""
+    if context.listens:
         return f"{timeout.name} ends the LISTEN connection after {timeout.seconds:g} s without a job"
-    max_idle = float(patient.config.pool.arguments(asynchronous=False).get("max_idle", 600.0))
+    max_idle = float(context.config.pool.arguments(asynchronous=False).get("max_idle", 600.0))
     if timeout.seconds < max_idle:
         return (
             f"{timeout.name} ends connections after {timeout.seconds:g} s,"
@@ -64,21 +54,20 @@ def _idle_session(patient: Patient, timeout: Timeout) -> str | None:
     return None
 
 
-def _statement(_patient: Patient, timeout: Timeout) -> str | None:
-    """Judge the end of queries."""
-    if timeout.seconds < SHORT:
+def _statement(_context: HostContext, timeout: Timeout) -> str | None:
+    if timeout.seconds < MIN_TIMEOUT:
         return f"{timeout.name} ends queries after {timeout.seconds:g} s: jobs are not fetched under load"
     return None
 
 
-def _in_transaction(_patient: Patient, timeout: Timeout) -> str | None:
-    """Judge the end of idle transactions; procrastinate's queries are none, the caller's may be."""
-    if timeout.seconds < SHORT:
-        return f"{timeout.name} ends sessions after {timeout.seconds:g} s, also those lent to a caller"
+def _in_transaction(_context: HostContext, timeout: Timeout) -> str | None:
+    """Check idle transactions: not of procrastinate's queries, but maybe of the caller."""
+    if timeout.seconds < MIN_TIMEOUT:
+        return f"{timeout.name} ends sessions after {timeout.seconds:g} s, also while a caller uses them"
     return None
 
 
-_JUDGES: dict[str, Callable[[Patient, Timeout], str | None]] = {
+_CHECKS: dict[str, Callable[[HostContext, Timeout], str | None]] = {
     "idle_session_timeout": _idle_session,
     "idle_in_transaction_session_timeout": _in_transaction,
     "lock_timeout": _statement,
@@ -86,17 +75,19 @@ _JUDGES: dict[str, Callable[[Patient, Timeout], str | None]] = {
     "transaction_timeout": _statement,
 }
 
+_SOURCES = {
+    "user": "for the role",
+    "database": "for the database",
+    "database user": "for the role in this database",
+}
 
-def _hint(patient: Patient, timeout: Timeout) -> str:
+
+def _hint(context: HostContext, timeout: Timeout) -> str:
     if timeout.source == "client":
-        return "it is set by `options` of the connection: take it out there"
-    where = {
-        "user": "for the role",
-        "database": "for the database",
-        "database user": "for the role in this database",
-    }.get(timeout.source, f"in the server's {timeout.source}")
-    session = patient.session.info
+        return "it is set by `options` of the connection: remove it there"
+    source = _SOURCES.get(timeout.source, f"in the server's {timeout.source}")
+    session = context.session.info
     role = Identifier(session.user).as_string()
-    if timeout.source == "database user":  # which beats what is set for the role everywhere
+    if timeout.source == "database user":  # which overrides the role's setting
         role += f" IN DATABASE {Identifier(session.dbname).as_string()}"
-    return f"it is set {where}; ALTER ROLE {role} SET {timeout.name} = 0 turns it off for the role"
+    return f"it is set {source}; ALTER ROLE {role} SET {timeout.name} = 0 turns it off for the role"

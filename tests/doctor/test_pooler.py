@@ -1,4 +1,4 @@
-"""Poolers: seen, told apart, and what does not go through them."""
+"""Poolers: detection, their mode, and the features that they do not support."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from psycopg.rows import dict_row
 
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.doctor import listen, pooler
-from procrastinate_conn.doctor import prepared_statements as prepared
-from procrastinate_conn.doctor.host_context import Patient
-from procrastinate_conn.doctor.runner import _examined
+from procrastinate_conn.doctor import listen, pooler, prepared_statements
+from procrastinate_conn.doctor.host_context import HostContext
+from procrastinate_conn.doctor.runner import run_check
 from procrastinate_conn.registry import ConnectorKind
-from tests.doctor.run_doctor import Examined
+from tests.doctor.run_doctor import DoctorRun
 from tests.pgbouncer.bouncer import COMMAND, PgBouncer, version
 from tests.servers import KINDS, connector_config, wait_until
 
@@ -44,87 +43,85 @@ def waiting(bouncer: PgBouncer, database: str) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pooler_in_transaction_mode(kind, bouncer, database):
-    examined = Examined(bouncer.parameters(database), kind, pool={"prepare_threshold": None})
-    assert examined["pooler"].message == "one is between, in transaction mode"
+def test_transaction_mode_is_detected_and_fails_listen_of_kinds_that_listen(kind, bouncer, database):
+    results = DoctorRun(bouncer.parameters(database), kind, pool={"prepare_threshold": None})
+    assert results["pooler"].message == "there is one in between, in transaction mode"
     if kind in ("psycopg", "aiopg"):
-        assert examined.faults() == {"listen": "fail"}
-        assert "settings/pgbouncer.env" in examined["listen"].hint
+        assert results.problems() == {"listen": "fail"}
+        assert "settings/pgbouncer.env" in results["listen"].hint
     else:
-        assert examined.faults() == {}
-        assert examined["listen"].message.endswith(f"{kind} does not listen")
-    assert "default_pool_size" in examined["budget"].message
+        assert results.problems() == {}
+        assert results["listen"].message.endswith(f"{kind} does not listen")
+    assert "default_pool_size" in results["budget"].message
 
 
-@pytest.mark.skipif(version() >= (1, 21), reason="PgBouncer keeps prepared queries from 1.21 on")
+@pytest.mark.skipif(version() >= (1, 21), reason="PgBouncer keeps prepared statements from 1.21 on")
 @pytest.mark.parametrize("kind", ["psycopg", "sync-psycopg"])
-def test_prepared_queries_do_not_go_through_it(kind, bouncer, database):
-    examined = Examined(bouncer.parameters(database), kind)
-    assert examined["prepared"].status == "fail"
-    assert "pool.prepare_threshold=none" in examined["prepared"].hint
+def test_pooler_that_loses_prepared_statements_fails(kind, bouncer, database):
+    results = DoctorRun(bouncer.parameters(database), kind)
+    assert results["prepared"].status == "fail"
+    assert "pool.prepare_threshold=none" in results["prepared"].hint
 
 
-@pytest.mark.skipif(version() < (1, 21), reason="PgBouncer keeps prepared queries from 1.21 on")
+@pytest.mark.skipif(version() < (1, 21), reason="PgBouncer keeps prepared statements from 1.21 on")
 @pytest.mark.parametrize("bouncer", ["max_prepared_statements = 100"], indirect=True)
-def test_a_pooler_that_keeps_prepared_queries(bouncer, database):
-    assert Examined(bouncer.parameters(database))["prepared"].message == (
-        "prepared queries go through the pooler"
+def test_pooler_that_keeps_prepared_statements_passes(bouncer, database):
+    assert DoctorRun(bouncer.parameters(database))["prepared"].message == (
+        "the pooler keeps prepared statements"
     )
 
 
 @pytest.mark.parametrize("bouncer", ["default_pool_size = 1"], indirect=True)
-def test_a_pooler_with_one_session_is_no_proof(bouncer, database, monkeypatch):
-    monkeypatch.setattr(pooler, "ANSWER_WITHIN", 1.0)
-    examined = Examined(bouncer.parameters(database))
-    assert examined["pooler"].value == {"mode": "transaction"}
-    assert examined["prepared"].status == "warning"
-    assert "could not be told" in examined["prepared"].message
+def test_prepared_is_undetermined_with_a_single_session(bouncer, database, monkeypatch):
+    monkeypatch.setattr(pooler, "RESULT_TIMEOUT", 1.0)
+    results = DoctorRun(bouncer.parameters(database))
+    assert results["pooler"].value == {"mode": "transaction"}
+    assert results["prepared"].status == "warning"
+    assert "could not be determined" in results["prepared"].message
 
 
 @pytest.mark.parametrize("bouncer", ["default_pool_size = 1"], indirect=True)
-def test_a_pooler_that_never_answers_again_is_no_proof_either(bouncer, database, monkeypatch):
-    """Another client takes the only session while the doctor's two wait for it."""
-    monkeypatch.setattr(pooler, "ANSWER_WITHIN", 0.5)
-    plan = connector_config(ConnectorKind.PSYCOPG, bouncer.parameters(database))
-    [host] = hosts(plan.spec.parameters)
-    patient = Patient(host, plan, True, 1, monotonic() + 20, host.name, True, pooler="transaction")
+def test_prepared_is_undetermined_if_another_client_takes_the_only_session(bouncer, database, monkeypatch):
+    """Another client takes it while the doctor's two wait for it."""
+    monkeypatch.setattr(pooler, "RESULT_TIMEOUT", 0.5)
+    config = connector_config(ConnectorKind.PSYCOPG, bouncer.parameters(database))
+    [host] = hosts(config.spec.parameters)
+    context = HostContext(host, config, True, 1, monotonic() + 20, host.name, True, pooler="transaction")
     with closing(psycopg.connect(**bouncer.parameters(database), autocommit=True)) as third:
 
-        def backend(connection):
-            found = pooler.backend(connection)
+        def backend_pid(connection):
+            pid = pooler.backend_pid(connection)
             third.pgconn.send_query(b"BEGIN")  # and waits, first in the queue
             third.pgconn.flush()
             wait_until(lambda: waiting(bouncer, database))
-            return found
+            return pid
 
-        monkeypatch.setattr(prepared, "backend", backend)
-        [result] = _examined(prepared, patient)
+        monkeypatch.setattr(prepared_statements, "backend_pid", backend_pid)
+        [result] = run_check("prepared", prepared_statements.run, context)
     assert result.status == "warning"
-    assert "could not be told" in result.message
+    assert "could not be determined" in result.message
 
 
 @pytest.mark.parametrize("bouncer", ["pool_mode = session\ndefault_pool_size = 1"], indirect=True)
-def test_a_pooler_in_session_mode_with_one_session_does_not_hold_the_doctor_up(
-    bouncer, database, monkeypatch
-):
-    monkeypatch.setattr(pooler, "ANSWER_WITHIN", 0.5)
-    monkeypatch.setattr(listen, "STEP", 1.0)
-    examined = Examined(bouncer.parameters(database))
-    assert examined.faults() == {"listen": "fail"}
-    assert examined["pooler"].value == {"mode": "unknown"}
-    assert "or to have no second session" in examined["listen"].message
+def test_session_mode_with_a_single_session_fails_listen_within_the_timeout(bouncer, database, monkeypatch):
+    monkeypatch.setattr(pooler, "RESULT_TIMEOUT", 0.5)
+    monkeypatch.setattr(listen, "QUERY_TIMEOUT", 0.5)
+    results = DoctorRun(bouncer.parameters(database))
+    assert results.problems() == {"listen": "fail"}
+    assert results["pooler"].value == {"mode": "unknown"}
+    assert "or to have no second session" in results["listen"].message
 
 
 @pytest.mark.parametrize("bouncer", ["pool_mode = session"], indirect=True)
-def test_a_pooler_in_session_mode(bouncer, database):
-    examined = Examined(bouncer.parameters(database))
-    assert examined.faults() == {}
-    assert examined["pooler"].message == "one is between, in session mode, as far as can be told"
-    assert examined["listen"].message.startswith("NOTIFY is delivered")
+def test_session_mode_is_detected_and_passes(bouncer, database):
+    results = DoctorRun(bouncer.parameters(database))
+    assert results.problems() == {}
+    assert results["pooler"].message == "there is one in between, in session mode, as far as can be detected"
+    assert results["listen"].message.startswith("NOTIFY is delivered")
 
 
-def test_nothing_is_left_prepared_or_listening_in_the_servers_sessions(bouncer, database):
-    Examined(bouncer.parameters(database))
+def test_doctor_leaves_no_prepared_statement_and_no_channel(bouncer, database):
+    DoctorRun(bouncer.parameters(database))
     with psycopg.connect(**bouncer.parameters(database), autocommit=True) as connection:
         left = connection.execute(
             "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'procrastinate%'"
@@ -133,7 +130,7 @@ def test_nothing_is_left_prepared_or_listening_in_the_servers_sessions(bouncer, 
     assert (left, channels) == ((0,), (0,))
 
 
-def test_options_that_the_pooler_refuses(bouncer, database):
-    examined = Examined({**bouncer.parameters(database), "options": "-c statement_timeout=5s"})
-    assert examined["login"].status == "fail"
-    assert "ignore_startup_parameters" in examined["login"].hint
+def test_startup_options_that_the_pooler_rejects_fail_the_login(bouncer, database):
+    results = DoctorRun({**bouncer.parameters(database), "options": "-c statement_timeout=5s"})
+    assert results["login"].status == "fail"
+    assert "ignore_startup_parameters" in results["login"].hint

@@ -1,4 +1,4 @@
-"""TLS as the doctor sees it: what was agreed on, what was verified, and for how long it is valid."""
+"""The doctor's check of TLS: version and cipher, verification, and expiry of the certificate."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import trustme
 from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.demo.postgres import AS_ROOT, SERVER_USER, ensure_server_user, free_port
 from procrastinate_conn.doctor import tls
-from procrastinate_conn.doctor.host_context import Patient
-from tests.doctor.run_doctor import Examined
+from procrastinate_conn.doctor.host_context import HostContext
+from tests.doctor.run_doctor import DoctorRun
 from tests.servers import ConnectorKind, connector_config
 from tests.tls import TlsProxy
 
@@ -30,7 +30,7 @@ Behind = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def authority(tmp_path) -> trustme.CA:
-    """Who signs certificates; its own is in ``root.crt``."""
+    """The certificate authority; its own certificate is in ``root.crt``."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "root.crt"))
     return authority
@@ -61,10 +61,10 @@ def behind_tls(server, address, authority, tmp_path) -> Iterator[Behind]:
         yield begin
 
 
-def test_a_verified_certificate_and_its_days(behind_tls):
-    examined = Examined(behind_tls())
-    assert examined.faults() == {}
-    assert examined["tls"].value == {
+def test_verified_certificate_passes_with_its_days_left(behind_tls):
+    results = DoctorRun(behind_tls())
+    assert results.problems() == {}
+    assert results["tls"].value == {
         "in_use": True,
         "version": "TLSv1.3",
         "cipher": "TLS_AES_256_GCM_SHA384",
@@ -72,80 +72,80 @@ def test_a_verified_certificate_and_its_days(behind_tls):
         "host_name_verified": True,
         "days_left": 99,
     }
-    assert examined["tls"].message == "TLSv1.3, TLS_AES_256_GCM_SHA384; certificate verified, 99 days left"
+    assert results["tls"].message == "TLSv1.3, TLS_AES_256_GCM_SHA384; certificate verified, 99 days left"
 
 
 @pytest.mark.parametrize(
     ("mode", "root", "verified"),
     [
-        ("verify-ca", True, "verified, its host name not"),
-        ("require", True, "verified, its host name not"),  # as libpq does where it has a root
+        ("verify-ca", True, "verified, except its host name"),
+        ("require", True, "verified, except its host name"),  # as libpq does if it has a root
         ("require", False, "not verified"),
         ("prefer", False, "not verified"),
     ],
 )
-def test_what_was_verified_depends_on_mode_and_root(behind_tls, mode, root, verified):
+def test_verification_depends_on_sslmode_and_sslrootcert(behind_tls, mode, root, verified):
     address = behind_tls(name="other.example", sslmode=mode)
     if not root:
         del address["sslrootcert"]
-    examined = Examined(address)
-    assert examined["tls"].status == "pass"
-    assert f"certificate {verified}, 99 days left" in examined["tls"].message
+    results = DoctorRun(address)
+    assert results["tls"].status == "pass"
+    assert f"certificate {verified}, 99 days left" in results["tls"].message
 
 
 @pytest.mark.parametrize("mode", ["verify-full", "require"])
-def test_a_certificate_that_ends_soon_is_a_warning(behind_tls, mode):
-    examined = Examined(behind_tls(days=10.5, sslmode=mode))
-    assert examined.faults() == {"tls": "warning"}
-    assert "10 days left" in examined["tls"].message
+def test_certificate_that_expires_soon_is_a_warning(behind_tls, mode):
+    results = DoctorRun(behind_tls(days=10.5, sslmode=mode))
+    assert results.problems() == {"tls": "warning"}
+    assert "10 days left" in results["tls"].message
 
 
-def test_an_expired_certificate_is_told_where_libpq_refuses_it_and_where_it_does_not(behind_tls):
-    refused = Examined(behind_tls(days=-3))
-    assert refused.faults() == {"login": "fail", "tls": "fail"}
+def test_expired_certificate_fails_whether_libpq_rejects_it_or_not(behind_tls):
+    refused = DoctorRun(behind_tls(days=-3))
+    assert refused.problems() == {"login": "fail", "tls": "fail"}
     assert "has expired" in refused["login"].hint
     taken = behind_tls(days=-3, sslmode="require")
     del taken["sslrootcert"]
-    assert Examined(taken).faults() == {"tls": "fail"}
+    assert DoctorRun(taken).problems() == {"tls": "fail"}
 
 
-def test_a_certificate_for_another_name(behind_tls):
-    examined = Examined(behind_tls(name="other.example"))
-    assert examined.faults() == {"login": "fail"}
-    assert "connect by the name that is in the certificate" in examined["login"].hint
+def test_certificate_for_another_host_name_fails_login(behind_tls):
+    results = DoctorRun(behind_tls(name="other.example"))
+    assert results.problems() == {"login": "fail"}
+    assert "connect by the name that is in the certificate" in results["login"].hint
 
 
 @pytest.mark.parametrize("name", [".localhost", "local..host", "l" * 64])
-def test_a_name_that_python_does_not_take_leaves_the_certificate_unseen(behind_tls, name):
-    examined = Examined(behind_tls(host=name, hostaddr="127.0.0.1", sslmode="verify-ca"))
-    assert examined.faults() == {}
-    assert examined["tls"].message.startswith("in use; the certificate cannot be looked at: ")
+def test_host_name_that_python_rejects_leaves_the_certificate_uninspected(behind_tls, name):
+    results = DoctorRun(behind_tls(host=name, hostaddr="127.0.0.1", sslmode="verify-ca"))
+    assert results.problems() == {}
+    assert results["tls"].message.startswith("in use; the certificate cannot be inspected: ")
 
 
-def test_a_certificate_of_another_authority(behind_tls, tmp_path):
+def test_certificate_of_another_authority_fails_login(behind_tls, tmp_path):
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.crt"))
-    examined = Examined(behind_tls(sslrootcert=str(tmp_path / "other.crt")))
-    assert examined.faults() == {"login": "fail"}
-    assert "sslrootcert" in examined["login"].hint
+    results = DoctorRun(behind_tls(sslrootcert=str(tmp_path / "other.crt")))
+    assert results.problems() == {"login": "fail"}
+    assert "sslrootcert" in results["login"].hint
 
 
 @pytest.mark.parametrize(("mode", "status"), [("disable", "warning"), ("prefer", "warning")])
-def test_plaintext_to_another_machine_is_a_warning(address, mode, status):
-    """The address decides; the session itself is to this machine, for there is no other here."""
-    plan = connector_config(ConnectorKind.PSYCOPG, {**address, "sslmode": mode})
+def test_plain_text_to_another_machine_is_a_warning(address, mode, status):
+    """The address decides; the session itself is on this machine, since there is no other here."""
+    config = connector_config(ConnectorKind.PSYCOPG, {**address, "sslmode": mode})
     with psycopg.connect(**address) as connection:
         host = Host("db1", "", "5432")
-        here = Patient(host, plan, True, 1, 0.0, "127.0.0.1", True, connection)
-        [local] = tls.examine(here)
-        [remote] = tls.examine(replace(here, address="192.0.2.1"))
+        here = HostContext(host, config, True, 1, 0.0, "127.0.0.1", True, connection)
+        [local] = tls.run(here)
+        [remote] = tls.run(replace(here, address="192.0.2.1"))
     assert (local.status, remote.status) == ("pass", status)
     assert f"sslmode={mode}" in remote.message
 
 
-def test_a_short_address_is_an_address(address):
-    examined = Examined({**address, "host": "", "hostaddr": "127.1"})
-    assert examined.faults() == {}
-    assert examined["tls"].message == "not used, and the server is on this machine"
+def test_short_loopback_address_counts_as_this_machine(address):
+    results = DoctorRun({**address, "host": "", "hostaddr": "127.1"})
+    assert results.problems() == {}
+    assert results["tls"].message == "not used, and the server is on this machine"
 
 
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -178,7 +178,7 @@ def debian() -> Iterator[tuple[Path, Callable[..., None]]]:
 
 
 @pytest.mark.skipif(not DEBIAN, reason="there is no PostgreSQL with OpenSSL in /usr/lib/postgresql")
-def test_postgresql_with_openssl_says_the_same_of_its_session(debian, authority, tmp_path):
+def test_version_and_cipher_agree_with_pg_stat_ssl(debian, authority, tmp_path):
     directory, run = debian
     data, port = directory / "data", free_port()
     run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "-D", data)
@@ -205,8 +205,8 @@ def test_postgresql_with_openssl_says_the_same_of_its_session(debian, authority,
         seen = connection.execute(
             "SELECT version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         ).fetchone()
-    examined = Examined(address)
-    assert examined.faults() == {"schema": "fail"}
-    value = examined["tls"].value
+    results = DoctorRun(address)
+    assert results.problems() == {"schema": "fail"}
+    value = results["tls"].value
     assert (value["version"], value["cipher"], value["host_name_verified"]) == (*seen, True)
     assert value["days_left"] > 100

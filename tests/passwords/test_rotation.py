@@ -1,4 +1,4 @@
-"""A role's password changes under load: no call fails once its source has the new one."""
+"""A role's password changes under load: no call fails, once its source has the new one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.servers import ASYNC_KINDS, KINDS, app, soon, wait_until
 
 OLD, NEW = "old-marked-secret", "new-marked-secret"
 RETIRING = {"min_size": 2, "max_size": 4, "max_lifetime": 0.3, "timeout": 30}
-"""Connections that live for a blink, so that each caller soon has one made with the present password."""
+"""Short-lived connections, so that each caller soon gets one that was made with the current password."""
 
 
 @pytest.fixture(scope="module")
 def scram() -> Iterator[EmbeddedPostgres]:
-    """A server that asks for passwords and logs who came."""
+    """A server that requires passwords and logs connections."""
     with EmbeddedPostgres(auth="scram-sha-256", settings={"log_connections": "on"}) as server:
         apply_schema(server, server.create_database("template"))
         with server.connect() as connection:
@@ -50,19 +50,19 @@ class Rotation:
         self.write(OLD)
 
     def alter_role(self, password: str) -> None:
-        """Change what the server accepts."""
+        """Change the password that the server accepts."""
         self.observer.execute(sql.SQL("ALTER ROLE app PASSWORD {}").format(password))
 
     def write(self, password: str) -> None:
-        """Change what connectors read, all at once."""
+        """Change the files that connectors read, atomically."""
         for file, content in ((self.file, password), (self.passfile, f"*:*:*:app:{password}")):
             new = file.with_suffix(".new")
             new.touch(mode=0o600)
             new.write_text(content)
             new.replace(file)
 
-    def refusals(self) -> int:
-        """Return how often the server has refused a password."""
+    def rejections(self) -> int:
+        """Return how often the server has rejected a password."""
         return self.server.log.read_text(errors="replace").count("password authentication failed")
 
     def deferred(self) -> int:
@@ -124,7 +124,7 @@ def connector(kind: str, rotation: Rotation, source: Source, pool: dict[str, Any
     return make_connector(kind, env_file=None, pool=pool, **arguments)
 
 
-def every_source_and_every_kind() -> list[Any]:
+def sources_by_kind() -> list[Any]:
     """Files on every kind; the other sources on one kind of each driver."""
     others = (from_command, from_function, from_passfile)
     return [(kind, from_file) for kind in KINDS] + [
@@ -132,8 +132,8 @@ def every_source_and_every_kind() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("kind", "source"), every_source_and_every_kind())
-def test_synchronous_calls_go_on_through_a_change(kind, source, rotation, monkeypatch):
+@pytest.mark.parametrize(("kind", "source"), sources_by_kind())
+def test_synchronous_calls_succeed_across_a_password_change(kind, source, rotation, monkeypatch):
     monkeypatch.setattr(passwords, "COMMAND_CACHED_FOR", 0.2)
     jobs = app(connector(kind, rotation, source, RETIRING))
     enough = threading.Event()
@@ -145,13 +145,13 @@ def test_synchronous_calls_go_on_through_a_change(kind, source, rotation, monkey
             made += 1
         return made
 
-    refused = rotation.refusals()
+    rejected = rotation.rejections()
     with jobs.open(), ThreadPoolExecutor(4) as pool:
         loads = [pool.submit(keep_deferring) for _ in range(4)]
         try:
             wait_until(lambda: rotation.deferred() > 20)
             rotation.alter_role(NEW)
-            wait_until(lambda: rotation.refusals() > refused, within=30)
+            wait_until(lambda: rotation.rejections() > rejected, within=30)
             changed = rotation.now()
             rotation.write(NEW)
             stored = rotation.deferred()
@@ -165,10 +165,10 @@ def test_synchronous_calls_go_on_through_a_change(kind, source, rotation, monkey
 
 @pytest.mark.parametrize("source", [from_file, from_command, from_function, from_passfile])
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_asynchronous_calls_a_worker_and_listen_go_on_through_a_change(kind, source, rotation, monkeypatch):
+def test_asynchronous_calls_worker_and_listen_survive_a_password_change(kind, source, rotation, monkeypatch):
     monkeypatch.setattr(passwords, "COMMAND_CACHED_FOR", 0.2)
     jobs = app(connector(kind, rotation, source, RETIRING))
-    refused = rotation.refusals()
+    rejected = rotation.rejections()
 
     async def keep_deferring(enough: asyncio.Event) -> int:
         made = 0
@@ -191,13 +191,13 @@ def test_asynchronous_calls_a_worker_and_listen_go_on_through_a_change(kind, sou
             rotation.alter_role(NEW)
             old_listener = listeners(rotation)
             rotation.observer.execute("SELECT pg_terminate_backend(%s, 10000)", old_listener)
-            await soon(lambda: rotation.refusals() > refused, within=30)
+            await soon(lambda: rotation.rejections() > rejected, within=30)
             rotation.write(NEW)
             await soon(lambda: listeners(rotation) not in ([], old_listener), within=30)
             enough.set()
             made = await load  # raises what a call has raised
             for _ in range(5):  # procrastinate forgets a notification that comes while it fetches
-                await jobs.tasks["work"].defer_async(argument="heard of")
+                await jobs.tasks["work"].defer_async(argument="notified")
                 made += 1
                 with suppress(TimeoutError):
                     await soon(lambda: len(jobs.worked) == made, within=6)  # noqa: B023 - called at once
