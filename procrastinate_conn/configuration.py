@@ -58,6 +58,24 @@ class Configuration:
         """The problems that keep the connector from being built."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
+    @property
+    def redacted_keywords(self) -> frozenset[str]:
+        """The keywords that are not shown, as their values may be pieces of a password.
+
+        libpq takes a piece of a password that is not percent-encoded for the port. If the port is invalid,
+        the other keywords of its origin may have the other pieces.
+        """
+        redacted = self.connection.redacted_keywords
+        port = next((problem for problem in self.errors if problem.setting == "connection.port"), None)
+        if port is None:
+            return redacted
+        beside = {
+            keyword
+            for keyword in ("user", "host", "hostaddr", "dbname")
+            if any(v.origin == port.origin for v in self.connection.configured.get(keyword, ()))
+        }
+        return redacted | beside | {"port"}
+
     def connector_config(self) -> ConnectorConfig:
         """Return what the connector is built from; there must be no errors."""
         assert self.spec is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,9 @@ def parse_codes(text: str) -> str:
     return ",".join(codes)
 
 
-_codes = partial(typer.Option, metavar="CODES", parser=parse_codes, autocompletion=options.complete_codes)
+_code_option = partial(
+    typer.Option, metavar="CODES", parser=parse_codes, autocompletion=options.complete_codes
+)
 
 
 def check(
@@ -48,9 +50,10 @@ def check(
     secrets_dir: options.SecretsDir = None,
     output: Annotated[FindingsFormat, options.FORMAT] = FindingsFormat.TEXT,
     select: Annotated[
-        list[str] | None, _codes(help="Report only these rules: codes, or their beginnings, such as PC3.")
+        list[str] | None,
+        _code_option(help="Report only these rules: codes, or their beginnings, such as PC3."),
     ] = None,
-    ignore: Annotated[list[str] | None, _codes(help="Ignore these rules.")] = None,
+    ignore: Annotated[list[str] | None, _code_option(help="Ignore these rules.")] = None,
     color: options.Colour = None,
 ) -> None:
     """Find everything that is wrong with the settings, without a server.
@@ -64,7 +67,7 @@ def check(
     for file in configurations:
         with options.internal_error(str(file or "the configuration")):
             result = runner.check(runner.CheckTarget(file, connector, secrets_dir or (), isolated))
-            results.append(_filtered(result, select or (), ignore or ()))
+            results.append(_filtered(result, select, ignore))
     report = Report(results, strict=strict)
     with options.internal_error("the report"):
         text = render(report, output, terminal)
@@ -73,16 +76,13 @@ def check(
         raise typer.Exit(options.PROBLEMS_FOUND)
 
 
-def _filtered(result: runner.CheckResult, select: Sequence[str], ignore: Sequence[str]) -> runner.CheckResult:
-    selected, ignored = tuple(_split(select)) or ("",), tuple(_split(ignore))
-    problems = (
-        problem
-        for problem in result.problems
-        if problem.code.startswith(selected) and not problem.code.startswith(ignored)
-    )
+def _filtered(
+    result: runner.CheckResult, select: list[str] | None, ignore: list[str] | None
+) -> runner.CheckResult:
+    selected, ignored = _codes(select) or ("",), _codes(ignore)  # every code begins with ""
+    problems = (p for p in result.problems if p.code.startswith(selected) and not p.code.startswith(ignored))
     return replace(result, problems=tuple(problems))
 
 
-def _split(values: Sequence[str]) -> Iterator[str]:
-    for codes in values:
-        yield from codes.split(",")
+def _codes(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(",".join(values).split(",")) if values else ()

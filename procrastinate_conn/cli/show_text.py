@@ -100,7 +100,7 @@ def _origin(origin: Origin | None) -> Text:
 def _summary(configuration: Configuration) -> str:
     """Return the connector, the server and the pool in one sentence; empty if it could show a secret."""
     spec, kind = configuration.spec, configuration.settings.kind
-    if spec is None or configuration.connection.redacted_keywords or not _is_safe_to_show(spec):
+    if spec is None or configuration.redacted_keywords or not _is_safe_to_show(spec):
         return ""
     abilities = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
     address = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"

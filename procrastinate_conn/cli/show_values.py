@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from procrastinate_conn import libpq
@@ -29,15 +29,7 @@ SETTINGS = ("defaults", "json_dumps", "json_loads", "password_file", "password_c
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value, masked if it could be a secret.
-
-    Parameters
-    ----------
-    value
-        Of JSON's types.
-    origin
-        Where it is written; None for a default of ours or psycopg_pool's.
-    """
+    """A value of one of JSON's types; `origin` is None for a default of ours or psycopg_pool's."""
 
     value: Any
     origin: Origin | None
@@ -79,23 +71,21 @@ def effective_values(configuration: Configuration, *, everything: bool) -> Effec
 
 
 def _connector(configuration: Configuration) -> EffectiveValue:
-    values = [_setting("connector", sourced) for sourced in _configured(configuration, "connector")]
-    kind, origin = configuration.settings.kind.value, None
-    is_invalid = any(
-        problem.code == INVALID_VALUE.code and problem.setting == "connector"
-        for problem in configuration.problems
-    )
-    if values and not is_invalid:
-        origin = values.pop(0).origin
-    return EffectiveValue(kind, origin, values)
+    default = EffectiveValue(configuration.settings.kind.value, None)
+    configured = _configured(configuration, "connector")
+    if not configured:
+        return default
+    nearest = _effective("connector", configured)
+    if any(p.code == INVALID_VALUE.code and p.setting == "connector" for p in configuration.problems):
+        return replace(default, overrides=[Value(nearest.value, nearest.origin), *nearest.overrides])
+    return replace(nearest, value=default.value)
 
 
 def _settings(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
     settings = {}
     for name in SETTINGS:
-        configured = _configured(configuration, name)
-        if configured:
-            settings[name] = _first_of(_setting(name, sourced) for sourced in configured)
+        if configured := _configured(configuration, name):
+            settings[name] = _effective(name, configured)
         elif everything and name == "defaults":
             settings[name] = EffectiveValue(configuration.settings.defaults, None)
     return settings
@@ -103,21 +93,19 @@ def _settings(configuration: Configuration, *, everything: bool) -> dict[str, Ef
 
 def _connection(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
     """Return the keywords in libpq's order."""
-    spec, connection = configuration.spec, configuration.connection
-    effective = connection.effective
+    spec, connection, redacted = configuration.spec, configuration.connection, configuration.redacted_keywords
+    values = connection.effective
     if spec is not None:
-        effective = {
-            keyword: SourcedValue(v, spec.origins[keyword]) for keyword, v in spec.parameters.items()
-        }
-    masked = connection.redacted_keywords | _beside_invalid_port(configuration)
+        values = {k: SourcedValue(value, spec.origins[k]) for k, value in spec.parameters.items()}
     keywords = {}
     for keyword in libpq.keywords():
-        if keyword not in effective:
+        value = values.get(keyword)
+        if value is None:
             continue
-        first = effective[keyword]
-        if everything or keyword in ADDRESS or first.origin.kind is not LIBPQ_DEFAULT:
-            overrides = [v for v in connection.configured.get(keyword, ()) if v.origin != first.origin]
-            keywords[keyword] = _first_of(_keyword(keyword, v, masked) for v in (first, *overrides))
+        if everything or keyword in ADDRESS or value.origin.kind is not LIBPQ_DEFAULT:
+            overrides = (v for v in connection.configured.get(keyword, ()) if v.origin != value.origin)
+            mask = keyword in redacted
+            keywords[keyword] = _effective(f"connection.{keyword}", [value, *overrides], mask=mask)
     if password := _password(configuration):
         keywords["password"] = password
     return keywords
@@ -128,7 +116,7 @@ def _password(configuration: Configuration) -> EffectiveValue | None:
     _, source = source_in_force(configuration)
     if source is not None:
         configured = configuration.connection.configured.get("password", ())
-        return EffectiveValue(MASK, source.origin, [Value(MASK, sourced.origin) for sourced in configured])
+        return _effective("connection.password", [source, *configured], mask=True)
     origin = password_line(configuration.spec) if configuration.spec is not None else None
     return EffectiveValue(MASK, origin) if origin else None
 
@@ -138,17 +126,17 @@ def _pool(configuration: Configuration, *, everything: bool) -> dict[str, Effect
     kind, options = configuration.settings.kind, configuration.pool
     pool = {}
     if options.null:
-        first, *overrides = (_setting("pool", sourced) for sourced in _configured(configuration, "pool"))
-        pool["null"] = EffectiveValue(True, first.origin, overrides)
+        pool["null"] = replace(_effective("pool", _configured(configuration, "pool")), value=True)
     for name, parameter in known_options(kind, null=options.null).items():
+        path = f"pool.{name}"
         configured = _configured(configuration, "pool", name)
         if configured and name in options.explicit:
-            first, *overrides = (Value(_option_text(name, v.value), v.origin) for v in configured)
-            pool[name] = EffectiveValue(_option(name, options.explicit[name]), first.origin, overrides)
+            value = _number_or_text(path, options.explicit[name])
+            pool[name] = replace(_effective(path, configured), value=value)
         elif name in SIZES:
-            pool[name] = EffectiveValue(_option(name, getattr(options, name)), None)
+            pool[name] = EffectiveValue(_number_or_text(path, getattr(options, name)), None)
         elif everything and REGISTRY[kind].supports(name):
-            pool[name] = EffectiveValue(_option(name, parameter.default), None)
+            pool[name] = EffectiveValue(_number_or_text(path, parameter.default), None)
     return pool
 
 
@@ -157,38 +145,16 @@ def _configured(configuration: Configuration, *path: str) -> list[SourcedValue]:
     return [source.settings[path] for source in configuration.sources if path in source.settings]
 
 
-def _first_of(values: Iterable[Value]) -> EffectiveValue:
-    first, *overrides = values
+def _effective(path: str, values: Iterable[SourcedValue], *, mask: bool = False) -> EffectiveValue:
+    """Return the first of several values, which overrides the others."""
+    first, *overrides = (Value(MASK if mask else _text(path, v.value), v.origin) for v in values)
     return EffectiveValue(first.value, first.origin, overrides)
 
 
-def _keyword(keyword: str, sourced: SourcedValue, masked: Iterable[str]) -> Value:
-    text = MASK if keyword in masked else redact_value(f"connection.{keyword}", str(sourced.value))
-    return Value(text, sourced.origin)
+def _number_or_text(path: str, value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float) else _text(path, value)
 
 
-def _beside_invalid_port(configuration: Configuration) -> set[str]:
-    """Return the keywords that may hold pieces of a password: libpq took another piece for the port."""
-    invalid = next((p for p in configuration.errors if p.setting == "connection.port"), None)
-    if invalid is None:
-        return set()
-    configured = configuration.connection.configured
-    return {"port"} | {
-        keyword
-        for keyword in ADDRESS
-        if any(sourced.origin == invalid.origin for sourced in configured.get(keyword, ()))
-    }
-
-
-def _setting(name: str, sourced: SourcedValue) -> Value:
-    text = format_value(sourced.value)
-    is_text = isinstance(sourced.value, str | os.PathLike)
-    return Value(redact_value(name, text) if is_text else text, sourced.origin)
-
-
-def _option(name: str, value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float) else _option_text(name, value)
-
-
-def _option_text(name: str, value: object) -> str:
-    return redact_value(f"pool.{name}", value) if isinstance(value, str) else format_value(value)
+def _text(path: str, value: object) -> str:
+    text = format_value(value)
+    return redact_value(path, text) if isinstance(value, str | os.PathLike) else text
