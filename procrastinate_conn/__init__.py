@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from procrastinate_conn.connection.spec import ConnectionSpec
-    from procrastinate_conn.connectors.runtime.stats import PoolStats as PoolStats
-    from procrastinate_conn.connectors.runtime.stats import pool_stats as pool_stats
+    from procrastinate_conn.connectors.runtime.stats import PoolStats, pool_stats
     from procrastinate_conn.factory import make_connector
     from procrastinate_conn.origins import Origin
     from procrastinate_conn.pool import PoolOptions
     from procrastinate_conn.problems import ConfigurationError, Problem
     from procrastinate_conn.registry import ConnectorKind
     from procrastinate_conn.settings import ConnectorSettings
+
+    __version__: str
 
 __all__ = [
     "ConfigurationError",
@@ -30,30 +31,37 @@ __all__ = [
     "ConnectorSettings",
     "Origin",
     "PoolOptions",
+    "PoolStats",
     "Problem",
+    "__version__",
     "make_connector",
+    "pool_stats",
 ]
 
-# Imported when they are first used: a package that is only imported costs nothing and needs no driver.
-_HOMES = {
-    "ConfigurationError": "procrastinate_conn.problems",
-    "ConnectionSpec": "procrastinate_conn.connection.spec",
-    "ConnectorKind": "procrastinate_conn.registry",
-    "ConnectorSettings": "procrastinate_conn.settings",
-    "Origin": "procrastinate_conn.origins",
-    "PoolOptions": "procrastinate_conn.pool",
-    "PoolStats": "procrastinate_conn.connectors.runtime.stats",
-    "Problem": "procrastinate_conn.problems",
-    "make_connector": "procrastinate_conn.factory",
-    "pool_stats": "procrastinate_conn.connectors.runtime.stats",
+_MODULES = {
+    "ConfigurationError": "problems",
+    "ConnectionSpec": "connection.spec",
+    "ConnectorKind": "registry",
+    "ConnectorSettings": "settings",
+    "Origin": "origins",
+    "PoolOptions": "pool",
+    "PoolStats": "connectors.runtime.stats",
+    "Problem": "problems",
+    "make_connector": "factory",
+    "pool_stats": "connectors.runtime.stats",
 }
+"""The module of each name, imported at the first use: the package alone costs nothing and needs no driver."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("procrastinate-conn")
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

@@ -1,49 +1,55 @@
-"""From the places that settings are written in to everything that a connector is built from."""
+"""The way from the sources to the configuration of a connector, room by room."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from procrastinate_conn import drivers
+from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.build import build_spec
 from procrastinate_conn.connection.driver_support import validate_driver
 from procrastinate_conn.connection.password_file import validate_password_file
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.pool.validation import validate_pool_options
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.pool import PoolOptions, validate_pool_options
+from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.resolution.connection import ResolvedConnection, effective_dsn, merge_connection
-from procrastinate_conn.resolution.embedded_dsn import cleaned
+from procrastinate_conn.resolution.embedded_dsn import reject_embedded_dsns
 from procrastinate_conn.resolution.pg_environment import (
-    idle_session_variables,
+    ignored_session_variables,
     misspelt_variables,
     session_variables,
 )
 from procrastinate_conn.resolution.settings import ResolvedSettings, resolve_settings
 from procrastinate_conn.sources.base import Source
 
+if TYPE_CHECKING:
+    from procrastinate.connector import BaseConnector
+
+logger = logging.getLogger("procrastinate_conn")
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the places say, resolved and judged.
+    """The settings of all sources, resolved and validated.
 
     Parameters
     ----------
-    places
-        Where it was read, the nearest first.
+    sources
+        By precedence, highest first.
     settings
         The settings that have one value.
     connection
-        Every value that was stated for the connection.
+        Every value that is configured for the connection.
     spec
-        What libpq is told; None where libpq would refuse it.
+        The connection as libpq reads it; None if libpq would reject it.
     pool
-        The pool options that are in order.
+        The valid pool options.
     problems
-        Everything that is wrong, in the order of the rooms.
+        Everything that is wrong, room by room.
     """
 
     sources: tuple[Source, ...]
@@ -77,7 +83,7 @@ class Configuration:
         return redacted | beside | {"port"}
 
     def connector_config(self) -> ConnectorConfig:
-        """Return what the connector is built from; there must be no errors."""
+        """Return the configuration of the connector; there must be no errors."""
         assert self.spec is not None
         return ConnectorConfig(
             kind=self.settings.kind,
@@ -88,47 +94,73 @@ class Configuration:
             password=self.settings.password,
         )
 
+    def build_connector(self) -> BaseConnector:
+        """Build the connector without connecting it; there must be no errors."""
+        from procrastinate_conn import connectors  # not above: it imports procrastinate
+
+        return connectors.build(self.connector_config())
+
 
 def configure(sources: Sequence[Source]) -> Configuration:
-    """Resolve and judge what the places say.
+    """Resolve and validate the settings of all sources.
 
     Parameters
     ----------
-    places
-        The places that settings are written in, the nearest first.
+    sources
+        By precedence, highest first.
 
     Raises
     ------
     ImportError
         If no libpq can be loaded.
     """
-    sources = [cleaned(source) for source in sources]
+    sources = [reject_embedded_dsns(source) for source in sources]
     dsn = effective_dsn(sources)
     settings = resolve_settings(sources, dsn)
     connection = merge_connection(sources, dsn, settings.defaults)
-    undriven = list(drivers.validate_installed(settings.kind, settings.explicit.get("connector")))
-    known = None if undriven else drivers.keywords(settings.kind)
-    spec, refused = build_spec(
-        connection.effective, connection.redacted_keywords, session_variables(sources), known
+    missing = list(drivers.validate_installed(settings.kind, settings.explicit.get("connector")))
+    keywords = None if missing else drivers.keywords(settings.kind)
+    spec, rejections = build_spec(
+        connection.effective, connection.redacted_keywords, session_variables(sources), keywords
     )
     pool, pool_problems = validate_pool_options(
-        _nearest_options(sources), settings.kind, settings.explicit.get("pool")
+        _pool_options(sources), settings.kind, settings.explicit.get("pool")
     )
     problems = [
         *settings.problems,
         *misspelt_variables(sources, connection.configured),
-        *idle_session_variables(sources),
+        *ignored_session_variables(sources),
         *connection.problems,
-        *refused,
+        *rejections,
         *pool_problems,
-        *(undriven or validate_driver(settings.kind, connection.effective, spec)),
+        *(missing or validate_driver(settings.kind, connection.effective, spec)),
     ]
     if spec is not None and settings.password is None:
         problems += validate_password_file(spec)
     return Configuration(tuple(sources), settings, connection, spec, pool, tuple(problems))
 
 
-def _nearest_options(sources: Sequence[Source]) -> dict[str, SourcedValue]:
+def configure_or_raise(sources: Sequence[Source]) -> Configuration:
+    """Return the configuration if a connector can be built from it, and log its warnings.
+
+    Raises
+    ------
+    ConfigurationError
+        If anything is wrong, with all of it.
+    """
+    try:
+        libpq.version()
+    except ImportError as error:
+        raise ConfigurationError([drivers.no_libpq()]) from error
+    configuration = configure(sources)
+    if configuration.errors:
+        raise ConfigurationError(configuration.problems)
+    for problem in configuration.problems:
+        logger.warning("%s", problem)
+    return configuration
+
+
+def _pool_options(sources: Sequence[Source]) -> dict[str, SourcedValue]:
     options: dict[str, SourcedValue] = {}
     for source in reversed(sources):
         options.update(source.section("pool"))

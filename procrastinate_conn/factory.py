@@ -1,23 +1,19 @@
-"""The one function that most users call: it does without pydantic-settings, whose import is half of ours."""
+"""`make_connector`, which does not import pydantic-settings: that would double the start-up time."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from procrastinate_conn import libpq
-from procrastinate_conn.configuration import Configuration, configure
-from procrastinate_conn.drivers import no_libpq
+from procrastinate_conn.configuration import configure_or_raise
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
 from procrastinate_conn.sources.arguments import read_call
-from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.defaults import Defaults
 
 if TYPE_CHECKING:
@@ -25,8 +21,6 @@ if TYPE_CHECKING:
 
     from procrastinate_conn.passwords import PasswordFunction
     from procrastinate_conn.settings import ConnectorSettings
-
-logger = logging.getLogger("procrastinate_conn")
 
 
 def make_connector(
@@ -46,9 +40,9 @@ def make_connector(
     password_command: str | SecretStr | None = None,
     defaults: Defaults | None = None,
 ) -> BaseConnector:
-    """Build one of procrastinate's connectors from what describes it; nothing is connected to yet.
+    """Build one of procrastinate's connectors, without connecting it.
 
-    What is not given is read from the environment, the env file and the secrets directory.
+    Settings that are not given are read from the environment, the env file and the secrets directory.
 
     Parameters
     ----------
@@ -56,12 +50,11 @@ def make_connector(
         ``psycopg``, ``aiopg``, ``sync-psycopg``, ``psycopg2`` or ``sqlalchemy-psycopg2``, or procrastinate's
         class name.
     settings
-        Used in the place of every source, so that no env file and no secrets directory is read; the other
-        arguments still come first.
+        Replaces every source: no env file and no secrets directory is read. The other arguments override it.
     env_file
-        An env file, several (a later one wins), or None. The default may be absent.
+        An env file, several (a later one overrides), or None. The default may be absent.
     secrets_dir
-        A secrets directory, several (a later one wins), or None.
+        A secrets directory, several (a later one overrides), or None.
     dsn
         URI or keyword/value string.
     connection
@@ -103,42 +96,12 @@ def make_connector(
     }
     try:
         if settings is None:
-            return build(configured(read_sources(arguments, env_file, secrets_dir)))
-        return build(configured([read_call(arguments), *settings.configuration.sources]))
+            sources = read_sources(arguments, env_file, secrets_dir)
+        else:
+            sources = [read_call(arguments), *settings.configuration.sources]
+        return configure_or_raise(sources).build_connector()
     except ConfigurationError:
-        # Sentry sends what a frame still holds, and a password may have been put anywhere.
+        # Sentry sends the variables of every frame, and a password may be in any of them.
         del kind, env_file, secrets_dir, dsn, connection, pool, json_dumps, json_loads
         del password, password_file, password_command, arguments
         raise
-
-
-def configured(sources: list[Source]) -> Configuration:
-    """Return what the places say, if a connector can be built from it; warnings are logged.
-
-    Parameters
-    ----------
-    places
-        The places that settings are written in, the nearest first.
-
-    Raises
-    ------
-    ConfigurationError
-        If anything is wrong, with all of it.
-    """
-    try:
-        libpq.version()
-    except ImportError as error:
-        raise ConfigurationError([no_libpq()]) from error
-    configuration = configure(sources)
-    if configuration.errors:
-        raise ConfigurationError(configuration.problems)
-    for problem in configuration.problems:
-        logger.warning("%s", problem)
-    return configuration
-
-
-def build(configuration: Configuration) -> BaseConnector:
-    """Build the connector that a configuration without errors describes; nothing is connected to yet."""
-    from procrastinate_conn import connectors
-
-    return connectors.build(configuration.connector_config())

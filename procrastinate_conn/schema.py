@@ -10,14 +10,13 @@ from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq import CHOICES, INTEGERS, is_secret
 from procrastinate_conn.pool.metadata import describe, json_schema
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.setting_names import PREFIX
-from procrastinate_conn.settings import ConnectorSettings
+from procrastinate_conn.setting_names import PREFIX, SETTINGS
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 VARIABLE, UNIT = "x-variable", "x-unit"
-"""Annotations of our own: the variable that states a setting, and what a number counts."""
+"""Annotations of our own: the variable that sets a setting, and the unit of a number."""
 
 
 def settings_schema() -> dict[str, Any]:
@@ -30,21 +29,18 @@ def settings_schema() -> dict[str, Any]:
         "title": "procrastinate-conn",
         "description": f"The settings. Each can also be written as the variable that {VARIABLE} names.",
         "type": "object",
-        "properties": {name: _setting(name) for name in _SETTINGS},
+        "properties": {name: _setting(name) for name in _SCHEMAS},
         "additionalProperties": False,
     }
 
 
 def _setting(name: str) -> dict[str, Any]:
-    schema: dict[str, Any] = {
-        "description": ConnectorSettings.model_fields[name].description,
-        VARIABLE: f"{PREFIX}{name.upper()}",
-    }
-    return schema | _SETTINGS[name]()
+    annotations = {"description": SETTINGS[name], VARIABLE: f"{PREFIX}{name.upper()}"}
+    return {**annotations, **_SCHEMAS[name]()}
 
 
 def _connector() -> dict[str, Any]:
-    names = [*map(str, ConnectorKind), *(facts.class_name for facts in REGISTRY.values())]
+    names = [*map(str, ConnectorKind), *(info.class_name for info in REGISTRY.values())]
     return {"enum": names, "default": str(ConnectorKind.PSYCOPG)}
 
 
@@ -91,7 +87,7 @@ def _function() -> dict[str, Any]:
     return {"type": "string", "pattern": r"^[\w.]+:[\w.]+$", "examples": ["myapp.json:function"]}
 
 
-_SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
+_SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "connector": _connector,
     "dsn": lambda: {"type": "string", "writeOnly": True, "examples": ["postgresql://app@db1,db2/jobs"]},
     "connection": _connection,
@@ -102,4 +98,4 @@ _SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
     "password_command": lambda: {"type": "string", "writeOnly": True},
     "defaults": lambda: {"enum": list(get_args(Defaults)), "default": "resilient"},
 }
-"""What can be written for each setting."""
+"""The schema of each setting."""

@@ -1,4 +1,4 @@
-"""The settings model: what was read, as fields of pydantic-settings."""
+"""The settings as a model of pydantic-settings."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from pydantic import (
     GetJsonSchemaHandler,
     SecretStr,
     SerializationInfo,
-    ValidationError,
     field_serializer,
     model_validator,
 )
-from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection.spec import ConnectionSpec, without_inputs
-from procrastinate_conn.factory import build, configured
+from procrastinate_conn.configuration import Configuration, configure_or_raise
+from procrastinate_conn.connection.spec import ConnectionSpec, hide_inputs
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions
@@ -32,7 +29,7 @@ from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.redaction import MASK, format_value, is_safe_path
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
-from procrastinate_conn.setting_names import PREFIX
+from procrastinate_conn.setting_names import PREFIX, SETTINGS
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.base import Source
@@ -43,16 +40,15 @@ if TYPE_CHECKING:
 
 _FROM_CONFIG: Any = object()
 
-
-_DEFAULTS_THAT_COUNT = ("connector", "pool", "json_dumps", "json_loads", "defaults")
-"""The fields that a subclass may give another default. For the others it would have to come between
-places that are merged keyword by keyword: they are stated in one of those."""
+_CHANGEABLE_DEFAULTS = ("connector", "pool", "json_dumps", "json_loads", "defaults")
+"""The fields that a subclass may give another default. The others belong to the connection, whose sources
+are merged keyword by keyword, so that a default has no place between them."""
 
 
 class ConnectorSettings(BaseSettings):
-    """Everything that describes a connector, read from where it is written.
+    """Everything that describes a connector, read from all its sources.
 
-    Reads, nearest first: the arguments, the process environment, the env files, the secrets directories;
+    They are, by precedence: the arguments, the process environment, the env files, the secrets directories;
     then ``DATABASE_URL``, the service file, libpq's own variables and the defaults.
 
     A subclass may name another ``env_file`` and ``secrets_dir`` in its ``model_config``, and other defaults
@@ -61,9 +57,9 @@ class ConnectorSettings(BaseSettings):
     Parameters
     ----------
     _env_file
-        An env file, several (a later one wins), or None; by default ``.env``, which may be absent.
+        An env file, several (a later one overrides), or None; by default ``.env``, which may be absent.
     _secrets_dir
-        A secrets directory, several (a later one wins), or None; by default none.
+        A secrets directory, several (a later one overrides), or None; by default none.
     **values
         The fields below, and ``password``, text or a function.
 
@@ -83,28 +79,15 @@ class ConnectorSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    connector: ConnectorKind = Field(ConnectorKind.PSYCOPG, description="Which connector to build.")
-    dsn: SecretStr | None = Field(None, description="URI or keyword/value string, as libpq reads it.")
-    connection: dict[str, str | SecretStr] = Field(
-        default_factory=dict, description="Single keywords of libpq, which beat a DSN in the same place."
-    )
-    pool: PoolOptions = Field(
-        default_factory=PoolOptions, description="In psycopg_pool's names, for every kind of connector."
-    )
-    json_dumps: Callable[[Any], str] | None = Field(None, description="How task arguments become JSON.")
-    json_loads: Callable[[str], Any] | None = Field(None, description="How JSON becomes task arguments.")
-    password_file: Path | None = Field(
-        None, description="File that the password is read from, anew for each connection."
-    )
-    password_command: SecretStr | None = Field(
-        None,
-        description="Command that prints the password for new connections, run without a shell;"
-        " its output is used for 10 s.",
-    )
-    defaults: Defaults = Field(
-        "resilient",
-        description="Whether timeouts and keepalives for long-lived workers are on, or libpq's own.",
-    )
+    connector: ConnectorKind = Field(ConnectorKind.PSYCOPG, description=SETTINGS["connector"])
+    dsn: SecretStr | None = Field(None, description=SETTINGS["dsn"])
+    connection: dict[str, str | SecretStr] = Field(default_factory=dict, description=SETTINGS["connection"])
+    pool: PoolOptions = Field(default_factory=PoolOptions, description=SETTINGS["pool"])
+    json_dumps: Callable[[Any], str] | None = Field(None, description=SETTINGS["json_dumps"])
+    json_loads: Callable[[str], Any] | None = Field(None, description=SETTINGS["json_loads"])
+    password_file: Path | None = Field(None, description=SETTINGS["password_file"])
+    password_command: SecretStr | None = Field(None, description=SETTINGS["password_command"])
+    defaults: Defaults = Field("resilient", description=SETTINGS["defaults"])
     configuration: SkipJsonSchema[Configuration] = Field(exclude=True, repr=False)
 
     def __init__(
@@ -115,37 +98,28 @@ class ConnectorSettings(BaseSettings):
         secrets_dir = config.get("secrets_dir") if _secrets_dir is _FROM_CONFIG else _secrets_dir
         sources = [*read_sources(values, env_file, secrets_dir), _defaults_of(type(self))]
         try:
-            configuration = configured(sources)
+            configuration = configure_or_raise(sources)
         except ConfigurationError:
-            values.clear()  # Sentry sends what a frame still holds
+            values.clear()  # Sentry sends the variables of every frame
             del _env_file, _secrets_dir, env_file, secrets_dir
             raise
-        # What pydantic-settings would read is read already, with its origins.
+        # The sources are read already, with their origins, so pydantic-settings has none to read.
         super().__init__(_env_file=None, **_fields(configuration))
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _hide(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Show nothing of what was given where the settings are a field of another model."""
-        try:
-            return handler(values)
-        except ValidationError as error:
-            hidden = without_inputs(error)
-        del values  # Sentry sends what a frame still holds
-        raise hidden
+    _hide_inputs = model_validator(mode="wrap")(hide_inputs)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a subclass of which a part would have no effect."""
+        """Reject a subclass that changes something without effect."""
         super().__pydantic_init_subclass__(**kwargs)
-        if ignored := list(_without_effect(cls)):
+        if ignored := list(_ineffective_changes(cls)):
             raise TypeError(f"{cls.__name__} cannot change these of ConnectorSettings: {', '.join(ignored)}")
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Return the schema of what can be written, which ``procrastinate-conn schema`` prints too."""
+        """Return the schema that ``procrastinate-conn schema`` prints."""
         from procrastinate_conn.schema import settings_schema
 
         del core_schema, handler
@@ -153,18 +127,18 @@ class ConnectorSettings(BaseSettings):
 
     @field_serializer("pool")
     def _write_pool(self, pool: PoolOptions, info: SerializationInfo) -> object:
-        """Write the options as they are read, and not the parts of `PoolOptions`."""
+        """Write the options as they are read, not as fields of `PoolOptions`."""
         options = {name: sourced.value for name, sourced in pool.sourced(Origin("call")).items()}
         if pool.null and not options:
             return "null"
-        return {k: _written(v) for k, v in options.items()} if info.mode == "json" else options
+        return {k: _as_json(v) for k, v in options.items()} if info.mode == "json" else options
 
     @field_serializer("json_dumps", "json_loads", when_used="json")
     def _write_function(self, function: Callable[..., Any] | None) -> str | None:
         return None if function is None else format_value(function)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Copy the settings; what is updated is resolved again, as an argument of the call.
+        """Copy the settings; an update is resolved again, as arguments of the call.
 
         Raises
         ------
@@ -174,20 +148,20 @@ class ConnectorSettings(BaseSettings):
         if not update:
             return super().model_copy(deep=deep)
         try:
-            configuration = configured([read_call(update), *self.configuration.sources])
+            configuration = configure_or_raise([read_call(update), *self.configuration.sources])
         except ConfigurationError:
-            del update  # Sentry sends what a frame still holds
+            del update  # Sentry sends the variables of every frame
             raise
         return super().model_copy(update=_fields(configuration), deep=deep)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Show no name of a password file that may be the password itself."""
+        """Mask a password file whose name may be the password itself."""
         for name, value in super().__repr_args__():
             is_unsure = name == "password_file" and value is not None and not is_safe_path(str(value))
             yield name, MASK if is_unsure else value
 
     def __hash__(self) -> int:
-        """Hash what the connector is built from."""
+        """Hash the configuration of the connector."""
         return hash((self.connector, self.spec()))
 
     @classmethod
@@ -199,23 +173,23 @@ class ConnectorSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the fields as they were resolved, and read nothing a second time."""
+        """Take the fields as they are resolved, and read no source again."""
         return (init_settings,)
 
     def spec(self) -> ConnectionSpec:
-        """Return what libpq is told."""
+        """Return the connection as libpq reads it."""
         return self.configuration.connector_config().spec
 
     def make_connector(self) -> BaseConnector:
-        """Build the connector; nothing is connected to yet."""
-        return build(self.configuration)
+        """Build the connector, without connecting it."""
+        return self.configuration.build_connector()
 
 
-def _without_effect(cls: type[ConnectorSettings]) -> Iterator[str]:
-    """Yield what a subclass changes that is not read by pydantic-settings, and would have no effect."""
+def _ineffective_changes(cls: type[ConnectorSettings]) -> Iterator[str]:
+    """Yield the fields and config options that a subclass changes without effect."""
     fields = ConnectorSettings.model_fields
     yield from (name for name in cls.model_fields if name not in fields)
-    yield from (n for n in fields if n not in _DEFAULTS_THAT_COUNT and _default(cls, n) != _default(None, n))
+    yield from (n for n in fields if n not in _CHANGEABLE_DEFAULTS and _default(cls, n) != _default(None, n))
     for option in SettingsConfigDict.__annotations__.keys() - ConfigDict.__annotations__.keys():
         ours, theirs = (c.model_config.get(option) for c in (ConnectorSettings, cls))
         if option not in ("env_file", "secrets_dir") and ours != theirs:
@@ -223,8 +197,8 @@ def _without_effect(cls: type[ConnectorSettings]) -> Iterator[str]:
 
 
 def _defaults_of(cls: type[ConnectorSettings]) -> Source:
-    """Return the defaults that a subclass changes, as the farthest place."""
-    changed = {n: _default(cls, n) for n in _DEFAULTS_THAT_COUNT if _default(cls, n) != _default(None, n)}
+    """Return the defaults that a subclass changes, as the source of lowest precedence."""
+    changed = {n: _default(cls, n) for n in _CHANGEABLE_DEFAULTS if _default(cls, n) != _default(None, n)}
     source = read_call(changed)
     sourced = {
         path: replace(value, origin=Origin("call", f"{cls.__name__}.{value.origin.name}"))
@@ -237,15 +211,15 @@ def _default(cls: type[ConnectorSettings] | None, name: str) -> Any:
     return (cls or ConnectorSettings).model_fields[name].get_default(call_default_factory=True)
 
 
-def _written(value: object) -> object:
+def _as_json(value: object) -> object:
     return value if value is None or isinstance(value, bool | int | float | str) else format_value(value)
 
 
 def _fields(configuration: Configuration) -> dict[str, Any]:
-    """Return the fields of the model, which are what the places say, merged and converted."""
-    stated = configuration.settings.explicit
+    """Return the fields of the model: the settings of all sources, merged and converted."""
+    explicit = configuration.settings.explicit
     fields: dict[str, Any] = {
-        name: stated[name].value for name in ("password_file", "password_command") if name in stated
+        name: explicit[name].value for name in ("password_file", "password_command") if name in explicit
     }
     dsn = configuration.connection.dsn
     return {

@@ -2,7 +2,7 @@
 
 # Annotations are not postponed here: pydantic would evaluate the strings one by one, at every start.
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Self
 
 from pydantic import (
@@ -16,7 +16,6 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from procrastinate_conn import libpq, suggestions
@@ -30,6 +29,31 @@ _CONSUMED = ("service", "servicefile")
 
 _ONLY_FROM_A_SERVICE = ("keepalives", "oauth_issuer", "replication", "sslkeylogfile", "tcp_user_timeout")
 """Keywords without a variable, and with a value that means the same as none: a service may state them."""
+
+
+def hide_inputs(cls: type[Any], values: Any, handler: Callable[[Any], Any]) -> Any:  # noqa: ARG001 - pydantic's
+    """Validate a model; its `ValidationError` shows no input, which may be a secret.
+
+    `hide_input_in_errors` counts for the outermost model alone, and for no list of errors.
+    """
+    try:
+        return handler(values)
+    except ValidationError as error:
+        hidden = _without_inputs(error)
+    del values  # Sentry sends the variables of every frame
+    raise hidden
+
+
+def _without_inputs(error: ValidationError) -> ValidationError:
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError(line["type"], "{told}", {**line.get("ctx", {}), "told": line["msg"]}),
+            loc=line["loc"],
+            input=MASK,
+        )
+        for line in error.errors()
+    ]
+    return ValidationError.from_exception_data(error.title, lines)
 
 
 class ConnectionSpec(BaseModel):
@@ -177,15 +201,7 @@ class ConnectionSpec(BaseModel):
             raise ValueError("; ".join(map(_unknown, unknown)))
         return {name: _read(name, value) for name, value in values.items()}
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _hide(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(values)
-        except ValidationError as error:
-            hidden = without_inputs(error)
-        del values  # Sentry sends what a frame still holds
-        raise hidden
+    _hide_inputs = model_validator(mode="wrap")(hide_inputs)
 
     @model_serializer(mode="wrap")
     def _veil(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -280,22 +296,6 @@ class ConnectionSpec(BaseModel):
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Show what is stated, secrets masked."""
         return list(self.redacted().items())
-
-
-def without_inputs(error: ValidationError) -> ValidationError:
-    """Return an error without what was given, which may be a secret.
-
-    `hide_input_in_errors` counts for the outermost model alone, and for no list of errors.
-    """
-    lines = [
-        InitErrorDetails(
-            type=PydanticCustomError(line["type"], "{told}", {**line.get("ctx", {}), "told": line["msg"]}),
-            loc=line["loc"],
-            input=MASK,
-        )
-        for line in error.errors()
-    ]
-    return ValidationError.from_exception_data(error.title, lines)
 
 
 def _unknown(keyword: str) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.resolution.embedded_dsn import without_strings
+from procrastinate_conn.resolution.embedded_dsn import split_embedded_dsns
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
@@ -89,7 +89,7 @@ def merge_connection(
         Whether the resilient defaults override libpq's own.
     """
     problems = _dsn_problems(sources, dsn)
-    dsn_parameters, embedded = without_strings(dsn.parameters if dsn else {})
+    dsn_parameters, embedded = split_embedded_dsns(dsn.parameters if dsn else {})
     problems += embedded
     database_url, explicit = dsn_parameters, list[Layer]()
     for source in sources:
@@ -219,7 +219,7 @@ def _service(layers: Sequence[Layer], sources: Sequence[Source], problems: list[
         variables.update(source.variables)
     file = next((layer["servicefile"] for layer in layers if "servicefile" in layer), None)
     found, faults = read_service(service, file or variables.get("PGSERVICEFILE"), variables)
-    kept, misplaced = without_strings(found)
+    kept, misplaced = split_embedded_dsns(found)
     problems.extend([*faults, *misplaced])
     return kept
 

@@ -37,7 +37,7 @@ _SINGLE = ("connector", "defaults", "json_dumps", "json_loads", "password_file")
 """The settings that are one word or one path."""
 
 
-def without_strings(values: Mapping[str, SourcedValue]) -> tuple[dict[str, SourcedValue], list[Problem]]:
+def split_embedded_dsns(values: Mapping[str, SourcedValue]) -> tuple[dict[str, SourcedValue], list[Problem]]:
     """Leave out the values that are whole connection strings.
 
     Parameters
@@ -55,7 +55,7 @@ def without_strings(values: Mapping[str, SourcedValue]) -> tuple[dict[str, Sourc
     return kept, [_problem(f"connection.{k}", k, sourced) for k, sourced in misplaced.items()]
 
 
-def cleaned(source: Source) -> Source:
+def reject_embedded_dsns(source: Source) -> Source:
     """Return a place without the values that are whole connection strings, and with a problem for each."""
     of_variables = {row.variable: row.name for row in libpq.keywords().values() if row.variable}
     settings = {

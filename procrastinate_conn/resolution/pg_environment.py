@@ -75,7 +75,7 @@ def session_variables(sources: Sequence[Source]) -> dict[str, str]:
     }
 
 
-def idle_session_variables(sources: Sequence[Source]) -> Iterator[Problem]:
+def ignored_session_variables(sources: Sequence[Source]) -> Iterator[Problem]:
     """Yield a warning for each variable of the session that stands where libpq does not read it.
 
     Parameters
