@@ -16,8 +16,8 @@ from benchmarks.plot import draw
 from benchmarks.start import cold_start, warm_build
 from procrastinate_conn import ConnectorKind
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.demo.profiles import environment_of_its_own
-from procrastinate_conn.demo.signals import end_as_ctrl_c_does
+from procrastinate_conn.demo.profiles import isolated_environment
+from procrastinate_conn.demo.signals import treat_sigterm_as_sigint
 
 ROOT = Path(__file__).parents[1]
 SERVER_SETTINGS = {"max_connections": "300", "autovacuum": "off"}
@@ -50,10 +50,10 @@ def main(
     a_part = quick or only
     folder = output or (ROOT / "build" / "benchmarks" if a_part else ROOT / "benchmarks" / "results")
     folder.mkdir(parents=True, exist_ok=True)
-    end_as_ctrl_c_does()
+    treat_sigterm_as_sigint()
     outcomes: list[Outcome] = []
     try:
-        with environment_of_its_own(), Console(stderr=True).status("Starting") as status:
+        with isolated_environment(), Console(stderr=True).status("Starting") as status:
             outcomes += _starts(rounds, only)
             with EmbeddedPostgres(settings=SERVER_SETTINGS) as server:
                 bench = Bench(server, rounds=rounds, jobs=jobs, report=status.update)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server that needs nothing installed, and leaves nothing behind."""
+"""A real PostgreSQL server that needs no installation, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 import psycopg
@@ -29,10 +28,10 @@ with warnings.catch_warnings():  # about a runtime directory, which is not used 
 
 AS_ROOT = os.name == "posix" and os.geteuid() == 0
 SERVER_USER = "pgserver"
-"""The system user that runs the server for root, whom PostgreSQL refuses."""
+"""The system user that runs the server if this process is root's, since PostgreSQL does not run as root."""
 
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-"""Nothing here outlives the process, so nothing waits for a disk."""
+"""Settings without durability, since no data outlives the process."""
 
 
 class EmbeddedPostgres:
@@ -48,9 +47,11 @@ class EmbeddedPostgres:
     binaries
         The directory of another server's programs, instead of `version`.
     auth
-        How clients prove who they are. With ``scram-sha-256`` the superuser gets a random password.
+        The authentication method. With ``scram-sha-256`` the superuser gets a random password.
     settings
         Further server settings, by their names in ``postgresql.conf``.
+    primary
+        A running server to be a streaming standby of.
 
     Examples
     --------
@@ -68,13 +69,17 @@ class EmbeddedPostgres:
         binaries: Path | None = None,
         auth: Literal["trust", "scram-sha-256"] = "trust",
         settings: Mapping[str, str] | None = None,
+        primary: EmbeddedPostgres | None = None,
     ) -> None:
         self.version = version
         self.binaries = binaries or pgserver.POSTGRES_VERSIONS[version]
         self.auth = auth
+        self.primary = primary
         self.password = None if auth == "trust" else secrets.token_urlsafe(16)
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="pgconn-"))
+        self.data = self.directory / "data"
+        self.log = self.directory / "log"
         self.settings = {
             **NOT_DURABLE,
             "listen_addresses": self.host,
@@ -84,28 +89,10 @@ class EmbeddedPostgres:
         }
         atexit.register(self.remove)
 
-    @property
-    def data(self) -> Path:
-        """The data directory."""
-        return self.directory / "data"
-
-    @property
-    def log(self) -> Path:
-        """The server's log file."""
-        return self.directory / "log"
-
     def parameters(self, dbname: str = "postgres", *, unix_socket: bool = False) -> dict[str, str]:
-        """Return libpq's keywords for a connection to a database of this server.
-
-        Parameters
-        ----------
-        dbname
-            The database.
-        unix_socket
-            Whether to go through the Unix socket instead of TCP.
-        """
-        where = str(self.directory) if unix_socket else self.host
-        parameters = {"host": where, "port": str(self.port), "user": self.user, "dbname": dbname}
+        """Return libpq's keywords for a connection to a database, over TCP or the Unix socket."""
+        host = str(self.directory) if unix_socket else self.host
+        parameters = {"host": host, "port": str(self.port), "user": self.user, "dbname": dbname}
         return parameters if self.password is None else {**parameters, "password": self.password}
 
     def dsn(self, dbname: str = "postgres", *, unix_socket: bool = False) -> str:
@@ -117,22 +104,18 @@ class EmbeddedPostgres:
         return psycopg.connect(self.dsn(dbname), autocommit=True)
 
     def create_database(self, name: str | None = None, *, template: str = "template1") -> str:
-        """Create a database and return its name, a random one where none is given."""
+        """Create a database and return its name, by default a random one."""
         name = name or f"db_{secrets.token_hex(6)}"
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         with self.connect() as connection:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
-            )
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return name
 
     def drop_database(self, name: str) -> None:
         """Drop a database, ending the connections to it."""
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         with self.connect() as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            connection.execute(statement.format(sql.Identifier(name)))
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections.
@@ -143,23 +126,17 @@ class EmbeddedPostgres:
             The server does not start; the message ends with its log.
         """
         if not self.data.exists():
-            self._initialise()
+            self.create_data_directory()
         try:
-            self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.log)
+            self.run_command("pg_ctl", "start", "-w", "-D", self.data, "-l", self.log)
         except subprocess.CalledProcessError as error:
             log = self.log.read_text(errors="replace") if self.log.exists() else ""
             raise RuntimeError(f"{self.binaries}/postgres does not start:\n{log[-2000:]}") from error
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
-        """Stop the server; nothing happens where it is not running.
-
-        Parameters
-        ----------
-        mode
-            As ``pg_ctl stop -m`` takes it: ``immediate`` is a crash.
-        """
+        """Stop the server if it is running; the mode ``immediate`` is a crash."""
         if (self.data / "postmaster.pid").exists():
-            self._run("pg_ctl", "stop", "-w", "-D", self.data, "-m", mode)
+            self.run_command("pg_ctl", "stop", "-w", "-D", self.data, "-m", mode)
 
     def restart(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """Stop and start again on the same port."""
@@ -167,14 +144,13 @@ class EmbeddedPostgres:
         self.start()
 
     def remove(self) -> None:
-        """Stop the server and remove all it has written; safe to repeat."""
+        """Stop the server and remove all its files; safe to repeat."""
         atexit.unregister(self.remove)
         with suppress(subprocess.CalledProcessError):
             self.stop("immediate")
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> Self:
-        """Start the server."""
         try:
             self.start()
         except BaseException:
@@ -182,28 +158,42 @@ class EmbeddedPostgres:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop the server and remove all it has written."""
+    def __exit__(self, *_error: object) -> None:
         self.remove()
 
-    def _initialise(self) -> None:
+    def create_data_directory(self) -> None:
+        """Create the data directory, or copy the primary's, and configure the server."""
         if AS_ROOT:
-            self._admit_server_user()
+            self._grant_access_to_server_user()
+        if self.primary is not None:
+            self.run_command("pg_basebackup", "-R", "-c", "fast", "-d", self.primary.dsn(), "-D", self.data)
+        else:
+            self._init_database_cluster()
+        with (self.data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+            configuration.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
+
+    def run_command(self, command: str, *arguments: str | Path) -> None:
+        """Run one of the server's programs, as the server's user."""
+        pgexec(
+            command,
+            [str(argument) for argument in arguments],
+            self.binaries,
+            user=SERVER_USER if AS_ROOT else None,
+            cwd=self.directory,
+            start_new_session=True,  # a terminal's Ctrl-C is for the caller, who then removes the server
+        )
+
+    def _init_database_cluster(self) -> None:
         password_file = self.directory / "password"
         password_file.write_text(self.password or "unused")
-        password_file.chmod(0o644)  # for the server's user, and for the blink of an eye
-        self._run(
+        password_file.chmod(0o644)  # for the server's user, until initdb has read it
+        self.run_command(
             "initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--auth={self.auth}",
             f"--username={self.user}", f"--pwfile={password_file}", "-D", self.data,
         )  # fmt: skip
         password_file.unlink()
-        with (self.data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
-            configuration.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
 
-    def _admit_server_user(self) -> None:
-        """Let the server's own user reach the binaries and the directory."""
+    def _grant_access_to_server_user(self) -> None:
         ensure_server_user()
         for path in (self.binaries, self.directory):
             pgserver.ensure_prefix_permissions(path)
@@ -212,35 +202,22 @@ class EmbeddedPostgres:
         shutil.chown(self.directory, SERVER_USER)
         self.directory.chmod(0o755)
 
-    def _run(self, command: str, *arguments: str | Path) -> None:
-        user = SERVER_USER if AS_ROOT else None
-        pgexec(
-            command,
-            [str(argument) for argument in arguments],
-            self.binaries,
-            user=user,
-            cwd=self.directory,
-            start_new_session=True,  # a terminal's Ctrl-C is for the caller, who then removes the server
-        )
-
 
 def ensure_server_user() -> None:
     """Create the server's system user; of several processes that do so at once, one succeeds first."""
     for _ in range(50):
-        try:
+        with suppress(subprocess.CalledProcessError):
             pgserver.ensure_user_exists(SERVER_USER)
-        except subprocess.CalledProcessError:
-            time.sleep(0.1)
-        else:
             return
+        time.sleep(0.1)
     pgserver.ensure_user_exists(SERVER_USER)
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody uses.
+    """Return an unused TCP port.
 
-    It lies below the range that systems take clients' ports from, so that it is still free when the server
-    comes back from a restart.
+    It is below the range from which systems take clients' ports, so that it is still free when the server
+    restarts.
     """
     while True:
         port = random.randrange(15_000, 32_000)  # noqa: S311 - no secret

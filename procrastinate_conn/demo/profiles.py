@@ -9,36 +9,30 @@ from pathlib import Path
 
 from procrastinate_conn.registry import ConnectorKind
 
-HERE = Path(__file__).parent
+_PACKAGE = Path(__file__).parent
 
 
 def profile(kind: ConnectorKind) -> Path:
     """Return the profile of a kind: the wheel carries a copy, a checkout has them in ``settings/``."""
-    packaged = HERE / "settings"
-    folder = packaged if packaged.is_dir() else HERE.parents[1] / "settings" / "demo"
+    packaged = _PACKAGE / "settings"
+    folder = packaged if packaged.is_dir() else _PACKAGE.parents[1] / "settings" / "demo"
     return folder / f"{kind}.env"
 
 
 @contextmanager
-def environment_of_its_own() -> Iterator[None]:
-    """Hide the user's connection settings for the block, so that the demo can reach no server but its own."""
-    before = dict(os.environ)
+def isolated_environment() -> Iterator[None]:
+    """Unset the user's connection settings for the block, so that the demo reaches no server but its own."""
+    original = dict(os.environ)
     try:
-        for name in before:
+        for name in original:
             if name.startswith(("PG", "PROCRASTINATE_CONN_")) or name == "DATABASE_URL":
                 del os.environ[name]
         yield
     finally:
         os.environ.clear()
-        os.environ.update(before)
+        os.environ.update(original)
 
 
-def tell_profiles(address: Mapping[str, str]) -> None:
-    """Set what the profiles refer to: ``DEMO_HOST``, ``DEMO_PORT``, ...
-
-    Parameters
-    ----------
-    address
-        libpq's keywords and their values.
-    """
+def set_profile_variables(address: Mapping[str, str]) -> None:
+    """Set the variables that the profiles refer to, like ``DEMO_HOST``, from libpq's keywords."""
     os.environ.update({f"DEMO_{keyword.upper()}": value for keyword, value in address.items()})

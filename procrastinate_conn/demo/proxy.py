@@ -8,17 +8,16 @@ import socketserver
 import threading
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
-NOT_A_QUERY = (b"\x00", b"p", b"X")
-"""How messages begin that start a connection (their length), prove who one is, and say goodbye."""
+_NOT_COUNTED = (b"\x00", b"p", b"X")
+"""First bytes of the messages that start a connection (a length), authenticate (p) and terminate (X)."""
 
 
 class CountingProxy(socketserver.ThreadingTCPServer):
-    """Pass bytes between clients and one server, and count how often a client waits for an answer.
+    """Forward bytes between clients and one server, and count how often a client waits for a response.
 
-    What it takes to open and to close a connection is not counted.
+    The round trips that open and close a connection are not counted.
 
     Parameters
     ----------
@@ -50,20 +49,17 @@ class CountingProxy(socketserver.ThreadingTCPServer):
         return port
 
     def count(self) -> None:
-        """Count one round trip, and let it take its time."""
+        """Count one round trip, and delay it."""
         with self._lock:
             self.round_trips += 1
         if self.delay:
             time.sleep(self.delay)
 
     def __enter__(self) -> Self:
-        """Start to accept connections."""
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Accept no further connections; those that are open end with their clients."""
         self.shutdown()
         self._thread.join()
@@ -71,30 +67,30 @@ class CountingProxy(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    """One client's connection, and the one to the server that goes with it."""
+    """A client's connection, and its connection to the server."""
 
     server: CountingProxy
     request: socket.socket
 
     def handle(self) -> None:
-        """Pass bytes on until either side closes, be it with a reset."""
+        """Forward bytes until either side closes or resets its connection."""
         with suppress(ConnectionError):
-            self._pass_on()
+            self._forward()
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         client = self.request
         with socket.create_connection(self.server.upstream) as upstream, selectors.DefaultSelector() as ready:
             for sender, receiver in ((client, upstream), (upstream, client)):
                 sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 ready.register(sender, selectors.EVENT_READ, (sender, receiver))
-            asked = False
+            awaits_response = False
             while True:
                 for key, _ in ready.select():
                     sender, receiver = key.data
                     message = sender.recv(65536)
                     if not message:
                         return
-                    if sender is client and not asked and not message.startswith(NOT_A_QUERY):
+                    if sender is client and not awaits_response and not message.startswith(_NOT_COUNTED):
                         self.server.count()
-                    asked = sender is client
+                    awaits_response = sender is client
                     receiver.sendall(message)

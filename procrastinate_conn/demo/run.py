@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
 
-from procrastinate_conn.demo.profiles import environment_of_its_own, tell_profiles
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.demo.profiles import isolated_environment, set_profile_variables
 from procrastinate_conn.demo.proxy import CountingProxy
-from procrastinate_conn.demo.report import table
-from procrastinate_conn.demo.signals import embedded_postgres, end_as_ctrl_c_does
-from procrastinate_conn.demo.workload import WORKERS, Workload
+from procrastinate_conn.demo.signals import deferred_signals, treat_sigterm_as_sigint
+from procrastinate_conn.demo.workload import WORKERS, Cost, Totals, Workload
 from procrastinate_conn.registry import ConnectorKind
 
 
@@ -19,28 +25,73 @@ def run(jobs: int) -> int:
     Parameters
     ----------
     jobs
-        How many jobs each kind defers for each worker.
+        Jobs that each kind defers for each worker.
 
     Returns
     -------
     int
-        How many jobs were lost.
+        The number of lost jobs.
     """
-    end_as_ctrl_c_does()
+    treat_sigterm_as_sigint()
     columns = (TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn())
     with (
         Progress(*columns, console=Console(stderr=True), transient=True) as progress,
-        environment_of_its_own(),
+        isolated_environment(),
     ):
         bar = progress.add_task("Starting PostgreSQL", total=2 * jobs * len(ConnectorKind) * len(WORKERS))
 
-        def report(doing: str, done: int) -> None:
-            progress.update(bar, description=doing, advance=done)
+        def advance(step: str, done: int) -> None:
+            progress.update(bar, description=step, advance=done)
 
-        with embedded_postgres() as server, CountingProxy(server.host, server.port) as proxy:
+        with _embedded_postgres() as server, CountingProxy(server.host, server.port) as proxy:
             database = server.create_database("jobs")
-            tell_profiles({**server.parameters(database), "port": str(proxy.port)})
-            workload = Workload(server, database, proxy, jobs=jobs, report=report)
+            set_profile_variables({**server.parameters(database), "port": str(proxy.port)})
+            workload = Workload(server, database, proxy, jobs=jobs, progress=advance)
             workload.run()
-    Console().print(table(workload.tallies))
-    return sum(tally.deferred - tally.worked for tally in workload.tallies.values())
+    Console().print(_table(workload.totals))
+    return sum(totals.deferred - totals.worked for totals in workload.totals.values())
+
+
+@contextmanager
+def _embedded_postgres() -> Iterator[EmbeddedPostgres]:
+    """Run a server for the block; a signal interrupts neither its start nor its removal."""
+    server = EmbeddedPostgres()
+    try:
+        with deferred_signals():
+            server.start()
+        yield server
+    finally:
+        with deferred_signals():
+            server.remove()
+
+
+def _table(totals_by_kind: Mapping[ConnectorKind, Totals]) -> Table:
+    """Return the table of jobs and their cost, for 80 columns."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        caption=f"Each kind defers its jobs once for each worker, on {' and '.join(WORKERS)}.\n"
+        "To defer and to work one job: milliseconds, and round trips to the server; above\n"
+        "1.0 and 2.0 is what happens once, as connections are made and workers start.",
+        caption_justify="left",
+    )
+    table.add_column("connector, settings from")
+    for heading in ("deferred", "worked", "to defer", "to work"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for kind, totals in totals_by_kind.items():
+        table.add_row(
+            Text.assemble((kind, "bold"), "\n", (totals.settings_from, "dim")),
+            str(totals.deferred),
+            Text(str(totals.worked), style="green" if totals.worked == totals.deferred else "red"),
+            _per_call(totals.deferring),
+            _per_call(totals.working),
+        )
+    return table
+
+
+def _per_call(cost: Cost) -> str:
+    """Return the cost of one call, like ``0.8 ms 1.0``; empty if there were no calls."""
+    if not cost.calls:
+        return ""
+    return f"{1000 * cost.seconds / cost.calls:.1f} ms {cost.round_trips / cost.calls:.1f}"

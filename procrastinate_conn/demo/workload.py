@@ -1,4 +1,4 @@
-"""The demo's work: jobs deferred in every way that a connector can, worked, and accounted for."""
+"""The demo's workload: jobs deferred in every way that a connector supports, worked, and counted."""
 
 from __future__ import annotations
 
@@ -22,26 +22,16 @@ from procrastinate_conn.registry import REGISTRY, ConnectorKind
 WORKERS = tuple(kind for kind in ConnectorKind if REGISTRY[kind].asynchronous)
 """The kinds that defer asynchronously and run a worker."""
 
-AWKWARD = '100 % of "it" isn\'t naïve \\ \n'
+SPECIAL_CHARACTERS = '100 % of "it" isn\'t naïve \\ \n'
 SIZES = (0, 100, 10_000)
-"""Characters that follow AWKWARD in a job's argument."""
+"""Characters that follow `SPECIAL_CHARACTERS` in a job's argument."""
 
 Arguments = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a number of calls took.
-
-    Parameters
-    ----------
-    calls
-        How many there were.
-    seconds
-        How long they took together.
-    round_trips
-        How often they waited for the server together.
-    """
+    """The cost of a number of calls, together."""
 
     calls: int = 0
     seconds: float = 0.0
@@ -49,19 +39,19 @@ class Cost:
 
 
 @dataclass(slots=True)
-class Tally:
-    """What became of one kind's jobs.
+class Totals:
+    """The jobs of one kind of connector.
 
     Parameters
     ----------
     settings_from
-        Where the server's address was written.
+        The origin of the server's address.
     deferred
-        Jobs that the connector says it has deferred.
+        Jobs that the connector has deferred, by its own account.
     worked
-        Jobs of these that succeeded, exactly once and with the arguments they were deferred with.
+        Those that succeeded exactly once, with the arguments that they were deferred with.
     deferring, working
-        What deferring one job, and working one job as a worker of this kind, took.
+        The cost of deferring jobs with this kind, and of working jobs with a worker of this kind.
     """
 
     settings_from: str
@@ -77,13 +67,13 @@ class Workload:
     Parameters
     ----------
     server, database
-        Where the jobs are kept.
+        Where the jobs are stored.
     proxy
-        What the connectors reach the server through.
+        The connectors' way to the server.
     jobs
-        How many jobs each kind defers for each worker.
-    report
-        Called with what is being done, and how many jobs were deferred or worked just now.
+        Jobs that each kind defers for each worker.
+    progress
+        Called with the current step, and the number of jobs that were just deferred or worked.
     """
 
     def __init__(
@@ -93,45 +83,43 @@ class Workload:
         proxy: CountingProxy,
         *,
         jobs: int,
-        report: Callable[[str, int], object],
+        progress: Callable[[str, int], object],
     ) -> None:
         self.server = server
         self.database = database
         self.proxy = proxy
         self.jobs = jobs
-        self.report = report
-        self.tallies = {kind: Tally(settings_from=host_origin(kind)) for kind in ConnectorKind}
+        self.progress = progress
+        self.totals = {kind: Totals(settings_from=host_origin(kind)) for kind in ConnectorKind}
         self._numbers = itertools.count()
-        self._deferred: dict[int, tuple[ConnectorKind, int]] = {}
-        self._effects: Counter[int] = Counter()
+        self._deferred: dict[int, tuple[ConnectorKind, int]] = {}  # by the id of the job
+        self._runs: Counter[int] = Counter()
 
     def run(self) -> None:
-        """Apply procrastinate's schema, defer and work all jobs, and account for each."""
+        """Apply procrastinate's schema, defer and work all jobs, and count them."""
         with self._app(ConnectorKind.PSYCOPG).open() as app:
             app.schema_manager.apply_schema()
         for worker in WORKERS:
             for kind in ConnectorKind:
                 self._defer(kind)
             run(self._work(worker))
-        self._account()
+        self._count_worked()
 
     def _app(self, kind: ConnectorKind) -> procrastinate.App:
         app = procrastinate.App(connector=make_connector(env_file=profile(kind)))
 
         @app.task(name="check")
         async def check(number: int, text: str) -> None:
-            if text == text_of(number):
-                self._effects[number] += 1
-            self.report(f"{kind} works", 1)
+            if text == text_argument(number):
+                self._runs[number] += 1
+            self.progress(f"{kind} works", 1)
 
         return app
 
     def _defer(self, kind: ConnectorKind) -> None:
-        """Defer this kind's jobs for the next worker, in each way that it has."""
-        jobs: list[Arguments] = [
-            {"number": number, "text": text_of(number)}
-            for number in itertools.islice(self._numbers, self.jobs)
-        ]
+        """Defer this kind's jobs for the next worker, in each way that it supports."""
+        numbers = itertools.islice(self._numbers, self.jobs)
+        jobs: list[Arguments] = [{"number": number, "text": text_argument(number)} for number in numbers]
         if REGISTRY[kind].asynchronous:
             self._defer_synchronously(kind, jobs[::2])
             run(self._defer_asynchronously(kind, jobs[1::2]))
@@ -142,43 +130,43 @@ class Workload:
         first, single, batch = jobs[0], jobs[1::2], jobs[2::2]
         with self._app(kind).open() as app:
             task = app.tasks["check"]
-            self._note(kind, [first], [task.defer(**first)])  # opens the connection, and is not measured
-            with self._cost(self.tallies[kind].deferring, len(single)):
+            self._add_deferred(kind, [first], [task.defer(**first)])  # connects, and is not measured
+            with self._measured(self.totals[kind].deferring, len(single)):
                 ids = [task.defer(**arguments) for arguments in single]
-            self._note(kind, single, ids)
-            self._note(kind, batch, task.batch_defer(*batch))
+            self._add_deferred(kind, single, ids)
+            self._add_deferred(kind, batch, task.batch_defer(*batch))
 
     async def _defer_asynchronously(self, kind: ConnectorKind, jobs: list[Arguments]) -> None:
         single, batch = jobs[::2], jobs[1::2]
         async with self._app(kind).open_async() as app:
             task = app.tasks["check"]
-            self._note(kind, single, [await task.defer_async(**arguments) for arguments in single])
-            self._note(kind, batch, await task.batch_defer_async(*batch))
+            self._add_deferred(kind, single, [await task.defer_async(**arguments) for arguments in single])
+            self._add_deferred(kind, batch, await task.batch_defer_async(*batch))
 
     async def _work(self, kind: ConnectorKind) -> None:
         """Work every job that waits, with a worker on this kind."""
         async with self._app(kind).open_async() as app:
-            with self._cost(self.tallies[kind].working, self.jobs * len(ConnectorKind)):
+            with self._measured(self.totals[kind].working, self.jobs * len(ConnectorKind)):
                 await app.run_worker_async(wait=False, install_signal_handlers=False)
 
     @contextmanager
-    def _cost(self, cost: Cost, calls: int) -> Iterator[None]:
-        """Add to `cost` what the block takes."""
+    def _measured(self, cost: Cost, calls: int) -> Iterator[None]:
+        """Add the cost of the block to `cost`."""
         started, round_trips = time.perf_counter(), self.proxy.round_trips
         yield
         cost.calls += calls
         cost.seconds += time.perf_counter() - started
         cost.round_trips += self.proxy.round_trips - round_trips
 
-    def _note(self, kind: ConnectorKind, jobs: list[Arguments], ids: list[int]) -> None:
-        """Keep an account of what was deferred, outside the database."""
+    def _add_deferred(self, kind: ConnectorKind, jobs: list[Arguments], ids: list[int]) -> None:
+        """Record deferred jobs, outside the database."""
         numbers = [arguments["number"] for arguments in jobs]
         self._deferred.update({job: (kind, number) for job, number in zip(ids, numbers, strict=True)})
-        self.tallies[kind].deferred += len(ids)
-        self.report(f"{kind} defers", len(ids))
+        self.totals[kind].deferred += len(ids)
+        self.progress(f"{kind} defers", len(ids))
 
-    def _account(self) -> None:
-        """Look up every deferred job in the database, on a connection that is none of the connectors'."""
+    def _count_worked(self) -> None:
+        """Look up every deferred job in the database, on a connection of the server's own."""
         with self.server.connect(self.database) as connection:
             succeeded: dict[int, int] = dict(
                 connection.execute(
@@ -186,22 +174,22 @@ class Workload:
                 ).fetchall()
             )
         for job, (kind, number) in self._deferred.items():
-            if succeeded.get(job) == number and self._effects[number] == 1:
-                self.tallies[kind].worked += 1
+            if succeeded.get(job) == number and self._runs[number] == 1:
+                self.totals[kind].worked += 1
 
 
-def text_of(number: int) -> str:
-    """Return the argument that belongs to a job's number."""
-    return AWKWARD + "x" * SIZES[number % len(SIZES)]
+def text_argument(number: int) -> str:
+    """Return the text that belongs to a job's number."""
+    return SPECIAL_CHARACTERS + "x" * SIZES[number % len(SIZES)]
 
 
 def host_origin(kind: ConnectorKind) -> str:
-    """Return where a kind's profile has the server's address: the file, its line, and the variable."""
+    """Return the origin of the server's address in a kind's profile: the file, the line, and the variable."""
     origin = ConnectorSettings(_env_file=profile(kind)).spec().origins["host"]
     return f"{profile(kind).name}:{origin.line} {origin.name}"
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, on the event loop that psycopg and aiopg need; on Windows it is not the default."""
+    """Run on the event loop that psycopg and aiopg need; on Windows it is not the default."""
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(coroutine)

@@ -20,7 +20,6 @@ from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.registry import ConnectorKind
 from tests.conftest import apply_schema
 from tests.doctor.run_doctor import DoctorRun
-from tests.doctor.standby import standby_of
 from tests.servers import connector_config, wait_until
 
 SECRET = "marked-secret-9c1e"
@@ -309,7 +308,7 @@ def test_each_of_several_hosts_is_checked_on_its_own(own_server):
 
 
 def test_standby_fails_alone_and_passes_beside_its_primary_with_read_write(own_server):
-    with standby_of(own_server) as standby:
+    with EmbeddedPostgres(primary=own_server) as standby:
         alone = DoctorRun(standby.parameters("jobs"))
         assert alone["role"].status == "fail"
         assert alone["role"].message == "standby, read-only: no job can be stored there"

@@ -96,14 +96,14 @@ class FarPostgres(EmbeddedPostgres):
         self.host = network.address
         super().__init__(settings={"synchronous_commit": "on"})
 
-    def _initialise(self) -> None:
-        super()._initialise()
+    def create_data_directory(self) -> None:
+        super().create_data_directory()
         with (self.data / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {self.network.subnet} trust\n")
 
-    def _run(self, command: str, *arguments: str | Path) -> None:
+    def run_command(self, command: str, *arguments: str | Path) -> None:
         if arguments[0] != "start":
-            super()._run(command, *arguments)
+            super().run_command(command, *arguments)
             return
         as_server = ("setpriv", f"--reuid={SERVER_USER}", f"--regid={SERVER_USER}", "--clear-groups")
         self.network.inside(*as_server, self.binaries / command, *arguments)

@@ -9,43 +9,18 @@ from collections.abc import Iterator
 import pytest
 
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
-from procrastinate_conn.demo.postgres import AS_ROOT, EmbeddedPostgres
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.conftest import apply_schema
 from tests.faults.job_tracker import UNFINISHED, JobTracker, working
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 
-class Standby(EmbeddedPostgres):
-    """A server that follows another one until it is promoted.
-
-    Parameters
-    ----------
-    primary
-        The other one, running.
-    """
-
-    def __init__(self, primary: EmbeddedPostgres) -> None:
-        super().__init__()
-        self.primary = primary
-
-    def _initialise(self) -> None:
-        if AS_ROOT:
-            self._admit_server_user()
-        self._run("pg_basebackup", "-D", self.data, "-d", self.primary.dsn(), "-R", "-c", "fast")
-        with (self.data / "postgresql.conf").open("a") as configuration:
-            configuration.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
-
-    def promote(self) -> None:
-        """Become a primary."""
-        self._run("pg_ctl", "promote", "-w", "-D", self.data)
-
-
 @pytest.fixture
-def pair() -> Iterator[tuple[EmbeddedPostgres, Standby]]:
+def pair() -> Iterator[tuple[EmbeddedPostgres, EmbeddedPostgres]]:
     """A primary, whose database ``jobs`` has the schema, and a standby that has all that is confirmed."""
     with EmbeddedPostgres(settings={"synchronous_commit": "on"}) as primary:
         apply_schema(primary, primary.create_database("jobs"))
-        with Standby(primary) as standby:
+        with EmbeddedPostgres(primary=primary) as standby:
             with primary.connect() as connection:
                 connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
                 connection.execute("SELECT pg_reload_conf()")
@@ -63,11 +38,11 @@ def both(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> dict[str, str]
     }
 
 
-def fails_over(primary: EmbeddedPostgres, standby: Standby) -> None:
+def fails_over(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> None:
     """Let the primary crash, and a second later the standby take over."""
     primary.stop("immediate")
     time.sleep(1)
-    standby.promote()
+    standby.run_command("pg_ctl", "promote", "-w", "-D", standby.data)
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)

@@ -65,7 +65,7 @@ def starting_up(server, database):
     (server.data / "recovery.signal").touch()
     settings = server.data / "postgresql.auto.conf"
     settings.write_text("restore_command = 'sleep 30; false'\n")
-    server._run("pg_ctl", "start", "-W", "-D", server.data, "-l", server.log)
+    server.run_command("pg_ctl", "start", "-W", "-D", server.data, "-l", server.log)
     wait_until(lambda: REASONS[starting_up] in refusal(server))
     yield
     server.stop("immediate")
