@@ -1,4 +1,4 @@
-"""Texts that are compared with a file, letter by letter; UPDATE_SNAPSHOTS=1 writes the files anew."""
+"""Outputs that are compared with files; UPDATE_SNAPSHOTS=1 writes the files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
-def assert_as_before(name: str, text: str) -> None:
+def assert_equals_snapshot(name: str, text: str) -> None:
     """Compare a text with the file of that name."""
     file = SNAPSHOTS / f"{name}.txt"
     if os.environ.get("UPDATE_SNAPSHOTS"):

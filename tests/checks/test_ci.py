@@ -1,4 +1,4 @@
-"""The pre-commit hook and the workflow do what they are for, as far as that goes without a network."""
+"""The pre-commit hook and the GitHub workflow, as far as they run without a network."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pre_commit_takes_the_manifest(tmp_path: Path) -> None:
+def test_pre_commit_manifest_is_valid(tmp_path: Path) -> None:
     manifest = str(ROOT / ".pre-commit-hooks.yaml")
     done = run(tmp_path, sys.executable, "-m", "pre_commit", "validate-manifest", manifest)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -69,9 +69,7 @@ def test_pre_commit_takes_the_manifest(tmp_path: Path) -> None:
         ("docs/env", BAD, 0),
     ],
 )
-def test_the_hook_checks_env_files_and_no_others(
-    name: str, content: str, status: int, repository: Path
-) -> None:
+def test_hook_checks_only_env_files(name: str, content: str, status: int, repository: Path) -> None:
     file = repository / name
     file.parent.mkdir(exist_ok=True)
     file.write_text(content)
@@ -91,7 +89,7 @@ def test_the_hook_checks_env_files_and_no_others(
     assert ("did you mean min_size?" in done.stdout) == (status == 1)
 
 
-def test_the_workflow_is_one(tmp_path: Path) -> None:
+def test_workflow_is_valid(tmp_path: Path) -> None:
     checker = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows")
     done = run(tmp_path, *checker, str(WORKFLOW))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -113,14 +111,14 @@ def run_step(step: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[
     return run(folder, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"])
 
 
-def test_the_workflow_passes_its_own_settings(checkout: Path) -> None:
+def test_workflow_passes_on_valid_settings(checkout: Path) -> None:
     for step in steps():
         done = run_step(step, checkout)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert Sarif.model_validate_json((checkout / "settings.sarif").read_text()).runs[0].results == []
 
 
-def test_the_workflow_fails_on_a_mistake_and_still_uploads_it(checkout: Path) -> None:
+def test_workflow_fails_on_mistake_and_uploads_it(checkout: Path) -> None:
     with (checkout / "settings" / "staging.env").open("a") as file:
         file.write(BAD)
     annotate, scan = steps()
@@ -132,6 +130,6 @@ def test_the_workflow_fails_on_a_mistake_and_still_uploads_it(checkout: Path) ->
     assert result.locations[0].physicalLocation.artifactLocation.uri == "settings/staging.env"
 
 
-def test_the_workflow_fails_where_there_are_no_settings(checkout: Path) -> None:
+def test_workflow_fails_without_settings(checkout: Path) -> None:
     shutil.rmtree(checkout / "settings")
     assert run_step(steps()[0], checkout).returncode == 1

@@ -1,4 +1,4 @@
-"""What can be used here, and the settings as a JSON Schema that valid settings pass and others do not."""
+"""The commands `connectors` and `schema`, and shell completion."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ from tests.checks.running import run
 pytestmark = pytest.mark.subprocess
 
 
-def test_connectors_tells_versions_and_what_each_can_do(tmp_path: Path) -> None:
+def test_connectors_lists_versions_and_abilities(tmp_path: Path) -> None:
     listed = json.loads(run(tmp_path, "connectors", "--format", "json").stdout)["connectors"]
     assert [kind["kind"] for kind in listed] == list(ConnectorKind)
     libpqs = {"psycopg": psycopg.pq.version(), "psycopg2": psycopg2.__libpq_version__}
     for kind in listed:
-        facts = REGISTRY[ConnectorKind(kind["kind"])]
-        number = libpqs["psycopg2" if "psycopg2" in facts.drivers else "psycopg"]
+        info = REGISTRY[ConnectorKind(kind["kind"])]
+        number = libpqs["psycopg2" if "psycopg2" in info.drivers else "psycopg"]
         assert kind == {
             "kind": kind["kind"],
-            "class": f"{facts.class_module}.{facts.class_name}",
+            "class": f"{info.class_module}.{info.class_name}",
             "default": kind["kind"] == "psycopg",
             "usable": True,
             "install": None,
             "drivers": kind["drivers"],
             "libpq": f"{number // 10000}.{number % 10000}",
-            "defers": ["sync", "async"] if facts.asynchronous else ["sync"],
-            "runs_worker": facts.asynchronous,
+            "defers": ["sync", "async"] if info.asynchronous else ["sync"],
+            "runs_worker": info.asynchronous,
         }
-        assert tuple(kind["drivers"]) == facts.drivers
+        assert tuple(kind["drivers"]) == info.drivers
     assert listed[0]["drivers"] == {"psycopg": version("psycopg")}
 
 
 @pytest.mark.parametrize("driver", ["aiopg", "psycopg2", "sqlalchemy"])
-def test_connectors_tells_which_extra_is_missing(driver: str, tmp_path: Path) -> None:
+def test_connectors_names_extra_of_missing_driver(driver: str, tmp_path: Path) -> None:
     done = run(tmp_path, "connectors", "--format", "json", hidden=[driver])
     for kind in json.loads(done.stdout)["connectors"]:
-        facts = REGISTRY[ConnectorKind(kind["kind"])]
-        assert kind["usable"] == (driver not in facts.drivers)
+        info = REGISTRY[ConnectorKind(kind["kind"])]
+        assert kind["usable"] == (driver not in info.drivers)
         if not kind["usable"]:
-            assert kind["install"] == f"pip install 'procrastinate-conn[{facts.extra}]'"
+            assert kind["install"] == f"pip install 'procrastinate-conn[{info.extra}]'"
             assert (kind["drivers"][driver], kind["libpq"]) == (None, None)
 
 
-def test_where_psycopg_finds_no_libpq_no_kind_is_usable(tmp_path: Path) -> None:
+def test_no_kind_is_usable_without_libpq_for_psycopg(tmp_path: Path) -> None:
     done = run(tmp_path, "connectors", "--format", "json", environment={"PSYCOPG_IMPL": "c"})
     install = {kind["kind"]: kind["install"] for kind in json.loads(done.stdout)["connectors"]}
     assert install["psycopg"] == "pip install 'procrastinate-conn[binary]'"
@@ -62,10 +62,10 @@ def test_where_psycopg_finds_no_libpq_no_kind_is_usable(tmp_path: Path) -> None:
     assert None not in install.values()
 
 
-def test_connectors_in_text_fits_80_columns(tmp_path: Path) -> None:
+def test_connectors_table_fits_80_columns(tmp_path: Path) -> None:
     done = run(tmp_path, "connectors", environment={"COLUMNS": "80"})
     assert all(kind in done.stdout for kind in ConnectorKind)
-    assert all(facts.class_name in done.stdout for facts in REGISTRY.values())
+    assert all(info.class_name in done.stdout for info in REGISTRY.values())
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
@@ -74,7 +74,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(run(tmp_path_factory.mktemp("schema"), "schema").stdout)
 
 
-def test_the_schema_is_valid_against_its_metaschema(schema: dict[str, Any]) -> None:
+def test_schema_is_valid_against_its_metaschema(schema: dict[str, Any]) -> None:
     assert schema["$schema"] == jsonschema.Draft202012Validator.META_SCHEMA["$id"]
     jsonschema.Draft202012Validator.check_schema(schema)
 
@@ -84,13 +84,13 @@ def options(schema: dict[str, Any]) -> dict[str, Any]:
     return alternative["properties"]
 
 
-def test_the_schema_has_every_setting_keyword_and_option(schema: dict[str, Any]) -> None:
+def test_schema_has_every_setting_keyword_and_pool_option(schema: dict[str, Any]) -> None:
     assert list(schema["properties"]) == list(SETTINGS)
     assert list(schema["properties"]["connection"]["properties"]) == list(libpq.keywords())
     assert set(options(schema)) == set(known_options(ConnectorKind.PSYCOPG, null=False))
 
 
-def test_everything_in_the_schema_is_described_and_names_its_variable(schema: dict[str, Any]) -> None:
+def test_every_property_of_schema_has_description_and_variable(schema: dict[str, Any]) -> None:
     described = {
         **{f"{name.upper()}": part for name, part in schema["properties"].items()},
         **{
@@ -104,7 +104,7 @@ def test_everything_in_the_schema_is_described_and_names_its_variable(schema: di
         assert part["x-variable"] == f"PROCRASTINATE_CONN_{name}"
 
 
-def test_the_schema_has_units_defaults_and_choices(schema: dict[str, Any]) -> None:
+def test_schema_has_units_defaults_and_choices(schema: dict[str, Any]) -> None:
     keywords = schema["properties"]["connection"]["properties"]
     assert keywords["connect_timeout"] | {"description": ""} == {
         "description": "",
@@ -139,13 +139,13 @@ def test_the_schema_has_units_defaults_and_choices(schema: dict[str, Any]) -> No
     ],
     ids=str,
 )
-def test_the_schema_tells_right_from_wrong(
+def test_schema_accepts_only_valid_settings(
     settings: dict[str, Any], valid: bool, schema: dict[str, Any]
 ) -> None:
     assert jsonschema.Draft202012Validator(schema).is_valid(settings) == valid
 
 
-def test_schema_without_libpq_fails_with_advice(tmp_path: Path) -> None:
+def test_schema_without_libpq_exits_with_1_and_hint(tmp_path: Path) -> None:
     done = run(tmp_path, "schema", environment={"PSYCOPG_IMPL": "c"})
     assert (done.returncode, done.stdout) == (1, "")
     assert "procrastinate-conn[binary]" in done.stderr
@@ -162,7 +162,7 @@ def test_schema_without_libpq_fails_with_advice(tmp_path: Path) -> None:
         ("con", {"connectors"}),
     ],
 )
-def test_the_shell_completes(words: str, expected: set[str], tmp_path: Path) -> None:
+def test_shell_completion_offers_values(words: str, expected: set[str], tmp_path: Path) -> None:
     parts = ["procrastinate-conn", *words.split()]
     done = run(
         tmp_path,

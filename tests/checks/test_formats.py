@@ -1,4 +1,4 @@
-"""JSON, GitHub's workflow commands and SARIF are what their readers take them for."""
+"""The formats for programs: JSON, GitHub's workflow commands, SARIF."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.subprocess
-def test_json_is_as_documented(folder: Path) -> None:
+def test_json_document_of_check_is_as_documented(folder: Path) -> None:
     done = run(folder, "check", "settings/prod.env", "--format", "json")
     document = json.loads(done.stdout)
     assert document == {
@@ -90,7 +90,7 @@ def test_json_has_every_field_of_a_problem_and_its_origin(folder: Path) -> None:
 
 
 @pytest.mark.subprocess
-def test_github_annotates_the_line(folder: Path) -> None:
+def test_github_command_names_file_and_line(folder: Path) -> None:
     done = run(folder, "check", "settings/prod.env", "--format", "github", environment={"PGHSOT": "db1"})
     warning, *errors = done.stdout.splitlines()
     assert warning == "::warning title=PC106::libpq does not know PGHSOT (did you mean PGHOST?)"
@@ -109,13 +109,13 @@ AWKWARD = all_rules()["PC301"](
 )
 
 
-def test_github_escapes_what_would_end_a_command_or_a_property() -> None:
+def test_github_command_escapes_its_delimiters() -> None:
     assert render(report(AWKWARD), FindingsFormat.GITHUB, Terminal()) == (
         "::error file=a%2Cb%3Ac%25.env,line=3,title=PC301::50%25 of%0D%0Ait: a,b (::error::)"
     )
 
 
-def test_github_names_the_variable_that_the_message_does_not_name() -> None:
+def test_github_message_begins_with_variable_unless_it_names_it() -> None:
     problem = all_rules()["PC201"]("dsn", "it is wrong", origin=Origin("environment", "DATABASE_URL"))
     assert render(report(problem), FindingsFormat.GITHUB, Terminal()) == (
         "::error title=PC201::DATABASE_URL: it is wrong"
@@ -123,14 +123,14 @@ def test_github_names_the_variable_that_the_message_does_not_name() -> None:
 
 
 @pytest.mark.subprocess
-def test_github_prints_nothing_where_nothing_is_wrong(folder: Path) -> None:
+def test_github_prints_nothing_without_findings(folder: Path) -> None:
     (folder / "settings" / "prod.env").write_text("PROCRASTINATE_CONN_DSN=postgresql://localhost\n")
     done = run(folder, "check", "settings/prod.env", "--format", "github")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.subprocess
-def test_sarif_is_valid_and_tells_the_same(folder: Path) -> None:
+def test_sarif_log_is_valid_and_has_every_finding(folder: Path) -> None:
     done = run(folder, "check", "settings/prod.env", "--format", "sarif", environment={"PGHSOT": "db1"})
     log = Sarif.model_validate_json(done.stdout)
     [run_] = log.runs
@@ -163,7 +163,7 @@ def test_sarif_is_valid_and_tells_the_same(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize(("file", "uri"), [("a.env", "a.env"), (None, ".env")])
-def test_sarif_has_a_file_for_what_stands_in_none_as_github_wants_one(
+def test_sarif_result_without_file_is_located_in_checked_file(
     origin: Origin | None, text: str, file: str | None, uri: str
 ) -> None:
     problem = all_rules()["PC201"]("dsn", "it is wrong", origin=origin)
@@ -173,7 +173,7 @@ def test_sarif_has_a_file_for_what_stands_in_none_as_github_wants_one(
     assert result.locations[0].physicalLocation.artifactLocation.uri == uri
 
 
-def test_sarif_of_nothing_and_of_every_rule_is_valid() -> None:
+def test_sarif_log_without_results_and_with_every_rule_is_valid() -> None:
     every = [
         rule("dsn", rule.title, origin=Origin("dotenv", "X", "a.env", 1)) for rule in all_rules().values()
     ]
@@ -193,7 +193,7 @@ def test_sarif_of_nothing_and_of_every_rule_is_valid() -> None:
         ("/\udcff.env", "file:///%FF.env"),
     ],
 )
-def test_sarif_names_a_file_by_a_uri(file: str, uri: str) -> None:
+def test_sarif_location_is_uri(file: str, uri: str) -> None:
     problem = all_rules()["PC301"]("pool.x", "x", origin=Origin("dotenv", "X", file, 1))
     document = json.loads(render(report(problem), FindingsFormat.SARIF, Terminal()))
     found = document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
@@ -201,7 +201,7 @@ def test_sarif_names_a_file_by_a_uri(file: str, uri: str) -> None:
     assert urlsplit(found).fragment == urlsplit(found).query == ""
 
 
-def test_a_problem_without_a_place_is_located_in_its_configuration() -> None:
+def test_problem_without_origin_is_located_in_its_configuration() -> None:
     problem = all_rules()["PC403"]("connector", "psycopg cannot load libpq")
     twice = Report([CheckResult(file, None, (problem,)) for file in ("a.env", "b.env")])
     assert render(twice, FindingsFormat.GITHUB, Terminal()).splitlines() == [

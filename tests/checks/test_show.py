@@ -1,4 +1,4 @@
-"""What will be used: every value with its origin and what it overrode, in a table and in JSON."""
+"""The effective values with their origins and what they override, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from procrastinate_conn.pool.option_names import known_options
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.checks.running import SECRET, run
 
 pytestmark = pytest.mark.subprocess
@@ -33,7 +33,7 @@ def from_environment(name: str) -> dict[str, Any]:
     return {"source": "environment", "name": name, "file": None, "line": None}
 
 
-def shown(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]:
+def show_json(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]:
     done = run(folder, "show", "--format", "json", *arguments, environment=environment)
     return json.loads(done.stdout)
 
@@ -45,8 +45,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_json_is_as_documented(folder: Path) -> None:
-    document = shown(folder)
+def test_json_document_of_show_is_as_documented(folder: Path) -> None:
+    document = show_json(folder)
     dsn = origin("PROCRASTINATE_CONN_DSN", 2)
     assert list(document) == ["connector", "connection", "pool"]
     assert document["connector"] == {"value": "aiopg", "origin": origin("PROCRASTINATE_CONN_CONNECTOR", 1)}
@@ -65,8 +65,8 @@ def test_json_is_as_documented(folder: Path) -> None:
     }
 
 
-def test_what_was_overridden_is_listed_nearest_first(folder: Path) -> None:
-    document = shown(
+def test_overridden_values_are_listed_nearest_first(folder: Path) -> None:
+    document = show_json(
         folder,
         PROCRASTINATE_CONN_POOL__MAX_SIZE="8",
         PROCRASTINATE_CONN_CONNECTION__HOST="db5",
@@ -85,9 +85,9 @@ def test_what_was_overridden_is_listed_nearest_first(folder: Path) -> None:
     ]
 
 
-def test_all_shows_what_libpq_itself_would_use(folder: Path) -> None:
+def test_show_all_has_libpqs_own_defaults(folder: Path) -> None:
     (folder / ".env").write_text("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n")
-    everything = shown(folder, "--all")["connection"]
+    everything = show_json(folder, "--all")["connection"]
     assert everything["port"]["value"] == "5432"
     connection = psycopg.pq.PGconn.connect_start(b"host=/nowhere/at/all user=app dbname=jobs password=-")
     theirs = {row.keyword.decode(): row.val.decode() for row in connection.info if row.val}
@@ -97,21 +97,20 @@ def test_all_shows_what_libpq_itself_would_use(folder: Path) -> None:
         k: theirs[k] for k in defaults if k != "passfile"
     }
     assert "sslmode" in defaults
-    assert "sslmode" not in shown(folder)["connection"]
+    assert "sslmode" not in show_json(folder)["connection"]
 
 
 @pytest.mark.parametrize("kind", ConnectorKind)
-def test_all_shows_every_pool_option_that_is_possible(kind: ConnectorKind, folder: Path) -> None:
+def test_show_all_has_every_pool_option_of_kind(kind: ConnectorKind, folder: Path) -> None:
     (folder / ".env").write_text("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n")
-    pool = shown(folder, "--all", "--connector", kind)["pool"]
-    known = set(known_options(kind, null=False))
-    assert set(pool) <= known
-    if kind is ConnectorKind.PSYCOPG:
-        assert set(pool) == known
+    pool = show_json(folder, "--all", "--connector", kind)["pool"]
+    known = known_options(kind, null=False)
+    assert set(pool) == {option for option in known if REGISTRY[kind].supports(option)}
+    assert (set(pool) == set(known)) == ("psycopg" in REGISTRY[kind].drivers)
 
 
 @pytest.mark.parametrize(
-    ("stated", "location", "connections"),
+    ("settings", "location", "connections"),
     [
         (
             {"dsn": "postgresql://app@db1,db2:5433/jobs?sslmode=verify-full&sslrootcert=system"},
@@ -141,17 +140,17 @@ def test_all_shows_every_pool_option_that_is_possible(kind: ConnectorKind, folde
     ],
     ids=["tls", "range", "socket", "one", "null"],
 )
-def test_one_sentence_says_what_it_comes_to(
-    stated: dict[str, str], location: str, connections: str, folder: Path
+def test_show_begins_with_connector_server_and_pool_in_one_sentence(
+    settings: dict[str, str], location: str, connections: str, folder: Path
 ) -> None:
-    lines = [f"PROCRASTINATE_CONN_{name.upper()}={value}\n" for name, value in stated.items()]
+    lines = [f"PROCRASTINATE_CONN_{name.upper()}={value}\n" for name, value in settings.items()]
     (folder / ".env").write_text("".join(lines))
     for kind, does in {"psycopg": "async, runs workers", "psycopg2": "sync, defers only"}.items():
         done = run(folder, "show", "--connector", kind, environment={"COLUMNS": "200"})
         assert done.stdout.splitlines()[0] == f"{kind} ({does}) to {location}, {connections}."
 
 
-def test_a_broken_configuration_shows_what_could_be_resolved_and_the_problems(folder: Path) -> None:
+def test_invalid_configuration_shows_resolved_values_and_problems(folder: Path) -> None:
     (folder / ".env").write_text(ENV + "PROCRASTINATE_CONN_CONNECTION__SSLMODE=requre\n")
     done = run(folder, "show", "--format", "json")
     document = json.loads(done.stdout)
@@ -159,23 +158,23 @@ def test_a_broken_configuration_shows_what_could_be_resolved_and_the_problems(fo
     assert document["connection"]["host"]["value"] == "db3,db4"
     assert document["connection"]["sslmode"]["value"] == "requre"
     assert [problem["code"] for problem in document["problems"]] == ["PC205"]
-    told = run(folder, "show")
-    assert told.returncode == 1
-    assert "db3,db4" in told.stdout
-    assert "PC205 error" in told.stdout
+    text = run(folder, "show")
+    assert text.returncode == 1
+    assert "db3,db4" in text.stdout
+    assert "PC205 error" in text.stdout
 
 
-def test_a_warning_is_shown_and_fails_nothing(folder: Path) -> None:
+def test_warning_is_shown_and_exit_status_is_0(folder: Path) -> None:
     done = run(folder, "show", environment={"PGHSOT": "db1"})
     assert done.returncode == 0
     assert "did you mean PGHOST?" in done.stdout
 
 
-def test_a_password_that_is_read_at_run_time_is_shown_by_its_source(folder: Path) -> None:
+def test_password_read_at_run_time_is_shown_with_its_source(folder: Path) -> None:
     (folder / "password").write_text(SECRET)
     (folder / "password").chmod(0o600)
     (folder / ".env").write_text("PGHOST=localhost\nPROCRASTINATE_CONN_PASSWORD_FILE=password\n")
-    assert shown(folder)["connection"]["password"] == {
+    assert show_json(folder)["connection"]["password"] == {
         "value": "********",
         "origin": origin("PROCRASTINATE_CONN_PASSWORD_FILE", 2),
         "overrides": [],
@@ -183,80 +182,80 @@ def test_a_password_that_is_read_at_run_time_is_shown_by_its_source(folder: Path
 
 
 @pytest.mark.parametrize("host", ["db1", "localhost", "/tmp"])
-def test_a_password_of_the_password_file_is_shown_by_its_line(host: str, folder: Path) -> None:
+def test_password_from_password_file_is_shown_with_its_line(host: str, folder: Path) -> None:
     (folder / ".env").write_text(
         f"PGHOST={host}\nPGUSER=app\nPGDATABASE=jobs\nPGPASSFILE=pgpass\nPGSSLMODE=disable\n"
     )
     (folder / "pgpass").write_text(f"# passwords\nelsewhere:*:*:*:x\n{host}:5432:jobs:app:{SECRET}\n")
     (folder / "pgpass").chmod(0o600)
-    password = shown(folder)["connection"]["password"]
+    password = show_json(folder)["connection"]["password"]
     assert password["value"] == "********"
     assert (password["origin"]["source"], password["origin"]["line"]) == ("passfile", 3)
 
 
-def test_show_without_libpq_says_so(folder: Path) -> None:
+def test_show_without_libpq_reports_it_as_text(folder: Path) -> None:
     done = run(folder, "show", environment={"PSYCOPG_IMPL": "c"})
     assert (done.returncode, done.stderr) == (1, "")
     assert "PC403" in done.stdout
 
 
-def test_show_without_libpq_says_so_in_json(folder: Path) -> None:
-    document = shown(folder, PSYCOPG_IMPL="c")
+def test_show_without_libpq_reports_it_as_json(folder: Path) -> None:
+    document = show_json(folder, PSYCOPG_IMPL="c")
     assert [problem["code"] for problem in document["problems"]] == ["PC403"]
 
 
-def test_a_default_has_the_type_of_what_can_be_stated(folder: Path) -> None:
+def test_default_has_same_type_as_configured_value(folder: Path) -> None:
     (folder / ".env").write_text("PROCRASTINATE_CONN_POOL__MAX_IDLE=600\n")
-    pool = shown(folder, "--all")["pool"]
+    pool = show_json(folder, "--all")["pool"]
     assert (pool["max_idle"]["value"], pool["max_idle"]["origin"]["line"]) == (600.0, 1)
     values = {option: row["value"] for option, row in pool.items() if row["origin"] is None}
     assert (values["max_lifetime"], values["max_waiting"], values["configure"]) == (3600.0, 0, None)
 
 
-def test_what_stands_beside_a_refused_port_may_be_a_piece_of_a_password(folder: Path) -> None:
+def test_invalid_port_and_other_parts_of_its_dsn_are_masked(folder: Path) -> None:
     (folder / ".env").write_text(
         "PROCRASTINATE_CONN_DSN=postgresql://app:s3cr,et/jobs\nPROCRASTINATE_CONN_CONNECTION__DBNAME=shop\n"
     )
-    connection = shown(folder)["connection"]
+    connection = show_json(folder)["connection"]
     assert {k: connection[k]["value"] for k in ("host", "port")} == {"host": "********", "port": "********"}
     (folder / ".env").write_text("PROCRASTINATE_CONN_CONNECTION__PORT=s3cret\nPGHOST=db1\n")
-    connection = shown(folder)["connection"]
+    connection = show_json(folder)["connection"]
     assert {k: connection[k]["value"] for k in ("host", "port")} == {"host": "db1", "port": "********"}
 
 
-def test_a_port_is_shown_beside_a_warning_about_it(folder: Path) -> None:
+def test_port_with_warning_is_shown(folder: Path) -> None:
     dsn = f"postgresql://app:{SECRET}@localhost/jobs"
     port = "PROCRASTINATE_CONN_CONNECTION__PORT"
     (folder / ".env").write_text(f"PROCRASTINATE_CONN_DSN={dsn}\n{port}=5432\n{port}=5433\n")
-    document = shown(folder)
+    document = show_json(folder)
     assert [problem["setting"] for problem in document["problems"]] == ["connection.port"]
     assert document["connection"]["port"]["value"] == "5433"
 
 
-def test_isolated_shows_nothing_of_the_process_environment(folder: Path) -> None:
-    document = shown(folder, "--isolated", PGHOST="db9", PROCRASTINATE_CONN_CONNECTION__HOST="db8")
-    assert document == shown(folder)
+def test_isolated_show_ignores_process_environment(folder: Path) -> None:
+    document = show_json(folder, "--isolated", PGHOST="db9", PROCRASTINATE_CONN_CONNECTION__HOST="db8")
+    assert document == show_json(folder)
 
 
-def test_all_in_text_has_what_a_value_overrode(folder: Path) -> None:
+def test_show_all_as_text_has_overridden_values(folder: Path) -> None:
     environment = {"COLUMNS": "160"}
     assert "not db1,db2" not in run(folder, "show", environment=environment).stdout
     assert "not db1,db2" in run(folder, "show", "--all", environment=environment).stdout
 
 
-def test_settings_beside_the_connection_are_shown(folder: Path) -> None:
+def test_settings_beside_connection_and_pool_are_shown(folder: Path) -> None:
     (folder / ".env").write_text(
         "PGHOST=localhost\n"
         "PROCRASTINATE_CONN_JSON_DUMPS=json:dumps\n"
         "PROCRASTINATE_CONN_DEFAULTS=libpq\n"
         f"PROCRASTINATE_CONN_PASSWORD_COMMAND=cat --token={SECRET}\n"
     )
-    told = run(folder, "show", environment={"COLUMNS": "160"}).stdout
-    assert "json:dumps" in told
-    assert "PROCRASTINATE_CONN_DEFAULTS" in told
-    assert SECRET not in told
-    assert "keepalives_idle" not in told
-    document = shown(folder)
+    text = run(folder, "show", environment={"COLUMNS": "160"}).stdout
+    assert "json:dumps" in text
+    assert "PROCRASTINATE_CONN_DEFAULTS" in text
+    assert SECRET not in text
+    assert "keepalives_idle" not in text
+    document = show_json(folder)
     assert document["json_dumps"]["value"] == "json:dumps"
     assert document["password_command"] == {
         "value": "********",
@@ -267,9 +266,12 @@ def test_settings_beside_the_connection_are_shown(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_what_the_terminal_cannot_encode_is_printed_all_the_same(encoding: str, folder: Path) -> None:
-    stated = {"PROCRASTINATE_CONN_CONNECTION__SSLMODE": "verify\udcff-full", "PYTHONIOENCODING": encoding}
-    done = run(folder, "show", environment=stated, new_process=True)
+def test_characters_that_output_cannot_encode_are_escaped(encoding: str, folder: Path) -> None:
+    environment = {
+        "PROCRASTINATE_CONN_CONNECTION__SSLMODE": "verify\udcff-full",
+        "PYTHONIOENCODING": encoding,
+    }
+    done = run(folder, "show", environment=environment, new_process=True)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "verify\\udcff-full" in done.stdout

@@ -1,4 +1,4 @@
-"""What a person reads: the line, a caret under the fault, what to do; at any width, in colour or not."""
+"""The text format: a source line with carets under the fault, and a hint, at any width and in colour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.checks.running import COMMAND, SECRET, clean_environment, run
-from tests.checks.snapshots import assert_as_before
+from tests.checks.snapshots import assert_equals_snapshot
 
 pytestmark = pytest.mark.subprocess
 
@@ -51,13 +51,13 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "command", ["check broken.env", "show broken.env", "show working.env", "check working.env"]
 )
-def test_text_is_as_it_was_approved(command: str, columns: str, folder: Path) -> None:
+def test_output_equals_snapshot(command: str, columns: str, folder: Path) -> None:
     done = run(folder, *command.split(), environment={**ENVIRONMENT, "COLUMNS": columns})
     assert done.stderr == ""
-    assert_as_before(f"{command.replace(' ', '-')}-{columns or 'any-width'}", done.stdout)
+    assert_equals_snapshot(f"{command.replace(' ', '-')}-{columns or 'any-width'}", done.stdout)
 
 
-def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> str:
+def run_on_terminal(folder: Path, *arguments: str, **environment: str) -> str:
     """Run the command on a terminal of 80 columns, and return what it shows."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
@@ -81,37 +81,37 @@ def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("command", ["check broken.env", "show working.env"])
-def test_on_a_terminal_there_is_colour_and_the_same_text(command: str, folder: Path) -> None:
-    shown = on_a_terminal(folder, *command.split())
+def test_output_on_terminal_is_coloured_snapshot(command: str, folder: Path) -> None:
+    shown = run_on_terminal(folder, *command.split())
     assert "\x1b[" in shown
-    assert_as_before(f"{command.replace(' ', '-')}-80", re.sub(r"\x1b\[[0-9;]*m", "", shown))
+    assert_equals_snapshot(f"{command.replace(' ', '-')}-80", re.sub(r"\x1b\[[0-9;]*m", "", shown))
 
 
 @pytest.mark.parametrize("command", ["check broken.env", "show working.env"])
 @pytest.mark.parametrize(
-    "without", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"arguments": "--no-color"}], ids=str
+    "disabled", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"arguments": "--no-color"}], ids=str
 )
-def test_there_is_no_colour_where_none_is_wanted(command: str, without: dict[str, str], folder: Path) -> None:
-    environment = {name: value for name, value in without.items() if name != "arguments"}
-    arguments = [without["arguments"]] if "arguments" in without else []
-    shown = on_a_terminal(folder, *command.split(), *arguments, **environment)
+def test_colour_on_terminal_can_be_turned_off(command: str, disabled: dict[str, str], folder: Path) -> None:
+    environment = {name: value for name, value in disabled.items() if name != "arguments"}
+    arguments = [disabled["arguments"]] if "arguments" in disabled else []
+    shown = run_on_terminal(folder, *command.split(), *arguments, **environment)
     assert "\x1b" not in shown
-    assert_as_before(f"{command.replace(' ', '-')}-80", shown)
+    assert_equals_snapshot(f"{command.replace(' ', '-')}-80", shown)
 
 
-def test_colour_can_be_asked_for_in_a_log(folder: Path) -> None:
+def test_color_option_forces_colour_without_terminal(folder: Path) -> None:
     assert "\x1b[" in run(folder, "check", "broken.env", "--color").stdout
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80, 140])
-def test_no_source_line_is_wider_than_the_terminal(columns: int, folder: Path) -> None:
+def test_source_lines_fit_terminal_width(columns: int, folder: Path) -> None:
     done = run(folder, "check", "broken.env", environment={**ENVIRONMENT, "COLUMNS": str(columns)})
     sources = [line for line in done.stdout.splitlines() if re.match(r" *\d* \|", line)]
     assert len(sources) > 10
     assert max(map(len, sources)) <= columns
 
 
-def carets(stdout: str) -> list[tuple[str, str]]:
+def text_above_carets(stdout: str) -> list[tuple[str, str]]:
     """Return, for each finding with a source line, its code and what the carets stand under."""
     found = []
     lines = stdout.splitlines()
@@ -126,9 +126,9 @@ def carets(stdout: str) -> list[tuple[str, str]]:
     return found
 
 
-def test_carets_stand_under_the_fault(folder: Path) -> None:
+def test_carets_mark_fault_of_each_finding(folder: Path) -> None:
     done = run(folder, "check", "broken.env", environment=ENVIRONMENT)
-    assert carets(done.stdout) == [
+    assert text_above_carets(done.stdout) == [
         ("PC106", "PGHSOT"),
         ("PC107", "psycpg"),
         ("PC301", "MIN_SZIE"),
@@ -156,14 +156,14 @@ def test_carets_stand_under_the_fault(folder: Path) -> None:
         ("PROCRASTINATE_CONN_DSN=sqlite:///jobs.db", "PC202", "sqlite:///jobs.db"),
     ],
 )
-def test_the_caret_finds_the_name_or_the_value(line: str, code: str, under: str, folder: Path) -> None:
+def test_carets_mark_name_or_value_by_rule(line: str, code: str, under: str, folder: Path) -> None:
     (folder / ".env").write_text(f"\n\n{line}\n")
     done = run(folder, "check")
     assert done.stdout.startswith(f".env:3: {code} error: ")
-    assert carets(done.stdout) == [(code, under)]
+    assert text_above_carets(done.stdout) == [(code, under)]
 
 
-def test_control_characters_do_not_reach_the_terminal(folder: Path) -> None:
+def test_control_characters_are_replaced(folder: Path) -> None:
     (folder / ".env").write_text("PROCRASTINATE_CONN_CONNECTOR=\x1b[31mred\x07\n")
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", run(folder, "check").stdout)
 
@@ -201,7 +201,7 @@ def test_control_characters_do_not_reach_the_terminal(folder: Path) -> None:
         ),
     ],
 )
-def test_the_last_line_sums_up(files: list[str], last_line: str, tmp_path: Path) -> None:
+def test_last_line_is_summary(files: list[str], last_line: str, tmp_path: Path) -> None:
     (tmp_path / "good.env").write_text("PGHOST=localhost\n")
     (tmp_path / "good2.env").write_text("PGHOST=localhost\n")
     (tmp_path / "other.env").write_text("SECRET_KEY=x\n")
