@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Fixtures of the command line's tests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.sandbox import PATIENCE, Sandbox
+from tests.cli.sandbox import TIMEOUT, Sandbox
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """An empty folder with a short name, for the path of a Unix socket has to fit in."""
+    """An empty folder with a short path, which leaves room for the path of a Unix socket."""
     home = Path(tempfile.mkdtemp(prefix="demo-"))
     sandbox = Sandbox(home / "tmp")
     sandbox.folder.mkdir()
@@ -22,5 +22,5 @@ def sandbox() -> Iterator[Sandbox]:
     for process in sandbox.processes:
         if process.poll() is None:
             process.terminate()
-            process.communicate(timeout=PATIENCE)
+            process.communicate(timeout=TIMEOUT)
     shutil.rmtree(home)

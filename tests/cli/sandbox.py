@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a process of its own, and a temporary directory to look into."""
+"""The command in a process of its own, with a temporary directory that tests can inspect."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from psycopg.conninfo import make_conninfo
 
 T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "procrastinate_conn")
-PATIENCE = 60.0
+TIMEOUT = 60.0
+"""Seconds that a process may take."""
 
 
 @dataclass
 class Sandbox:
-    """A folder that holds all temporary files of the processes that are started in it."""
+    """A folder for all temporary files of the processes started in it."""
 
     folder: Path
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -43,7 +44,7 @@ class Sandbox:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **variables)
-        stdout, stderr = process.communicate(timeout=PATIENCE)
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def left_behind(self) -> list[str]:
@@ -65,11 +66,11 @@ class Sandbox:
         return None
 
 
-def wait_until(condition: Callable[[], T], patience: float = PATIENCE) -> T:
-    """Return the first true result of `condition`, which is asked again and again."""
-    deadline = time.monotonic() + patience
+def wait_until(condition: Callable[[], T], timeout: float = TIMEOUT) -> T:
+    """Return the first true result of `condition`, which is called repeatedly."""
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if result := condition():
             return result
         time.sleep(0.05)
-    raise TimeoutError(f"{condition} stayed false for {patience} s")
+    raise TimeoutError(f"{condition} stayed false for {timeout} s")

@@ -12,7 +12,7 @@ import pytest
 
 from procrastinate_conn.cli.demo import CANNOT_START, INTERRUPTED, LOST
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from tests.cli.sandbox import PATIENCE, Sandbox, wait_until
+from tests.cli.sandbox import TIMEOUT, Sandbox, wait_until
 
 pytestmark = pytest.mark.subprocess
 
@@ -59,7 +59,7 @@ def test_lost_jobs_are_counted_and_exit_with_1(sandbox: Sandbox) -> None:
     deleted = wait_until(
         lambda: rows_touched(sandbox, "DELETE FROM procrastinate_jobs WHERE status = 'todo'")
     )
-    _, stderr = demo.communicate(timeout=PATIENCE)
+    _, stderr = demo.communicate(timeout=TIMEOUT)
 
     assert demo.returncode == LOST
     assert stderr.endswith(f"Jobs lost: {deleted}\n")
@@ -70,7 +70,7 @@ def test_demo_that_fails_leaves_nothing_behind(sandbox: Sandbox) -> None:
     demo = sandbox.start("demo")
     wait_until(lambda: rows_touched(sandbox, "SELECT FROM procrastinate_jobs LIMIT 1"))
     rows_touched(sandbox, "DROP TABLE procrastinate_jobs CASCADE")
-    stdout, stderr = demo.communicate(timeout=PATIENCE)
+    stdout, stderr = demo.communicate(timeout=TIMEOUT)
 
     assert demo.returncode == 1
     assert stdout == ""
@@ -96,7 +96,7 @@ def test_interrupted_demo_leaves_nothing_behind(
     else:
         wait_until(lambda: rows_touched(sandbox, "SELECT FROM procrastinate_jobs LIMIT 1"))
     send(demo.pid, signum)
-    stdout, stderr = demo.communicate(timeout=PATIENCE)
+    stdout, stderr = demo.communicate(timeout=TIMEOUT)
 
     assert demo.returncode == INTERRUPTED, stderr
     assert stdout == ""

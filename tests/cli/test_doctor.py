@@ -12,7 +12,7 @@ import time
 import pytest
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
-from tests.cli.sandbox import COMMAND, PATIENCE, Sandbox
+from tests.cli.sandbox import COMMAND, TIMEOUT, Sandbox
 from tests.conftest import apply_schema
 
 pytestmark = pytest.mark.subprocess
@@ -164,7 +164,7 @@ def test_progress_is_shown_on_standard_error_of_a_terminal_alone(tmp_path):
             stderr=other_end,
             cwd=tmp_path,
             env={**os.environ, "PROCRASTINATE_CONN_DSN": dsn, "TERM": "xterm"},
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
     os.close(other_end)
