@@ -40,25 +40,13 @@ class Cost:
 
 @dataclass(slots=True)
 class Totals:
-    """The jobs of one kind of connector.
+    """The jobs of one kind of connector, and their cost."""
 
-    Parameters
-    ----------
-    settings_from
-        The origin of the server's address.
-    deferred
-        Jobs that the connector has deferred, by its own account.
-    worked
-        Those that succeeded exactly once, with the arguments that they were deferred with.
-    deferring, working
-        The cost of deferring jobs with this kind, and of working jobs with a worker of this kind.
-    """
-
-    settings_from: str
+    settings_from: str  # the origin of the server's address
     deferred: int = 0
-    worked: int = 0
-    deferring: Cost = field(default_factory=Cost)
-    working: Cost = field(default_factory=Cost)
+    worked: int = 0  # succeeded exactly once, with the arguments that they were deferred with
+    deferring: Cost = field(default_factory=Cost)  # with this kind
+    working: Cost = field(default_factory=Cost)  # by a worker of this kind
 
 
 class Workload:

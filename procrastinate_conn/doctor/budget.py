@@ -124,14 +124,10 @@ def _headroom(context: HostContext) -> Headroom:
         _LIMITS, name=name
     )
     limits = [
+        ConnectionLimit("max_connections", maximum - reserved, clients - own, "raise max_connections"),
+        ConnectionLimit(f"role {role}", of_role, ours - own, f"ALTER ROLE {role} CONNECTION LIMIT ..."),
         ConnectionLimit(
-            "max_connections", maximum - reserved, clients - own, "raise the server's max_connections"
-        )
+            f"database {database}", of_database, here - own, f"ALTER DATABASE {database} CONNECTION LIMIT ..."
+        ),
     ]
-    if of_role >= 0:
-        remedy = f"ALTER ROLE {role} CONNECTION LIMIT ..."
-        limits.append(ConnectionLimit(f"role {role}", of_role, ours - own, remedy))
-    if of_database >= 0:
-        remedy = f"ALTER DATABASE {database} CONNECTION LIMIT ..."
-        limits.append(ConnectionLimit(f"database {database}", of_database, here - own, remedy))
-    return Headroom(limits, own, name)
+    return Headroom([limit for limit in limits if limit.allowed >= 0], own, name)

@@ -30,15 +30,7 @@ _HINTS = (
 
 
 def run(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
-    """Open the connector with one connection, synchronously, and query which server it is connected to.
-
-    Parameters
-    ----------
-    config
-        The configuration of the connector.
-    seconds
-        Time limit for the connection.
-    """
+    """Open the connector with one connection, synchronously, and query which server it is connected to."""
     one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
     pool = PoolOptions(config.pool.explicit, null=config.pool.null, **one)
     connector = build(replace(config, pool=pool)).get_sync_connector()

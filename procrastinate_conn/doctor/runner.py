@@ -14,17 +14,15 @@ from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.doctor import (
     budget,
-    clock,
     connectivity,
     connector,
-    identity,
     listen,
     login,
     pooler,
     prepared_statements,
     privileges,
-    recovery_state,
     schema,
+    server,
     timeouts,
     tls,
 )
@@ -45,9 +43,9 @@ CHECKS_WITHOUT_SESSION: Mapping[str, Check] = {
 """Checks that tell why there is no session, in the order of the report."""
 
 CHECKS: Mapping[str, Check] = {
-    "identity": identity.run,
-    "role": recovery_state.run,
-    "clock": clock.run,
+    "identity": server.check_identity,
+    "role": server.check_role,
+    "clock": server.check_clock,
     "schema": schema.run,
     "rights": privileges.run,
     "pooler": pooler.run,
@@ -88,18 +86,7 @@ class _Run:
 def run(
     config: ConnectorConfig, *, processes: int, seconds: float, progress: Progress
 ) -> tuple[list[HostReport], list[Result]]:
-    """Check every host of a connection, and then the connector.
-
-    Parameters
-    ----------
-    config
-        The configuration of the application's connector.
-    processes
-        Processes of the application.
-    seconds
-        Time limit for all checks together.
-    progress
-        Called with what is being checked.
+    """Check every host of a connection, and then the connector, within `seconds` for all of it.
 
     Returns
     -------

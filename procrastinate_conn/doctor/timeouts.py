@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from psycopg.sql import Identifier
@@ -12,6 +12,15 @@ from procrastinate_conn.doctor.report import Result, passed, warned
 
 MIN_TIMEOUT = 5.0
 """Seconds that a query of procrastinate's may take on a server under load."""
+
+
+NAMES = (
+    "idle_session_timeout",
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "statement_timeout",
+    "transaction_timeout",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +37,39 @@ def run(context: HostContext) -> Iterator[Result]:
     rows = context.session.execute(  # not `context.rows`, whose transaction has a timeout of its own
         "SELECT name, setting::float8 / 1000, source FROM pg_settings"
         " WHERE name = ANY(%s) AND setting::float8 > 0 ORDER BY name",
-        [list(_CHECKS)],
+        [list(NAMES)],
     )
     timeouts = [Timeout(*row) for row in rows.fetchall()]
-    warnings = [(timeout, _CHECKS[timeout.name](context, timeout)) for timeout in timeouts]
-    for timeout, message in warnings:
-        if message:
+    problems = [(timeout, _problem(context, timeout)) for timeout in timeouts]
+    for timeout, problem in problems:
+        if problem:
             value = {timeout.name: timeout.seconds}
-            yield warned("timeouts", message, _hint(context, timeout), value=value)
-    if not any(message for _, message in warnings):
+            yield warned("timeouts", problem, _hint(context, timeout), value=value)
+    if not any(problem for _, problem in problems):
         message = ", ".join(f"{timeout.name} {timeout.seconds:g} s" for timeout in timeouts) or "none is set"
         yield passed("timeouts", message, value={timeout.name: timeout.seconds for timeout in timeouts})
 
 
-def _idle_session(context: HostContext, timeout: Timeout) -> str | None:
-    """Check idle sessions: the one that listens, and those in the pool."""
+def _problem(context: HostContext, timeout: Timeout) -> str | None:
+    """Return what a timeout breaks; None if it is long enough."""
+    if timeout.name == "idle_session_timeout":
+        return _idle_session_problem(context, timeout)
+    if timeout.seconds >= MIN_TIMEOUT:
+        return None
+    if timeout.name == "idle_in_transaction_session_timeout":  # procrastinate's queries are no transactions
+        return f"{timeout.name} ends sessions after {timeout.seconds:g} s, also while a caller uses them"
+    return f"{timeout.name} ends queries after {timeout.seconds:g} s: jobs are not fetched under load"
+
+
+def _idle_session_problem(context: HostContext, timeout: Timeout) -> str | None:
     if context.listens:
         return f"{timeout.name} ends the LISTEN connection after {timeout.seconds:g} s without a job"
     max_idle = float(context.config.pool.arguments(asynchronous=False).get("max_idle", 600.0))
-    if timeout.seconds < max_idle:
-        return (
-            f"{timeout.name} ends connections after {timeout.seconds:g} s,"
-            f" before the pool does (max_idle {max_idle:g} s)"
-        )
-    return None
+    if timeout.seconds >= max_idle:
+        return None
+    ends = f"{timeout.name} ends connections after {timeout.seconds:g} s"
+    return f"{ends}, before the pool does (max_idle {max_idle:g} s)"
 
-
-def _statement(_context: HostContext, timeout: Timeout) -> str | None:
-    if timeout.seconds < MIN_TIMEOUT:
-        return f"{timeout.name} ends queries after {timeout.seconds:g} s: jobs are not fetched under load"
-    return None
-
-
-def _in_transaction(_context: HostContext, timeout: Timeout) -> str | None:
-    """Check idle transactions: not of procrastinate's queries, but maybe of the caller."""
-    if timeout.seconds < MIN_TIMEOUT:
-        return f"{timeout.name} ends sessions after {timeout.seconds:g} s, also while a caller uses them"
-    return None
-
-
-_CHECKS: dict[str, Callable[[HostContext, Timeout], str | None]] = {
-    "idle_session_timeout": _idle_session,
-    "idle_in_transaction_session_timeout": _in_transaction,
-    "lock_timeout": _statement,
-    "statement_timeout": _statement,
-    "transaction_timeout": _statement,
-}
 
 _SOURCES = {
     "user": "for the role",

@@ -11,6 +11,7 @@ from procrastinate_conn.libpq.keywords import (
     is_secret,
     keywords,
     unset_value,
+    variables,
     version,
 )
 from procrastinate_conn.libpq.probe import (
@@ -49,5 +50,6 @@ __all__ = [
     "turns_keepalives_off",
     "unencodable",
     "unset_value",
+    "variables",
     "version",
 ]

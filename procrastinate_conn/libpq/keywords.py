@@ -96,6 +96,12 @@ def keywords() -> Mapping[str, Keyword]:
     }
 
 
+@cache
+def variables() -> Mapping[str, str]:
+    """Return the keywords by the environment variables that libpq reads for them."""
+    return {row.variable: row.name for row in keywords().values() if row.variable}
+
+
 def unset_value(keyword: str) -> str:
     """Return the value that means the same to libpq as an unset keyword."""
     row = keywords().get(keyword)

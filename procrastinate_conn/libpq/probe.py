@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from procrastinate_conn.libpq.conninfo import conninfo, decode, encode, start_connection
 from procrastinate_conn.libpq.environment import UNREACHABLE_HOST, override_environment
-from procrastinate_conn.libpq.keywords import keywords
+from procrastinate_conn.libpq.keywords import variables
 
 PLACEHOLDER_USER = {"user": "-"}
 """Placeholder user: libpq fails if the operating system has none."""
@@ -184,6 +184,4 @@ def _other_variables(parameters: Mapping[str, str]) -> Iterator[str]:
     yield "PGSERVICE"
     if "sslmode" not in parameters:
         yield "PGREQUIRESSL"
-    for keyword in keywords().values():
-        if keyword.variable is not None and keyword.name not in parameters:
-            yield keyword.variable
+    yield from (variable for variable, keyword in variables().items() if keyword not in parameters)
