@@ -67,7 +67,7 @@ def redact_variable(name: str, value: str) -> str:
     if name.startswith(PREFIX):
         setting = name.removeprefix(PREFIX).lower().replace("__", ".")
     else:
-        setting = f"connection.{_keyword_of_variable().get(name)}"
+        setting = f"connection.{libpq.variables().get(name)}"
     if setting == "dsn":
         return redact_dsn(value)
     if setting == "connection":
@@ -141,13 +141,9 @@ def _without_quotes(value: str) -> str:
     return value.strip(quote) if quote in ("'", '"') and value else value
 
 
-def _keyword_of_variable() -> dict[str | None, str]:
-    return {keyword.variable: keyword.name for keyword in libpq.keywords().values() if keyword.variable}
-
-
 def _is_read(name: str) -> bool:
     """Return whether procrastinate-conn or libpq reads a variable."""
-    return name.upper().startswith(PREFIX) or name == "DATABASE_URL" or name in _keyword_of_variable()
+    return name.upper().startswith(PREFIX) or name == "DATABASE_URL" or name in libpq.variables()
 
 
 def _redact_quoted(value: str, redact: Callable[[str], str]) -> str:

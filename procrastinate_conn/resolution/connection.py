@@ -156,7 +156,7 @@ def _stack(layers: Iterable[Layer]) -> dict[str, list[SourcedValue]]:
 
 def _libpq_variables(sources: Sequence[Source]) -> Sequence[Layer]:
     """Return the keywords that libpq's variables state, place by place."""
-    keywords = {k.variable: k.name for k in libpq.keywords().values() if k.variable is not None}
+    keywords = libpq.variables()
     layers = [{keywords[n]: v for n, v in source.variables.items() if n in keywords} for source in sources]
     # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require where PGSSLMODE is not set.
     nearest = next((i for i, source in enumerate(sources) if "PGREQUIRESSL" in source.variables), None)

@@ -57,7 +57,7 @@ def split_embedded_dsns(values: Mapping[str, SourcedValue]) -> tuple[dict[str, S
 
 def reject_embedded_dsns(source: Source) -> Source:
     """Return a place without the values that are whole connection strings, and with a problem for each."""
-    of_variables = {row.variable: row.name for row in libpq.keywords().values() if row.variable}
+    of_variables = libpq.variables()
     settings = {
         path: path[-1]
         for path, sourced in source.settings.items()

@@ -47,7 +47,7 @@ def misspelt_variables(sources: Sequence[Source], stated: Collection[str]) -> It
     stated
         The keywords that are stated, however that is; a ``PG_HOST`` may be what the DSN is made of.
     """
-    keywords = {row.variable: row.name for row in libpq.keywords().values() if row.variable}
+    keywords = libpq.variables()
     known = keywords.keys() | set(_NO_KEYWORD)
     for source in sources:
         for name, sourced in source.variables.items():
