@@ -47,8 +47,7 @@ def make_connector(
     Parameters
     ----------
     kind
-        ``psycopg``, ``aiopg``, ``sync-psycopg``, ``psycopg2`` or ``sqlalchemy-psycopg2``, or procrastinate's
-        class name.
+        The name of a `ConnectorKind`, or procrastinate's class name, in any case; by default ``psycopg``.
     settings
         Replaces every source: no env file and no secrets directory is read. The other arguments override it.
     env_file

@@ -101,14 +101,6 @@ class ConnectorInfo(NamedTuple):
         return self.support(option).how != "not possible"
 
 
-def _exact(**sentences: str) -> dict[str, OptionSupport]:
-    return {option: OptionSupport("exact", sentence) for option, sentence in sentences.items()}
-
-
-def _emulated(**sentences: str) -> dict[str, OptionSupport]:
-    return {option: OptionSupport("emulated", sentence) for option, sentence in sentences.items()}
-
-
 _EVERY_KIND = dict.fromkeys(
     (
         "min_size", "max_size", "timeout", "max_waiting", "max_lifetime", "max_idle",
@@ -118,23 +110,27 @@ _EVERY_KIND = dict.fromkeys(
 )  # fmt: skip
 
 _PSYCOPG: Mapping[str, OptionSupport] = {
-    "connection_class": AS_DOCUMENTED,
     **_EVERY_KIND,
+    "connection_class": AS_DOCUMENTED,
     "close_returns": AS_DOCUMENTED,
-    **_emulated(
-        check_after="in place of psycopg_pool's check, which pings every time",
-        prepare_threshold="psycopg's own, passed to every connection",
-    ),
+    "check_after": OptionSupport("emulated", "in place of psycopg_pool's check, which pings every time"),
+    "prepare_threshold": OptionSupport("emulated", "psycopg's own, passed to every connection"),
 }
 
-_OVER_PSYCOPG2: Mapping[str, OptionSupport] = {
-    **_EVERY_KIND,
-    "connection_class": OptionSupport(
-        "not possible", "the connections are psycopg2's, and the connector wraps them itself"
-    ),
-    "close_returns": OptionSupport("not possible", "closing a psycopg2 connection always closes it"),
-    **_emulated(prepare_threshold="psycopg2 prepares no statements, as with none"),
-}
+
+def _over_psycopg2(*, check_after: str, **exact: str) -> Mapping[str, OptionSupport]:
+    """Return the support on psycopg2's connections; `exact` has the options in the own pool's terms."""
+    return {
+        **_EVERY_KIND,
+        **{option: OptionSupport("exact", sentence) for option, sentence in exact.items()},
+        "check_after": OptionSupport("emulated", check_after),
+        "prepare_threshold": OptionSupport("emulated", "psycopg2 prepares no statements, as with none"),
+        "connection_class": OptionSupport(
+            "not possible", "the connections are psycopg2's, and the connector wraps them itself"
+        ),
+        "close_returns": OptionSupport("not possible", "closing a psycopg2 connection always closes it"),
+    }
+
 
 REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.PSYCOPG: ConnectorInfo(
@@ -156,21 +152,18 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         extra="aiopg",
         asynchronous=True,
         resolves_hosts=True,
-        pool_options={
-            **_OVER_PSYCOPG2,
-            **_exact(
-                min_size="minsize of aiopg.Pool",
-                max_size="maxsize of aiopg.Pool",
-                timeout="a caller waits in turn; aiopg's own timeout bounds each statement instead",
-                max_waiting="aiopg's own pool has no such bound",
-                max_lifetime="pool_recycle of aiopg.Pool, spread out",
-                max_idle="aiopg's own pool never shrinks",
-                configure="on_connect of aiopg.Pool; called with aiopg's connection",
-                reset="called with aiopg's connection",
-                check="called with aiopg's connection",
-            ),
-            **_emulated(check_after="aiopg's own pool never pings"),
-        },
+        pool_options=_over_psycopg2(
+            min_size="minsize of aiopg.Pool",
+            max_size="maxsize of aiopg.Pool",
+            timeout="a caller waits in turn; aiopg's own timeout bounds each statement instead",
+            max_waiting="aiopg's own pool has no such bound",
+            max_lifetime="pool_recycle of aiopg.Pool, spread out",
+            max_idle="aiopg's own pool never shrinks",
+            configure="on_connect of aiopg.Pool; called with aiopg's connection",
+            reset="called with aiopg's connection",
+            check="called with aiopg's connection",
+            check_after="aiopg's own pool never pings",
+        ),
     ),
     ConnectorKind.SYNC_PSYCOPG: ConnectorInfo(
         class_module="procrastinate.sync_psycopg_connector",
@@ -191,21 +184,18 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         extra="psycopg2",
         asynchronous=False,
         resolves_hosts=False,
-        pool_options={
-            **_OVER_PSYCOPG2,
-            **_exact(
-                min_size="minconn of psycopg2's ThreadedConnectionPool",
-                max_size="maxconn of psycopg2's ThreadedConnectionPool",
-                timeout="a caller waits in turn; psycopg2's own pool raises at once",
-                max_waiting="psycopg2's own pool has no such bound",
-                max_lifetime="psycopg2's own pool never retires a connection",
-                max_idle="psycopg2's own pool never retires a connection",
-                configure="called with psycopg2's connection",
-                reset="called with psycopg2's connection",
-                check="called with psycopg2's connection",
-            ),
-            **_emulated(check_after="psycopg2's own pool never pings"),
-        },
+        pool_options=_over_psycopg2(
+            min_size="minconn of psycopg2's ThreadedConnectionPool",
+            max_size="maxconn of psycopg2's ThreadedConnectionPool",
+            timeout="a caller waits in turn; psycopg2's own pool raises at once",
+            max_waiting="psycopg2's own pool has no such bound",
+            max_lifetime="psycopg2's own pool never retires a connection",
+            max_idle="psycopg2's own pool never retires a connection",
+            configure="called with psycopg2's connection",
+            reset="called with psycopg2's connection",
+            check="called with psycopg2's connection",
+            check_after="psycopg2's own pool never pings",
+        ),
     ),
     ConnectorKind.SQLALCHEMY_PSYCOPG2: ConnectorInfo(
         class_module="procrastinate.contrib.sqlalchemy",
@@ -215,20 +205,17 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         extra="sqlalchemy",
         asynchronous=False,
         resolves_hosts=False,
-        pool_options={
-            **_OVER_PSYCOPG2,
-            **_exact(
-                min_size="pool_size of the engine",
-                max_size="pool_size plus max_overflow of the engine",
-                timeout="pool_timeout of the engine",
-                max_waiting="SQLAlchemy's own pools have no such bound",
-                max_lifetime="pool_recycle of the engine, spread out",
-                max_idle="the engine's overflow, closed after this time instead of at once",
-                configure="the engine's connect event; called with psycopg2's connection",
-                reset="the engine's reset event; called with psycopg2's connection",
-                check="called with psycopg2's connection",
-            ),
-            **_emulated(check_after="pool_pre_ping of the engine, but only after this time"),
-        },
+        pool_options=_over_psycopg2(
+            min_size="pool_size of the engine",
+            max_size="pool_size plus max_overflow of the engine",
+            timeout="pool_timeout of the engine",
+            max_waiting="SQLAlchemy's own pools have no such bound",
+            max_lifetime="pool_recycle of the engine, spread out",
+            max_idle="the engine's overflow, closed after this time instead of at once",
+            configure="the engine's connect event; called with psycopg2's connection",
+            reset="the engine's reset event; called with psycopg2's connection",
+            check="called with psycopg2's connection",
+            check_after="pool_pre_ping of the engine, but only after this time",
+        ),
     ),
 }

@@ -20,14 +20,12 @@ INTERRUPTED = 130
 
 
 def demo(
-    jobs: Annotated[
-        int, typer.Option(min=8, help="Jobs that each connector defers for each of the two workers.")
-    ] = 200,
+    jobs: Annotated[int, typer.Option(min=8, help="Jobs that each connector defers for each worker.")] = 200,
 ) -> None:
     """Run every connector against an embedded PostgreSQL, and account for every job.
 
     Starts a PostgreSQL of its own in a temporary directory, defers jobs with each connector, processes
-    them with a worker on psycopg and with one on aiopg, and shows what each job cost. Exit status 1 means
+    them with a worker of each kind that runs one, and shows what each job cost. Exit status 1 means
     that a job was lost. Your own connection settings are not read, and nothing is left behind. It needs
     every driver: pip install 'procrastinate-conn[all]'.
     """

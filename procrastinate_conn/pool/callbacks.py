@@ -67,31 +67,13 @@ class SyncAsyncPair(NamedTuple):
 def convert_callback(name: str, value: object, kind: ConnectorKind, *, null: bool) -> object:
     """Return the value of a callback option: None, one callable, or a pair with the asynchronous one first.
 
-    Parameters
-    ----------
-    value
-        A callable or ``package.module:function``; or two of them, in either order, in a tuple, a list, or
-        text with a comma between.
-
-    Raises
-    ------
-    InvalidOption
-        One cannot be imported or called, or none is sync or async as the kind needs it.
+    It is given as a callable or as ``package.module:function``; or as two of them, in either order, in a
+    tuple, a list, or text with a comma between. `InvalidOption` is raised if one cannot be imported or called,
+    or if none is sync or async as the kind needs it.
     """
     pair = SyncAsyncPair(*(parameters(asynchronous=a, null=null)[name] for a in (True, False)))
     if pair.asynchronous.nullable and is_none(value):
         return None
-    found = _load(name, value)
-    if pair.asynchronous.is_class:
-        _require_subclass(name, found, pair)
-    else:
-        _require_one_argument(name, found)
-    _require_usable(name, found, pair, kind)
-    return found[0] if len(found) == 1 else tuple(sorted(found, key=pair.is_async, reverse=True))
-
-
-def _load(name: str, value: object) -> Sequence[Callable[..., Any]]:
-    """Return the one or two callables that a value gives."""
     members = value.split(",") if isinstance(value, str) else value
     members = members if isinstance(members, tuple | list) else [members]
     if len(members) not in (1, 2):
@@ -100,50 +82,49 @@ def _load(name: str, value: object) -> Sequence[Callable[..., Any]]:
             f"{name} gives {len(members)} callables, which is neither one nor a pair",
             f"write {name}=(async_function, plain_function)",
         )
-    return [_load_one(name, member) for member in members]
+    found = [_load(name, member) for member in members]
+    for member in found:
+        _require_callable_by_pool(name, member, pair)
+    _require_sync_or_async(name, found, pair, kind)
+    return found[0] if len(found) == 1 else tuple(sorted(found, key=pair.is_async, reverse=True))
 
 
-def _load_one(name: str, member: object) -> Callable[..., Any]:
+def _load(name: str, member: object) -> Callable[..., Any]:
     path = member.strip() if isinstance(member, str) else None
     try:
         found = member if path is None else import_object(path)
     except ObjectNotFound as error:
         raise InvalidOption(CALLBACK_NOT_FOUND, f"{name} {error.message}", error.hint) from None
     if not callable(found):
-        raise InvalidOption(
-            UNUSABLE_CALLBACK,
-            f"{name} is {path or f'a {type(found).__name__}'}, which is not callable",
-            "give a function, or package.module:function",
-        )
+        message = f"{name} is {path or f'a {type(found).__name__}'}, which is not callable"
+        raise InvalidOption(UNUSABLE_CALLBACK, message, "give a function, or package.module:function")
     return found
 
 
-def _require_one_argument(name: str, found: Sequence[Callable[..., Any]]) -> None:
-    for function in found:
-        try:
-            inspect.signature(function).bind(None)
-        except TypeError:
-            raise InvalidOption(
-                UNUSABLE_CALLBACK,
-                f"{name} is {format_value(function)}, which cannot be called with one argument",
-                "psycopg_pool calls it with the connection, and reconnect_failed with the pool",
-            ) from None
-        except ValueError:  # a function in C without a signature
-            continue
+def _require_callable_by_pool(name: str, found: Callable[..., Any], pair: SyncAsyncPair) -> None:
+    if pair.asynchronous.is_class and not any(parameter.accepts(found) for parameter in pair):
+        classes = " or ".join(format_value(parameter.default) for parameter in pair)
+        message = f"{name} is {format_value(found)}, which is not a subclass of {classes}"
+        raise InvalidOption(UNUSABLE_CALLBACK, message, "derive it from psycopg's class")
+    if not pair.asynchronous.is_class and not _takes_one_argument(found):
+        raise InvalidOption(
+            UNUSABLE_CALLBACK,
+            f"{name} is {format_value(found)}, which cannot be called with one argument",
+            "psycopg_pool calls it with the connection, and reconnect_failed with the pool",
+        )
 
 
-def _require_subclass(name: str, found: Sequence[Callable[..., Any]], pair: SyncAsyncPair) -> None:
-    for cls in found:
-        if not any(parameter.accepts(cls) for parameter in pair):
-            classes = " or ".join(format_value(parameter.default) for parameter in pair)
-            raise InvalidOption(
-                UNUSABLE_CALLBACK,
-                f"{name} is {format_value(cls)}, which is not a subclass of {classes}",
-                "derive it from psycopg's class",
-            )
+def _takes_one_argument(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a function in C without a signature
+        return True
+    return True
 
 
-def _require_usable(
+def _require_sync_or_async(
     name: str, found: Sequence[Callable[..., Any]], pair: SyncAsyncPair, kind: ConnectorKind
 ) -> None:
     """Require one of each for a pair, and one that the kind's pool can use."""

@@ -112,7 +112,7 @@ def _parse(parameter: Parameter, text: str) -> object:
     text = text.strip()
     if parameter.nullable and is_none(text):
         return None
-    if float in parameter.types and (match := re.fullmatch(DURATION, text.lower())):
+    if float in parameter.members and (match := re.fullmatch(DURATION, text.lower())):
         return float(match[1]) * _SECONDS[match[2]]
     return text
 
@@ -126,7 +126,7 @@ def _default_hint(parameter: Parameter) -> str:
     if parameter.default is not None:
         return f"leave it out for the default, {format_value(parameter.default)}"
     # Not "the default, none": who wrote a value wanted another one.
-    return "write a whole number, such as 8, or leave it out" if int in parameter.types else "leave it out"
+    return "write a whole number, such as 8, or leave it out" if int in parameter.members else "leave it out"
 
 
 def _require_in_range(name: str, value: object) -> None:
@@ -145,4 +145,4 @@ def _require_in_range(name: str, value: object) -> None:
 
 def type_in_words(parameter: Parameter) -> str:
     """Return the option's type in words: ``a whole number, or none``."""
-    return ", or ".join(_TYPE_NAMES.get(member, str(member)) for member in parameter.types)
+    return ", or ".join(_TYPE_NAMES.get(member, str(member)) for member in parameter.members)

@@ -25,7 +25,7 @@ class Parameter:
     default: object
 
     @cached_property
-    def types(self) -> tuple[Any, ...]:
+    def members(self) -> tuple[Any, ...]:
         """The types that a value may have: the members of a union, or the one type."""
         if typing.get_origin(self.annotation) in (typing.Union, types.UnionType):
             return typing.get_args(self.annotation)
@@ -34,12 +34,12 @@ class Parameter:
     @property
     def nullable(self) -> bool:
         """Whether None is a value."""
-        return type(None) in self.types
+        return type(None) in self.members
 
     @property
     def is_class(self) -> bool:
         """Whether the value is a class, a subclass of the default."""
-        return any(typing.get_origin(member) is type for member in self.types)
+        return any(typing.get_origin(member) is type for member in self.members)
 
     @property
     def is_callable(self) -> bool:
@@ -49,7 +49,7 @@ class Parameter:
     @cached_property
     def _awaited(self) -> frozenset[bool]:
         """Whether the pool awaits the callback; both if it does so when necessary; empty if there is none."""
-        results = [typing.get_args(t)[-1] for t in self.types if typing.get_origin(t) is Callable]
+        results = [typing.get_args(t)[-1] for t in self.members if typing.get_origin(t) is Callable]
         return frozenset(typing.get_origin(result) is Awaitable for result in results)
 
     def accepts(self, candidate: object) -> bool:

@@ -107,5 +107,5 @@ def _types(option: Parameter) -> Iterator[Mapping[str, Any]]:
     for member in schema.get("anyOf", [schema]):
         is_number = member.get("type") in ("integer", "number")
         yield {**member, **RANGES[option.name].json_schema()} if is_number else member
-    if float in option.types:
+    if float in option.members:
         yield {"type": "string", "pattern": f"^{DURATION}$"}

@@ -84,13 +84,7 @@ def known_options(kind: ConnectorKind, *, null: bool = False) -> Mapping[str, Pa
 
 
 def require_known(name: str, kind: ConnectorKind, known: Mapping[str, Parameter]) -> None:
-    """Validate the name of an option.
-
-    Raises
-    ------
-    InvalidOption
-        The option is reserved, too new for the connector or the installed psycopg_pool, or unknown.
-    """
+    """Reject a name that is reserved, too new for the connector or psycopg_pool, or unknown."""
     if name in RESERVED:
         why, instead = RESERVED[name]
         raise InvalidOption(RESERVED_OPTION, f"{name} cannot be set: {why}", instead)
@@ -112,7 +106,7 @@ def require_known(name: str, kind: ConnectorKind, known: Mapping[str, Parameter]
 
 
 def require_possible(name: str, kind: ConnectorKind) -> None:
-    """Reject an option that is not possible for a kind, with `InvalidOption`."""
+    """Reject an option that is not possible for a kind."""
     if not REGISTRY[kind].supports(name):
         reason = REGISTRY[kind].support(name).sentence
         raise unsupported(name, f"{name} is not possible on the {kind} connector: {reason}")

@@ -43,23 +43,16 @@ INVALID_POOL = Rule(
 def validate_pool_options(
     options: Mapping[str, SourcedValue], kind: ConnectorKind, null: SourcedValue | None = None
 ) -> tuple[PoolOptions, list[Problem]]:
-    """Convert and validate the pool options.
+    """Return the options that are valid by themselves, and every problem, each once.
+
+    If there is no error among the problems, psycopg_pool accepts the options.
 
     Parameters
     ----------
     options
         The options that are set: text from a source, any object from a call.
-    kind
-        The connector that they are for.
     null
         The setting ``pool`` as a whole: ``null`` for a null pool, a mapping for any other; None if not set.
-
-    Returns
-    -------
-    options : PoolOptions
-        Those that are valid by themselves.
-    problems : list of Problem
-        Every problem, each once. If there is no error among them, psycopg_pool accepts the options.
     """
     is_null, problems = _read_null(null)
     known = known_options(kind, null=is_null)
