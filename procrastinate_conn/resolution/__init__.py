@@ -1,1 +1,1 @@
-"""Who wins: from what the places state to one value for each setting."""
+"""The precedence: from the settings of all sources to one effective value for each."""

@@ -1,10 +1,11 @@
-"""Who wins, keyword by keyword: the precedence of everything that describes the connection."""
+"""The precedence of everything that describes the connection, keyword by keyword."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 from procrastinate_conn import libpq
@@ -29,23 +30,25 @@ FOREIGN_DATABASE_URL = Rule(
 HOSTADDR_OVERRIDES_HOST = Rule(
     "PC210",
     "PGHOSTADDR that redirects the host",
-    "libpq connects to that address, whatever host is named elsewhere: another server under the right name.",
-    "Unset PGHOSTADDR, or state hostaddr beside host.",
+    "libpq connects to that address, whatever host is set elsewhere: another server under the right name.",
+    "Unset PGHOSTADDR, or set hostaddr beside host.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\nPGHOSTADDR=127.0.0.2"),
 )
 
 REJECTED_VALUE = Rule(
     "PC205",
-    "value that libpq refuses",
-    "libpq refuses the value when it connects; a pool retries that silently until it times out.",
+    "value that libpq rejects",
+    "libpq rejects the value when it connects; a pool retries that silently until it times out.",
     "Use one of the values that libpq documents.",
     example=Example("PROCRASTINATE_CONN_CONNECTION__SSLMODE=requre"),
 )
 
-
 Layer = Mapping[str, SourcedValue]
-"""What one row of the precedence states: keyword to value."""
+"""One row of the precedence: keyword to value."""
+
+_ADDRESS = {"user", "host", "port", "dbname"}
+"""The keywords whose values a password in a URI may overflow into."""
 
 
 class ResolvedConnection(NamedTuple):
@@ -56,11 +59,11 @@ class ResolvedConnection(NamedTuple):
     configured
         Keyword to all its values, the effective one first.
     dsn
-        The DSN that counts, or the ``DATABASE_URL`` in its place.
+        The effective DSN, or the ``DATABASE_URL`` in its place.
     redacted_keywords
         The keywords whose value may be a piece of a password, and is not to be shown.
     problems
-        What libpq cannot read.
+        What cannot be read.
     """
 
     configured: Mapping[str, Sequence[SourcedValue]]
@@ -77,7 +80,7 @@ class ResolvedConnection(NamedTuple):
 def merge_connection(
     sources: Sequence[Source], dsn: ParsedDsn | None, defaults: Defaults
 ) -> ResolvedConnection:
-    """Merge the keywords of all sources, by precedence.
+    """Merge the keywords of all sources.
 
     Parameters
     ----------
@@ -89,40 +92,40 @@ def merge_connection(
         Whether the resilient defaults override libpq's own.
     """
     problems = _dsn_problems(sources, dsn)
-    dsn_parameters, embedded = split_embedded_dsns(dsn.parameters if dsn else {})
+    parameters, embedded = split_embedded_dsns(dsn.parameters if dsn else {})
     problems += embedded
-    database_url, explicit = dsn_parameters, list[Layer]()
-    for source in sources:
-        explicit.append(_known(source.section("connection"), problems))
-        if dsn and source.settings.get(("dsn",)) is dsn.sourced:
-            database_url = {}
-            explicit.append(dsn_parameters)
+    explicit = [
+        (_keywords(source, problems), parameters if dsn and source.dsn is dsn.sourced else {})
+        for source in sources
+    ]
+    database_url = {} if any(source.dsn for source in sources) else parameters
+    settings = [*chain.from_iterable(explicit), database_url]
     variables = _libpq_variables(sources)
     layers = [
-        *explicit,
-        database_url,
-        _service([*explicit, database_url, *variables], sources, problems),
+        *settings,
+        _service([*settings, *variables], sources, problems),
         *variables,
         _session_name(sources),
         resilient_defaults(defaults),
     ]
-    problems.extend(_redirected(layers))
-    redacted = dsn_parameters.keys() & {"user", "host", "port", "dbname"}
-    return ResolvedConnection(
-        _stack(layers),
-        dsn,
-        frozenset(redacted if dsn and dsn.password_overflows else ()),
-        tuple(problems),
-    )
+    problems += _overridden_host(layers)
+    redacted = parameters.keys() & _ADDRESS if dsn and dsn.password_overflows else ()
+    return ResolvedConnection(_stack(layers), dsn, frozenset(redacted), tuple(problems))
+
+
+def _stack(layers: Iterable[Layer]) -> dict[str, list[SourcedValue]]:
+    configured: dict[str, list[SourcedValue]] = {}
+    for layer in layers:
+        for keyword, sourced in layer.items():
+            configured.setdefault(keyword, []).append(sourced)
+    return configured
 
 
 def effective_dsn(sources: Sequence[Source]) -> ParsedDsn | None:
-    """Parse the nearest DSN, or else the nearest DATABASE_URL that is not another database's."""
-    dsn = next((source.settings["dsn",] for source in sources if ("dsn",) in source.settings), None)
-    if dsn is None:
-        dsn = _database_url(sources)
-        if dsn is not None and foreign_scheme(str(dsn.value)):
-            return None
+    """Parse the DSN of the highest precedence; without one, ``DATABASE_URL`` if it is PostgreSQL's."""
+    dsn = next((source.dsn for source in sources if source.dsn), None)
+    if dsn is None and (url := _database_url(sources)) and not foreign_scheme(str(url.value)):
+        dsn = url
     return None if dsn is None else parse_dsn(dsn)
 
 
@@ -140,58 +143,17 @@ def _dsn_problems(sources: Sequence[Source], dsn: ParsedDsn | None) -> list[Prob
     return [FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
 
 
-def _session_name(sources: Sequence[Source]) -> Layer:
-    """Return the pool's name as the name of its sessions, where nothing else names them."""
-    names = [source.settings["pool", "name"] for source in sources if ("pool", "name") in source.settings]
-    return {"fallback_application_name": names[0]} if names and isinstance(names[0].value, str) else {}
-
-
-def _stack(layers: Iterable[Layer]) -> dict[str, list[SourcedValue]]:
-    stated: dict[str, list[SourcedValue]] = {}
-    for layer in layers:
-        for keyword, sourced in layer.items():
-            stated.setdefault(keyword, []).append(sourced)
-    return stated
-
-
-def _libpq_variables(sources: Sequence[Source]) -> Sequence[Layer]:
-    """Return the keywords that libpq's variables state, place by place."""
-    keywords = libpq.variables()
-    layers = [{keywords[n]: v for n, v in source.variables.items() if n in keywords} for source in sources]
-    # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require where PGSSLMODE is not set.
-    nearest = next((i for i, source in enumerate(sources) if "PGREQUIRESSL" in source.variables), None)
-    if nearest is not None and not any("sslmode" in layer for layer in layers):
-        required = sources[nearest].variables["PGREQUIRESSL"]
-        if str(required.value).startswith("1"):
-            layers[nearest]["sslmode"] = replace(required, value="require")
-    return layers
-
-
-def _known(stated: Mapping[str, SourcedValue], problems: list[Problem]) -> dict[str, SourcedValue]:
-    """Return single keywords as text, and report those that libpq cannot be told."""
-    known: dict[str, SourcedValue] = {}
-    for keyword, sourced in stated.items():
+def _keywords(source: Source, problems: list[Problem]) -> Layer:
+    """Return the single keywords of a source as text, and report those that libpq cannot read."""
+    keywords: dict[str, SourcedValue] = {}
+    for keyword, sourced in source.section("connection").items():
         if keyword not in libpq.keywords():
             problems.append(unknown_keyword(keyword, str(sourced.origin.name), sourced.origin))
         elif (text := as_text(sourced.value)) is None:
-            problems.append(_no_text(keyword, sourced))
+            problems.append(_not_text(keyword, sourced))
         else:
-            known[keyword] = replace(sourced, value=text)
-    return known
-
-
-def _no_text(keyword: str, sourced: SourcedValue) -> Problem:
-    what, hint = f"a {type(sourced.value).__name__}", "write it as text"
-    if sourced.value is None:
-        what, hint = "none", "leave it out"
-    elif keyword in ("host", "hostaddr", "port"):
-        hint = "write several as one text, separated by commas"
-    return REJECTED_VALUE(
-        f"connection.{keyword}",
-        f"{keyword} is {what}, not text or a number",
-        hint=hint,
-        origin=sourced.origin,
-    )
+            keywords[keyword] = replace(sourced, value=text)
+    return keywords
 
 
 def as_text(value: object) -> str | None:
@@ -200,7 +162,7 @@ def as_text(value: object) -> str | None:
         case str():
             return value
         case int():
-            return str(int(value))  # of True 1, and of an enumeration's member the number
+            return str(int(value))  # 1 for True, and the number for a member of an enumeration
         case float():
             return str(value)
         case os.PathLike():
@@ -209,8 +171,18 @@ def as_text(value: object) -> str | None:
             return None
 
 
+def _not_text(keyword: str, sourced: SourcedValue) -> Problem:
+    found, hint = f"a {type(sourced.value).__name__}", "write it as text"
+    if sourced.value is None:
+        found, hint = "none", "leave it out"
+    elif keyword in ("host", "hostaddr", "port"):
+        hint = "write several as one text, separated by commas"
+    message = f"{keyword} is {found}, not text or a number"
+    return REJECTED_VALUE(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
+
+
 def _service(layers: Sequence[Layer], sources: Sequence[Source], problems: list[Problem]) -> Layer:
-    """Return what the service file says of the service that the layers name."""
+    """Return the section of the service file that the layers name."""
     service = next((layer["service"] for layer in layers if "service" in layer), None)
     if service is None:
         return {}
@@ -218,27 +190,43 @@ def _service(layers: Sequence[Layer], sources: Sequence[Source], problems: list[
     for source in reversed(sources):
         variables.update(source.variables)
     file = next((layer["servicefile"] for layer in layers if "servicefile" in layer), None)
-    found, faults = read_service(service, file or variables.get("PGSERVICEFILE"), variables)
-    kept, misplaced = split_embedded_dsns(found)
-    problems.extend([*faults, *misplaced])
-    return kept
+    section, faults = read_service(service, file or variables.get("PGSERVICEFILE"), variables)
+    keywords, embedded = split_embedded_dsns(section)
+    problems += [*faults, *embedded]
+    return keywords
 
 
-def _redirected(layers: Sequence[Layer]) -> Iterable[Problem]:
-    """Report an address from PGHOSTADDR that libpq prefers to the host that was stated nearer."""
-    first = {
-        keyword: next((i for i, layer in enumerate(layers) if keyword in layer), len(layers))
-        for keyword in ("host", "hostaddr")
-    }
-    if first["hostaddr"] == len(layers) or first["host"] >= first["hostaddr"]:
+def _libpq_variables(sources: Sequence[Source]) -> Sequence[Layer]:
+    """Return the keywords that libpq's variables set, source by source."""
+    keywords = libpq.variables()
+    layers = [{keywords[n]: v for n, v in source.variables.items() if n in keywords} for source in sources]
+    # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require if PGSSLMODE is not set.
+    nearest = next((i for i, source in enumerate(sources) if "PGREQUIRESSL" in source.variables), None)
+    if nearest is not None and not any("sslmode" in layer for layer in layers):
+        required = sources[nearest].variables["PGREQUIRESSL"]
+        if str(required.value).startswith("1"):
+            layers[nearest]["sslmode"] = replace(required, value="require")
+    return layers
+
+
+def _session_name(sources: Sequence[Source]) -> Layer:
+    """Return the pool's name as the fallback name of its sessions."""
+    name = next((s.settings["pool", "name"] for s in sources if ("pool", "name") in s.settings), None)
+    return {"fallback_application_name": name} if name and isinstance(name.value, str) else {}
+
+
+def _overridden_host(layers: Sequence[Layer]) -> Iterator[Problem]:
+    """Report a PGHOSTADDR that libpq prefers to a host of higher precedence."""
+    nearest = next((layer for layer in layers if layer.keys() & {"host", "hostaddr"}), {})
+    address = next((layer["hostaddr"] for layer in layers if "hostaddr" in layer), None)
+    if "hostaddr" in nearest or address is None or address.origin.name != "PGHOSTADDR":
         return
-    address, host = layers[first["hostaddr"]]["hostaddr"], layers[first["host"]]["host"]
-    if address.origin.name == "PGHOSTADDR" and address.value and host.value:
-        # What a DSN says is not shown: a password that is not encoded may spill into the host.
-        named = "the host of the DSN" if host.from_dsn else f"the host {host.value} of {host.origin}"
+    if address.value and (host := nearest["host"]).value:
+        # The host of a DSN is not shown: a password that is not encoded may overflow into it.
+        subject = "the host of the DSN" if host.from_dsn else f"the host {host.value} of {host.origin}"
         yield HOSTADDR_OVERRIDES_HOST(
             "connection.hostaddr",
-            f"libpq connects to PGHOSTADDR={address.value}, not to {named}",
-            hint="unset PGHOSTADDR, or state hostaddr in the same place as host",
+            f"libpq connects to PGHOSTADDR={address.value}, not to {subject}",
+            hint="unset PGHOSTADDR, or set hostaddr in the same place as host",
             origin=address.origin,
         )

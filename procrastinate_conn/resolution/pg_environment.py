@@ -1,4 +1,4 @@
-"""libpq's variables that stand for no keyword, and those that only look like libpq's."""
+"""libpq's variables that set no keyword, and variables that only look like libpq's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SESSION_VARIABLE = Rule(
     "PC212",
     "variable of the session in an env file",
     "libpq reads PGTZ, PGDATESTYLE and PGGEQO from the process environment alone.",
-    "State it as options: -c timezone=UTC.",
+    "Set it in options: -c timezone=UTC.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs\nPGTZ=UTC"),
     fault_in="name",
@@ -31,21 +31,21 @@ _NO_KEYWORD = (
     "PGSYSCONFDIR",
     "PGTZ",
 )
-"""libpq's variables that stand for no keyword."""
+"""libpq's variables that set no keyword."""
 
 _OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")
 """Variables of servers and tools that only look like a misspelt one."""
 
 
-def misspelt_variables(sources: Sequence[Source], stated: Collection[str]) -> Iterator[Problem]:
-    """Yield a warning for each variable that libpq does not know but nearly does.
+def misspelt_variables(sources: Sequence[Source], configured: Collection[str]) -> Iterator[Problem]:
+    """Yield a warning for each variable that libpq does not know, and whose name is near one that it does.
 
     Parameters
     ----------
-    places
-        The places that settings are written in.
-    stated
-        The keywords that are stated, however that is; a ``PG_HOST`` may be what the DSN is made of.
+    sources
+        All of them.
+    configured
+        The keywords that are set anywhere: a ``PG_HOST`` beside them may be what the DSN is made of.
     """
     keywords = libpq.variables()
     known = keywords.keys() | set(_NO_KEYWORD)
@@ -54,18 +54,14 @@ def misspelt_variables(sources: Sequence[Source], stated: Collection[str]) -> It
             if name in known or name in _OTHERS:
                 continue
             near = suggestions.pg_variable(name, known)
-            is_the_applications = name.startswith("PG_") and keywords.get(near or "") in stated
+            is_the_applications = name.startswith("PG_") and keywords.get(near or "") in configured
             if near and not is_the_applications:
-                yield LIKELY_MISSPELT_VARIABLE(
-                    name,
-                    f"libpq does not know {name}",
-                    hint=f"did you mean {near}?",
-                    origin=sourced.origin,
-                )
+                message, hint = f"libpq does not know {name}", f"did you mean {near}?"
+                yield LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=sourced.origin)
 
 
 def session_variables(sources: Sequence[Source]) -> dict[str, str]:
-    """Return what the process environment says of the session, which libpq tells the server."""
+    """Return the variables of the process environment that libpq sends as settings of the session."""
     return {
         name: str(sourced.value)
         for source in sources
@@ -76,13 +72,7 @@ def session_variables(sources: Sequence[Source]) -> dict[str, str]:
 
 
 def ignored_session_variables(sources: Sequence[Source]) -> Iterator[Problem]:
-    """Yield a warning for each variable of the session that stands where libpq does not read it.
-
-    Parameters
-    ----------
-    places
-        The places that settings are written in.
-    """
+    """Yield a warning for each variable of the session that is in a file, where libpq does not read it."""
     for source in sources:
         for name in libpq.SESSION_VARIABLES:
             if source.kind is not ENVIRONMENT and name in source.variables:

@@ -1,4 +1,4 @@
-"""Who wins among the settings that have one value."""
+"""The precedence and the types of the settings that have one value."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import describe_value
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import DEFAULT_KIND, ConnectorKind
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
 from procrastinate_conn.sources.defaults import Defaults
@@ -44,25 +44,34 @@ COMPETING_PASSWORDS = Rule(
 )
 
 
-PASSWORD_SOURCES = ("password", "password_file", "password_command")
+_EXPECTED = {
+    "password": "text or a plain function",
+    "password_file": "the name of a file",
+    "password_command": "a command line",
+}
+
+PASSWORD_SOURCES = tuple(_EXPECTED)
+"""The settings of a password that may change; one source may have one of them."""
+
+_DEFAULTS: tuple[Defaults, ...] = ("resilient", "libpq")
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSettings:
-    """The settings that have one value, in their types.
+    """The settings that have one value, converted to their types.
 
     Parameters
     ----------
     kind
-        The connector that was asked for, or the default.
+        The kind of connector.
     defaults
         Whether the resilient defaults are on.
     json_dumps, json_loads
         As procrastinate's connectors take them.
     password
-        Where a password that changes comes from.
-    stated
-        Where each of them is written, for those that are.
+        Returns the password for a new connection, if it may change.
+    explicit
+        Those that are set, by name, as they are written.
     problems
         What is wrong with those that cannot be used.
     """
@@ -77,12 +86,12 @@ class ResolvedSettings:
 
 
 def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> ResolvedSettings:
-    """Take each setting from the nearest place that states it.
+    """Take each setting from the source of the highest precedence that sets it.
 
     Parameters
     ----------
-    places
-        The places that settings are written in, the nearest first.
+    sources
+        By precedence, highest first.
     dsn
         The effective DSN, which may have a password.
     """
@@ -101,118 +110,91 @@ def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> Resolv
     )
 
 
-def _kind(stated: SourcedValue | None, problems: list[Problem]) -> ConnectorKind:
-    if stated is None:
-        return ConnectorKind.PSYCOPG
+def _kind(sourced: SourcedValue | None, problems: list[Problem]) -> ConnectorKind:
+    if sourced is None:
+        return DEFAULT_KIND
     try:
-        return ConnectorKind(str(stated.value))
+        return ConnectorKind(str(sourced.value))
     except ValueError:
-        problems.append(
-            INVALID_VALUE(
-                "connector",
-                f"there is no connector {describe_value(stated.value)}",
-                hint=LEAVE_OUT_QUOTES
-                if is_quoted(stated.value)
-                else suggestions.connector(str(stated.value)),
-                origin=stated.origin,
-            )
-        )
-        return ConnectorKind.PSYCOPG
+        message = f"there is no connector {describe_value(sourced.value)}"
+        hint = suggestions.connector(str(sourced.value))
+        problems.append(_invalid_choice("connector", message, hint, sourced))
+        return DEFAULT_KIND
 
 
-def _defaults(stated: SourcedValue | None, problems: list[Problem]) -> Defaults:
-    if stated is None:
+def _defaults(sourced: SourcedValue | None, problems: list[Problem]) -> Defaults:
+    if sourced is None:
         return "resilient"
-    for defaults in get_args(Defaults):
-        if isinstance(stated.value, str) and stated.value.strip().lower() == defaults:
-            return defaults  # type: ignore[no-any-return]  # get_args is not typed
-    problems.append(
-        INVALID_VALUE(
-            "defaults",
-            f"defaults is {describe_value(stated.value)}",
-            hint=LEAVE_OUT_QUOTES
-            if is_quoted(stated.value)
-            else f"write one of {', '.join(get_args(Defaults))}",
-            origin=stated.origin,
-        )
-    )
+    for defaults in _DEFAULTS:
+        if str(sourced.value).strip().lower() == defaults:
+            return defaults
+    message = f"defaults is {describe_value(sourced.value)}"
+    problems.append(_invalid_choice("defaults", message, f"write one of {', '.join(_DEFAULTS)}", sourced))
     return "resilient"
 
 
-def _function(name: str, stated: SourcedValue | None, problems: list[Problem]) -> Callable[..., Any] | None:
-    if stated is None:
+def _invalid_choice(setting: str, message: str, hint: str, sourced: SourcedValue) -> Problem:
+    hint = LEAVE_OUT_QUOTES if is_quoted(sourced.value) else hint
+    return INVALID_VALUE(setting, message, hint=hint, origin=sourced.origin)
+
+
+def _function(name: str, sourced: SourcedValue | None, problems: list[Problem]) -> Callable[..., Any] | None:
+    if sourced is None:
         return None
     try:
-        found = import_object(stated.value.strip()) if isinstance(stated.value, str) else stated.value
+        found = import_object(sourced.value.strip()) if isinstance(sourced.value, str) else sourced.value
     except ObjectNotFound as error:
-        problems.append(
-            UNUSABLE_FUNCTION(name, f"{name} {error.message}", hint=error.hint, origin=stated.origin)
-        )
-        return None
-    if callable(found) and not is_async(found):
-        return found
-    if callable(found):
-        message, hint = f"{name} is asynchronous, and nobody would await it", "give a plain function"
+        message, hint = f"{name} {error.message}", error.hint
     else:
+        if callable(found) and not is_async(found):
+            return found
         message = f"{name} is a {type(found).__name__}, not a function"
         hint = "give a function, or package.module:function"
-    problems.append(UNUSABLE_FUNCTION(name, message, hint=hint, origin=stated.origin))
+        if callable(found):
+            message, hint = f"{name} is asynchronous, and would never be awaited", "give a plain function"
+    problems.append(UNUSABLE_FUNCTION(name, message, hint=hint, origin=sourced.origin))
     return None
 
 
 def _password(
     sources: Sequence[Source], dsn: ParsedDsn | None, problems: list[Problem]
 ) -> PasswordFunction | None:
-    """Take the password source of the nearest place that states one; a password that is nearer wins."""
+    """Return the effective source of the password; None if a password overrides it, or if there is none."""
     for source in sources:
-        stated = [(name, source.settings[(name,)]) for name in PASSWORD_SOURCES if (name,) in source.settings]
+        found = [(name, source.settings[(name,)]) for name in PASSWORD_SOURCES if (name,) in source.settings]
         text = source.settings.get(("connection", "password"))
-        is_argument = text is not None and text.origin.name == "password"
-        competing = [*(["password"] if is_argument else []), *(name for name, _ in stated)]
-        if stated and len(competing) > 1:
-            names = " and ".join(competing)
-            problems.append(
-                COMPETING_PASSWORDS(
-                    stated[-1][0],
-                    f"{names} are stated in one place",
-                    hint="keep one",
-                    origin=stated[-1][1].origin,
-                )
-            )
-        if stated:
-            return _password_source(*stated[0], problems)
-        if text is not None or _has_password(dsn, source):
+        if found:
+            names = [name for name, _ in found]
+            if text is not None and text.origin.name == "password":  # the argument, beside the others
+                names.insert(0, "password")
+            if len(names) > 1:
+                name, sourced = found[-1]
+                message = f"{' and '.join(names)} are set in one place"
+                problems.append(COMPETING_PASSWORDS(name, message, hint="keep one", origin=sourced.origin))
+            return _password_source(*found[0], problems)
+        if text is not None or (dsn and source.dsn is dsn.sourced and "password" in dsn.parameters):
             return None
     return None
 
 
-def _has_password(dsn: ParsedDsn | None, source: Source) -> bool:
-    """Tell whether the DSN stands in that source, and has a password."""
-    is_here = dsn is not None and source.settings.get(("dsn",)) is dsn.sourced
-    return is_here and dsn is not None and "password" in dsn.parameters
+def _password_source(name: str, sourced: SourcedValue, problems: list[Problem]) -> PasswordFunction | None:
+    from procrastinate_conn import passwords  # not above: most configurations have a constant password
 
-
-def _password_source(name: str, stated: SourcedValue, problems: list[Problem]) -> PasswordFunction | None:
-    from procrastinate_conn import passwords  # not above: most configurations have none that changes
-
-    if name == "password" and callable(stated.value) and not is_async(stated.value):
-        return passwords.from_function(stated.value, stated.origin)
-    if name == "password_file" and isinstance(stated.value, str | os.PathLike) and str(stated.value):
-        return passwords.from_file(str(stated.value), stated.origin)
-    if name == "password_command" and isinstance(stated.value, str) and _words(stated.value):
-        return passwords.from_command(stated.value, stated.origin)
-    expected = {
-        "password": "text or a plain function",
-        "password_file": "the name of a file",
-        "password_command": "a command line",
-    }[name]
+    value, origin = sourced.value, sourced.origin
+    if name == "password" and callable(value) and not is_async(value):
+        return passwords.from_function(value, origin)
+    if name == "password_file" and isinstance(value, str | os.PathLike) and str(value):
+        return passwords.from_file(str(value), origin)
+    if name == "password_command" and isinstance(value, str) and _words(value):
+        return passwords.from_command(value, origin)
+    expected = _EXPECTED[name]
     hint = f"give {expected}"
-    if name == "password_command" and isinstance(stated.value, str) and stated.value.strip():
+    if name == "password_command" and isinstance(value, str) and value.strip():
         hint = "close every quote, and end it with no backslash"
-    if callable(stated.value):
+    if callable(value):
         expected = "a plain function"
         hint = "give a plain function: an asynchronous connector calls it in a thread"
-    problems.append(INVALID_VALUE(name, f"{name} is not {expected}", hint=hint, origin=stated.origin))
+    problems.append(INVALID_VALUE(name, f"{name} is not {expected}", hint=hint, origin=origin))
     return None
 
 

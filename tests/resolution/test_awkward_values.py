@@ -94,7 +94,7 @@ HINTS = {
     "bytes": ({"connection": {"user": b"u"}}, "write it as text"),
     "a list of hosts": ({"connection": {"host": ["a", "b"]}}, "separated by commas"),
     "keepalives": ({"connection": {"host": "h", "keepalives": "yes"}}, "write 0 or 1"),
-    "no connections at all": ({"pool": {"max_size": 0}}, "state a max_size of 1 or more"),
+    "no connections at all": ({"pool": {"max_size": 0}}, "set max_size to 1 or more"),
 }
 
 

@@ -80,7 +80,7 @@ def test_a_password_and_where_to_read_it_compete_in_one_call():
         [problem] = problems_of(password="hunter2", **where)
         [name] = where
         assert (problem.code, problem.setting) == ("PC109", name)
-        assert problem.message == f"password and {name} are stated in one place"
+        assert problem.message == f"password and {name} are set in one place"
 
 
 @pytest.mark.parametrize("password", [123, b"hunter2", ["hunter2"], True])
