@@ -1,6 +1,6 @@
-"""When a connector has a pool: opened, lent by the caller, closed.
+"""What the connectors share: opening and closing, the caller's pools, and the way of a query.
 
-All of it goes through procrastinate's public methods: a pool is there once it is open and full, and an
+All of it goes through procrastinate's public methods. A connector has a pool once that is open and full; an
 opening that fails leaves nothing behind.
 """
 
@@ -9,23 +9,30 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from operator import methodcaller
 from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
-from procrastinate.connector import BaseConnector
-from procrastinate.exceptions import AppNotOpen
+from procrastinate.connector import BaseConnector, Notify
+from procrastinate.exceptions import AppNotOpen, ConnectorException
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from procrastinate.utils import async_to_sync
 
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.runtime import forks, retry
 from procrastinate_conn.connectors.runtime.connection_factory import (
     AsyncConnectionFactory,
     SyncConnectionFactory,
 )
-from procrastinate_conn.connectors.runtime.forks import watch
-from procrastinate_conn.connectors.runtime.loop_bridge import require_sockets, run_on_owner_loop
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry
+from procrastinate_conn.connectors.runtime.listener import listen
+from procrastinate_conn.connectors.runtime.loop_bridge import (
+    await_on_owner_loop,
+    require_sockets,
+    run_on_owner_loop,
+)
 from procrastinate_conn.connectors.runtime.pools import AsyncPool, SyncPool, async_pool, sync_pool
-from procrastinate_conn.connectors.runtime.retry import InFlightJobs
+from procrastinate_conn.connectors.runtime.retry import InFlightJobs, RetryableQuery
 from procrastinate_conn.event_loops import in_event_loop
 
 P = TypeVar("P")
@@ -33,31 +40,31 @@ T = TypeVar("T")
 
 
 class PooledConnector(BaseConnector, Generic[P]):
-    """A connector that holds a pool.
-
-    Parameters
-    ----------
-    config
-        What the pool is made from.
-    **arguments
-        For procrastinate's class, which comes next in every kind.
+    """A connector on a pool. In every kind, procrastinate's class comes next.
 
     Attributes
     ----------
     own_pool : SyncPool, AsyncPool or None
-        What keeps the connections; None while the connector is not open, or has a pool of the caller's.
+        The pool that the connector has opened; None if it is not open, or has a pool of the caller's.
     pool_attribute : str
-        Where procrastinate's class keeps its pool. Ours stands there as well: methods of procrastinate's that
-        are not overridden look for it there, and there is no public way to put it there.
+        The attribute in which procrastinate's class keeps its pool, or engine. Ours is there as well: methods
+        of procrastinate's that are not overridden read it, and there is no public way to set it.
+    fetch_row, fetch_one, fetch_all
+        Take a cursor that has a result; return its first row or None, its only row, its rows. Of an
+        asynchronous driver they are awaited.
     """
 
     own_pool: SyncPool | AsyncPool | None = None
     pool_attribute: ClassVar[str] = "_pool"
+    fetch_row: Any = methodcaller("fetchone")
+    fetch_one: Any = fetch_row
+    fetch_all: Any = methodcaller("fetchall")
 
-    def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
+    def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
-        super().__init__(**arguments)
-        watch(self)
+        # procrastinate's classes take these, and BaseConnector takes nothing.
+        super().__init__(json_dumps=config.json_dumps, json_loads=config.json_loads)  # type: ignore[call-arg]
+        forks.register(self)
 
     def after_fork(self) -> object:
         """In a child of this process: be closed, and return the pool, which is the parent's.
@@ -79,10 +86,6 @@ class PooledConnector(BaseConnector, Generic[P]):
     def pool_or_none(self, pool: P | None) -> None:
         setattr(self, self.pool_attribute, pool)
 
-    def active_connector(self) -> PooledConnector[Any]:
-        """Return the connector whose pool is the one to look at; nothing is made or opened."""
-        return self
-
     def require_pool(self) -> P:
         """Return the pool.
 
@@ -96,39 +99,35 @@ class PooledConnector(BaseConnector, Generic[P]):
             raise AppNotOpen
         return pool
 
+    def active_connector(self) -> PooledConnector[Any]:
+        """Return the connector whose pool is in use; nothing is made or opened."""
+        return self
+
 
 class SyncConnector(PooledConnector[P], ABC):
-    """Opening and closing of the synchronous connectors."""
+    """What the synchronous connectors share."""
 
     own_pool: SyncPool | None = None
 
-    def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
-        super().__init__(config, **arguments)
-        self._changing = threading.Lock()
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self._opening = threading.Lock()
         self._open_in_parent = False
 
     def after_fork(self) -> object:
-        """In a child of this process: open anew when it is used; a pool of the caller's is the caller's."""
-        self._changing = threading.Lock()  # the other may be held by a thread that is no more
+        """In a child of this process: open anew when it is used."""
+        self._opening = threading.Lock()  # the other may be held by a thread that is no more
         self._open_in_parent = self._open_in_parent or self.own_pool is not None
         return super().after_fork()
 
     def require_pool(self) -> P:
-        """Return the pool.
-
-        Raises
-        ------
-        AppNotOpen
-            There is none.
-        ConnectorException
-            It was opened before a fork, and cannot be opened anew.
-        """
+        """Return the pool, which a child of the process that has opened it opens anew."""
         if self._open_in_parent:
             self.open()
         return super().require_pool()
 
     def open(self, pool: P | None = None) -> None:
-        """Open a pool and fill it, or use the caller's; nothing happens where there is one.
+        """Open a pool and fill it, or use the caller's; does nothing if there is one.
 
         Parameters
         ----------
@@ -140,11 +139,11 @@ class SyncConnector(PooledConnector[P], ABC):
         ConnectorException
             The pool is not full within its `timeout`. It can be tried again.
         """
-        with self._changing, wrap_exceptions():
+        with self._opening, wrap_exceptions():
             if self.pool_or_none is not None:
                 return
             if pool is None:
-                own_pool = sync_pool(self.make_connection_factory()).opened()
+                own_pool = sync_pool(self.make_connection_factory()).open_and_wait()
                 try:
                     pool = self.adapt_pool(own_pool)
                 except BaseException:
@@ -156,83 +155,159 @@ class SyncConnector(PooledConnector[P], ABC):
 
     def close(self) -> None:
         """Close every connection, or let go of the caller's pool."""
-        with self._changing:
+        with self._opening:
             self._open_in_parent = False
             own_pool, self.own_pool, self.pool_or_none = self.own_pool, None, None
             if own_pool is not None:
                 own_pool.close()
 
+    def execute_query(self, query: LiteralString, **arguments: Any) -> None:
+        """Execute a query."""
+        self._execute(query, arguments, None)
+
+    def execute_query_one(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row."""
+        row: dict[str, Any] = self._execute(query, arguments, self.fetch_one)
+        return row
+
+    def execute_query_all(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows."""
+        rows: list[dict[str, Any]] = self._execute(query, arguments, self.fetch_all)
+        return rows
+
+    def _execute(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
+        try:
+            return self.send(query, arguments, fetch)
+        except (SafeToRetry, OutcomeUnknown) as error:
+            steps = RetryableQuery(query, arguments, fetch, self.fetch_row).steps(error)
+        return retry.run(steps, self.send)
+
+    @abstractmethod
+    def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        """Send a query once; return what `fetch` returns of its cursor, or None.
+
+        Raises
+        ------
+        SafeToRetry, OutcomeUnknown
+            The connection was lost.
+        ConnectorException
+            The query failed otherwise, or there was no connection.
+        """
+
     @abstractmethod
     def make_connection_factory(self) -> SyncConnectionFactory:
-        """Return what dials connections."""
+        """Return what makes the connections of a pool."""
 
     @abstractmethod
     def adapt_pool(self, pool: SyncPool) -> P:
-        """Return the pool, or engine, in the driver's own terms."""
+        """Return a pool as one of the driver's own type, or an engine."""
 
 
 class AsyncConnector(PooledConnector[P], ABC):
-    """Opening and closing of the asynchronous connectors.
+    """What the asynchronous connectors share.
 
     Attributes
     ----------
     owner_loop : asyncio.AbstractEventLoop or None
         The event loop that the connector was opened in.
     loop_bound : bool
-        Whether the driver's connections are of use in that one alone.
+        Whether the driver's connections can be used in that one alone.
     in_flight_jobs : InFlightJobs
-        What its workers are at.
+        The jobs of its workers.
     """
 
     own_pool: AsyncPool | None = None
     loop_bound: ClassVar[bool] = False
 
-    def __init__(self, config: ConnectorConfig, **arguments: Any) -> None:
-        super().__init__(config, **arguments)
-        self._synchronous: SyncConnector[Any] | None = None
-        self._making = threading.Lock()
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self._sync_side: SyncConnector[Any] | None = None
+        self._making_sync_side = threading.Lock()
+        self._opening: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
         self.owner_loop: asyncio.AbstractEventLoop | None = None
-        self._changing: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
         self.in_flight_jobs = InFlightJobs()
 
     def after_fork(self) -> object:
         """In a child of this process: be closed; the event loop is the parent's too."""
-        self._making = threading.Lock()  # whoever holds the other ones is no more
-        self._changing = (None, asyncio.Lock())
+        self._making_sync_side = threading.Lock()  # the others may be held by a thread that is no more
+        self._opening = (None, asyncio.Lock())
         self.owner_loop = None
         return super().after_fork()
 
     def require_pool(self) -> P:
-        """Return the pool.
-
-        Raises
-        ------
-        AppNotOpen
-            There is none, or the event loop that it was opened in was closed.
-        """
-        self._let_go_of_a_closed_loop()
+        """Return the pool, which is closed with the event loop that it was opened in."""
+        self._forget_closed_loop()
         return super().require_pool()
 
-    def _let_go_of_a_closed_loop(self) -> None:
-        """Be closed where nobody closed the connector before its event loop ended, and the pool with it."""
-        owner_loop = self.owner_loop
-        if owner_loop is not None and owner_loop.is_closed():
+    def _forget_closed_loop(self) -> None:
+        """Be closed if the event loop was closed before the connector, and the pool with it."""
+        if self.owner_loop is not None and self.owner_loop.is_closed():
             self.owner_loop = self.own_pool = self.pool_or_none = None
 
     def active_connector(self) -> PooledConnector[Any]:
-        """Return the connector to look at: this one, or its synchronous side while only that may be open."""
-        self._let_go_of_a_closed_loop()
-        return self if self.pool_or_none is not None or self._synchronous is None else self._synchronous
+        """Return the connector whose pool is in use: this one, or its synchronous side before it is open."""
+        self._forget_closed_loop()
+        return self if self.pool_or_none is not None or self._sync_side is None else self._sync_side
 
     def get_sync_connector(self) -> BaseConnector:
         """Return this connector if it is open, or else one for synchronous use until it is."""
-        self._let_go_of_a_closed_loop()
+        self._forget_closed_loop()
         if self.pool_or_none is not None:
             return self
-        with self._making:
-            if self._synchronous is None:
-                self._synchronous = self.make_sync_connector()
-            return self._synchronous
+        with self._making_sync_side:
+            if self._sync_side is None:
+                self._sync_side = self.make_sync_connector()
+            return self._sync_side
+
+    async def open_async(self, pool: P | None = None) -> None:
+        """Open a pool and fill it, or use the caller's; does nothing if there is one.
+
+        Parameters
+        ----------
+        pool
+            A pool of the caller's.
+
+        Raises
+        ------
+        ConnectorException
+            The pool is not full within its `timeout`; it can be tried again. Or this event loop cannot wait
+            for sockets, as the one that asyncio makes on Windows.
+        """
+        async with self._opening_lock():
+            self._forget_closed_loop()
+            if self.pool_or_none is not None:
+                return
+            loop = asyncio.get_running_loop()
+            require_sockets(loop)
+            await self._close_sync_side()
+            own_pool = None
+            if pool is None:
+                with wrap_exceptions():
+                    own_pool = await async_pool(self.make_connection_factory()).open_and_wait()
+                pool = self.adapt_pool(own_pool)
+            self.owner_loop, self.own_pool, self.pool_or_none = loop, own_pool, pool
+
+    async def close_async(self) -> None:
+        """Close every connection, or let go of the caller's pool; a pending opening is awaited first."""
+        async with self._opening_lock():
+            self._forget_closed_loop()
+            await self._close_sync_side()
+            own_pool = self.own_pool
+            self.owner_loop = self.own_pool = self.pool_or_none = None
+            if own_pool is not None:
+                await own_pool.close()
+
+    def _opening_lock(self) -> asyncio.Lock:
+        """Return the lock of the running event loop: a lock of asyncio's can be used in one."""
+        loop = asyncio.get_running_loop()
+        if self._opening[0] is not loop:
+            self._opening = (loop, asyncio.Lock())
+        return self._opening[1]
+
+    async def _close_sync_side(self) -> None:
+        """Close the synchronous side, and keep it: a thread may be opening it again."""
+        if self._sync_side is not None:
+            await asyncio.to_thread(self._sync_side.close)
 
     def execute_query(self, query: LiteralString, **arguments: Any) -> None:
         """Execute a query, from a thread other than the event loop's."""
@@ -249,65 +324,86 @@ class AsyncConnector(PooledConnector[P], ABC):
     def _run(
         self, execute: Callable[..., Coroutine[Any, Any, T]], query: LiteralString, arguments: dict[str, Any]
     ) -> T:
-        """Call from a thread what belongs into the event loop.
+        """Run a call of a thread's in the owner loop.
 
         procrastinate would make an event loop for each call: connections and locks of the pool, which belong
         to the first one, fail or hang there as soon as there are several threads.
         """
-        owner_loop = self.owner_loop
-        if owner_loop is None or not owner_loop.is_running() or in_event_loop():
+        loop = self.owner_loop
+        if loop is None or not loop.is_running() or in_event_loop():
             return async_to_sync(execute, query, **arguments)  # which refuses to block a loop
-        return run_on_owner_loop(execute(query, **arguments), owner_loop, self.config.pool.timeout)
+        return run_on_owner_loop(execute(query, **arguments), loop, self.config.pool.timeout)
 
-    async def open_async(self, pool: P | None = None) -> None:
-        """Open a pool and fill it, or use the caller's; nothing happens where there is one.
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """Execute a query."""
+        await self._execute(query, arguments, None)
 
-        Parameters
-        ----------
-        pool
-            A pool of the caller's.
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """Execute a query and return its first row."""
+        row: dict[str, Any] = await self._execute(query, arguments, self.fetch_one)
+        return row
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """Execute a query and return its rows."""
+        rows: list[dict[str, Any]] = await self._execute(query, arguments, self.fetch_all)
+        return rows
+
+    async def _execute(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
+        """Execute a query in the owner loop.
+
+        In another one, as `asyncio.run` makes it in a thread, it would wait for ever, and keep connections
+        from callers in the owner loop. While that does not run, connections that are not bound to it are used
+        in the other. If it was closed, the connector is, too.
 
         Raises
         ------
         ConnectorException
-            The pool is not full within its `timeout`; it can be tried again. Or this event loop cannot wait
-            for sockets, as the one that asyncio makes on Windows.
+            As `run_on_owner_loop`; or the connections are bound to a loop that does not run.
         """
-        async with self._one_at_a_time():
-            self._let_go_of_a_closed_loop()
-            if self.pool_or_none is not None:
-                return
-            owner_loop = asyncio.get_running_loop()
-            require_sockets(owner_loop)
-            await self._close_synchronous()
-            own_pool = None
-            if pool is None:
-                with wrap_exceptions():
-                    own_pool = await async_pool(self.make_connection_factory()).opened()
-                pool = self.adapt_pool(own_pool)
-            self.owner_loop, self.own_pool, self.pool_or_none = owner_loop, own_pool, pool
+        loop = self.owner_loop
+        if self.own_pool is None or loop is None or loop is asyncio.get_running_loop() or loop.is_closed():
+            return await self._execute_here(query, arguments, fetch)
+        if loop.is_running():
+            call = self._execute_here(query, arguments, fetch)
+            return await await_on_owner_loop(call, loop, self.config.pool.timeout)
+        if self.loop_bound:
+            raise ConnectorException("the event loop that the connector was opened in does not run now")
+        return await self._execute_here(query, arguments, fetch)
 
-    async def close_async(self) -> None:
-        """Close every connection, or let go of the caller's pool; an opening that is under way ends first."""
-        async with self._one_at_a_time():
-            self._let_go_of_a_closed_loop()
-            await self._close_synchronous()
-            own_pool = self.own_pool
-            self.owner_loop = self.own_pool = self.pool_or_none = None
-            if own_pool is not None:
-                await own_pool.close()
+    async def _execute_here(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
+        jobs = self.in_flight_jobs if self.own_pool is not None else None
+        error: Exception | None = None
+        if jobs is None or query not in retry.JOB_QUERIES:
+            try:
+                return await self.send(query, arguments, fetch)
+            except (SafeToRetry, OutcomeUnknown) as failure:
+                error = failure
+        steps = RetryableQuery(query, arguments, fetch, self.fetch_row, jobs).steps(error)
+        return await retry.run_async(steps, self.send)
 
-    def _one_at_a_time(self) -> asyncio.Lock:
-        """Return the lock of the running event loop: a lock of asyncio's is of use in one."""
-        loop = asyncio.get_running_loop()
-        if self._changing[0] is not loop:
-            self._changing = (loop, asyncio.Lock())
-        return self._changing[1]
+    @abstractmethod
+    async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        """Send a query once; return what `fetch` returns of its cursor, or None.
 
-    async def _close_synchronous(self) -> None:
-        """Close the synchronous side, and keep it: a thread may be opening it again."""
-        if self._synchronous is not None:
-            await asyncio.to_thread(self._synchronous.close)
+        Raises
+        ------
+        SafeToRetry, OutcomeUnknown
+            The connection was lost.
+        ConnectorException
+            The query failed otherwise, or there was no connection.
+        """
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listen on a connection besides the pool, through any outage, until cancelled.
+
+        Parameters
+        ----------
+        on_notification
+            Called for each notification.
+        channels
+            The channels to listen on.
+        """
+        await listen(self, super().listen_notify, on_notification, channels)
 
     @abstractmethod
     def make_sync_connector(self) -> SyncConnector[Any]:
@@ -315,8 +411,8 @@ class AsyncConnector(PooledConnector[P], ABC):
 
     @abstractmethod
     def make_connection_factory(self) -> AsyncConnectionFactory:
-        """Return what dials connections."""
+        """Return what makes the connections of a pool."""
 
     @abstractmethod
     def adapt_pool(self, pool: AsyncPool) -> P:
-        """Return the pool in the driver's own terms."""
+        """Return a pool as one of the driver's own type."""

@@ -18,13 +18,10 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn import make_connector
-from procrastinate_conn.connectors.runtime import acquire as waiting
-from procrastinate_conn.connectors.runtime import connection_factory as dialing
-from procrastinate_conn.connectors.runtime import disconnects as farewell
-from procrastinate_conn.connectors.runtime import liveness
-from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, classify_disconnect
+from procrastinate_conn.connectors.runtime import acquire, disconnects, liveness
+from procrastinate_conn.connectors.runtime.acquire import PingTimeout
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SentQuery
 from procrastinate_conn.connectors.runtime.listener import listen_forever
-from procrastinate_conn.connectors.runtime.liveness import PingTimeout
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.demo.proxy import CountingProxy
 from tests.connectors.test_pool import causes
@@ -61,7 +58,7 @@ def test_a_script_that_was_complete_in_part_is_not_sent_again(kind, address, obs
 def test_the_server_says_whether_it_may_log_a_duration_behind_a_commit(setting, value, logged, observer):
     if setting:
         observer.connection.execute(f"SET {setting} = '{value}'")
-    assert observer.one(farewell.DURATION_LOGGING_QUERY) is logged
+    assert observer.one(disconnects.DURATION_LOGGING_QUERY) is logged
 
 
 def test_a_query_that_was_answered_is_not_sent_again_for_what_psycopg_says_after_it(address, observer):
@@ -69,7 +66,7 @@ def test_a_query_that_was_answered_is_not_sent_again_for_what_psycopg_says_after
     with psycopg.connect(**address, autocommit=True) as connection, connection.cursor() as cursor:
 
         def execute(query):
-            with classify_disconnect(connection.info, query, cursor):
+            with SentQuery(connection.info, query, cursor):
                 cursor.execute(query)
                 observer.terminate()
                 connection.execute("DEALLOCATE ALL")
@@ -90,7 +87,7 @@ def stopped(pid):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_connection_that_does_not_answer_is_given_up_in_good_time(kind, address, observer, monkeypatch):
-    monkeypatch.setattr(waiting, "PING_TIMEOUT", 0.3)
+    monkeypatch.setattr(acquire, "PING_TIMEOUT", 0.3)
     sync = connector(kind, address, min_size=1, timeout=20, check_after=0).get_sync_connector()
     sync.open()
     pid = sync.execute_query_one("SELECT pg_backend_pid() AS pid")["pid"]
@@ -132,7 +129,9 @@ def test_a_connection_that_is_hung_up_just_after_its_answer_is_not_used(kind, ad
     connection_factory = sync.own_pool.connection_factory
 
     def ask_too_late(connection):
-        with liveness.shutdown_after(0.05, connection.fileno(), connection_factory.errors):
+        with liveness.SocketWatchdog(
+            0.05, connection.fileno(), connection_factory.errors, liveness.call_in_thread
+        ):
             connection_factory.ping(connection)
             time.sleep(0.5)
 
@@ -143,7 +142,7 @@ def test_a_connection_that_is_hung_up_just_after_its_answer_is_not_used(kind, ad
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_task_gives_a_connection_that_does_not_answer_up_in_good_time(kind, address, monkeypatch):
-    monkeypatch.setattr(waiting, "PING_TIMEOUT", 0.3)
+    monkeypatch.setattr(acquire, "PING_TIMEOUT", 0.3)
     ours = connector(kind, address, min_size=1, timeout=20, check_after=0)
 
     async def scenario():
@@ -163,7 +162,7 @@ def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
     kind, server, database, observer, monkeypatch
 ):
     """It had half as long after each of them, which is too short for a server that is not near."""
-    monkeypatch.setattr(waiting, "PING_TIMEOUT", 3.0)
+    monkeypatch.setattr(acquire, "PING_TIMEOUT", 3.0)
     with CountingProxy(server.host, server.port, delay=0.25) as proxy:
         address = {**server.parameters(database), "port": str(proxy.port)}
         # Each is asked, as it may take a moment until the proxy says that a connection has ended.
@@ -184,7 +183,7 @@ def test_new_connections_are_asked_before_use_for_a_while_after_a_loss(kind, add
     sync.execute_query("SELECT 1")
     with closing(connection_factory.connect()) as connection:
         assert connection_factory.should_ping(connection)
-    monkeypatch.setattr(dialing, "LOSS_WINDOW", 0.0)
+    monkeypatch.setattr(acquire, "LOSS_WINDOW", 0.0)
     with closing(connection_factory.connect()) as connection:
         assert not connection_factory.should_ping(connection)
     sync.close()
@@ -433,7 +432,7 @@ def test_an_exception_from_a_signal_ends_the_wait_for_a_connection(kind, address
 @pytest.mark.parametrize("kind", SYNC_KINDS)
 def test_an_exception_from_a_signal_ends_the_look_at_a_connection(kind, address, monkeypatch):
     """psycopg2 hears it only once the server has answered, or the connection is hung up."""
-    monkeypatch.setattr(waiting, "PING_TIMEOUT", 1.0)
+    monkeypatch.setattr(acquire, "PING_TIMEOUT", 1.0)
     ours = connector(kind, address, min_size=1, timeout=20, check_after=0)
     ours.open()
     with stopped(ours.execute_query_one("SELECT pg_backend_pid() AS pid")["pid"]):

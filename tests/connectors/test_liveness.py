@@ -9,7 +9,7 @@ import threading
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors.runtime import disconnects as farewell
+from procrastinate_conn.connectors.runtime import disconnects
 from procrastinate_conn.connectors.runtime.liveness import is_readable
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon, wait_until
@@ -53,8 +53,8 @@ def test_terminated_backends_fail_no_asynchronous_call(kind, address, observer):
 
 @pytest.fixture
 def busy_machine(monkeypatch):
-    """Let a farewell take as long as it may take while other tests run."""
-    monkeypatch.setattr(farewell, "SHUTDOWN_RACE_WINDOW", 5.0)
+    """Let the end of a session take as long as it may take while other tests run."""
+    monkeypatch.setattr(disconnects, "SHUTDOWN_RACE_WINDOW", 5.0)
 
 
 @pytest.mark.usefixtures("busy_machine")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from procrastinate.exceptions import AppNotOpen, ConnectorException
 
-from procrastinate_conn.connectors.runtime import loop_bridge as home_loop
+from procrastinate_conn.connectors.runtime import loop_bridge
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from tests.faults.unresponsive import closed_port
 from tests.servers import ASYNC_KINDS, app, connector, soon, wait_until
@@ -60,8 +60,8 @@ def test_a_call_that_begins_just_as_its_caller_gives_up_is_waited_for(kind, addr
     with loop_in_a_thread() as (loop, run):
         run(jobs.connector.open_async())
         loop.call_soon_threadsafe(released.wait)
-        monkeypatch.setattr(home_loop, "wait", one_moment_too_early)
-        home_loop.run_on_owner_loop(jobs.tasks["work"].defer_async(argument="once"), loop, 0.05)
+        monkeypatch.setattr(loop_bridge, "wait", one_moment_too_early)
+        loop_bridge.run_on_owner_loop(jobs.tasks["work"].defer_async(argument="once"), loop, 0.05)
         run(jobs.connector.close_async())
     assert observer.jobs() == ["once"]
 
@@ -74,7 +74,7 @@ def test_a_call_that_its_caller_gave_up_is_never_begun(kind, address, observer):
         run(jobs.connector.open_async())
         loop.call_soon_threadsafe(released.wait)
         with pytest.raises(ConnectorException, match=r"did nothing for 0\.05 sec"):
-            home_loop.run_on_owner_loop(jobs.tasks["work"].defer_async(argument="never"), loop, 0.05)
+            loop_bridge.run_on_owner_loop(jobs.tasks["work"].defer_async(argument="never"), loop, 0.05)
         released.set()
         run(jobs.tasks["work"].defer_async(argument="later"))
         run(jobs.connector.close_async())
@@ -100,7 +100,7 @@ def test_a_call_whose_loop_ends_meanwhile_fails_as_any_query_may(kind, server, d
 
 
 def test_a_call_is_not_waited_for_once_its_loop_is_closed(monkeypatch):
-    monkeypatch.setattr(home_loop, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(loop_bridge, "CHECK_INTERVAL", 0.01)
     begun = threading.Event()
 
     async def never_ends():
@@ -109,7 +109,7 @@ def test_a_call_is_not_waited_for_once_its_loop_is_closed(monkeypatch):
 
     with loop_in_a_thread() as (loop, _), ThreadPoolExecutor(1) as thread:
         loop.set_exception_handler(lambda *_: None)  # it tells of a task that was left behind
-        call = thread.submit(home_loop.run_on_owner_loop, never_ends(), loop, 20)
+        call = thread.submit(loop_bridge.run_on_owner_loop, never_ends(), loop, 20)
         assert begun.wait(20)
         loop.call_soon_threadsafe(loop.stop)
         wait_until(lambda: not loop.is_running())
@@ -211,7 +211,7 @@ def test_a_call_whose_loop_stops_is_not_waited_for_without_end(kind, address, ob
 
     async def hand_over():
         query = ours.execute_query_async("SELECT pg_sleep(3)")
-        calls.append(thread.submit(home_loop.run_on_owner_loop, query, asyncio.get_running_loop(), 0.5))
+        calls.append(thread.submit(loop_bridge.run_on_owner_loop, query, asyncio.get_running_loop(), 0.5))
         await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
 
     with contextlib.closing(asyncio.new_event_loop()) as home, ThreadPoolExecutor(1) as thread:
@@ -222,7 +222,6 @@ def test_a_call_whose_loop_stops_is_not_waited_for_without_end(kind, address, ob
         home.run_until_complete(ours.close_async())
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves a task behind
 def test_a_call_is_refused_at_once_whose_loop_ends_before_it_begins_with_it():
     async def never_begun():
         raise AssertionError
@@ -230,7 +229,7 @@ def test_a_call_is_refused_at_once_whose_loop_ends_before_it_begins_with_it():
     with loop_in_a_thread() as (loop, _), ThreadPoolExecutor(1) as thread:
         loop.call_soon_threadsafe(loop.stop)
         wait_until(lambda: not loop.is_running())
-        call = thread.submit(home_loop.run_on_owner_loop, never_begun(), loop, 60)
+        call = thread.submit(loop_bridge.run_on_owner_loop, never_begun(), loop, 60)
         wait_until(call.running)
         loop.close()
         with pytest.raises(ConnectorException, match=r"has it ended|was closed"):

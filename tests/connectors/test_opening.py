@@ -32,7 +32,7 @@ TYPES = {
 }
 
 
-def held(connector):
+def pool_of(connector):
     """Return the pool or engine, as procrastinate's connector gives it."""
     return connector.engine if hasattr(connector, "engine") else connector.pool
 
@@ -55,7 +55,7 @@ def test_a_synchronous_pool_of_the_callers_is_used_and_left_open(kind, server, d
     jobs = app(connector(kind, ELSEWHERE))
     pool, close = callers_pool(kind, server, database)
     with jobs.open(pool):
-        assert held(jobs.connector) is pool
+        assert pool_of(jobs.connector) is pool
         jobs.tasks["work"].defer(argument="lent")
         assert jobs.check_connection()
     assert observer.jobs() == ["lent"]
@@ -78,7 +78,7 @@ def test_an_asynchronous_pool_of_the_callers_is_used_and_left_open(kind, server,
         else:
             pool = await aiopg.create_pool(dsn, cursor_factory=psycopg2.extras.RealDictCursor)
         async with jobs.open_async(pool):
-            assert held(jobs.connector) is pool
+            assert pool_of(jobs.connector) is pool
             await jobs.tasks["work"].defer_async(argument="lent")
             await jobs.run_worker_async(wait=False, install_signal_handlers=False)
         if kind == "psycopg":
@@ -101,14 +101,14 @@ def test_the_pool_is_of_the_type_that_procrastinate_documents(kind, address):
 
     async def scenario():
         await ours.open_async()
-        assert isinstance(held(ours), TYPES[kind])
+        assert isinstance(pool_of(ours), TYPES[kind])
         await ours.close_async()
 
     if kind in ASYNC_KINDS:
         asyncio.run(scenario())
     else:
         ours.open()
-        assert isinstance(held(ours), TYPES[kind])
+        assert isinstance(pool_of(ours), TYPES[kind])
         ours.close()
 
 
@@ -159,7 +159,7 @@ def test_a_server_that_is_away_is_told_after_the_timeout_with_the_reason(kind, c
     assert isinstance(cause.__cause__, psycopg.Error | psycopg2.Error)
     assert "s3cret" not in caplog.text + repr(vars(ours))
     with pytest.raises(AppNotOpen):
-        held(ours)
+        pool_of(ours)
 
 
 @pytest.mark.parametrize("kind", KINDS)

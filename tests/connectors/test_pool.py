@@ -349,7 +349,7 @@ def test_stats_count_a_call_once_however_often_it_is_tried(kind, null, own_serve
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pool_goes_on_to_connect_at_short_intervals(kind, own_server, monkeypatch):
     """Left to itself, psycopg_pool tries after 1, 2, 4, 8, ... seconds: the tenth time after 17 minutes."""
-    monkeypatch.setattr(pools, "RECONNECT_WITHIN", 0.05)
+    monkeypatch.setattr(pools, "RECONNECT_INTERVAL", 0.05)
     sync = connector(kind, own_server.parameters("jobs"), min_size=1, timeout=30).get_sync_connector()
     sync.open()
     own_server.stop("immediate")

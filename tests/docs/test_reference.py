@@ -17,7 +17,7 @@ from docs.generate.interface import ORDER
 from docs.generate.pictures import PICTURES, printed
 from docs.generate.reference import PAGES
 from procrastinate_conn import libpq, passwords
-from procrastinate_conn.connectors.runtime import connection_factory
+from procrastinate_conn.connectors.runtime import acquire
 from tests.docs.pages import DOCS
 
 SVG_LINE = re.compile(r"<text [^>]*?y=\"([\d.]+)\"[^>]*>(.*?)</text>")
@@ -41,7 +41,7 @@ def test_the_picture_shows_what_the_command_prints(name: str) -> None:
 @pytest.mark.parametrize(
     ("page", "sentence", "seconds"),
     [
-        ("docs/inside.md", "and has five seconds to answer", connection_factory.PING_TIMEOUT == 5),
+        ("docs/inside.md", "and has five seconds to answer", acquire.PING_TIMEOUT == 5),
         (
             "docs/cloud.md",
             "It has 10 s, and what it prints",

@@ -44,7 +44,7 @@ class FaultProxy(socketserver.ThreadingTCPServer):
 
     Attributes
     ----------
-    lost, added : int
+    lost, delayed, added : int
         How often that has happened.
     hangs_up_at_once : bool
         Whether an answer gets lost while the server still works at it, and not once it is there.
@@ -56,9 +56,11 @@ class FaultProxy(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.upstream = (host, port)
         self.lost = 0
+        self.delayed = 0
         self.added = 0
         self.hangs_up_at_once = False
         self._to_lose: list[bytes] = []
+        self._to_delay: list[tuple[bytes, float]] = []
         self._to_add: list[tuple[bytes, bytes]] = []
         self._lock = threading.Lock()
 
@@ -81,6 +83,21 @@ class FaultProxy(socketserver.ThreadingTCPServer):
                     self.lost += 1
                     return True
         return False
+
+    def delay(self, seconds: float, *texts: bytes) -> None:
+        """Delay the results of the next queries that contain these texts."""
+        with self._lock:
+            self._to_delay += [(text, seconds) for text in texts]
+
+    def delay_of(self, query: bytes) -> float:
+        """Return the seconds that the result of a query is to be delayed, and count it."""
+        with self._lock:
+            for text, seconds in self._to_delay:
+                if text in query:
+                    self._to_delay.remove((text, seconds))
+                    self.delayed += 1
+                    return seconds
+        return 0.0
 
     def add(self, message: bytes, *texts: bytes) -> None:
         """Say something right behind the answers to the next messages that contain these texts.
@@ -136,6 +153,10 @@ class _Connection(socketserver.BaseRequestHandler):
                             client.shutdown(socket.SHUT_RDWR)
                         _answer(upstream)
                         return
+                    if sender is client and (seconds := self.server.delay_of(message)):
+                        result = _answer(upstream)
+                        time.sleep(seconds)
+                        client.sendall(result)
                     if sender is client and (addition := self.server.to_add(message)):
                         client.sendall(_answer(upstream) + addition)
                         if addition == SHUTDOWN:

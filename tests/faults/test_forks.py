@@ -156,7 +156,7 @@ def test_to_read_the_stats_in_a_child_opens_nothing(kind, server, database):
 def test_the_hook_for_forks_keeps_nothing_else_alive_when_the_interpreter_ends() -> None:
     reached = {id(sys)}  # it holds everything, and lets go of it in time
     modules = set()
-    left: list[object] = [forks._in_child]
+    left: list[object] = [forks._after_fork_in_child]
     while left:
         found = left.pop()
         if id(found) not in reached:

@@ -105,7 +105,7 @@ def test_threads_that_end_leave_no_connection(kind, server, database, observer):
     wait_until(lambda: observer.backends() == 0)
 
 
-FORGETFUL = """
+UNCLOSED = """
 import sys
 import procrastinate
 from procrastinate_conn import make_connector
@@ -124,8 +124,8 @@ work.defer(argument="stored")
 def test_an_interpreter_that_exits_without_closing_is_quick_and_quiet(
     kind, server, database, observer, tmp_path
 ):
-    (tmp_path / "forgetful.py").write_text(FORGETFUL)
-    command = [sys.executable, "-c", "import fault_proxy", kind, server.dsn(database)]
+    (tmp_path / "unclosed.py").write_text(UNCLOSED)
+    command = [sys.executable, "-c", "import unclosed", kind, server.dsn(database)]
     ended = subprocess.run(command, capture_output=True, check=False, text=True, timeout=30, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert observer.jobs() == ["stored"]

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors.runtime import disconnects as farewell
-from procrastinate_conn.connectors.runtime import retry as answers
+from procrastinate_conn.connectors.runtime import disconnects
+from procrastinate_conn.connectors.runtime.backoff import Backoff
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.registry import ConnectorKind
 from tests.faults.job_tracker import UNFINISHED, working
@@ -152,7 +152,7 @@ def test_a_retry_is_not_repeated_for_a_job_that_was_fetched_once_more(
     kind, observer, proxy, through_proxy, monkeypatch
 ):
     """It would be retried while it runs, by the same worker."""
-    monkeypatch.setattr(answers.Backoff, "failed", lambda _: 0.5)
+    monkeypatch.setattr(Backoff, "failed", lambda _: 0.5)
     jobs = app(connector(kind, through_proxy, min_size=1))
     task, begun = fails_once(jobs)
 
@@ -169,29 +169,22 @@ def test_a_retry_is_not_repeated_for_a_job_that_was_fetched_once_more(
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_a_job_that_is_fetched_before_its_retry_is_answered_is_known_to_be_at_work(
-    kind, observer, through_proxy, monkeypatch
+    kind, observer, proxy, through_proxy
 ):
     """In the minute after a fetch was lost, it would be taken for one that was fetched without knowing it."""
-    answered = answers.RetryableQuery.until_answered
-
-    async def late(question):
-        answer = await answered(question)
-        await asyncio.sleep(0.5 if question.query == answers.RETRY else 0)
-        return answer
-
-    monkeypatch.setattr(answers.RetryableQuery, "until_answered", late)
-    jobs = app(connector(kind, through_proxy, min_size=1))
-    jobs.connector.in_flight_jobs.fetch_lost_at = time.monotonic()
+    jobs = app(connector(kind, through_proxy, min_size=2, max_size=4))
     task, begun = fails_once(jobs)
 
     async def scenario():
         async with jobs.open_async():
             await task.defer_async()
+            proxy.lose(b"fetch_job")
+            proxy.delay(0.5, b"retry_job")
             async with working(jobs, concurrency=3, fetch_job_polling_interval=0.1):
                 await soon(lambda: observer.one(UNFINISHED) == 0)
 
     asyncio.run(scenario())
-    assert len(begun) == 2
+    assert (proxy.lost, proxy.delayed, len(begun)) == (1, 1, 2)
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
@@ -243,7 +236,7 @@ def test_a_job_that_is_committed_when_the_server_says_farewell_is_not_deferred_t
     kind, options, slow_to_commit, monkeypatch
 ):
     """The server says so where it logs a duration, which comes behind the commit in the simple protocol."""
-    monkeypatch.setattr(farewell, "SHUTDOWN_RACE_WINDOW", 5.0)  # on a busy machine, too
+    monkeypatch.setattr(disconnects, "SHUTDOWN_RACE_WINDOW", 5.0)  # on a busy machine, too
     observer, stop = Observer(slow_to_commit, "jobs"), threading.Event()
     jobs = app(connector(kind, slow_to_commit.parameters("jobs"), min_size=1, **options))
     told = []

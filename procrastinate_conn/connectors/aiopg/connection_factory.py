@@ -1,4 +1,4 @@
-"""How aiopg's connections are dialled."""
+"""Making aiopg's connections."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from psycopg2.extensions import Notify
 from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn.connectors.aiopg.connection import AiopgConnection, BufferedConnection
-from procrastinate_conn.connectors.psycopg2.connection_factory import Notices, read_json_with
+from procrastinate_conn.connectors.psycopg2.connection_factory import Notices, register_json_loads
+from procrastinate_conn.connectors.runtime.acquire import Liveness
 from procrastinate_conn.connectors.runtime.connect_errors import name_every_host
 from procrastinate_conn.connectors.runtime.connection_factory import AsyncConnectionFactory
 from procrastinate_conn.registry import ConnectorKind
 
 
 class AiopgConnectionFactory(AsyncConnectionFactory):
-    """Dials aiopg's connections."""
+    """Makes aiopg's connections."""
 
     kind = ConnectorKind.AIOPG
     errors = (psycopg2.Error, psycopg.Error)
@@ -39,16 +40,15 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
         descriptor: int = connection.raw.fileno()
         return descriptor
 
-    def is_terminated(self, connection: AiopgConnection) -> bool:
-        """Tell whether there is a farewell among the notices; `poll` takes those that came with an answer.
-
-        Raises
-        ------
-        psycopg2.Error
-            The connection is lost.
-        """
+    def should_ping(self, connection: AiopgConnection) -> bool:
+        """Read the notices that came with the last result, and tell whether to ping the connection."""
         connection.raw.poll()
-        return super().is_terminated(connection)
+        return super().should_ping(connection)
+
+    def abort(self, connection: AiopgConnection) -> None:
+        """Close a connection at once, also if its event loop was closed."""
+        connection.raw.is_forgotten = True
+        connection.raw.close()
 
     async def open_connection(self, conninfo: str) -> AiopgConnection:
         """Return a connection, which aiopg always has in autocommit mode.
@@ -65,33 +65,30 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
             raise
 
     async def _open_first(self, conninfo: str) -> AiopgConnection:
-        """Return a connection to the first address that takes one.
+        """Return a connection to the first address that accepts one.
 
         The addresses are tried one by one, as psycopg does: libpq would go on to the next one on another
-        socket, which aiopg does not notice, and without an eye on `connect_timeout`.
+        socket, which aiopg does not notice, and without regard to `connect_timeout`.
         """
         parameters = conninfo_to_dict(conninfo)
-        limit = timeout_from_conninfo(parameters)
+        timeout = timeout_from_conninfo(parameters)
         failures = []
         for attempt in await conninfo_attempts_async(parameters):
             try:
-                async with asyncio.timeout(limit):
+                async with asyncio.timeout(timeout):
                     return await self._open_one(make_conninfo("", **attempt))
             except TimeoutError:
-                failures.append(f"{_to(attempt)} failed: no answer within {limit} s")
+                failures.append(f"{_target(attempt)} failed: no answer within {timeout} s")
             except psycopg2.OperationalError as error:
-                failures.append(f"{_to(attempt)} failed: {str(error).strip()}")
+                failures.append(f"{_target(attempt)} failed: {str(error).strip()}")
         raise psycopg2.OperationalError("\n".join(failures))
 
     async def _open_one(self, conninfo: str) -> AiopgConnection:
-        """Return a connection to one address; nothing is looked up on the server.
-
-        The types that aiopg knows besides are not used here.
-        """
+        """Return a connection to one address, without aiopg's look-up of types: they are not used here."""
         raw = BufferedConnection(conninfo, async_=1)
         try:
-            await raw.made()
-            dialled = AiopgConnection(
+            await raw.wait_until_open()
+            connection = AiopgConnection(
                 conninfo,
                 TIMEOUT,
                 enable_json=False,
@@ -100,18 +97,15 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
                 connection_factory=lambda *_: raw,
                 cursor_factory=RealDictCursor,
             )
-            raw.adopted = True
-            await dialled
+            raw.is_adopted = True
+            await connection
         except BaseException:
             raw.close()
             raise
-        raw.notices = Notices(dialled, self.terminated)
-        read_json_with(self.config.json_loads, dialled.raw)
-        return dialled
-
-    async def ping(self, connection: AiopgConnection) -> None:
-        """Make a round trip."""
-        await self.execute(connection, "SELECT 1")
+        connection.liveness = Liveness()
+        raw.notices = Notices(connection.liveness)
+        register_json_loads(self.config.json_loads, raw)
+        return connection
 
     async def execute(self, connection: AiopgConnection, statement: str) -> None:
         """Execute a statement that has no arguments."""
@@ -119,8 +113,8 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
             await cursor.execute(statement)
 
     async def notifications(self, connection: AiopgConnection, seconds: float) -> AsyncGenerator[Notify]:
-        """Yield what the server notifies, until it has been silent for so many seconds."""
-        connection.raw.poll()  # which takes what libpq has read together with an answer
+        """Yield notifications, until there has been none for so many seconds."""
+        connection.raw.poll()  # which takes those that libpq has read together with a result
         while connection.raw.notifies:
             yield connection.raw.notifies.pop(0)
         with suppress(TimeoutError):
@@ -130,6 +124,6 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
                 yield notification
 
 
-def _to(attempt: ConnMapping) -> str:
-    """Return where an attempt to connect goes, which psycopg2 does not say of asynchronous ones."""
+def _target(attempt: ConnMapping) -> str:
+    """Return the address of an attempt to connect, which psycopg2 does not name if it is asynchronous."""
     return f"connection to {attempt.get('host') or attempt.get('hostaddr')}, port {attempt.get('port')}"

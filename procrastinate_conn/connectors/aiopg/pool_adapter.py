@@ -7,7 +7,7 @@ from typing import Any
 
 import aiopg
 
-from procrastinate_conn.connectors.psycopg2.errors import pool_errors
+from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 
 
@@ -17,7 +17,7 @@ class AiopgPoolAdapter(aiopg.Pool):
     Parameters
     ----------
     pool
-        The pool that keeps them, open.
+        psycopg_pool's, open.
     """
 
     def __init__(self, pool: AsyncPool) -> None:
@@ -34,19 +34,19 @@ class AiopgPoolAdapter(aiopg.Pool):
             pool_recycle=-1.0,
         )  # which connects to nothing
         self.pool = pool
-        self._closing_down = False
-        self._out: set[Any] = set()
-        self._all_back = asyncio.Event()
-        self._all_back.set()
+        self._is_closing = False
+        self._in_use: set[Any] = set()
+        self._none_in_use = asyncio.Event()
+        self._none_in_use.set()
 
     @property
     def minsize(self) -> int:
-        """Connections kept."""
+        """Connections that are kept open."""
         return self.pool.min_size
 
     @property
     def size(self) -> int:
-        """Connections there are, in use or not."""
+        """Connections, in use or not."""
         return self.pool.get_stats()["pool_size"]
 
     @property
@@ -65,46 +65,46 @@ class AiopgPoolAdapter(aiopg.Pool):
         The one private method of aiopg's that is overridden in this package: all its ways to get a connection
         (`acquire`, `cursor`, ``await pool``) come through here.
         """
-        if self._closing_down:
+        if self._is_closing:
             raise RuntimeError("Cannot acquire connection after closing pool")
         with pool_errors():
             connection = await self.pool.getconn()
-        self._out.add(connection)
-        self._all_back.clear()
+        self._in_use.add(connection)
+        self._none_in_use.clear()
         return connection
 
     def release(self, conn: Any) -> asyncio.Future[None]:
         """Put a connection back."""
-        self._out.discard(conn)
-        if not self._out:
-            self._all_back.set()
+        self._in_use.discard(conn)
+        if not self._in_use:
+            self._none_in_use.set()
         return asyncio.ensure_future(self.pool.putconn(conn))
 
     def close(self) -> None:
         """Hand out no more connections."""
-        self._closing_down = True
+        self._is_closing = True
 
     async def wait_closed(self) -> None:
-        """Close every connection, those in use once they are put back.
+        """Close every connection; wait for those in use.
 
         Raises
         ------
         RuntimeError
             `close` was not called before.
         """
-        if not self._closing_down:
+        if not self._is_closing:
             raise RuntimeError(".wait_closed() should be called after .close()")
         await self.pool.close()
-        await self._all_back.wait()
+        await self._none_in_use.wait()
 
     def terminate(self) -> None:
         """Hand out no more connections, and close those in use at once."""
         self.close()
-        for connection in self._out:
+        for connection in self._in_use:
             connection.close()
 
     async def clear(self) -> None:
-        """Close the connections that are not in use; new ones take the places of `minsize`."""
+        """Close the connections that are not in use; new ones replace `minsize` of them."""
         for _ in range(self.freesize):
             connection = await self.pool.getconn()
             await connection.close()

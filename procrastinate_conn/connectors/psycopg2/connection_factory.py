@@ -1,10 +1,9 @@
-"""psycopg2's connections, made fit for psycopg_pool."""
+"""psycopg2's connections, as psycopg_pool needs them."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 import psycopg2
@@ -18,14 +17,12 @@ from psycopg2.extensions import (
 from psycopg2.extras import register_default_json, register_default_jsonb
 
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.runtime.acquire import Liveness
 from procrastinate_conn.connectors.runtime.connection_factory import SyncConnectionFactory
 from procrastinate_conn.registry import ConnectorKind
 
-if TYPE_CHECKING:
-    from weakref import WeakSet
 
-
-def without_secrets(connection: connection) -> str:
+def repr_without_dsn(connection: connection) -> str:
     """Describe a connection without the DSN, of which psycopg2 hides the password, but no other secret."""
     return f"<{type(connection).__name__} at {id(connection):#x}; closed: {connection.closed}>"
 
@@ -33,34 +30,29 @@ def without_secrets(connection: connection) -> str:
 class Notices(list[str]):
     """The notices of a connection, which SQLAlchemy clears after each query.
 
-    Parameters
-    ----------
-    of
-        The connection, or what stands for it in the pool.
-    ended
-        What it is added to once its server says farewell, in a language that has the word. Where `configure`
-        replaces the notices, nobody hears it.
+    One that ends the session, in a language that has the word, is noted in the connection's `Liveness`,
+    unless `configure` replaces the notices.
     """
 
-    def __init__(self, of: object, ended: WeakSet[Any]) -> None:
+    def __init__(self, liveness: Liveness) -> None:
         super().__init__()
-        self._of = weakref.ref(of)
-        self._ended = ended
+        self._liveness = liveness
 
     def append(self, notice: str) -> None:
         """Take a notice from psycopg2."""
-        of = self._of()
-        if notice.startswith(("FATAL", "PANIC")) and of is not None:
-            self._ended.add(of)
+        if notice.startswith(("FATAL", "PANIC")):
+            self._liveness.is_terminated = True
         super().append(notice)
 
 
 class Psycopg2Connection(connection):
-    """A connection of psycopg2's that psycopg_pool takes for one of psycopg's."""
+    """A connection of psycopg2's with what psycopg_pool uses of psycopg's."""
+
+    liveness: Liveness
 
     @property
     def pgconn(self) -> ConnectionInfo:
-        """What psycopg_pool reads ``transaction_status`` from; the numbers are libpq's in both."""
+        """The object with a ``transaction_status``; the numbers are libpq's in both."""
         return self.info
 
     def rollback(self) -> None:
@@ -70,21 +62,11 @@ class Psycopg2Connection(connection):
             with self.cursor() as cursor:
                 cursor.execute("ROLLBACK")
 
-    __repr__ = __str__ = without_secrets
+    __repr__ = __str__ = repr_without_dsn
 
 
 class Psycopg2ConnectionFactory(SyncConnectionFactory):
-    """Dials psycopg2's connections.
-
-    Parameters
-    ----------
-    config
-        Where to connect, and as whom.
-    connection_class
-        Their class.
-    cursor_factory
-        The class of their cursors.
-    """
+    """Makes psycopg2's connections, and cursors, of the given classes."""
 
     kind = ConnectorKind.PSYCOPG2
     errors = (psycopg2.Error, psycopg.Error)
@@ -101,13 +83,14 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
 
     def open_connection(self, conninfo: str) -> Psycopg2Connection:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
-        dialled = psycopg2.connect(
+        connection = psycopg2.connect(
             conninfo, connection_factory=self.connection_class, cursor_factory=self.cursor_factory
         )
-        dialled.autocommit = True
-        dialled.notices = Notices(dialled, self.terminated)
-        read_json_with(self.config.json_loads, dialled)
-        return dialled
+        connection.autocommit = True
+        connection.liveness = Liveness()
+        connection.notices = Notices(connection.liveness)
+        register_json_loads(self.config.json_loads, connection)
+        return connection
 
     def ping(self, connection: Psycopg2Connection) -> None:
         """Make a round trip."""
@@ -115,8 +98,8 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
             cursor.execute("SELECT 1")
 
 
-def read_json_with(loads: Callable[[str], Any] | None, connection: connection) -> None:
-    """Let a connection of psycopg2's read JSON with `loads`, where there is one."""
+def register_json_loads(loads: Callable[[str], Any] | None, connection: connection) -> None:
+    """Let a connection of psycopg2's read JSON with `loads`, if it is set."""
     if loads is not None:
         register_default_json(connection, loads=loads)
         register_default_jsonb(connection, loads=loads)

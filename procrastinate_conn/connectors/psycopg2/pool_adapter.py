@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import psycopg_pool
 from psycopg2.pool import PoolError, ThreadedConnectionPool
 
-from procrastinate_conn.connectors.psycopg2.errors import pool_errors
 from procrastinate_conn.connectors.runtime.pools import SyncPool
+
+
+@contextmanager
+def pool_errors() -> Iterator[None]:
+    """Turn psycopg_pool's errors into psycopg2's error for pools, with the same message.
+
+    Raises
+    ------
+    psycopg2.pool.PoolError
+        Its cause is psycopg_pool's error.
+    """
+    try:
+        yield
+    except (psycopg_pool.PoolClosed, psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests) as error:
+        raise PoolError(str(error)) from error
 
 
 class Psycopg2PoolAdapter(ThreadedConnectionPool):
@@ -19,25 +35,25 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
     Parameters
     ----------
     pool
-        The pool that keeps them, open.
+        psycopg_pool's, open.
     """
 
     def __init__(self, pool: SyncPool) -> None:
         super().__init__(0, pool.max_size)  # which connects to nothing
         self.minconn = pool.min_size
         self.pool = pool
-        self._out: WeakKeyDictionary[Any, Hashable] = WeakKeyDictionary()
-        self._keyed: dict[Hashable, Any] = {}
+        self._in_use: WeakKeyDictionary[Any, Hashable] = WeakKeyDictionary()
+        self._by_key: dict[Hashable, Any] = {}
         self._noting = threading.Lock()
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed, here or with its connector."""
+        """Whether the pool was closed, here or with its connector."""
         return self.pool.closed
 
     @closed.setter
     def closed(self, value: bool) -> None:
-        """Leave it to the pool: psycopg2's pool sets it when it is made."""
+        """Ignore the value that psycopg2's pool sets when it is made."""
 
     def getconn(self, key: Hashable = None) -> Any:
         """Return a connection, waiting for one if need be.
@@ -45,24 +61,24 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
         Parameters
         ----------
         key
-            The same key gives the same connection until it is put back.
+            The same key gives the same connection until that is put back.
 
         Raises
         ------
         psycopg2.pool.PoolError
             There is none within the pool's `timeout`, too many wait already, or the pool is closed.
         """
-        if key is not None and (kept := self._keyed.get(key)) is not None:
-            return kept
+        if key is not None and (keyed := self._by_key.get(key)) is not None:
+            return keyed
         with pool_errors():
             connection = self.pool.getconn()
         with self._noting:
-            kept = connection if key is None else self._keyed.setdefault(key, connection)
-            if kept is connection:
-                self._out[connection] = key
-        if kept is not connection:  # another thread was faster
+            keyed = connection if key is None else self._by_key.setdefault(key, connection)
+            if keyed is connection:
+                self._in_use[connection] = key
+        if keyed is not connection:  # another thread was faster
             self.pool.putconn(connection)
-        return kept
+        return keyed
 
     def putconn(self, conn: Any = None, key: Hashable = None, close: bool = False) -> None:
         """Put a connection back.
@@ -70,23 +86,23 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
         Parameters
         ----------
         conn
-            The connection; with a key it may be left out.
+            The connection; may be left out if there is a key.
         key
-            The key that it was got with; with a connection it may be left out.
+            The key that it was acquired with; may be left out if there is a connection.
         close
             Whether to close it, so that a new one takes its place.
 
         Raises
         ------
         psycopg2.pool.PoolError
-            It is not out: it was put back before, or comes from elsewhere.
+            It was put back before, or comes from elsewhere.
         """
         with self._noting:
             if conn is None:
-                conn = self._keyed.get(key)
-            if conn not in self._out:
-                raise PoolError("trying to put back a connection that is not out")
-            self._keyed.pop(self._out.pop(conn), None)
+                conn = self._by_key.get(key)
+            if conn not in self._in_use:
+                raise PoolError("trying to put back a connection that is not in use")
+            self._by_key.pop(self._in_use.pop(conn), None)
         if close:
             conn.close()
         self.pool.putconn(conn)

@@ -1,79 +1,122 @@
-"""One caller's wait for a connection: how long it goes on, when to try again, what to say at its end."""
+"""What is decided about acquiring a connection, without I/O; the pools carry it out."""
 
 from __future__ import annotations
 
+import math
 from time import monotonic
 
+import psycopg
 from psycopg_pool import PoolClosed, TooManyRequests
 
-from procrastinate_conn.connectors.runtime.connection_factory import PING_TIMEOUT, ConnectionFactory
-from procrastinate_conn.connectors.runtime.liveness import PingTimeout
+PING_TIMEOUT = 5.0
+"""Seconds that a connection has to answer a ping. Without a limit callers wait for the operating system to
+give up, and for ever if a middlebox acknowledges and does not answer."""
 
-RECONNECT_WITHIN = 5.0
+LOSS_WINDOW = 60.0
+"""Seconds after a loss during which the connection that replaced the lost one may be lost, too."""
+
+RECONNECT_INTERVAL = 5.0
 """Seconds between two attempts to replace a connection, at most. psycopg_pool doubles them without a limit:
 after an outage of minutes it would sleep for minutes more."""
 
 
+class PingTimeout(psycopg.OperationalError):
+    """A connection did not answer a ping in time."""
+
+
+class Liveness:
+    """What is known of a connection without a round trip. It stands on the connection as ``liveness``.
+
+    Attributes
+    ----------
+    idle_since : float
+        When it was returned to the pool; minus infinity if it has to be pinged before its first use.
+    is_terminated : bool
+        Whether the server has announced the end of the session. libpq reads such a notice together with the
+        result of a query, and then the socket is silent until the server process ends.
+    """
+
+    __slots__ = ("idle_since", "is_terminated")
+
+    def __init__(self) -> None:
+        self.idle_since = monotonic()
+        self.is_terminated = False
+
+    def mark_new(self, last_loss: float) -> None:
+        """Note that the connection is new; whatever has ended others lately may end it, too."""
+        now = monotonic()
+        self.idle_since = -math.inf if now - last_loss < LOSS_WINDOW else now
+
+    def should_ping(self, check_after: float) -> bool:
+        """Tell whether a silent socket does not prove that the connection is alive.
+
+        After `check_after` seconds of idleness a firewall may have dropped it without telling either side.
+        """
+        return self.is_terminated or monotonic() - self.idle_since >= check_after
+
+
 class AcquireAttempt:
-    """A caller's wait for a connection that is alive.
+    """One caller's attempt to acquire a connection that is alive.
 
     Parameters
     ----------
-    connection_factory
-        Knows why there is none.
     timeout
         Seconds that the caller waits.
     max_size
         Connections that may be left from before an outage, all of them dead.
+
+    Attributes
+    ----------
+    pause : float
+        Seconds to wait before the next try.
+    rejection : Exception or None
+        Why the last connection was discarded.
     """
 
-    def __init__(self, connection_factory: ConnectionFactory, timeout: float, max_size: int) -> None:
-        self._dialler = connection_factory
-        self._timeout = timeout
+    pause = 0.0
+    rejection: Exception | None = None
+    _failures = 0
+    _unanswered = 0
+
+    def __init__(self, timeout: float, max_size: int) -> None:
+        self.timeout = timeout
         self._deadline = monotonic() + timeout
         self._max_size = max_size
-        self._attempts = 0
-        self._silent = 0
-        self._unfit: Exception | None = None
 
     def seconds_left(self) -> float:
-        """Return the seconds that are left.
+        """Return the seconds until the caller's timeout, negative after it."""
+        return self._deadline - monotonic()
 
-        Raises
-        ------
-        psycopg_pool.PoolTimeout
-            It was tried, and none are left: psycopg_pool hands out what it has even then.
-        """
-        left = self._deadline - monotonic()
-        if left <= 0 and self._attempts:
-            self._dialler.raise_timeout("couldn't get a connection", self._timeout, self._unfit)
-        return left
+    def has_timed_out(self, seconds_left: float) -> bool:
+        """Tell whether to give up; with a timeout of 0, only after the first try."""
+        return seconds_left <= 0 and self._failures > 0
 
-    def answers_within(self) -> float:
-        """Return the seconds that a connection has to answer: fewer after each that was silent."""
-        return max(0.1, min(PING_TIMEOUT / 2.0 ** min(self._silent, 8), self._deadline - monotonic()))
+    def ping_timeout(self) -> float:
+        """Return the seconds that a connection has to answer: fewer after each one that did not."""
+        return max(0.1, min(PING_TIMEOUT / 2.0 ** min(self._unanswered, 8), self.seconds_left()))
 
-    def pause_without(self, error: Exception) -> float:
-        """Return the seconds to wait where the pool had no connection to give: ever longer.
+    def failed(self, error: Exception) -> None:
+        """Note that the pool had no connection to give.
 
         Raises
         ------
         psycopg_pool.PoolClosed, psycopg_pool.TooManyRequests
-            There will be none. Who has waited his turn already is not sent away for the number of callers.
+            There will be none. A caller who has waited in turn is not sent away for the number of callers.
         """
-        if isinstance(error, PoolClosed) or (isinstance(error, TooManyRequests) and not self._attempts):
+        if isinstance(error, PoolClosed) or (isinstance(error, TooManyRequests) and not self._failures):
             raise error
-        self._attempts += 1
+        self._failures += 1
         if isinstance(error, TooManyRequests):
-            return self._at_most(0.1)
-        return self._at_most(min(0.5 * 2.0 ** min(self._attempts - 1, 4), RECONNECT_WITHIN))
+            self._set_pause(0.1)
+        else:
+            self._set_pause(min(0.5 * 2.0 ** min(self._failures - 1, 4), RECONNECT_INTERVAL))
 
-    def pause_after(self, unfit: Exception) -> float:
-        """Return the seconds to wait after a dead connection: none while they may be left from an outage."""
-        self._unfit = unfit
-        self._silent += isinstance(unfit, PingTimeout)
-        self._attempts += 1
-        return self._at_most(min(0.1 * max(0, self._attempts - 1 - self._max_size), 1.0))
+    def rejected(self, reason: Exception) -> None:
+        """Note that a connection was discarded; there is no pause while they may be left from an outage."""
+        self.rejection = reason
+        self._unanswered += isinstance(reason, PingTimeout)
+        self._failures += 1
+        self._set_pause(min(0.1 * max(0, self._failures - 1 - self._max_size), 1.0))
 
-    def _at_most(self, seconds: float) -> float:
-        return max(0.0, min(seconds, self._deadline - monotonic()))
+    def _set_pause(self, seconds: float) -> None:
+        self.pause = max(0.0, min(seconds, self.seconds_left()))

@@ -7,13 +7,13 @@ LONGEST_PAUSE = 10.0
 
 
 class Backoff:
-    """How long to wait before the next attempt: not at all, and then ever longer."""
+    """Pauses that grow: none, then half a second, then twice the last one."""
 
     def __init__(self) -> None:
         self.pause = 0.0
 
     def succeeded(self) -> None:
-        """Begin anew: the attempt went well."""
+        """Begin anew."""
         self.pause = 0.0
 
     def failed(self) -> float:

@@ -1,4 +1,4 @@
-"""A fork, as of `gunicorn --preload`: the child has no threads of the pool's, and sockets of its parent's."""
+"""A fork, as of `gunicorn --preload`: the child has none of the pool's threads, and its parent's sockets."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Forkable(Protocol):
-        """What holds connections."""
+        """Something that has connections."""
 
         def after_fork(self) -> object:
             """In a child: let go of the connections, and return what must not be closed there."""
 
 
-_HOLDERS: WeakSet[Any] = WeakSet()
-_THE_PARENTS: list[object] = []
+_FORKABLE: WeakSet[Any] = WeakSet()
+_OF_THE_PARENT: list[object] = []
 
 
-def watch(holder: Forkable) -> None:
-    """Call `holder.forked` in every child of this process from now on."""
-    _HOLDERS.add(holder)
+def register(forkable: Forkable) -> None:
+    """Call `forkable.after_fork` in every child of this process from now on."""
+    _FORKABLE.add(forkable)
 
 
-def _in_child() -> None:
-    _THE_PARENTS.extend([holder.after_fork() for holder in list(_HOLDERS)])
+def _after_fork_in_child() -> None:
+    _OF_THE_PARENT.extend([forkable.after_fork() for forkable in list(_FORKABLE)])
 
 
 if hasattr(os, "register_at_fork"):  # there is no fork on Windows
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(after_in_child=_after_fork_in_child)

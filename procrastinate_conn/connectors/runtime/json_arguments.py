@@ -6,24 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def wrap_json(arguments: Mapping[str, Any], as_json: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
-    """Return a query's arguments as procrastinate's connectors pass them: every dict as JSON.
+def wrap_json(arguments: Mapping[str, Any], wrapper: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
+    """Return a query's arguments with every dict in the driver's wrapper for JSON."""
 
-    Parameters
-    ----------
-    arguments
-        The query's arguments.
-    as_json
-        The driver's wrapper for a value that is to become JSON.
-    """
-
-    def adapt(value: Any) -> Any:
+    def wrap(value: Any) -> Any:
         if isinstance(value, dict):
-            return as_json(value)
+            return wrapper(value)
         if isinstance(value, list):
-            return [adapt(item) for item in value]
+            return [wrap(item) for item in value]
         if isinstance(value, tuple):
-            return tuple(adapt(item) for item in value)
+            return tuple(map(wrap, value))
         return value
 
-    return {name: adapt(value) for name, value in arguments.items()}
+    return {name: wrap(value) for name, value in arguments.items()}

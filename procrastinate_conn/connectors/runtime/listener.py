@@ -1,4 +1,4 @@
-"""LISTEN that goes on: the connection may die as often as it likes."""
+"""LISTEN through any number of lost connections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from procrastinate import connector as procrastinate_connector
 from procrastinate import sql
@@ -17,73 +17,55 @@ from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from psycopg.sql import SQL, Identifier
 
-from procrastinate_conn.connectors.base import AsyncConnector
 from procrastinate_conn.connectors.runtime.backoff import LONGEST_PAUSE, Backoff
 
 logger = logging.getLogger(__name__)
 
-OF_PROCRASTINATE = re.compile("procrastinate_(any_)?queue_v1")
+QUEUE_CHANNEL = re.compile("procrastinate_(any_)?queue_v1")
 ANY_JOB = json.dumps({"type": "job_inserted", "job_id": 0})
-"""What a worker is told after a gap; it only takes it as a hint to look for jobs."""
-
+"""A notification after a gap; a worker only takes it as a hint to look for jobs."""
 
 _LISTEN = SQL(sql.queries["listen_queue"])
 
 
-class Listens(Protocol):
-    """procrastinate's ``listen_notify``."""
+ListenNotify = Callable[[Notify, Iterable[str]], Awaitable[None]]
+"""procrastinate's ``listen_notify``."""
 
-    def __call__(self, on_notification: Notify, channels: Iterable[str]) -> Awaitable[None]:
-        """Listen until the connection dies."""
-
-
-class Session(Protocol):
-    """Listens on one connection."""
-
-    def __call__(self, listening: Callable[[], Awaitable[None]]) -> Awaitable[None]:
-        """Listen, awaiting `listening` once it does, until the connection dies."""
+Session = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+"""Listens on one connection until that is lost; awaits its argument once it does."""
 
 
 async def listen(
-    connector: AsyncConnector[Any], theirs: Listens, on_notification: Notify, channels: Iterable[str]
+    connector: Any,
+    listen_notify: ListenNotify,
+    on_notification: Notify,
+    channels: Iterable[str],
 ) -> None:
     """Listen on a connection besides the pool, through any outage, until cancelled.
 
-    Parameters
-    ----------
-    connector
-        The connector, whose pool may be the caller's.
-    theirs
-        procrastinate's ``listen_notify`` for the connector, which takes its connection from that pool.
-    on_notification
-        Called for each notification.
-    channels
-        The channels to listen on.
+    A pool of the caller's has connections with parameters of their own: there procrastinate's own
+    `listen_notify` is used.
     """
     channels = list(channels)
     connection_factory = connector.make_connection_factory()
 
-    async def session(listening: Callable[[], Awaitable[None]]) -> None:
-        if (
-            connector.own_pool is None
-        ):  # the pool is the caller's, and so are the parameters of its connections
-            await listening()  # too early by a moment: procrastinate does not tell when it listens
-            await theirs(on_notification, channels)
+    async def session(on_listening: Callable[[], Awaitable[None]]) -> None:
+        if connector.own_pool is None:
+            await on_listening()  # too early by a moment: procrastinate does not tell when it listens
+            await listen_notify(on_notification, channels)
             return
+        timeout = procrastinate_connector.LISTEN_TIMEOUT
         async with await connection_factory.connect() as connection:
             for channel in channels:
                 statement = _LISTEN.format(channel_name=Identifier(channel))
                 await connection_factory.execute(connection, statement.as_string())
-            await listening()
+            await on_listening()
             while True:
-                notifications = connection_factory.notifications(
-                    connection, procrastinate_connector.LISTEN_TIMEOUT
-                )
-                async with aclosing(notifications):
+                async with aclosing(connection_factory.notifications(connection, timeout)) as notifications:
                     async for notification in notifications:
                         await on_notification(channel=notification.channel, payload=notification.payload)
                         raise_if_cancelled()
-                async with asyncio.timeout(procrastinate_connector.LISTEN_TIMEOUT):
+                async with asyncio.timeout(timeout):
                     await connection_factory.execute(connection, "SELECT 1")
                 raise_if_cancelled()
 
@@ -94,38 +76,29 @@ async def listen(
 async def listen_forever(
     session: Session, errors: tuple[type[Exception], ...], on_notification: Notify, channels: Iterable[str]
 ) -> None:
-    """Run sessions, a new one as soon as the last one has failed, until one ends by itself.
+    """Run sessions, a new one as soon as the last one has failed with one of `errors`, until one returns.
 
-    Parameters
-    ----------
-    session
-        Connects and listens.
-    errors
-        The errors by which a session says that it cannot connect, or that its connection is lost.
-    on_notification
-        Called once for each of procrastinate's channels after a gap, so that a worker looks for the jobs
-        that it was not told of meanwhile.
-    channels
-        The channels.
+    After a gap each of procrastinate's channels is notified once, so that a worker looks for the jobs that
+    were deferred meanwhile.
     """
     backoff = Backoff()
-    gap = False
+    has_gap = False
 
-    async def listening() -> None:
-        nonlocal gap
-        if gap:
-            for channel in filter(OF_PROCRASTINATE.match, channels):
+    async def on_listening() -> None:
+        nonlocal has_gap
+        if has_gap:
+            for channel in filter(QUEUE_CHANNEL.match, channels):
                 await on_notification(channel=channel, payload=ANY_JOB)
-        gap = False
+        has_gap = False
 
     while True:
-        begun = monotonic()
+        started = monotonic()
         try:
-            return await session(listening)
+            return await session(on_listening)
         except errors as error:
             raise_if_cancelled()
-            gap = True
-            if monotonic() - begun > LONGEST_PAUSE:
+            has_gap = True
+            if monotonic() - started > LONGEST_PAUSE:
                 backoff.succeeded()
             pause = backoff.failed()
             logger.warning(

@@ -1,109 +1,101 @@
-"""Whether an idle connection is alive: told from its socket without a round trip, or asked in good time."""
+"""Whether a connection's socket is silent, and a time limit for drivers that have none."""
 
 from __future__ import annotations
 
-import asyncio
 import select
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Self
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Self
 
 import psycopg
 
+from procrastinate_conn.connectors.runtime.acquire import PingTimeout
+
 
 def is_readable(fileno: int) -> bool:
-    """Tell whether a socket has something to read, has been shut down or is closed; returns at once.
+    """Tell at once whether a socket has something to read, has been shut down or is closed.
 
-    An idle PostgreSQL connection has nothing to read. If there is something, it may be the server's
-    farewell, but also a notice, a changed parameter, or the TLS layer's business: only a round trip can tell.
+    An idle PostgreSQL connection has nothing to read. If there is something, it may be the end of the
+    session, but also a notice, a changed parameter or a TLS record: only a round trip can tell.
     """
-    if not hasattr(select, "poll"):  # Windows; and eventlet takes it away
+    if not hasattr(select, "poll"):  # on Windows; and eventlet removes it
         try:
             return bool(select.select([fileno], [], [], 0)[0])
-        except ValueError:  # a number that is too large for it
+        except ValueError:  # the descriptor is too large for select
             return True
     poll = select.poll()
     poll.register(fileno, select.POLLIN)
     return bool(poll.poll(0))
 
 
-class PingTimeout(psycopg.OperationalError):
-    """A connection did not answer."""
+class SocketWatchdog:
+    """Shuts a socket down after a time limit, so that a driver that waits for it gets an error.
 
+    To cancel the task of a driver is no way: psycopg would wait for the server once more.
 
-@contextmanager
-def shutdown_after(seconds: float, fileno: int, failures: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Shut a socket down after so many seconds, so that a driver that waits for an answer gets an error.
+    Parameters
+    ----------
+    seconds
+        The time limit.
+    fileno
+        The socket's descriptor. A duplicate is used, which stays valid when the driver closes its own.
+    errors
+        The errors that the driver may raise when its socket is shut down.
+    call_later
+        Calls a function after so many seconds; returns an object with ``cancel``.
 
     Raises
     ------
     PingTimeout
-        It did, which is one of `failures`.
-    """
-    with SocketWatchdog(fileno, seconds, failures) as line:
-        timer = threading.Timer(seconds, line.hang_up)
-        timer.daemon = True
-        try:
-            timer.start()
-        except RuntimeError as error:  # there are too many
-            raise _cannot_be_asked(error) from error
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-
-@contextmanager
-def shutdown_after_async(
-    seconds: float, fileno: int, failures: tuple[type[Exception], ...]
-) -> Iterator[None]:
-    """Do the same in an event loop; to cancel the task would make psycopg wait for the server once more."""
-    with SocketWatchdog(fileno, seconds, failures) as line:
-        timer = asyncio.get_running_loop().call_later(seconds, line.hang_up)
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-
-def _cannot_be_asked(why: Exception) -> Exception:
-    return psycopg.OperationalError(f"the connection cannot be asked: {why}")
-
-
-class SocketWatchdog:
-    """A socket under a second number, which nobody else gets when the driver closes the first one.
-
-    Parameters
-    ----------
-    fileno
-        The first number.
-    seconds
-        After how many it is to be hung up.
-    failures
-        What the driver may raise then.
+        The time limit was reached.
+    psycopg.OperationalError
+        There are too many descriptors or threads.
     """
 
-    def __init__(self, fileno: int, seconds: float, failures: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        fileno: int,
+        errors: tuple[type[Exception], ...],
+        call_later: Callable[[float, Callable[[], None]], Any],
+    ) -> None:
+        self._seconds = seconds
+        self._errors = errors
+        self._has_fired = False
         try:
             self._socket = socket.socket(fileno=socket.dup(fileno))
-        except OSError as error:  # as above
-            raise _cannot_be_asked(error) from error
-        self._seconds = seconds
-        self._failures = failures
-        self._hung_up = False
+        except OSError as error:
+            raise _cannot_ping(error) from error
+        try:
+            self._timer = call_later(seconds, self._shut_down)
+        except RuntimeError as error:
+            self._socket.close()
+            raise _cannot_ping(error) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._timer.cancel()
         self._socket.close()
-        if self._hung_up and (error is None or isinstance(error, self._failures)):
+        if self._has_fired and (error is None or isinstance(error, self._errors)):
             raise PingTimeout(f"no answer within {self._seconds:.2g} s") from error
 
-    def hang_up(self) -> None:
-        """Shut the socket down, where somebody is still waiting."""
-        self._hung_up = True  # first, as the driver hears of it before this thread goes on
+    def _shut_down(self) -> None:
+        self._has_fired = True  # first, as the driver may raise before the next line
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def call_in_thread(seconds: float, function: Callable[[], None]) -> threading.Timer:
+    """Call a function after so many seconds, in a thread of its own."""
+    timer = threading.Timer(seconds, function)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _cannot_ping(reason: Exception) -> Exception:
+    return psycopg.OperationalError(f"the connection cannot be pinged: {reason}")

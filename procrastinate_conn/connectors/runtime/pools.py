@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, Self
 from weakref import WeakSet
@@ -23,8 +23,9 @@ from psycopg_pool import (
     pool,
     pool_async,
 )
+from psycopg_pool.base import BasePool
 
-from procrastinate_conn.connectors.runtime.acquire import RECONNECT_WITHIN, AcquireAttempt
+from procrastinate_conn.connectors.runtime.acquire import RECONNECT_INTERVAL, AcquireAttempt
 from procrastinate_conn.connectors.runtime.connection_factory import (
     AsyncConnectionFactory,
     ConnectionFactory,
@@ -33,40 +34,107 @@ from procrastinate_conn.connectors.runtime.connection_factory import (
 
 logger = logging.getLogger(__name__)
 
-BEGIN_ANEW_AFTER = 1.0
-"""Seconds that a pool tries to connect before it begins anew, at least, however soon it is to give up."""
+RESTART_DELAY = 1.0
+"""Seconds that a pool tries to connect before it starts anew, at least, however soon it is to give up."""
 
-CLOSE_WITHIN = 0.2
+CLOSE_TIMEOUT = 0.2
 """Seconds to wait, when a pool is closed, for those of its workers that are connecting. They cannot be
 interrupted, and they end by themselves."""
 
+_RECONNECTION = (pool.AddConnection, pool_async.AddConnection)
+"""Neither these tasks nor `schedule_task` are documented; a test of the intervals notices if they change."""
 
-class SyncPool(ConnectionPool[Any]):
-    """A pool of connections of any synchronous driver.
+
+class _SharedPool(BasePool):
+    """What the synchronous and the asynchronous pool share: whatever waits for nothing.
 
     Parameters
     ----------
     connection_factory
-        The driver, which holds the pool options too.
+        Makes the connections; its config has the pool options.
+    asynchronous
+        Which of the callbacks to call.
 
     Attributes
     ----------
     requests, requests_failed : int
-        Callers who asked for a connection, and those of them who got none: psycopg_pool counts each attempt.
-    to_look_at : int
+        Callers who asked for a connection, and those who got none; psycopg_pool counts each of their tries.
+    recheck_count : int
         Calls that go round all connections, since one was found dead.
-    rests_for : float
-        Seconds that a connection is left idle while others are in use; its age is looked at on its return.
+    lifo_window : float
+        Seconds that a connection is left idle while others are in use: its age is checked on its return.
     """
+
+    def __init__(self, connection_factory: ConnectionFactory, *, asynchronous: bool) -> None:
+        options = connection_factory.config.pool
+        self.connection_factory = connection_factory
+        self.check_connection: Any = connection_factory.check_alive  # type: ignore[attr-defined]
+        self.user_check: Any = options.callback("check", asynchronous=asynchronous)
+        self.requests = self.requests_failed = 0
+        self.recheck_count = 0
+        arguments: dict[str, Any] = options.arguments(asynchronous=asynchronous)
+        arguments.pop("configure", None)  # the factory's
+        if options.null:  # which does not start anew once it has given up
+            arguments["reconnect_timeout"] = max(
+                options.timeout, arguments.get("reconnect_timeout", options.timeout)
+            )
+        super().__init__(**{**arguments, "connection_class": connection_factory, "kwargs": {}, "open": False})
+        self.lifo_window = min(options.check_after or math.inf, self.max_lifetime)
+
+    def close(self, timeout: float = 5.0) -> Any:
+        """Close the pool, without waiting for attempts to connect."""
+        parent: Any = super()
+        return parent.close(CLOSE_TIMEOUT if self.connection_factory.pending_attempts else timeout)
+
+    def schedule_task(self, task: Any, delay: float) -> Any:
+        """Run a task later, as psycopg_pool asks, but a reconnection soon."""
+        parent: Any = super()
+        return parent.schedule_task(
+            task, min(delay, RECONNECT_INTERVAL) if isinstance(task, _RECONNECTION) else delay
+        )
+
+    def _seconds_left(self, attempt: AcquireAttempt) -> float:
+        """Return the seconds for the next try, or raise the error of an attempt that has timed out."""
+        seconds = attempt.seconds_left()
+        if attempt.has_timed_out(seconds):  # psycopg_pool hands out what it has even then
+            message = f"couldn't get a connection after {attempt.timeout:.2f} sec"
+            self.connection_factory.raise_timeout(message, attempt.rejection)
+        return seconds
+
+    def _use_lifo(self) -> None:
+        """Hand out connections LIFO, so that warm backends are reused.
+
+        psycopg_pool has no option for that: it takes the connection that has been idle the longest. That is
+        right after one was found dead, since the others may be, too, and if one has been idle for long.
+        """
+        if self.recheck_count > 0:
+            self.recheck_count -= 1
+            return
+        idle = self._pool  # the one private attribute of psycopg_pool's that is used
+        try:
+            idle_since = idle[0].liveness.idle_since
+        except IndexError:
+            return
+        if monotonic() - idle_since < self.lifo_window:
+            idle.rotate()
+
+    def _mark_loss(self) -> None:
+        self.recheck_count = self.max_size
+        self.connection_factory.last_loss = monotonic()
+
+    def _mark_discarded(self, reason: BaseException) -> None:
+        logger.info("discarding a connection of pool %r before use: %s", self.name, reason)
+        self._mark_loss()
+
+
+class SyncPool(_SharedPool, ConnectionPool[Any]):
+    """A pool of connections of any synchronous driver."""
+
+    connection_factory: SyncConnectionFactory
 
     def __init__(self, connection_factory: SyncConnectionFactory) -> None:
         self._process_id = os.getpid()
-        self.connection_factory = connection_factory
-        self.check_too = connection_factory.config.pool.callback("check", asynchronous=False)
-        self.requests = self.requests_failed = 0
-        self.to_look_at = 0
-        super().__init__(**_arguments(connection_factory, asynchronous=False))
-        self.rests_for = min(connection_factory.config.pool.check_after or math.inf, self.max_lifetime)
+        super().__init__(connection_factory, asynchronous=False)
 
     def __del__(self) -> None:
         if self.is_of_this_process():
@@ -76,7 +144,7 @@ class SyncPool(ConnectionPool[Any]):
         """Tell whether the pool's threads are here: in a child of the process they are the parent's."""
         return self._process_id == os.getpid()
 
-    def opened(self) -> Self:
+    def open_and_wait(self) -> Self:
         """Open and fill the pool, and return it.
 
         Raises
@@ -88,7 +156,7 @@ class SyncPool(ConnectionPool[Any]):
         try:
             self.open(wait=True, timeout=self.timeout)
         except PoolTimeout:
-            self.connection_factory.raise_timeout("pool initialization incomplete", self.timeout)
+            self.connection_factory.raise_timeout(_incomplete(self.timeout))
         except BaseException:
             self.close()
             raise
@@ -97,128 +165,79 @@ class SyncPool(ConnectionPool[Any]):
     def getconn(self, timeout: float | None = None) -> Any:
         """Return a connection that is alive; a dead one is replaced without its caller's notice."""
         self.requests += 1
+        attempt = AcquireAttempt(self.timeout if timeout is None else timeout, self.max_size)
         try:
-            return self._found(
-                AcquireAttempt(
-                    self.connection_factory, self.timeout if timeout is None else timeout, self.max_size
-                )
-            )
+            while (connection := self._acquire_checked(attempt)) is None:
+                time.sleep(attempt.pause)
         except BaseException:
             self.requests_failed += 1
             raise
+        return connection
 
-    def _found(self, wait: AcquireAttempt) -> Any:
-        while True:
-            _settle_order(self)
-            seconds = wait.seconds_left()
-            try:
-                connection = super().getconn(seconds)
-            except self.connection_factory.errors as error:  # also the driver's: a null pool connects in here
-                time.sleep(wait.pause_without(error))
-                continue
-            try:
-                unfit = self._unfitness(connection, wait.answers_within())
-            except BaseException as error:  # a signal's: the caller is out of time
-                self._discard(connection, error)
-                raise
-            if unfit is None:
-                return connection
-            self._discard(connection, unfit)
-            time.sleep(wait.pause_after(unfit))
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Close the pool, without waiting for attempts to connect."""
-        super().close(CLOSE_WITHIN if self.connection_factory.pending_attempts else timeout)
-
-    def putconn(self, conn: Any) -> None:
-        """Take a connection back."""
-        if conn.closed:
-            _has_lost_one(self)
-        self.connection_factory.mark_idle(conn)
-        super().putconn(conn)
-
-    def schedule_task(self, task: pool.MaintenanceTask, delay: float) -> None:
-        """Run a task later, as psycopg_pool asks, but a reconnection soon.
-
-        Neither this method nor its tasks are documented; a test of the intervals notices if they change.
-        """
-        super().schedule_task(task, _soon(delay) if isinstance(task, pool.AddConnection) else delay)
-
-    def reconnect_failed(self) -> None:
-        """Begin anew to connect: psycopg_pool has given up, and forgets the callers who wait."""
+    def _acquire_checked(self, attempt: AcquireAttempt) -> Any:
+        """Return a connection that is alive; None if there is none yet."""
+        self._use_lifo()
+        seconds = self._seconds_left(attempt)
         try:
-            super().reconnect_failed()
-        finally:
-            time.sleep(max(0.0, BEGIN_ANEW_AFTER - self.reconnect_timeout))
-            self.check()  # which lets the pool grow
-
-    def check_connection(self, conn: Any) -> None:  # type: ignore[override]  # a static method of psycopg's
-        """Ask a connection for real whether it is alive; `check` does so with those that are idle."""
+            connection = super().getconn(seconds)
+        except self.connection_factory.errors as error:  # also the driver's: a null pool connects in here
+            attempt.failed(error)
+            return None
         try:
-            self.connection_factory.check_alive(conn)
-        except Exception:
-            self.connection_factory.drop(conn)
+            rejection = self._rejection(connection, attempt)
+        except BaseException as error:  # a signal's: the caller is out of time
+            self._discard(connection, error)
             raise
+        if rejection is None:
+            return connection
+        self._discard(connection, rejection)
+        attempt.rejected(rejection)
+        return None
 
-    def _unfitness(self, connection: Any, answers_within: float) -> Exception | None:
-        """Return why a connection is not to be used, or None."""
+    def _rejection(self, connection: Any, attempt: AcquireAttempt) -> Exception | None:
+        """Return why a connection is not to be used; None if it is."""
         try:
             if self.connection_factory.should_ping(connection):
-                self.connection_factory.check_alive(connection, answers_within)
+                self.connection_factory.check_alive(connection, attempt.ping_timeout())
         except self.connection_factory.errors as error:
             return error
         try:
-            if self.check_too is not None:
-                self.check_too(connection)
+            if self.user_check is not None:
+                self.user_check(connection)
         except Exception as error:  # noqa: BLE001 - whatever the caller's function raises
             return error
         return None
 
-    def _discard(self, connection: Any, why: BaseException) -> None:
-        logger.info("discarding a connection of pool %r before use: %s", self.name, why)
-        _has_lost_one(self)
-        self.connection_factory.drop(connection)
+    def putconn(self, conn: Any) -> None:
+        """Take a connection back."""
+        if conn.closed:
+            self._mark_loss()
+        conn.liveness.idle_since = monotonic()
+        super().putconn(conn)
+
+    def _discard(self, connection: Any, reason: BaseException) -> None:
+        self._mark_discarded(reason)
+        self.connection_factory.discard(connection)
         super().putconn(connection)
 
-
-_TO_CLOSE_AT_EXIT: WeakSet[SyncPool] = WeakSet()
-
-
-@atexit.register
-def _close_what_nobody_closed() -> None:
-    """Close while threads can still end: from Python 3.13 on, `__del__` would wait for them in vain."""
-    for pool_ in list(_TO_CLOSE_AT_EXIT):
-        if pool_.is_of_this_process():
-            pool_.close()
+    def reconnect_failed(self) -> None:
+        """Connect anew: psycopg_pool has given up, and forgets the callers who wait."""
+        try:
+            super().reconnect_failed()
+        finally:
+            time.sleep(max(0.0, RESTART_DELAY - self.reconnect_timeout))
+            self.check()  # which lets the pool grow
 
 
-class AsyncPool(AsyncConnectionPool[Any]):
-    """A pool of connections of any asynchronous driver; otherwise as `SyncPool`.
+class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
+    """A pool of connections of any asynchronous driver."""
 
-    Parameters
-    ----------
-    connection_factory
-        The driver, which holds the pool options too.
-
-    Attributes
-    ----------
-    requests, requests_failed : int
-        Callers who asked for a connection, and those of them who got none: psycopg_pool counts each attempt.
-    to_look_at : int
-        Calls that go round all connections, since one was found dead.
-    rests_for : float
-        Seconds that a connection is left idle while others are in use; its age is looked at on its return.
-    """
+    connection_factory: AsyncConnectionFactory
 
     def __init__(self, connection_factory: AsyncConnectionFactory) -> None:
-        self.connection_factory = connection_factory
-        self.check_too = connection_factory.config.pool.callback("check", asynchronous=True)
-        self.requests = self.requests_failed = 0
-        self.to_look_at = 0
-        super().__init__(**_arguments(connection_factory, asynchronous=True))
-        self.rests_for = min(connection_factory.config.pool.check_after or math.inf, self.max_lifetime)
+        super().__init__(connection_factory, asynchronous=True)
 
-    async def opened(self) -> Self:
+    async def open_and_wait(self) -> Self:
         """Open and fill the pool, and return it.
 
         Raises
@@ -229,7 +248,7 @@ class AsyncPool(AsyncConnectionPool[Any]):
         try:
             await self.open(wait=True, timeout=self.timeout)
         except PoolTimeout:
-            self.connection_factory.raise_timeout("pool initialization incomplete", self.timeout)
+            self.connection_factory.raise_timeout(_incomplete(self.timeout))
         except BaseException:
             await self.close()
             raise
@@ -238,93 +257,87 @@ class AsyncPool(AsyncConnectionPool[Any]):
     async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - psycopg_pool's name
         """Return a connection that is alive; a dead one is replaced without its caller's notice."""
         self.requests += 1
+        attempt = AcquireAttempt(self.timeout if timeout is None else timeout, self.max_size)
         try:
-            return await self._found(
-                AcquireAttempt(
-                    self.connection_factory, self.timeout if timeout is None else timeout, self.max_size
-                )
-            )
+            while (connection := await self._acquire_checked(attempt)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(attempt.pause)
         except BaseException:
             self.requests_failed += 1
             raise
+        return connection
 
-    async def _found(self, wait: AcquireAttempt) -> Any:
-        while True:
-            _settle_order(self)
-            seconds = wait.seconds_left()
-            try:
-                connection = await super().getconn(seconds)
-            except self.connection_factory.errors as error:
-                await asyncio.sleep(wait.pause_without(error))
-                continue
-            try:
-                unfit = await self._unfitness(connection, wait.answers_within())
-            except BaseException as error:
-                await self._discard(connection, error)
-                raise
-            if unfit is None:
-                return connection
-            await self._discard(connection, unfit)
-            await asyncio.sleep(wait.pause_after(unfit))
-
-    async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - psycopg_pool's name
-        """Close the pool, without waiting for attempts to connect."""
-        await super().close(CLOSE_WITHIN if self.connection_factory.pending_attempts else timeout)
-
-    async def putconn(self, conn: Any) -> None:
-        """Take a connection back."""
-        await _to_the_end(self._take_back(conn))
-
-    async def schedule_task(self, task: pool_async.MaintenanceTask, delay: float) -> None:
-        """Run a task later, as psycopg_pool asks, but a reconnection soon."""
-        await super().schedule_task(
-            task, _soon(delay) if isinstance(task, pool_async.AddConnection) else delay
-        )
-
-    async def reconnect_failed(self) -> None:
-        """Begin anew to connect: psycopg_pool has given up, and forgets the callers who wait."""
+    async def _acquire_checked(self, attempt: AcquireAttempt) -> Any:
+        self._use_lifo()
+        seconds = self._seconds_left(attempt)
         try:
-            await super().reconnect_failed()
-        finally:
-            await asyncio.sleep(max(0.0, BEGIN_ANEW_AFTER - self.reconnect_timeout))
-            await self.check()  # which lets the pool grow
-
-    async def check_connection(self, conn: Any) -> None:  # type: ignore[override]  # as above
-        """Ask a connection for real whether it is alive; `check` does so with those that are idle."""
+            connection = await super().getconn(seconds)
+        except self.connection_factory.errors as error:
+            attempt.failed(error)
+            return None
         try:
-            await self.connection_factory.check_alive(conn)
-        except Exception:
-            await self.connection_factory.drop(conn)
+            rejection = await self._rejection(connection, attempt)
+        except BaseException as error:
+            await self._discard(connection, error)
             raise
+        if rejection is None:
+            return connection
+        await self._discard(connection, rejection)
+        attempt.rejected(rejection)
+        return None
 
-    async def _unfitness(self, connection: Any, answers_within: float) -> Exception | None:
+    async def _rejection(self, connection: Any, attempt: AcquireAttempt) -> Exception | None:
         try:
             if self.connection_factory.should_ping(connection):
-                await self.connection_factory.check_alive(connection, answers_within)
+                await self.connection_factory.check_alive(connection, attempt.ping_timeout())
         except self.connection_factory.errors as error:
             return error
         try:
-            if self.check_too is not None:
-                await self.check_too(connection)
+            if self.user_check is not None:
+                await self.user_check(connection)
         except Exception as error:  # noqa: BLE001 - as above
             return error
         return None
 
-    async def _take_back(self, connection: Any) -> None:
+    async def putconn(self, conn: Any) -> None:
+        """Take a connection back."""
+        await self._shielded(self._return, conn)
+
+    async def _return(self, connection: Any) -> None:
         if connection.closed:  # by the server; aiopg then leaves a reader with the event loop, on a
             await connection.close()  # descriptor that the next connection will have
-            _has_lost_one(self)
-        self.connection_factory.mark_idle(connection)
+            self._mark_loss()
+        connection.liveness.idle_since = monotonic()
         await super().putconn(connection)
 
-    async def _discard(self, connection: Any, why: BaseException) -> None:
-        logger.info("discarding a connection of pool %r before use: %s", self.name, why)
-        _has_lost_one(self)
-        await _to_the_end(self._drop(connection))
+    async def _discard(self, connection: Any, reason: BaseException) -> None:
+        self._mark_discarded(reason)
+        await self._shielded(self._discard_and_replace, connection)
 
-    async def _drop(self, connection: Any) -> None:
-        await self.connection_factory.drop(connection)
+    async def _discard_and_replace(self, connection: Any) -> None:
+        await self.connection_factory.discard(connection)
         await super().putconn(connection)
+
+    async def _shielded(self, work: Callable[[Any], Coroutine[Any, Any, None]], connection: Any) -> None:
+        """Finish `work` even if the task is cancelled: psycopg_pool awaits its lock, and loses the slot."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # the loop was closed under the task, and with it the pool
+            self.connection_factory.abort(connection)
+            return
+        task = _start(work(connection), loop)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
+
+    async def reconnect_failed(self) -> None:
+        """Connect anew: psycopg_pool has given up, and forgets the callers who wait."""
+        try:
+            await super().reconnect_failed()
+        finally:
+            await asyncio.sleep(max(0.0, RESTART_DELAY - self.reconnect_timeout))
+            await self.check()  # which lets the pool grow
 
 
 class SyncNullPool(SyncPool, NullConnectionPool[Any]):
@@ -335,80 +348,38 @@ class AsyncNullPool(AsyncPool, AsyncNullConnectionPool[Any]):
     """The same, keeping no connections."""
 
 
-async def _to_the_end(giving_back: Coroutine[Any, Any, None]) -> None:
-    """Go on though the task is cancelled: psycopg_pool waits here for its lock, and would lose the slot."""
-    task = _begun(giving_back)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+_TO_CLOSE_AT_EXIT: WeakSet[SyncPool] = WeakSet()
+
+
+@atexit.register
+def _close_at_exit() -> None:
+    """Close while threads can still end: from Python 3.13 on, `__del__` would wait for them in vain."""
+    for open_pool in list(_TO_CLOSE_AT_EXIT):
+        if open_pool.is_of_this_process():
+            open_pool.close()
+
+
+def _incomplete(timeout: float) -> str:
+    return f"pool initialization incomplete after {timeout:.2f} sec"
 
 
 if sys.version_info >= (3, 12):
 
-    def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        # Over at once where nobody else is at the pool. Some versions do not find the loop by themselves.
-        return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+    def _start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+        # Over at once if nobody else uses the pool. Some versions do not find the loop by themselves.
+        return asyncio.Task(work, loop=loop, eager_start=True)
 
 else:
 
-    def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.ensure_future(work)
+    def _start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+        return loop.create_task(work)
 
 
 def sync_pool(connection_factory: SyncConnectionFactory) -> SyncPool:
-    """Return the pool that the connection_factory's options ask for, not open yet."""
-    return (
-        SyncNullPool(connection_factory)
-        if connection_factory.config.pool.null
-        else SyncPool(connection_factory)
-    )
+    """Return the pool that the config asks for, not open yet."""
+    return (SyncNullPool if connection_factory.config.pool.null else SyncPool)(connection_factory)
 
 
 def async_pool(connection_factory: AsyncConnectionFactory) -> AsyncPool:
-    """Return the pool that the connection_factory's options ask for, not open yet."""
-    return (
-        AsyncNullPool(connection_factory)
-        if connection_factory.config.pool.null
-        else AsyncPool(connection_factory)
-    )
-
-
-def _arguments(connection_factory: ConnectionFactory, *, asynchronous: bool) -> dict[str, Any]:
-    """Return what to pass to psycopg_pool: the options, save those that the connection_factory sees to."""
-    arguments = connection_factory.config.pool.arguments(asynchronous=asynchronous)
-    arguments.pop("configure", None)
-    if connection_factory.config.pool.null:  # which does not begin anew once it has given up
-        waits = connection_factory.config.pool.timeout
-        arguments["reconnect_timeout"] = max(waits, arguments.get("reconnect_timeout", waits))
-    return {**arguments, "connection_class": connection_factory, "kwargs": {}, "open": False}
-
-
-def _has_lost_one(pool_: SyncPool | AsyncPool) -> None:
-    """Note that a connection was found dead: the others may be, too."""
-    pool_.to_look_at = pool_.max_size
-    pool_.connection_factory.last_loss = monotonic()
-
-
-def _settle_order(pool_: SyncPool | AsyncPool) -> None:
-    """Let the connection be handed out next that came back last: its server process is warm.
-
-    psycopg_pool takes the one that has been idle the longest, so that a caller of one connection after the
-    other goes round all of them; it has no option for that. It is right where one was found dead, since the
-    others may be, too; and where one has rested for long.
-    """
-    if pool_.to_look_at > 0:
-        pool_.to_look_at -= 1
-        return
-    idle = pool_._pool  # noqa: SLF001 - the one private attribute of psycopg_pool's that is used
-    try:
-        longest = pool_.connection_factory.idle_seconds(idle[0])
-    except IndexError:  # there is none
-        return
-    if longest < pool_.rests_for:
-        idle.rotate()
-
-
-def _soon(delay: float) -> float:
-    return min(delay, RECONNECT_WITHIN)
+    """Return the pool that the config asks for, not open yet."""
+    return (AsyncNullPool if connection_factory.config.pool.null else AsyncPool)(connection_factory)

@@ -1,42 +1,55 @@
-"""A worker's queries whose answer is lost with the connection: asked again, so that the worker lives on.
+"""One policy for queries that failed with their connection: send again, look up, or report.
 
-Whether such a query had its effect is unknown, so only these are asked again: what is the same if done twice,
-and to fetch, finish and retry a job, whose effect can be looked up. To defer a job is none of them.
+================================  ============  ================  ===================================
+failure                           any query     idempotent query  fetch, finish or retry of a worker's
+================================  ============  ================  ===================================
+the server did not begin with it  send again    send again        send again
+the outcome is unknown            report        send again        look up its effect, or send again
+================================  ============  ================  ===================================
+
+If durations that the server logs would leave that in doubt (see `disconnects`), it is asked whether it logs
+them. A worker lives on; to defer a job is none of its queries.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import math
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Generator
 from time import monotonic
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple
 
 from procrastinate import sql
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.runtime.backoff import Backoff
-from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
+from procrastinate_conn.connectors.runtime.disconnects import (
+    DURATION_LOGGING_QUERY,
+    OutcomeUnknown,
+    SafeToRetry,
+)
 
 logger = logging.getLogger(__name__)
 
 FETCH, FINISH, RETRY = (sql.queries[name] for name in ("fetch_job", "finish_job", "retry_job"))
 
-SAME_IF_DONE_TWICE = tuple(
-    sql.queries[name]
-    for name in (
-        "update_heartbeat",
-        "list_jobs_to_abort",
-        "prune_stalled_workers",
-        "defer_periodic_job",  # a periodic task is deferred once for each time that it is due
+JOB_QUERIES = frozenset((FETCH, FINISH, RETRY))
+
+IDEMPOTENT = frozenset(
+    (
+        DURATION_LOGGING_QUERY,
+        sql.queries["update_heartbeat"],
+        sql.queries["list_jobs_to_abort"],
+        sql.queries["prune_stalled_workers"],
+        sql.queries["defer_periodic_job"],  # a periodic task is deferred once for each time that it is due
     )
 )
 
 FETCHED = (
     f"{FETCH.rpartition('FROM')[0]} FROM procrastinate_jobs"
-    " WHERE worker_id = %(worker_id)s AND status = 'doing' AND NOT id = ANY(%(in_flight_jobs)s::bigint[])"
+    " WHERE worker_id = %(worker_id)s AND status = 'doing' AND NOT id = ANY(%(in_flight)s::bigint[])"
     " ORDER BY id LIMIT 1"
 )
 """A job that a worker has fetched without knowing it, in the columns of `FETCH`."""
@@ -44,23 +57,28 @@ FETCHED = (
 NOT_RETRIED = (
     "SELECT id FROM procrastinate_jobs WHERE id = %(job_id)s AND status = 'doing' AND attempts = %(attempts)s"
 )
-"""A job that its worker is still at: to retry it adds an attempt."""
+"""A job that its worker has not finished: to retry it adds an attempt."""
 
-RAISED = "P0001"
-"""What PostgreSQL calls an exception of a function's own."""
+RAISE_EXCEPTION = "P0001"
+"""PostgreSQL's code for an exception that a function raises."""
 
-NO_JOB = -1
-"""The number of none."""
-
-REPEATS = 5
+RETRIES = 6
 """Each of them waits for a connection as long as any caller does."""
 
 FETCH_WINDOW = 60.0
-"""Seconds that the server may still fetch a job, after the connection is lost on which it was asked to."""
+"""Seconds that the server may still fetch a job after the connection is lost that the query was sent on."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
-Ask = Callable[..., Awaitable[Any]]
+
+class Send(NamedTuple):
+    """A query to be sent once; `fetch` takes the cursor."""
+
+    query: str
+    arguments: dict[str, Any]
+    fetch: Any
+
+
+Steps = Generator[Send | float, Any, Any]
+"""Yields queries to be sent, whose result is sent in or whose error is thrown, and seconds to wait."""
 
 
 class InFlightJobs(dict[int, int]):
@@ -68,119 +86,153 @@ class InFlightJobs(dict[int, int]):
 
     Attributes
     ----------
-    fetch_lost_at : float
-        When the answer to a fetch was lost the last time.
+    last_lost_fetch : float
+        When the result of a fetch was lost the last time.
     """
 
-    fetch_lost_at = -math.inf
+    last_lost_fetch = -math.inf
 
-    def may_hold_more(self) -> bool:
-        """Tell whether there may be a job that was fetched without its worker's knowledge."""
-        return monotonic() - self.fetch_lost_at < FETCH_WINDOW
-
-
-def retry_idempotent(execute: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """Decorate a connector's method that takes a query, its arguments, and what to do with its cursor.
-
-    The connector has two attributes: `own_pool`, None where the pool is the caller's, and `in_flight_jobs`.
-    """
-    untyped: Any = execute
-
-    @functools.wraps(execute)
-    async def executes(connector: Any, query: str, arguments: dict[str, Any], result: Any) -> Any:
-        ask = functools.partial(untyped, connector)
-        in_flight_jobs: InFlightJobs = connector.in_flight_jobs
-        job = arguments.get("job_id", NO_JOB)
-        attempts = in_flight_jobs.get(
-            job
-        )  # now: by the time of an answer the job may have been fetched once more
-        askable = query in (FETCH, FINISH, *SAME_IF_DONE_TWICE)
-        if query == RETRY:  # a user's call may be about any job
-            askable = attempts is not None
-        if connector.own_pool is not None and askable:
-            question = RetryableQuery(
-                ask, query, arguments, result, in_flight_jobs=in_flight_jobs, attempts=attempts
-            )
-            answer = await question.until_answered()
-        else:
-            answer = await ask(query, arguments, result)
-        if query == FETCH and answer["id"] is not None:
-            in_flight_jobs[answer["id"]] = answer["attempts"]
-        elif query in (FINISH, RETRY) and in_flight_jobs.get(job) == attempts:
-            in_flight_jobs.pop(job, None)
-        return answer
-
-    decorated: Any = executes
-    typed: Callable[P, Awaitable[T]] = decorated
-    return typed
+    def may_miss_one(self) -> bool:
+        """Tell whether a job may have been fetched without its worker's knowledge."""
+        return monotonic() - self.last_lost_fetch < FETCH_WINDOW
 
 
 class RetryableQuery:
-    """A query that may be asked again.
+    """A query that may be sent again; without I/O.
 
     Parameters
     ----------
-    ask
-        The connector's method.
-    query, arguments, result
-        What it is called with.
-    in_flight_jobs
-        The jobs that the connector's workers are at.
-    attempts
-        Of the job that the query is about.
+    query, arguments, fetch
+        As in `Send`.
+    fetch_row
+        Returns the first row, or None.
+    jobs
+        The jobs in flight; None on a pool of the caller's.
     """
 
     def __init__(
         self,
-        ask: Ask,
         query: str,
         arguments: dict[str, Any],
-        result: Any,
-        *,
-        in_flight_jobs: InFlightJobs,
-        attempts: int | None,
+        fetch: Any,
+        fetch_row: Any,
+        jobs: InFlightJobs | None = None,
     ) -> None:
-        self.ask = ask
-        self.query = query
-        self.arguments = arguments
-        self.result = result
-        self.in_flight_jobs = in_flight_jobs
-        self.attempts = attempts
+        self._sent = Send(query, arguments, fetch)
+        self._fetch_row = fetch_row
+        self._jobs = jobs
+        self._job_id = arguments.get("job_id", -1)
+        # Now: by the time of a result the job may have been fetched once more.
+        self._attempts = None if jobs is None else jobs.get(self._job_id)
+        self._may_have_run = False
 
-    async def until_answered(self) -> Any:
-        """Return the answer, asking again where it is lost."""
+    def steps(self, error: Exception | None = None) -> Steps:
+        """Take the steps of the policy, after `error` if the query was sent once already."""
+        result = yield from self._until_done(error)
+        query, jobs = self._sent.query, self._jobs
+        if jobs is not None and query == FETCH and result["id"] is not None:
+            jobs[result["id"]] = result["attempts"]
+        elif jobs is not None and query in (FINISH, RETRY) and jobs.get(self._job_id) == self._attempts:
+            jobs.pop(self._job_id, None)
+        return result
+
+    def _until_done(self, error: Exception | None) -> Steps:
         backoff = Backoff()
-        for repeat in range(REPEATS):
+        for retries in range(RETRIES + 1):
+            if isinstance(error, SafeToRetry) and not error.is_certain and (yield from self._may_be_logged()):
+                error = OutcomeUnknown.after(error.__cause__)
+            if error is not None and retries == RETRIES:
+                break
+            if isinstance(error, OutcomeUnknown):
+                if not self._may_be_sent_twice():
+                    break
+                logger.warning("sending a query again: %s", error)
+                self._may_have_run = True
+                if self._jobs is not None and self._sent.query == FETCH:
+                    self._jobs.last_lost_fetch = monotonic()
+                yield backoff.failed()
             try:
-                return await self._answer(again=repeat > 0)
-            except OutcomeUnknown as error:
-                logger.warning("asking again: %s", error)
-                if self.query == FETCH:
-                    self.in_flight_jobs.fetch_lost_at = monotonic()
-            await asyncio.sleep(backoff.failed())
-        return await self._answer(again=True)
+                return (yield from self._try())
+            except (SafeToRetry, OutcomeUnknown) as failure:
+                error = failure
+        assert error is not None
+        raise error
 
-    async def _answer(self, *, again: bool) -> Any:
-        """Return the answer; `again` means that the query may have had its effect already."""
-        if self.query == FETCH and (again or self.in_flight_jobs.may_hold_more()):
-            known = {**self.arguments, "in_flight_jobs": list(self.in_flight_jobs)}
-            fetched = await self.ask(FETCHED, known, self.result)
-            if fetched is not None:
-                return fetched
-        if again and self.query == RETRY:
-            known = {**self.arguments, "attempts": self.attempts}
-            if await self.ask(NOT_RETRIED, known, _first_row) is None:
+    def _may_be_sent_twice(self) -> bool:
+        """Tell whether to send the query again if its outcome is unknown."""
+        query = self._sent.query
+        if query in IDEMPOTENT:
+            return True
+        if self._jobs is None or query not in JOB_QUERIES:
+            return False
+        return query != RETRY or self._attempts is not None  # otherwise a user retries any job
+
+    def _may_be_logged(self) -> Steps:
+        """Ask on another connection whether the server logs durations; if it does not answer, it may."""
+        if self._sent.query in IDEMPOTENT:
+            return False
+        question = RetryableQuery(DURATION_LOGGING_QUERY, {}, self._fetch_row, self._fetch_row)
+        try:
+            row = yield from question.steps()
+        except ConnectorException:
+            return True
+        return row["logged"]
+
+    def _try(self) -> Steps:
+        """Send the query, unless its effect is found."""
+        query, arguments, _ = self._sent
+        if self._jobs is not None and query == FETCH and (self._may_have_run or self._jobs.may_miss_one()):
+            known = {**arguments, "in_flight": list(self._jobs)}
+            if (job := (yield Send(FETCHED, known, self._fetch_row))) is not None:
+                return job
+        if self._may_have_run and query == RETRY:
+            known = {**arguments, "attempts": self._attempts}
+            if (yield Send(NOT_RETRIED, known, self._fetch_row)) is None:
                 return None  # it was retried
         try:
-            return await self.ask(self.query, self.arguments, self.result)
+            return (yield self._sent)
         except ConnectorException as error:
-            if again and self.query in (FINISH, RETRY) and _sqlstate(error) == RAISED:
+            if self._may_have_run and query in (FINISH, RETRY) and _sqlstate(error) == RAISE_EXCEPTION:
                 return None  # it was done, or is by now
             raise
 
 
-def _first_row(cursor: Any) -> Any:
-    return cursor.fetchone()
+def run(steps: Steps, send: Callable[[str, dict[str, Any], Any], Any]) -> Any:
+    """Carry out the steps of a policy."""
+    error: Exception | None = None
+    result: Any = None
+    while True:
+        try:
+            step = steps.send(result) if error is None else steps.throw(error)
+        except StopIteration as done:
+            return done.value
+        error = result = None
+        if isinstance(step, float):
+            time.sleep(step)
+            continue
+        try:
+            result = send(*step)
+        except ConnectorException as failure:
+            error = failure
+
+
+async def run_async(steps: Steps, send: Callable[[str, dict[str, Any], Any], Awaitable[Any]]) -> Any:
+    """Carry out the steps of a policy."""
+    error: Exception | None = None
+    result: Any = None
+    while True:
+        try:
+            step = steps.send(result) if error is None else steps.throw(error)
+        except StopIteration as done:
+            return done.value
+        error = result = None
+        if isinstance(step, float):
+            await asyncio.sleep(step)
+            continue
+        try:
+            result = await send(*step)
+        except ConnectorException as failure:
+            error = failure
 
 
 def _sqlstate(error: ConnectorException) -> str | None:
