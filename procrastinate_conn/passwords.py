@@ -30,7 +30,7 @@ COMMAND_TIME_LIMIT = 10.0
 
 COMMAND_CACHED_FOR = 10.0
 """Seconds that a password command's output is used for. A pool that fills runs the command once, and a
-caller, who waits for 30 s by default, still gets a connection after the password has changed."""
+caller, which waits for 30 s by default, still gets a connection after the password has changed."""
 
 
 class PasswordUnavailable(RuntimeError):

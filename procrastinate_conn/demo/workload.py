@@ -55,7 +55,7 @@ class Workload:
     Parameters
     ----------
     server, database
-        Where the jobs are stored.
+        The database that stores the jobs.
     proxy
         The connectors' way to the server.
     jobs

@@ -1,4 +1,4 @@
-"""Check all hosts at once, within a time limit whatever they do."""
+"""Run the checks of all hosts at once, within a time limit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CHECKS_WITHOUT_SESSION: Mapping[str, Check] = {
     "login": login.run,
     "tls": tls.run,
 }
-"""Checks that tell why there is no session, in the order of the report."""
+"""Checks that need no session, in the order of the report."""
 
 CHECKS: Mapping[str, Check] = {
     "identity": server.check_identity,

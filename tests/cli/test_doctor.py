@@ -77,6 +77,12 @@ def test_no_line_is_wider_than_the_terminal(sandbox: Sandbox, server, database, 
     assert max(map(len, done.stdout.splitlines())) <= int(columns)
 
 
+def test_missing_libpq_is_a_failure_of_the_settings(sandbox: Sandbox):
+    done = sandbox.run("doctor", PSYCOPG_IMPL="none")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("FAIL  settings  PC403 psycopg cannot load libpq")
+
+
 def test_invalid_settings_are_reported_without_a_connection(sandbox: Sandbox):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])

@@ -34,15 +34,15 @@ def empty(server):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_healthy_server_passes_every_check_for_each_kind(kind, address):
-    results = DoctorRun(address, kind)
-    assert results.problems() == {}
-    [host] = results.hosts
+    doctor = DoctorRun(address, kind)
+    assert doctor.problems() == {}
+    [host] = doctor.hosts
     assert [check.name for check in host.checks] == SESSION_CHECKS
-    assert results["connector"].message.startswith(
+    assert doctor["connector"].message.startswith(
         f"{kind} connects to 127.0.0.1:{address['port']}, read-write"
     )
-    assert results["identity"].value["current_user"] == "postgres"
-    assert abs(results["clock"].value["seconds_ahead"]) < 1
+    assert doctor["identity"].value["current_user"] == "postgres"
+    assert abs(doctor["clock"].value["seconds_ahead"]) < 1
 
 
 def test_healthy_server_passes_by_host_name_and_by_socket():
@@ -59,28 +59,28 @@ def test_healthy_server_passes_by_host_name_and_by_socket():
 def test_doctor_needs_only_a_read_only_session_and_leaves_none_open(permitted, server, database):
     with server.connect(database) as connection:
         connection.execute(f"ALTER ROLE {permitted['user']} SET default_transaction_read_only = on")
-        results = DoctorRun(permitted)
+        doctor = DoctorRun(permitted)
         ours = "SELECT FROM pg_stat_activity WHERE usename = %s"
         wait_until(lambda: connection.execute(ours, [permitted["user"]]).rowcount == 0)
-    assert results.problems() == {"role": "fail", "connector": "fail"}
-    assert results["role"].message.startswith("primary, but default_transaction_read_only is on")
-    assert "NOTIFY is delivered" in results["listen"].message
+    assert doctor.problems() == {"role": "fail", "connector": "fail"}
+    assert doctor["role"].message.startswith("primary, but default_transaction_read_only is on")
+    assert "NOTIFY is delivered" in doctor["listen"].message
 
 
 def test_missing_schema_fails_with_the_command_that_applies_it(server, empty):
-    results = DoctorRun(server.parameters(empty))
-    assert results.problems() == {"schema": "fail"}
-    assert results["schema"].message == "procrastinate's tables do not exist"
-    assert results["schema"].hint == "python -m procrastinate --app=module.app schema --apply"
+    doctor = DoctorRun(server.parameters(empty))
+    assert doctor.problems() == {"schema": "fail"}
+    assert doctor["schema"].message == "procrastinate's tables do not exist"
+    assert doctor["schema"].hint == "python -m procrastinate --app=module.app schema --apply"
 
 
 def test_schema_outside_the_search_path_fails_until_options_name_it(server, empty):
     with server.connect(empty) as connection:
         connection.execute('CREATE SCHEMA "My Jobs"; SET search_path = "My Jobs"')
         connection.execute(SchemaManager.get_schema())
-    results = DoctorRun(server.parameters(empty))
-    assert results.problems() == {"schema": "fail"}
-    assert "in the schema My Jobs, which is not on the search_path" in results["schema"].message
+    doctor = DoctorRun(server.parameters(empty))
+    assert doctor.problems() == {"schema": "fail"}
+    assert "in the schema My Jobs, which is not on the search_path" in doctor["schema"].message
 
     on_path = DoctorRun({**server.parameters(empty), "options": r"-c search_path=\"My\ Jobs\""})
     assert on_path.problems() == {}
@@ -91,8 +91,8 @@ def test_schema_without_usage_privilege_fails_with_the_grant(server, empty, role
     with server.connect(empty) as connection:
         connection.execute("CREATE SCHEMA jobs; SET search_path = jobs")
         connection.execute(SchemaManager.get_schema())
-    results = DoctorRun({**server.parameters(empty), "user": role, "options": "-c search_path=jobs"})
-    assert results["schema"].hint == f"GRANT USAGE ON SCHEMA jobs TO {role}"
+    doctor = DoctorRun({**server.parameters(empty), "user": role, "options": "-c search_path=jobs"})
+    assert doctor["schema"].hint == f"GRANT USAGE ON SCHEMA jobs TO {role}"
 
 
 def test_outdated_schema_names_the_next_migration(server, empty):
@@ -118,10 +118,10 @@ def test_outdated_schema_names_the_next_migration(server, empty):
 def test_missing_function_fails_with_its_migration(server, database, address):
     with server.connect(database) as connection:
         connection.execute("DROP FUNCTION procrastinate_fetch_job_v2")
-    results = DoctorRun(address)
-    assert results.problems() == {"schema": "fail"}
-    assert "needs the function procrastinate_fetch_job_v2, which does not exist" in results["schema"].message
-    assert "03.03.00_01_pre_priority_lock_fetch_job.sql" in results["schema"].hint
+    doctor = DoctorRun(address)
+    assert doctor.problems() == {"schema": "fail"}
+    assert "needs the function procrastinate_fetch_job_v2, which does not exist" in doctor["schema"].message
+    assert "03.03.00_01_pre_priority_lock_fetch_job.sql" in doctor["schema"].hint
 
 
 def test_missing_index_and_changed_function_are_warnings(server, database, address):
@@ -134,11 +134,11 @@ def test_missing_index_and_changed_function_are_warnings(server, database, addre
             "CREATE OR REPLACE FUNCTION procrastinate_update_heartbeat_v1(worker_id bigint) RETURNS void"
             " LANGUAGE plpgsql AS 'BEGIN END'"
         )
-    results = DoctorRun(address)
-    assert results.problems() == {"schema": "warning"}
+    doctor = DoctorRun(address)
+    assert doctor.problems() == {"schema": "warning"}
     assert (
         "the function procrastinate_update_heartbeat_v1 differs from procrastinate"
-        in results["schema"].message
+        in doctor["schema"].message
     )
 
 
@@ -209,9 +209,9 @@ def test_single_missing_privilege_is_reported_as_its_grant(server, database, rol
     grant_all(server, database, role)
     with server.connect(database) as connection:
         connection.execute(f"REVOKE {revoked.format(role=role)}")
-    results = DoctorRun({**address, "user": role})
-    assert results.problems() == {"rights": "fail"}
-    [grant] = results["rights"].value
+    doctor = DoctorRun({**address, "user": role})
+    assert doctor.problems() == {"rights": "fail"}
+    [grant] = doctor["rights"].value
     with server.connect(database) as connection:
         connection.execute(grant)
     assert DoctorRun({**address, "user": role}).problems() == {}
@@ -234,16 +234,16 @@ def test_single_missing_privilege_is_reported_as_its_grant(server, database, rol
 def test_short_timeout_of_the_role_is_a_warning(permitted, setting, value, kind, status):
     with psycopg.connect(**{**permitted, "user": "postgres"}) as connection:
         connection.execute(f"ALTER ROLE {permitted['user']} SET {setting} = '{value}'")
-    results = DoctorRun(permitted, kind)
-    assert results.problems() == ({} if status == "pass" else {"timeouts": status})
-    assert setting in results["timeouts"].message
-    assert list(results["timeouts"].value) == [setting]
-    assert status == "pass" or "it is set for the role" in results["timeouts"].hint
+    doctor = DoctorRun(permitted, kind)
+    assert doctor.problems() == ({} if status == "pass" else {"timeouts": status})
+    assert setting in doctor["timeouts"].message
+    assert list(doctor["timeouts"].value) == [setting]
+    assert status == "pass" or "it is set for the role" in doctor["timeouts"].hint
 
 
-@pytest.mark.parametrize("where", ["{role}", "{role} IN DATABASE {database}"])
-def test_the_hint_turns_a_timeout_off(server, database, permitted, where):
-    role = where.format(role=permitted["user"], database=database)
+@pytest.mark.parametrize("scope", ["{role}", "{role} IN DATABASE {database}"])
+def test_the_hint_turns_a_timeout_off(server, database, permitted, scope):
+    role = scope.format(role=permitted["user"], database=database)
     with server.connect(database) as connection:
         connection.execute(f"ALTER ROLE {role} SET statement_timeout = '1s'")
         hint = DoctorRun(permitted)["timeouts"].hint
@@ -252,9 +252,9 @@ def test_the_hint_turns_a_timeout_off(server, database, permitted, where):
 
 
 def test_short_timeout_in_options_is_attributed_to_the_connection(address):
-    results = DoctorRun({**address, "options": "-c statement_timeout=100"})
-    assert "ends queries after 0.1 s" in results["timeouts"].message
-    assert "`options` of the connection" in results["timeouts"].hint
+    doctor = DoctorRun({**address, "options": "-c statement_timeout=100"})
+    assert "ends queries after 0.1 s" in doctor["timeouts"].message
+    assert "`options` of the connection" in doctor["timeouts"].hint
 
 
 @pytest.mark.parametrize(
@@ -266,10 +266,10 @@ def test_short_timeout_in_options_is_attributed_to_the_connection(address):
     ],
 )
 def test_budget_counts_processes_pools_and_listen_connections(address, kind, pool, processes, needed):
-    results = DoctorRun(address, kind, pool=pool, processes=processes)
-    assert results.problems() == {}
-    assert results["budget"].value["needed"] == needed
-    assert results["budget"].value["limits"]["max_connections"]["allowed"] == 297
+    doctor = DoctorRun(address, kind, pool=pool, processes=processes)
+    assert doctor.problems() == {}
+    assert doctor["budget"].value["needed"] == needed
+    assert doctor["budget"].value["limits"]["max_connections"]["allowed"] == 297
 
 
 def test_budget_beyond_the_limit_fails_and_beyond_free_connections_warns():
@@ -318,6 +318,6 @@ def test_budget_counts_nameless_sessions_as_not_its_own(address):
 
 
 def test_null_pool_without_max_size_is_a_warning(address):
-    results = DoctorRun(address, pool="null")
-    assert results.problems() == {"budget": "warning"}
+    doctor = DoctorRun(address, pool="null")
+    assert doctor.problems() == {"budget": "warning"}
     assert DoctorRun(address, pool={"max_size": 8, "min_size": 0}).problems() == {}

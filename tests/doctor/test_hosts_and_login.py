@@ -25,6 +25,13 @@ from tests.servers import connector_config, wait_until
 SECRET = "marked-secret-9c1e"
 
 
+def test_names_of_the_checks_are_those_of_the_json_document():
+    assert [*runner.CHECKS_WITHOUT_SESSION, *runner.CHECKS] == [
+        "reach", "login", "tls", "identity", "role", "clock", "schema", "rights", "pooler", "listen",
+        "prepared", "budget", "timeouts",
+    ]  # fmt: skip
+
+
 @contextmanager
 def responding(response: bytes) -> Iterator[int]:
     """Listen on a port, respond to everything with `response`, and keep the connection."""
@@ -43,16 +50,16 @@ def responding(response: bytes) -> Iterator[int]:
 
 
 def test_refused_connection_fails_connect():
-    results = DoctorRun({"host": "127.0.0.1", "port": str(free_port())})
-    assert results.problems() == {"connect": "fail"}
-    assert results["connect"].message == "127.0.0.1: connection refused"
-    assert "listen_addresses" in results["connect"].hint
+    doctor = DoctorRun({"host": "127.0.0.1", "port": str(free_port())})
+    assert doctor.problems() == {"connect": "fail"}
+    assert doctor["connect"].message == "127.0.0.1: connection refused"
+    assert "listen_addresses" in doctor["connect"].hint
 
 
 def test_missing_unix_socket_fails_connect(tmp_path):
-    results = DoctorRun({"host": str(tmp_path)})
-    assert results["connect"].message == f"{tmp_path}/.s.PGSQL.5432: no such file or directory"
-    assert "unix_socket_directories" in results["connect"].hint
+    doctor = DoctorRun({"host": str(tmp_path)})
+    assert doctor["connect"].message == f"{tmp_path}/.s.PGSQL.5432: no such file or directory"
+    assert "unix_socket_directories" in doctor["connect"].hint
 
 
 def test_unix_socket_that_python_does_not_support_is_left_to_the_login(server, database, monkeypatch):
@@ -73,61 +80,61 @@ def test_exception_in_a_check_is_a_failure_and_the_other_checks_run(server, data
     address = server.parameters(database)
     two = {**address, "host": "127.0.0.1,127.0.0.1", "port": f"{free_port()},{address['port']}"}
     monkeypatch.setattr(runner, "CHECKS", {**runner.CHECKS, "identity": fail})
-    results = DoctorRun(two)
-    assert results.problems() == {"connect": "fail", "identity": "fail"}
-    assert results["identity"].message.startswith(
+    doctor = DoctorRun(two)
+    assert doctor.problems() == {"connect": "fail", "identity": "fail"}
+    assert doctor["identity"].message.startswith(
         "the check failed with LookupError at test_hosts_and_login.py:"
     )
-    assert results["schema"].status == results["connector"].status == "pass"
-    assert SECRET not in repr(results.results())
+    assert doctor["schema"].status == doctor["connector"].status == "pass"
+    assert SECRET not in repr(doctor.results())
 
 
 def test_exception_in_the_connector_check_is_a_failure(address, monkeypatch):
     monkeypatch.setattr(connector, "build", lambda _config: None)
-    results = DoctorRun(address)
-    assert results.problems() == {"connector": "fail"}
-    assert "the check failed with AttributeError at connector.py:" in results["connector"].message
+    doctor = DoctorRun(address)
+    assert doctor.problems() == {"connector": "fail"}
+    assert "the check failed with AttributeError at connector.py:" in doctor["connector"].message
 
 
 def test_unknown_host_name_fails_resolve():
-    results = DoctorRun({"host": "nowhere.invalid"})
-    assert results.problems() == {"resolve": "fail"}
-    assert results["resolve"].message.startswith("nowhere.invalid cannot be resolved: ")
+    doctor = DoctorRun({"host": "nowhere.invalid"})
+    assert doctor.problems() == {"resolve": "fail"}
+    assert doctor["resolve"].message.startswith("nowhere.invalid cannot be resolved: ")
 
 
 def test_unresponsive_server_fails_login_after_connect_timeout():
     with responding(b"") as port:
         started = time.monotonic()
         address = {"host": "127.0.0.1", "port": str(port), "connect_timeout": "2", "sslmode": "disable"}
-        results = DoctorRun(address)
+        doctor = DoctorRun(address)
         assert time.monotonic() - started < 20
-    assert results.problems() == {"login": "fail"}
-    assert "does not respond" in results["login"].hint
+    assert doctor.problems() == {"login": "fail"}
+    assert "does not respond" in doctor["login"].hint
 
 
 def test_unresponsive_server_is_not_checked_for_tls():
     with responding(b"") as port:
         address = {"host": "127.0.0.1", "port": str(port), "connect_timeout": "2", "sslmode": "prefer"}
-        results = DoctorRun(address, seconds=4)
-    assert results.problems() == {"login": "fail"}
+        doctor = DoctorRun(address, seconds=4)
+    assert doctor.problems() == {"login": "fail"}
 
 
 def test_time_limit_holds_with_a_longer_connect_timeout():
     with responding(b"") as port:
         started = time.monotonic()
-        results = DoctorRun({"host": "127.0.0.1", "port": str(port), "connect_timeout": "600"}, seconds=1.5)
+        doctor = DoctorRun({"host": "127.0.0.1", "port": str(port), "connect_timeout": "600"}, seconds=1.5)
         assert time.monotonic() - started < 15
-    assert results.problems() == {"login": "fail"}
+    assert doctor.problems() == {"login": "fail"}
 
 
 def test_server_that_stops_responding_after_the_login_fails_at_the_time_limit(own_server):
     with muted_after_login(own_server) as port:
         started = time.monotonic()
         address = {**own_server.parameters("jobs"), "port": str(port)}
-        results = DoctorRun(address, seconds=2)
+        doctor = DoctorRun(address, seconds=2)
         assert time.monotonic() - started < 20
-    assert results["identity"].message == "not finished within the time limit (2 s)"
-    assert "--timeout" in results["identity"].hint
+    assert doctor["identity"].message == "not finished within the time limit (2 s)"
+    assert "--timeout" in doctor["identity"].hint
 
 
 @contextmanager
@@ -158,9 +165,9 @@ def muted_after_login(server: EmbeddedPostgres) -> Iterator[int]:
 
 def test_other_service_on_the_port_fails_login():
     with responding(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-        results = DoctorRun({"host": "127.0.0.1", "port": str(port), "connect_timeout": "2"})
-    assert results.problems() == {"login": "fail"}
-    assert "check host and port" in results["login"].hint
+        doctor = DoctorRun({"host": "127.0.0.1", "port": str(port), "connect_timeout": "2"})
+    assert doctor.problems() == {"login": "fail"}
+    assert "check host and port" in doctor["login"].hint
 
 
 @pytest.mark.parametrize(
@@ -181,16 +188,16 @@ def test_rejected_login_fails_with_its_reason_and_a_hint(scram, change, message,
     with scram.connect() as connection:
         connection.execute("DROP ROLE IF EXISTS late")
         connection.execute(f"CREATE ROLE late PASSWORD '{SECRET}'")
-    results = DoctorRun({**scram.parameters("jobs"), **change})
-    assert results.problems() == {"login": "fail"}
-    assert message in results["login"].message
-    assert hint in results["login"].hint
-    assert SECRET not in repr(results.results())
+    doctor = DoctorRun({**scram.parameters("jobs"), **change})
+    assert doctor.problems() == {"login": "fail"}
+    assert message in doctor["login"].message
+    assert hint in doctor["login"].hint
+    assert SECRET not in repr(doctor.results())
 
 
 def test_missing_role_fails_login(address):
-    results = DoctorRun({**address, "user": "nobody"})
-    assert results["login"].message == 'role "nobody" does not exist'
+    doctor = DoctorRun({**address, "user": "nobody"})
+    assert doctor["login"].message == 'role "nobody" does not exist'
 
 
 def test_wrong_password_from_a_file_names_the_setting(scram, tmp_path):
@@ -198,13 +205,13 @@ def test_wrong_password_from_a_file_names_the_setting(scram, tmp_path):
     file.write_text(SECRET)
     address = scram.parameters("jobs")
     del address["password"]
-    results = DoctorRun(address, password_file=file)
-    assert results["login"].hint == (
+    doctor = DoctorRun(address, password_file=file)
+    assert doctor["login"].hint == (
         "the password comes from password_file (argument password_file): is it up to date?"
     )
     file.unlink()
-    results = DoctorRun(address, password_file=file)
-    assert results["login"].message == (
+    doctor = DoctorRun(address, password_file=file)
+    assert doctor["login"].message == (
         f"password_file (argument password_file): {file} cannot be used: No such file or directory"
     )
 
@@ -222,9 +229,9 @@ def test_failing_password_command_is_reported_without_its_words(scram, monkeypat
     monkeypatch.setattr(passwords, "COMMAND_TIME_LIMIT", 1.0)
     address = scram.parameters("jobs")
     del address["password"]
-    results = DoctorRun(address, password_command=command)
-    assert results["login"].message == (f"password_command (argument password_command): the command {reason}")
-    assert SECRET not in repr(results.results())
+    doctor = DoctorRun(address, password_command=command)
+    assert doctor["login"].message == (f"password_command (argument password_command): the command {reason}")
+    assert SECRET not in repr(doctor.results())
 
 
 def test_wrong_password_from_the_password_file_names_its_line(scram, tmp_path):
@@ -233,11 +240,11 @@ def test_wrong_password_from_the_password_file_names_its_line(scram, tmp_path):
     file = tmp_path / "passwords"
     file.write_text(f"elsewhere:*:*:*:x\n*:{address['port']}:jobs:*:{SECRET}\n")
     file.chmod(0o600)
-    results = DoctorRun({**address, "passfile": str(file)})
-    assert results["login"].hint.startswith(f"the password comes from line 2 of {file}: correct it there")
+    doctor = DoctorRun({**address, "passfile": str(file)})
+    assert doctor["login"].hint.startswith(f"the password comes from line 2 of {file}: correct it there")
     file.write_text(f"elsewhere:*:*:*:{SECRET}\n")
-    results = DoctorRun({**address, "passfile": str(file)})
-    assert results["login"].hint.startswith(
+    doctor = DoctorRun({**address, "passfile": str(file)})
+    assert doctor["login"].hint.startswith(
         "no password is set: set one, or add a line for this connection to"
     )
 
@@ -245,9 +252,9 @@ def test_wrong_password_from_the_password_file_names_its_line(scram, tmp_path):
 def test_password_file_that_may_be_a_password_is_not_shown(scram):
     address = scram.parameters("jobs")
     del address["password"]
-    results = DoctorRun({**address, "passfile": f"s/{SECRET}"})
-    assert "or add a line for this connection to the password file" in results["login"].hint
-    assert SECRET not in repr(results.results())
+    doctor = DoctorRun({**address, "passfile": f"s/{SECRET}"})
+    assert "or add a line for this connection to the password file" in doctor["login"].hint
+    assert SECRET not in repr(doctor.results())
 
 
 def test_missing_line_in_pg_hba_fails_login(own_server):
@@ -255,56 +262,56 @@ def test_missing_line_in_pg_hba_fails_login(own_server):
     with psycopg.connect(own_server.dsn(unix_socket=True), autocommit=True) as connection:
         connection.execute("SELECT pg_reload_conf()")
         wait_until(lambda: "pg_hba" in str(DoctorRun(own_server.parameters("jobs")).results()))
-    results = DoctorRun(own_server.parameters("jobs"))
-    assert results["login"].message.startswith('no pg_hba.conf entry for host "127.0.0.1"')
-    assert "pg_hba.conf, and reload" in results["login"].hint
+    doctor = DoctorRun(own_server.parameters("jobs"))
+    assert doctor["login"].message.startswith('no pg_hba.conf entry for host "127.0.0.1"')
+    assert "pg_hba.conf, and reload" in doctor["login"].hint
 
 
 @pytest.mark.subprocess
 def test_server_without_free_connections_fails_login():
     settings = {"max_connections": "6", "superuser_reserved_connections": "1", "max_wal_senders": "0"}
-    with EmbeddedPostgres(settings=settings) as server, ExitStack() as held:
+    with EmbeddedPostgres(settings=settings) as server, ExitStack() as opened:
         apply_schema(server, server.create_database("jobs"))
         with server.connect() as connection:
             connection.execute("CREATE ROLE app LOGIN")
         address = {**server.parameters("jobs"), "user": "app"}
         for _ in range(5):
-            held.enter_context(psycopg.connect(**address))
-        results = DoctorRun(address)
-    assert results.problems() == {"login": "fail"}
-    assert "end sessions that are not needed" in results["login"].hint
+            opened.enter_context(psycopg.connect(**address))
+        doctor = DoctorRun(address)
+    assert doctor.problems() == {"login": "fail"}
+    assert "end sessions that are not needed" in doctor["login"].hint
 
 
 def test_connection_limit_of_one_fails_listen_and_budget(server, database, role):
     with server.connect(database) as connection:
         connection.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
-    results = DoctorRun({**server.parameters(database), "user": role})
-    assert results["listen"].status == "fail"
-    assert results["listen"].message == f'too many connections for role "{role}"'
-    assert results["budget"].status == "fail"
-    assert f"role {role} allows 1" in results["budget"].message
-    assert f"ALTER ROLE {role} CONNECTION LIMIT" in results["budget"].hint
+    doctor = DoctorRun({**server.parameters(database), "user": role})
+    assert doctor["listen"].status == "fail"
+    assert doctor["listen"].message == f'too many connections for role "{role}"'
+    assert doctor["budget"].status == "fail"
+    assert f"role {role} allows 1" in doctor["budget"].message
+    assert f"ALTER ROLE {role} CONNECTION LIMIT" in doctor["budget"].hint
 
 
 def test_each_of_several_hosts_is_checked_on_its_own(own_server):
     dead = free_port()
-    results = DoctorRun(
+    doctor = DoctorRun(
         {
             **own_server.parameters("jobs"),
             "host": f"127.0.0.1,127.0.0.1,{own_server.directory}",
             "port": f"{dead},{own_server.port},{own_server.port}",
         }
     )
-    down, tcp, unix = results.hosts
-    assert [str(host) for host in results.hosts] == [
+    down, tcp, unix = doctor.hosts
+    assert [str(host) for host in doctor.hosts] == [
         f"127.0.0.1:{dead}",
         f"127.0.0.1:{own_server.port}",
         f"{own_server.directory}:{own_server.port}",
     ]
     assert {check.status for check in down.checks} == {"fail"}
     assert {check.status for check in (*tcp.checks, *unix.checks)} == {"pass"}
-    assert results["connector"].status == "pass"
-    assert results["connector"].value["port"] == own_server.port
+    assert doctor["connector"].status == "pass"
+    assert doctor["connector"].value["port"] == own_server.port
 
 
 def test_standby_fails_alone_and_passes_beside_its_primary_with_read_write(own_server):
@@ -339,12 +346,12 @@ def test_standby_fails_alone_and_passes_beside_its_primary_with_read_write(own_s
 
 def test_primary_that_target_session_attrs_skips_fails_the_connector_in_time(own_server):
     started = time.monotonic()
-    results = DoctorRun(
+    doctor = DoctorRun(
         {**own_server.parameters("jobs"), "target_session_attrs": "standby", "connect_timeout": "2"}
     )
     assert time.monotonic() - started < 20
-    assert results.problems() == {"connector": "fail"}
-    assert "set target_session_attrs=read-write" in results["connector"].hint
+    assert doctor.problems() == {"connector": "fail"}
+    assert "set target_session_attrs=read-write" in doctor["connector"].hint
 
 
 def test_standby_with_hot_standby_off_fails_login(own_server):
@@ -353,6 +360,6 @@ def test_standby_with_hot_standby_off_fails_login(own_server):
     own_server.stop()
     (own_server.data / "standby.signal").touch()
     own_server.start()
-    results = DoctorRun(own_server.parameters("jobs"))
-    assert results.problems() == {"login": "fail"}
-    assert "hot_standby = off" in results["login"].hint
+    doctor = DoctorRun(own_server.parameters("jobs"))
+    assert doctor.problems() == {"login": "fail"}
+    assert "hot_standby = off" in doctor["login"].hint

@@ -34,7 +34,7 @@ def bouncer(server: EmbeddedPostgres, request) -> Iterator[PgBouncer]:
 
 
 def waiting(bouncer: PgBouncer, database: str) -> int:
-    """Return how many clients wait for a session, asked on PgBouncer's console."""
+    """Return how many clients wait for a session, from PgBouncer's console."""
     with psycopg.connect(
         **bouncer.parameters("pgbouncer"), autocommit=True, cursor_factory=psycopg.ClientCursor
     ) as console:
@@ -44,23 +44,23 @@ def waiting(bouncer: PgBouncer, database: str) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_transaction_mode_is_detected_and_fails_listen_of_kinds_that_listen(kind, bouncer, database):
-    results = DoctorRun(bouncer.parameters(database), kind, pool={"prepare_threshold": None})
-    assert results["pooler"].message == "there is one in between, in transaction mode"
+    doctor = DoctorRun(bouncer.parameters(database), kind, pool={"prepare_threshold": None})
+    assert doctor["pooler"].message == "there is one in between, in transaction mode"
     if kind in ("psycopg", "aiopg"):
-        assert results.problems() == {"listen": "fail"}
-        assert "settings/pgbouncer.env" in results["listen"].hint
+        assert doctor.problems() == {"listen": "fail"}
+        assert "settings/pgbouncer.env" in doctor["listen"].hint
     else:
-        assert results.problems() == {}
-        assert results["listen"].message.endswith(f"{kind} does not listen")
-    assert "default_pool_size" in results["budget"].message
+        assert doctor.problems() == {}
+        assert doctor["listen"].message.endswith(f"{kind} does not listen")
+    assert "default_pool_size" in doctor["budget"].message
 
 
 @pytest.mark.skipif(version() >= (1, 21), reason="PgBouncer keeps prepared statements from 1.21 on")
 @pytest.mark.parametrize("kind", ["psycopg", "sync-psycopg"])
 def test_pooler_that_loses_prepared_statements_fails(kind, bouncer, database):
-    results = DoctorRun(bouncer.parameters(database), kind)
-    assert results["prepared"].status == "fail"
-    assert "pool.prepare_threshold=none" in results["prepared"].hint
+    doctor = DoctorRun(bouncer.parameters(database), kind)
+    assert doctor["prepared"].status == "fail"
+    assert "pool.prepare_threshold=none" in doctor["prepared"].hint
 
 
 @pytest.mark.skipif(version() < (1, 21), reason="PgBouncer keeps prepared statements from 1.21 on")
@@ -74,10 +74,10 @@ def test_pooler_that_keeps_prepared_statements_passes(bouncer, database):
 @pytest.mark.parametrize("bouncer", ["default_pool_size = 1"], indirect=True)
 def test_prepared_is_undetermined_with_a_single_session(bouncer, database, monkeypatch):
     monkeypatch.setattr(pooler, "RESULT_TIMEOUT", 1.0)
-    results = DoctorRun(bouncer.parameters(database))
-    assert results["pooler"].value == {"mode": "transaction"}
-    assert results["prepared"].status == "warning"
-    assert "could not be determined" in results["prepared"].message
+    doctor = DoctorRun(bouncer.parameters(database))
+    assert doctor["pooler"].value == {"mode": "transaction"}
+    assert doctor["prepared"].status == "warning"
+    assert "could not be determined" in doctor["prepared"].message
 
 
 @pytest.mark.parametrize("bouncer", ["default_pool_size = 1"], indirect=True)
@@ -106,18 +106,18 @@ def test_prepared_is_undetermined_if_another_client_takes_the_only_session(bounc
 def test_session_mode_with_a_single_session_fails_listen_within_the_timeout(bouncer, database, monkeypatch):
     monkeypatch.setattr(pooler, "RESULT_TIMEOUT", 0.5)
     monkeypatch.setattr(listen, "QUERY_TIMEOUT", 0.5)
-    results = DoctorRun(bouncer.parameters(database))
-    assert results.problems() == {"listen": "fail"}
-    assert results["pooler"].value == {"mode": "unknown"}
-    assert "or to have no second session" in results["listen"].message
+    doctor = DoctorRun(bouncer.parameters(database))
+    assert doctor.problems() == {"listen": "fail"}
+    assert doctor["pooler"].value == {"mode": "unknown"}
+    assert "or to have no second session" in doctor["listen"].message
 
 
 @pytest.mark.parametrize("bouncer", ["pool_mode = session"], indirect=True)
 def test_session_mode_is_detected_and_passes(bouncer, database):
-    results = DoctorRun(bouncer.parameters(database))
-    assert results.problems() == {}
-    assert results["pooler"].message == "there is one in between, in session mode, as far as can be detected"
-    assert results["listen"].message.startswith("NOTIFY is delivered")
+    doctor = DoctorRun(bouncer.parameters(database))
+    assert doctor.problems() == {}
+    assert doctor["pooler"].message == "there is one in between, in session mode, as far as can be detected"
+    assert doctor["listen"].message.startswith("NOTIFY is delivered")
 
 
 def test_doctor_leaves_no_prepared_statement_and_no_channel(bouncer, database):
@@ -131,6 +131,6 @@ def test_doctor_leaves_no_prepared_statement_and_no_channel(bouncer, database):
 
 
 def test_startup_options_that_the_pooler_rejects_fail_the_login(bouncer, database):
-    results = DoctorRun({**bouncer.parameters(database), "options": "-c statement_timeout=5s"})
-    assert results["login"].status == "fail"
-    assert "ignore_startup_parameters" in results["login"].hint
+    doctor = DoctorRun({**bouncer.parameters(database), "options": "-c statement_timeout=5s"})
+    assert doctor["login"].status == "fail"
+    assert "ignore_startup_parameters" in doctor["login"].hint

@@ -62,9 +62,9 @@ def behind_tls(server, address, authority, tmp_path) -> Iterator[Behind]:
 
 
 def test_verified_certificate_passes_with_its_days_left(behind_tls):
-    results = DoctorRun(behind_tls())
-    assert results.problems() == {}
-    assert results["tls"].value == {
+    doctor = DoctorRun(behind_tls())
+    assert doctor.problems() == {}
+    assert doctor["tls"].value == {
         "in_use": True,
         "version": "TLSv1.3",
         "cipher": "TLS_AES_256_GCM_SHA384",
@@ -72,7 +72,7 @@ def test_verified_certificate_passes_with_its_days_left(behind_tls):
         "host_name_verified": True,
         "days_left": 99,
     }
-    assert results["tls"].message == "TLSv1.3, TLS_AES_256_GCM_SHA384; certificate verified, 99 days left"
+    assert doctor["tls"].message == "TLSv1.3, TLS_AES_256_GCM_SHA384; certificate verified, 99 days left"
 
 
 @pytest.mark.parametrize(
@@ -88,45 +88,45 @@ def test_verification_depends_on_sslmode_and_sslrootcert(behind_tls, mode, root,
     address = behind_tls(name="other.example", sslmode=mode)
     if not root:
         del address["sslrootcert"]
-    results = DoctorRun(address)
-    assert results["tls"].status == "pass"
-    assert f"certificate {verified}, 99 days left" in results["tls"].message
+    doctor = DoctorRun(address)
+    assert doctor["tls"].status == "pass"
+    assert f"certificate {verified}, 99 days left" in doctor["tls"].message
 
 
 @pytest.mark.parametrize("mode", ["verify-full", "require"])
 def test_certificate_that_expires_soon_is_a_warning(behind_tls, mode):
-    results = DoctorRun(behind_tls(days=10.5, sslmode=mode))
-    assert results.problems() == {"tls": "warning"}
-    assert "10 days left" in results["tls"].message
+    doctor = DoctorRun(behind_tls(days=10.5, sslmode=mode))
+    assert doctor.problems() == {"tls": "warning"}
+    assert "10 days left" in doctor["tls"].message
 
 
 def test_expired_certificate_fails_whether_libpq_rejects_it_or_not(behind_tls):
-    refused = DoctorRun(behind_tls(days=-3))
-    assert refused.problems() == {"login": "fail", "tls": "fail"}
-    assert "has expired" in refused["login"].hint
-    taken = behind_tls(days=-3, sslmode="require")
-    del taken["sslrootcert"]
-    assert DoctorRun(taken).problems() == {"tls": "fail"}
+    rejected = DoctorRun(behind_tls(days=-3))
+    assert rejected.problems() == {"login": "fail", "tls": "fail"}
+    assert "has expired" in rejected["login"].hint
+    accepted = behind_tls(days=-3, sslmode="require")
+    del accepted["sslrootcert"]
+    assert DoctorRun(accepted).problems() == {"tls": "fail"}
 
 
 def test_certificate_for_another_host_name_fails_login(behind_tls):
-    results = DoctorRun(behind_tls(name="other.example"))
-    assert results.problems() == {"login": "fail"}
-    assert "connect by the name that is in the certificate" in results["login"].hint
+    doctor = DoctorRun(behind_tls(name="other.example"))
+    assert doctor.problems() == {"login": "fail"}
+    assert "connect by the name that is in the certificate" in doctor["login"].hint
 
 
 @pytest.mark.parametrize("name", [".localhost", "local..host", "l" * 64])
 def test_host_name_that_python_rejects_leaves_the_certificate_uninspected(behind_tls, name):
-    results = DoctorRun(behind_tls(host=name, hostaddr="127.0.0.1", sslmode="verify-ca"))
-    assert results.problems() == {}
-    assert results["tls"].message.startswith("in use; the certificate cannot be inspected: ")
+    doctor = DoctorRun(behind_tls(host=name, hostaddr="127.0.0.1", sslmode="verify-ca"))
+    assert doctor.problems() == {}
+    assert doctor["tls"].message.startswith("in use; the certificate cannot be inspected: ")
 
 
 def test_certificate_of_another_authority_fails_login(behind_tls, tmp_path):
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.crt"))
-    results = DoctorRun(behind_tls(sslrootcert=str(tmp_path / "other.crt")))
-    assert results.problems() == {"login": "fail"}
-    assert "sslrootcert" in results["login"].hint
+    doctor = DoctorRun(behind_tls(sslrootcert=str(tmp_path / "other.crt")))
+    assert doctor.problems() == {"login": "fail"}
+    assert "sslrootcert" in doctor["login"].hint
 
 
 @pytest.mark.parametrize(("mode", "status"), [("disable", "warning"), ("prefer", "warning")])
@@ -143,9 +143,9 @@ def test_plain_text_to_another_machine_is_a_warning(address, mode, status):
 
 
 def test_short_loopback_address_counts_as_this_machine(address):
-    results = DoctorRun({**address, "host": "", "hostaddr": "127.1"})
-    assert results.problems() == {}
-    assert results["tls"].message == "not used, and the server is on this machine"
+    doctor = DoctorRun({**address, "host": "", "hostaddr": "127.1"})
+    assert doctor.problems() == {}
+    assert doctor["tls"].message == "not used, and the server is on this machine"
 
 
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -205,8 +205,8 @@ def test_version_and_cipher_agree_with_pg_stat_ssl(debian, authority, tmp_path):
         seen = connection.execute(
             "SELECT version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         ).fetchone()
-    results = DoctorRun(address)
-    assert results.problems() == {"schema": "fail"}
-    value = results["tls"].value
+    doctor = DoctorRun(address)
+    assert doctor.problems() == {"schema": "fail"}
+    value = doctor["tls"].value
     assert (value["version"], value["cipher"], value["host_name_verified"]) == (*seen, True)
     assert value["days_left"] > 100

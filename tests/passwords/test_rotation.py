@@ -182,7 +182,7 @@ def test_asynchronous_calls_worker_and_listen_survive_a_password_change(kind, so
         enough = asyncio.Event()
         async with jobs.open_async():
             worker = asyncio.create_task(
-                # It polls so rarely that only LISTEN tells it of a job.
+                # It polls so rarely that it learns of a job only by LISTEN.
                 jobs.run_worker_async(fetch_job_polling_interval=600, install_signal_handlers=False)
             )
             await soon(lambda: listeners(rotation))

@@ -119,7 +119,7 @@ def test_unusable_file_is_rejected_without_blocking(tmp_path, what):
     if what == "directory":
         path.mkdir()
     elif what == "fifo":
-        os.mkfifo(path)  # nobody writes: opening it would wait for ever
+        os.mkfifo(path)  # without a writer, opening it would block for ever
     path, reason = {
         "missing": (path, "No such file or directory"),
         "directory": (path, "Is a directory"),
@@ -255,6 +255,8 @@ def counting(tmp_path: Path) -> tuple[passwords.PasswordFunction, Path]:
 @pytest.mark.subprocess
 def test_command_runs_once_for_concurrent_threads_and_again_after_its_cache_expires(tmp_path, monkeypatch):
     source, runs = counting(tmp_path)
+    now = 1.0
+    monkeypatch.setattr(passwords, "monotonic", lambda: now)
     barrier = threading.Barrier(16)
 
     def read() -> str:
@@ -266,9 +268,10 @@ def test_command_runs_once_for_concurrent_threads_and_again_after_its_cache_expi
         assert {future.result(60) for future in reads} == {"1"}
     assert runs.read_bytes() == b"."
 
-    monkeypatch.setattr(passwords, "COMMAND_CACHED_FOR", 0.0)
-    source.read._valid_until = 0.0
-    assert [source(), source()] == ["2", "3"]
+    now += passwords.COMMAND_CACHED_FOR - 0.1
+    assert source() == "1"
+    now += 0.1
+    assert [source(), source()] == ["2", "2"]
 
 
 @pytest.mark.subprocess
