@@ -40,10 +40,10 @@ bench: $(INSTALLED) ## compare with connectors written by hand: time, round trip
 quick: $(INSTALLED) ## run the tests that need no server and no subprocess: under a minute
 	$(PYTEST) -m "not server and not subprocess" $(ARGS)
 
-test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself: @TEST@
+test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself: minutes
 	$(PYTEST) $(ARGS)
 
-lowest: ## run the suite with the oldest versions that pyproject.toml allows: @TEST@
+lowest: ## run the suite with the oldest versions that pyproject.toml allows: minutes
 	PIP_CONSTRAINT=$(CURDIR)/tests/lowest.txt $(MAKE) --no-print-directory test VENV=.venv-lowest
 
 fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations: five to thirty minutes
@@ -100,4 +100,5 @@ $(INSTALLED): pyproject.toml
 	@# The pip of Python 3.11 does not know dependency groups yet.
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@$(BIN)/python -m tests.other_versions
 	@touch $@

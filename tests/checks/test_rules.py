@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,16 +12,17 @@ from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.rule import CATEGORIES, markdown
 from procrastinate_conn.rules import Rule
 from tests.checks.running import run
-from tests.installed import needs, unmet
+from tests.installed import needs
+from tests.other_versions import other_versions
 
 ROOT = Path(__file__).parents[2]
 
 OTHER_VERSIONS = {
     "PC306": ["psycopg-pool>=3.3"],
-    "PC310": ["psycopg-pool>=3.2,<3.3"],
-    "PC311": ["psycopg-pool>=3.3", "psycopg>=3.2,<3.3", "psycopg-binary>=3.2,<3.3"],
+    "PC310": ["psycopg-pool<3.3"],
+    "PC311": ["psycopg-pool>=3.3", "psycopg<3.3"],
 }
-"""What has to be there for the rules that only some versions break; what is not is installed beside it."""
+"""The versions with which an example breaks its rule, if it does not with all of them."""
 
 LIBPQS = {"PC402": ["libpq>=18", "psycopg2-libpq<18"]}
 
@@ -56,28 +55,13 @@ def test_the_example_breaks_its_rule(rule: Rule, tmp_path: Path) -> None:
         "json",
         environment=ENVIRONMENT.get(rule.code, {}),
         hidden=HIDDEN.get(rule.code, ()),
-        import_first=other_versions(rule.code, tmp_path / "older"),
+        import_first=other_versions(*OTHER_VERSIONS.get(rule.code, ())),
     )
     [configuration] = json.loads(done.stdout)["configurations"]
     found = {problem["code"]: problem["severity"] for problem in configuration["problems"]}
     assert found.get(rule.code) == rule.severity
     errors = {code for code, severity in found.items() if severity == "error"}
     assert errors <= {rule.code}, "an example is about one mistake"
-
-
-def other_versions(code: str, folder: Path) -> list[Path]:
-    """Install the versions that a rule needs into a folder, from PyPI."""
-    wanted = unmet(OTHER_VERSIONS.get(code, ()))
-    if not wanted:
-        return []
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    unconstrained = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
-    done = subprocess.run(
-        [*pip, *wanted], env=unconstrained, capture_output=True, text=True, timeout=120, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip(f"pip cannot install {wanted} here: {done.stderr[-200:]}")
-    return [folder]
 
 
 def test_a_code_is_one_rules_and_belongs_to_its_room() -> None:
