@@ -16,17 +16,7 @@ BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Block:
-    """A code block.
-
-    Parameters
-    ----------
-    language
-        What stands behind the backticks.
-    text
-        What stands in it, without the page's indentation.
-    line
-        The line of its first line in the page.
-    """
+    """A code block: its language, its text without the page's indentation, and the line in which the text begins."""
 
     language: str
     text: str
@@ -35,7 +25,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Section:
-    """What stands below a heading of the first or second level."""
+    """The code blocks below a heading of the first or second level."""
 
     page: Path
     heading: str

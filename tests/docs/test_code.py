@@ -1,6 +1,6 @@
-"""What the documentation shows is so: its Python runs, and its commands print what stands below them.
+"""The code blocks of the documentation: Python runs, and commands print the lines below them.
 
-A block that begins with ``# name`` is the file of that name, in a folder of its own for each section.
+A block that begins with ``# name`` is a file of that name; each section has a folder of its own.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ pytestmark = pytest.mark.subprocess
 
 OWN = "procrastinate-conn "
 GENERATED = "<!-- Generated"
-NEEDS_A_SERVER = ("couldn't get a connection",)
-"""What the headings of sections begin with whose Python connects."""
+CONNECTS = ("couldn't get a connection",)
+"""Beginnings of the headings of sections whose Python connects to a server."""
 
 FILE = re.compile(r"# (\S*\.\w+)\n")
 SECTIONS = [
-    section
+    pytest.param(section, marks=pytest.mark.server if section.heading.startswith(CONNECTS) else (), id=str(section))
     for page in PAGES
     if page.parent == DOCS and not page.read_text(encoding="utf-8").startswith(GENERATED)
     for section in sections(page)
 ]
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=str)
-def test_the_code_of_a_section_runs(section: Section, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("section", SECTIONS)
+def test_code_blocks_of_a_section_run_in_order(section: Section, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         environment = dict(os.environ)
-        if section.heading.startswith(NEEDS_A_SERVER):
+        if section.heading.startswith(CONNECTS):
             server: EmbeddedPostgres = request.getfixturevalue("server")
             patch.setenv("PROCRASTINATE_CONN_DSN", server.dsn())
         try:
@@ -49,9 +49,9 @@ def test_the_code_of_a_section_runs(section: Section, tmp_path: Path, request: p
 
 
 def run(block: Block, section: Section) -> None:
-    """Do with a block what its language says."""
+    """Run Python and commands, write files, and skip the rest."""
     if block.language == "python":
-        # as a file of its own would be, with a traceback that leads to the page
+        # compiled with the page's name and lines, so that a traceback leads there
         code = compile("\n" * (block.line - 1) + block.text, str(section.page), "exec")
         exec(code, {"__name__": "example"})
     elif block.language == "console":
@@ -60,15 +60,15 @@ def run(block: Block, section: Section) -> None:
         Path(name[1]).write_text(block.text[name.end() :])
         Path(name[1]).chmod(0o600)
     else:
-        assert block.language in ("shell", "text"), "a file begins with its name"
+        assert block.language in ("shell", "text"), "the first line of a file has to be its name"
 
 
 def outputs(block: Block) -> str:
-    """Return the block with what its commands print today."""
+    """Return the block with the actual output of its commands."""
     printed = []
     for line in block.text.splitlines():
         if line.startswith("$ "):
-            assert line.startswith(f"$ {OWN}"), "other programs are told of, not shown"
+            assert line.startswith(f"$ {OWN}"), "only our own command is shown with its output"
             done = subprocess.run(
                 [sys.executable, "-m", "procrastinate_conn", *line.removeprefix(f"$ {OWN}").split()],
                 env={**os.environ, "COLUMNS": "100"},
@@ -79,5 +79,5 @@ def outputs(block: Block) -> str:
                 timeout=60,
                 check=False,
             )
-            printed += [line, *(told.rstrip() for told in done.stdout.rstrip().splitlines())]
+            printed += [line, *(output.rstrip() for output in done.stdout.rstrip().splitlines())]
     return "\n".join(printed) + "\n"
