@@ -1,4 +1,4 @@
-"""Which versions are installed, for tests of what only some versions do."""
+"""The installed versions, for tests of behaviour that only some versions have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from procrastinate_conn.registry import ConnectorKind
 
 
 def installed(name: str) -> str:
-    """Return the version of a distribution, of ``libpq`` or of ``psycopg2-libpq``, the one of psycopg2."""
+    """Return the version of a distribution, of ``libpq``, or of psycopg2's libpq, ``psycopg2-libpq``."""
     if name == "libpq":
         return _dotted(libpq.version())
     if name == "psycopg2-libpq":
@@ -22,7 +22,7 @@ def installed(name: str) -> str:
 
 
 def unmet(requirements: Iterable[str]) -> list[str]:
-    """Return the requirements that what is installed does not meet."""
+    """Return the requirements that the installed versions do not meet."""
     return [
         requirement
         for requirement in requirements
@@ -31,9 +31,9 @@ def unmet(requirements: Iterable[str]) -> list[str]:
 
 
 def needs(*requirements: str) -> None:
-    """Skip the test that calls this, where other versions are installed."""
-    if lacking := unmet(requirements):
-        pytest.skip(f"not with the versions installed here: {', '.join(lacking)}")
+    """Skip the test unless the installed versions meet the requirements."""
+    if missing := unmet(requirements):
+        pytest.skip(f"not with the installed versions: {', '.join(missing)}")
 
 
 def _dotted(number: int) -> str:

@@ -14,29 +14,31 @@ import trustme
 SSL_REQUEST = 8
 """The length of the message in which a client asks for TLS."""
 TLS_CODE = (80877103).to_bytes(4, "big")
-"""What the message says."""
+"""The content of the message."""
 
 
 class TlsProxy(socketserver.ThreadingTCPServer):
-    """Takes TLS connections and passes them on in clear; with TLS 1.3, and so with session tickets.
+    """Accepts TLS connections and forwards them in plain text; with TLS 1.3, and so with session tickets.
 
     Parameters
     ----------
     host, port
         The server's address.
-    turned_away
-        Whether it refuses clients with TLS and takes the others, as a line ``hostnossl`` of pg_hba.conf does.
-    clear_too
-        Whether it takes clients without TLS as well.
+    rejects_tls
+        Whether it rejects clients with TLS and accepts the others, like a line ``hostnossl`` of pg_hba.conf.
+    accepts_plaintext
+        Whether it accepts clients without TLS as well.
     """
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, *, turned_away: bool = False, clear_too: bool = False) -> None:
-        super().__init__(("127.0.0.1", 0), TurnedAway if turned_away else Connection)
+    def __init__(
+        self, host: str, port: int, *, rejects_tls: bool = False, accepts_plaintext: bool = False
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), RejectedTlsConnection if rejects_tls else TlsConnection)
         self.upstream = (host, port)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.clear_too = clear_too
+        self.accepts_plaintext = accepts_plaintext
         self.authority = trustme.CA()
         self.authority.issue_cert("127.0.0.1").configure_cert(self.context)
 
@@ -53,12 +55,12 @@ class TlsProxy(socketserver.ThreadingTCPServer):
         self.server_close()
 
 
-class Connection(socketserver.BaseRequestHandler):
-    """One client."""
+class TlsConnection(socketserver.BaseRequestHandler):
+    """A client."""
 
     def handle(self) -> None:
-        if self.server.clear_too and self.request.recv(SSL_REQUEST, socket.MSG_PEEK)[4:] != TLS_CODE:
-            pass_on_in_clear(self)
+        if self.server.accepts_plaintext and self.request.recv(SSL_REQUEST, socket.MSG_PEEK)[4:] != TLS_CODE:
+            forward_plaintext(self)
             return
         self.request.recv(SSL_REQUEST)
         self.request.sendall(b"S")
@@ -66,36 +68,36 @@ class Connection(socketserver.BaseRequestHandler):
             self.server.context.wrap_socket(self.request, server_side=True) as client,
             socket.create_connection(self.server.upstream) as server,
         ):
-            answers = threading.Thread(target=pump, args=(server, client), daemon=True)
-            answers.start()
-            pump(client, server)
-            answers.join()
+            responses = threading.Thread(target=forward, args=(server, client), daemon=True)
+            responses.start()
+            forward(client, server)
+            responses.join()
 
 
-class TurnedAway(socketserver.BaseRequestHandler):
-    """One client, who may come in without TLS."""
+class RejectedTlsConnection(socketserver.BaseRequestHandler):
+    """A client that is rejected if it requests TLS."""
 
     def handle(self) -> None:
         if self.request.recv(SSL_REQUEST, socket.MSG_PEEK)[4:] != TLS_CODE:
-            pass_on_in_clear(self)
+            forward_plaintext(self)
             return
         self.request.recv(SSL_REQUEST)
         self.request.sendall(b"S")
         with self.server.context.wrap_socket(self.request, server_side=True) as client:
             client.recv(65536)
-            refusal = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry\0\0"
-            client.sendall(b"E" + (4 + len(refusal)).to_bytes(4, "big") + refusal)
+            error = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry\0\0"
+            client.sendall(b"E" + (4 + len(error)).to_bytes(4, "big") + error)
 
 
-def pass_on_in_clear(client: socketserver.BaseRequestHandler) -> None:
-    """Let a client speak with the server as it came."""
+def forward_plaintext(client: socketserver.BaseRequestHandler) -> None:
+    """Forward a connection without TLS."""
     with socket.create_connection(client.server.upstream) as server:
-        threading.Thread(target=pump, args=(server, client.request), daemon=True).start()
-        pump(client.request, server)
+        threading.Thread(target=forward, args=(server, client.request), daemon=True).start()
+        forward(client.request, server)
 
 
-def pump(source: socket.socket, target: socket.socket) -> None:
-    """Pass on bytes until either side closes; then close the other."""
+def forward(source: socket.socket, target: socket.socket) -> None:
+    """Forward bytes until either side closes; then close the other."""
     try:
         while data := source.recv(65536):
             target.sendall(data)

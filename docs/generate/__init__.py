@@ -1,4 +1,4 @@
-"""The pages and pictures that are made from the package itself: ``python -m docs.generate``."""
+"""The pages and pictures that are generated from the package: ``python -m docs.generate``."""
 
 from pathlib import Path
 

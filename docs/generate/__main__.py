@@ -1,4 +1,4 @@
-"""Write every page and picture that is generated."""
+"""Generate the pages and pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from docs.generate.reference import PAGES
 
 
 def main() -> None:
-    """Write them all."""
+    """Write all of them into ``docs/``."""
     for name, page in PAGES.items():
         (DOCS / name).write_text(page(), encoding="utf-8")
     for name in PICTURES:

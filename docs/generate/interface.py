@@ -1,4 +1,4 @@
-"""The page of the public interface, from its signatures and docstrings."""
+"""The page of the public interface, generated from its signatures and docstrings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from docs.generate.markdown import code, page, paragraphs, table
 INTRODUCTION = """\
 # Public interface
 
-What `procrastinate_conn` exports. Anything else may change with any version.
+The names that `procrastinate_conn` exports. Everything else may change with any version.
 """
 
 ORDER = (
@@ -34,7 +34,7 @@ MEMBERS = {
     "ConnectionSpec": ("redacted", "conninfo"),
     "PoolOptions": ("min_size", "max_size", "timeout"),
 }
-"""What is public of a class."""
+"""The public members of a class, if not all of it is described in its docstring."""
 
 CALLS = {
     "ConnectorSettings": "ConnectorSettings(*, _env_file='.env', _secrets_dir=None, **values)",
@@ -42,7 +42,7 @@ CALLS = {
     "ConnectorKind": "ConnectorKind(name)",
     "PoolOptions": "PoolOptions(explicit=None, *, null=False, **options)",
 }
-"""How those are called whose signatures say less, or more."""
+"""The calls of those classes whose signatures differ from their intended use."""
 
 NOTES = {
     "ConnectorSettings": "Its fields are [the settings](settings.md).",
@@ -60,7 +60,7 @@ def interface_page() -> str:
 
 def _exported(name: str) -> str:
     found = getattr(procrastinate_conn, name)
-    # The anchor is what Sphinx's own pages would have, so that links to it stay as they are.
+    # The anchor of Sphinx's autodoc, so that links to the pages that it generated stay valid.
     heading = f'<a id="procrastinate_conn.{name}"></a>\n\n## {name}'
     called = f"```python\n{CALLS.get(name) or _call(name, found)}\n```"
     members = "".join(_member(found, member) for member in MEMBERS.get(name, ()))
@@ -70,7 +70,7 @@ def _exported(name: str) -> str:
 
 
 def _call(name: str, called: Callable[..., Any]) -> str:
-    """Return a signature, a line for each parameter where they do not fit into one."""
+    """Return a signature, with a line for each parameter if they do not fit into one."""
     parameters, kind = [], None
     for parameter in inspect.signature(called).parameters.values():
         if kind is parameter.POSITIONAL_ONLY and parameter.kind is not kind:
@@ -104,8 +104,8 @@ def _section(title: str, text: str) -> str:
     return table((title.lower().removesuffix("s"), "meaning"), rows)
 
 
-def _names(stated: str) -> str:
-    names = stated.partition(" : ")[0]
+def _names(entry: str) -> str:
+    names = entry.partition(" : ")[0]
     return ", ".join(map(code, names.split(", ")))
 
 

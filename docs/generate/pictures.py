@@ -1,4 +1,4 @@
-"""Pictures of what the commands print: the command is run, and Rich makes an SVG of its output."""
+"""Pictures of the commands' output, which Rich exports as SVG."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROCRASTINATE_CONN_PASSWORD_FILE=/run/secrets/jobs
 PGHSOT=localhost
 """
 
-IN_ORDER = """\
+VALID = """\
 PROCRASTINATE_CONN_CONNECTOR=aiopg
 PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs
 PROCRASTINATE_CONN_CONNECTION__SSLMODE=verify-full
@@ -34,12 +34,12 @@ PROCRASTINATE_CONN_POOL__TIMEOUT=60s
 PGSSLROOTCERT=system
 """
 
-PICTURES = {"check.svg": (FAULTY, "check prod.env"), "show.svg": (IN_ORDER, "show prod.env")}
-"""The file ``prod.env`` and the command, by picture."""
+PICTURES = {"check.svg": (FAULTY, "check prod.env"), "show.svg": (VALID, "show prod.env")}
+"""The content of ``prod.env`` and the command, for each picture."""
 
 
 def printed(name: str) -> str:
-    """Run the command of a picture, and return what it prints, colours included."""
+    """Run the command of a picture, and return its output, with colours."""
     env, command = PICTURES[name]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "prod.env").write_text(env, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The reference pages: the settings, the pool options and the rules, as the package defines them."""
+"""The reference pages: the settings, the pool options and the rules that the package defines."""
 
 from __future__ import annotations
 
@@ -21,57 +21,57 @@ SETTINGS = """\
 # Settings
 
 Each setting is an argument of `make_connector()`, a variable in the environment or in `.env`, or the name
-of a file in a secrets directory. Of the arguments `connector` is the first, and has no name:
-`make_connector("aiopg")`. [Precedence](precedence.md) says which of them wins.
+of a file in a secrets directory. `connector` is the first argument, and positional:
+`make_connector("aiopg")`. [Precedence](precedence.md) describes which of them is effective.
 
 ```python
 make_connector("aiopg", dsn="postgresql://app@db1/jobs", pool={"max_size": 8})
 ```
 
-A secrets directory has a file for each setting, named like its variable in any case, whose content is the
-value: `/run/secrets/procrastinate_conn_connection__password`. It is read where it is named:
-`make_connector(secrets_dir="/run/secrets")`, `procrastinate-conn check --secrets-dir /run/secrets`.
+A secrets directory has a file for each setting, with the name of its variable in any case; the content of the
+file is the value: `/run/secrets/procrastinate_conn_connection__password`. Pass its path to
+`make_connector(secrets_dir="/run/secrets")`, or `procrastinate-conn check --secrets-dir /run/secrets`.
 """
 
 NOTES = """\
-The password itself is `connection.password`, or stands in the DSN. It can also be an argument, `password`:
-text, or a function that is called for every new connection; with `password_file` or `password_command` in
-the same call it is refused. `pool` has [a page of its own](pool.md).
+The password is `connection.password`, or part of the DSN. The argument `password` sets it as well: text, or a
+function that is called for every new connection; together with `password_file` or `password_command` in the
+same call it is an error. The options of `pool` are on [another page](pool.md).
 """
 
 KEYWORDS = """\
 ## Connection keywords
 
-The parts of `connection`: each is `PROCRASTINATE_CONN_CONNECTION__` and the keyword in capitals, or
-stands in a DSN. They mean what [libpq documents][libpq], and those of a newer libpq are known as soon as
-it is installed. Where a keyword is not stated, libpq's own variable is read, and then the default is
-taken.
+The parts of `connection`: the variable of each is `PROCRASTINATE_CONN_CONNECTION__` and the keyword in
+capitals; a DSN sets them as well. They have the meaning that [libpq documents][libpq], and the keywords of a
+newer libpq are available as soon as it is installed. A keyword that is not set has the value of libpq's own
+variable, or else its default.
 
 [libpq]: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
 
 ITALICS = """\
-Defaults in *italics* are the resilient ones, which are not libpq's own: `defaults=libpq` turns them off.
+Defaults in *italics* are the resilient ones, which differ from libpq's: `defaults=libpq` turns them off.
 """
 
 POOL = """\
 # Pool options
 
-Every kind of connector takes the same options, in `psycopg_pool`'s names, and keeps its connections in
-`psycopg_pool`'s pools, so that an option means the same everywhere. Each is `PROCRASTINATE_CONN_POOL__`
-and its name in capitals. A duration is a number of seconds, or has a unit: `500ms`, `30s`, `5m`, `1h`.
+Every kind of connector has the same options, with `psycopg_pool`'s names, and keeps its connections in
+`psycopg_pool`'s pools, so that an option has the same meaning on all of them. The variable of each is
+`PROCRASTINATE_CONN_POOL__` and the name in capitals. A duration is a number of seconds, or has a unit:
+`500ms`, `30s`, `5m`, `1h`.
 
-`PROCRASTINATE_CONN_POOL=null` keeps no connections: every call has one of its own. psycopg_pool makes them
-one after the other, so that a caller may wait for the attempts of those before it, besides its own `timeout`.
+`PROCRASTINATE_CONN_POOL=null` keeps no connections: every call opens one. psycopg_pool opens them one after
+the other, so that a caller may wait for the attempts of earlier callers, in addition to its own `timeout`.
 """
 
 RULES = """\
 # Rules
 
-What `procrastinate-conn check` finds. `make_connector()` refuses errors as well, save PC214 to PC216 and
-PC219, which libpq takes and goes on with, and those of files and commands, which may be there by the time
-they are needed; warnings fail only `check --strict`.
-`procrastinate-conn rule PC301` tells the same on the command line.
+The findings of `procrastinate-conn check`. `make_connector()` raises errors as well, except PC214 to PC216
+and PC219, which libpq accepts, and those of files and commands, which may exist by the time they are needed;
+warnings fail only `check --strict`. `procrastinate-conn rule PC301` prints the same text.
 """
 
 
@@ -118,25 +118,25 @@ PAGES = {
 
 def _option(option: OptionDescription) -> str:
     unit = f" ({option.unit})" if option.unit else ""
-    told = [(kind, REGISTRY[kind].support(option.name)) for kind in ConnectorKind]
+    supported = [(kind, REGISTRY[kind].support(option.name)) for kind in ConnectorKind]
     rows = [
         (", ".join(f"`{kind}`" for kind, _ in kinds), found.how, found.sentence)
-        for found, kinds in _grouped(told)
+        for found, kinds in _grouped(supported)
     ]
     return paragraphs(
         f"## {option.name}",
         option.text,
         f"Value: {option.type}{unit}. Default: `{option.default}`.",
-        table(("on", "", "comes to"), rows),
+        table(("connector", "support", "effect"), rows),
     )
 
 
 def _grouped(
-    told: Sequence[tuple[ConnectorKind, Any]],
+    supported: Sequence[tuple[ConnectorKind, Any]],
 ) -> Iterator[tuple[Any, list[tuple[ConnectorKind, Any]]]]:
-    """Yield each meaning once, with the kinds that have it."""
-    order = list(dict.fromkeys(found for _, found in told))
-    in_order = sorted(told, key=lambda pair: order.index(pair[1]))
+    """Yield each support once, with the kinds that have it."""
+    order = list(dict.fromkeys(found for _, found in supported))
+    in_order = sorted(supported, key=lambda pair: order.index(pair[1]))
     for found, kinds in groupby(in_order, key=lambda pair: pair[1]):
         yield found, list(kinds)
 
@@ -149,8 +149,8 @@ def _default(keyword: str, found: dict[str, Any]) -> str:
 def _about(found: dict[str, Any]) -> str:
     unit = f" In {found[UNIT]}." if found.get(UNIT, "").endswith("seconds") else ""
     choices = f" One of {', '.join(map(code, found['enum']))}." if "enum" in found else ""
-    stated = unit if unit.strip(" .").lower() not in found["description"].lower() else ""
-    return f"{found['description']}{stated}{choices}"
+    unit_if_missing = unit if unit.strip(" .").lower() not in found["description"].lower() else ""
+    return f"{found['description']}{unit_if_missing}{choices}"
 
 
 def _value(found: dict[str, Any]) -> str:

@@ -273,7 +273,7 @@ IN_ORDER: dict[str, dict[str, str]] = {
 @pytest.fixture(scope="module")
 def tls_server(server: EmbeddedPostgres) -> Iterator[TlsProxy]:
     """A server that takes clients with TLS, asks them for a certificate, and takes those without TLS, too."""
-    with TlsProxy(server.host, server.port, clear_too=True) as proxy:
+    with TlsProxy(server.host, server.port, accepts_plaintext=True) as proxy:
         proxy.context.verify_mode = ssl.CERT_OPTIONAL
         proxy.context.load_verify_locations(cadata=CERTIFICATE)
         proxy.handle_error = lambda *_: None  # libpq hangs up in the middle of a handshake, and may

@@ -259,7 +259,7 @@ def test_external_connections_keep_their_transactions(address, observer):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_that_turns_tls_away_is_reached_without_where_sslmode_prefers_it(kind, server, database):
-    with TlsProxy(server.host, server.port, turned_away=True) as proxy:
+    with TlsProxy(server.host, server.port, rejects_tls=True) as proxy:
         address = {**server.parameters(database), "port": str(proxy.port), "sslmode": "prefer"}
         jobs = app(connector(kind, address, min_size=1, timeout=10))
         if kind in ASYNC_KINDS:

@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Block:
-    """A code block: its language, its text without the page's indentation, and the line in which the text begins."""
+    """A code block: its language, its text without indentation, and the line in which the text begins."""
 
     language: str
     text: str

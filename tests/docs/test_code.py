@@ -25,7 +25,9 @@ CONNECTS = ("couldn't get a connection",)
 
 FILE = re.compile(r"# (\S*\.\w+)\n")
 SECTIONS = [
-    pytest.param(section, marks=pytest.mark.server if section.heading.startswith(CONNECTS) else (), id=str(section))
+    pytest.param(
+        section, marks=pytest.mark.server if section.heading.startswith(CONNECTS) else (), id=str(section)
+    )
     for page in PAGES
     if page.parent == DOCS and not page.read_text(encoding="utf-8").startswith(GENERATED)
     for section in sections(page)
@@ -33,7 +35,9 @@ SECTIONS = [
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_code_blocks_of_a_section_run_in_order(section: Section, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_code_blocks_of_a_section_run_in_order(
+    section: Section, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         environment = dict(os.environ)

@@ -1,4 +1,4 @@
-"""The symptoms that the documentation quotes are what connectors written by hand say, and ours do not."""
+"""The error messages that the documentation quotes: connectors written by hand raise them, and ours do not."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def defer(connector: BaseConnector) -> None:
         app.configure_task("work").defer(argument=1)
 
 
-def crowd(connector: Any) -> None:
-    """Ask for a second connection while the only one is in use."""
+def exhaust(connector: Any) -> None:
+    """Request a second connection while the only one is in use."""
     connector.open()
     try:
         with connector._connection():
@@ -49,19 +49,19 @@ def crowd(connector: Any) -> None:
         connector.close()
 
 
-def impatiently(connector: Any) -> None:
-    """Defer, with a pool that gives up sooner than after procrastinate's 30 s."""
-    give_up = ConnectionPool.wait
+def defer_with_short_timeout(connector: Any) -> None:
+    """Defer on a pool with a hundredth of procrastinate's timeout of 30 s."""
+    wait = ConnectionPool.wait
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConnectionPool, "wait", lambda pool, timeout: give_up(pool, timeout / 100))
+        patch.setattr(ConnectionPool, "wait", lambda pool, timeout: wait(pool, timeout / 100))
         defer(connector)
 
 
 BY_HAND: dict[str, Callable[[str], None]] = {
-    "pool initialization incomplete after": lambda _: impatiently(
+    "pool initialization incomplete after": lambda _: defer_with_short_timeout(
         procrastinate.SyncPsycopgConnector(conninfo=UNREACHABLE_HOST)
     ),
-    "connection pool exhausted": lambda dsn: crowd(Psycopg2Connector(dsn=dsn, minconn=1, maxconn=1)),
+    "connection pool exhausted": lambda dsn: exhaust(Psycopg2Connector(dsn=dsn, minconn=1, maxconn=1)),
     "Can't load plugin: sqlalchemy.dialects:postgres": lambda _: defer(
         SQLAlchemyPsycopg2Connector(dsn="postgres://app@localhost/jobs")
     ),
@@ -85,24 +85,24 @@ BY_HAND: dict[str, Callable[[str], None]] = {
 
 
 @pytest.mark.parametrize("symptom", BY_HAND)
-def test_a_connector_written_by_hand_says_what_a_heading_quotes(
+def test_connector_written_by_hand_raises_the_quoted_error(
     symptom: str, server: EmbeddedPostgres, database: str
 ) -> None:
     if "Json" in symptom and version("SQLAlchemy") < "2.1":
-        pytest.skip("SQLAlchemy 2.0 takes psycopg2 by itself")
+        pytest.skip("psycopg2 is SQLAlchemy 2.0's default")
     if "given URL" in symptom:
         needs("SQLAlchemy>=2.0.44")  # older ones quote the URL, with its password
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - what it says is looked at
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the messages of all causes are compared below
         BY_HAND[symptom](server.dsn(database))
-    said, error = [], caught.value
+    messages, error = [], caught.value
     while error is not None:
-        said.append(str(error))
+        messages.append(str(error))
         error = error.__cause__
-    assert any(symptom in text for text in said), said
+    assert any(symptom in message for message in messages), messages
     assert any(symptom in heading for heading in HEADINGS)
 
 
-def test_procrastinate_cannot_be_imported_without_a_libpq() -> None:
+def test_importing_procrastinate_without_libpq_raises_the_quoted_error() -> None:
     script = (
         "import ctypes.util, sys\n"
         "sys.modules.update(psycopg_c=None, psycopg_binary=None)\n"
@@ -117,16 +117,16 @@ def test_procrastinate_cannot_be_imported_without_a_libpq() -> None:
 
 
 @pytest.mark.parametrize("driver", ["sync-psycopg", "psycopg2"])
-def test_authorities_of_the_system_are_found_where_ssl_cert_file_says(
+def test_ssl_cert_file_provides_the_authorities_of_sslrootcert_system(
     driver: str, server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
-    """A process of its own, since OpenSSL looks at the variable once."""
+    """Connect in another process each time, since OpenSSL reads the variable once."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "authorities.pem")
     with TlsProxy(server.host, server.port) as proxy:
         proxy.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost").configure_cert(proxy.context)
-        proxy.handle_error = lambda *_: None  # of the client that hangs up
+        proxy.handle_error = lambda *_: None  # the client ends the handshake
         address = f"host=localhost hostaddr=127.0.0.1 port={proxy.port} user={server.user} dbname=postgres"
         dsn = f"{address} sslmode=verify-full sslrootcert=system gssencmode=disable"
         script = (
@@ -159,7 +159,7 @@ OURS: dict[str, Callable[[str], BaseConnector]] = {
 
 
 @pytest.mark.parametrize("case", OURS)
-def test_ours_defers_where_the_one_written_by_hand_failed(
+def test_our_connector_defers_with_settings_that_fail_by_hand(
     case: str, server: EmbeddedPostgres, database: str
 ) -> None:
     defer(OURS[case](server.dsn(database)))

@@ -1,4 +1,4 @@
-"""What the tests of the examples share."""
+"""Fixtures of the examples' tests."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from tests.examples.running import Example, copy
 
 @pytest.fixture
 def example(tmp_path: Path, server: EmbeddedPostgres) -> Callable[[str], Example]:
-    """Copies an example, ready to run on a database of its own."""
+    """Return a function that copies an example and gives it an empty database."""
     return partial(copy, folder=tmp_path, server=server)

@@ -1,4 +1,4 @@
-"""The examples as a user runs them: in a copy, with the commands that ``examples/README.md`` gives."""
+"""The examples as a user runs them: in a copy, with the commands of ``examples/README.md``."""
 
 from __future__ import annotations
 
@@ -20,34 +20,25 @@ from tests.servers import wait_until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PATIENCE = 60.0
+TIMEOUT = 60.0
+"""Seconds for a command or a request."""
 
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
 DOTENV = re.compile(r"echo '([A-Z_]+)=([\w+]+)://[^']*' > \.env")
 NOT_RUN = ("cd ", "pip install ", "echo ")
-"""What has been done, in the copy, before a test begins."""
+"""Beginnings of the commands that `copy` replaces."""
 
 
 @dataclass
 class Example:
-    """A copy of an example.
-
-    Parameters
-    ----------
-    folder
-        The copy.
-    commands
-        What its section in the README says to run there.
-    started
-        How many commands have been left running for a while.
-    """
+    """A copy of an example, the commands of its section in the README, and the number of those started so far."""
 
     folder: Path
     commands: list[str]
     started: int = 0
 
     def run(self, command: str, status: int = 0) -> str:
-        """Run a command to its end, and return what it prints."""
+        """Run a command to its end, and return its output."""
         words, environment = prepared(command)
         done = subprocess.run(
             words,
@@ -56,7 +47,7 @@ class Example:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         assert done.returncode == status, done.stderr
@@ -64,7 +55,7 @@ class Example:
 
     @contextmanager
     def running(self, command: str) -> Iterator[Running]:
-        """Run a command for the time of the block, and end it as Ctrl-C does."""
+        """Run a command while the block runs, and then stop it like Ctrl-C."""
         words, environment = prepared(command)
         self.started += 1
         output = self.folder / f"output-{self.started}"
@@ -82,30 +73,30 @@ class Example:
             finally:
                 process.send_signal(signal.SIGINT)
                 try:
-                    process.wait(PATIENCE)
+                    process.wait(TIMEOUT)
                 finally:
                     process.kill()
 
 
 @dataclass
 class Running:
-    """A command that runs."""
+    """A running command, and the file with its output."""
 
     process: subprocess.Popen[bytes]
     output: Path
 
     def wait_for(self, text: str) -> None:
-        """Wait until it has printed a text."""
+        """Wait until the output contains a text."""
 
         def printed() -> bool:
             assert self.process.poll() is None, self.output.read_text()
             return text in self.output.read_text()
 
-        wait_until(printed, PATIENCE)
+        wait_until(printed, TIMEOUT)
 
 
 def copy(name: str, folder: Path, server: EmbeddedPostgres) -> Example:
-    """Copy an example, and write the ``.env`` that it asks for, naming an empty database."""
+    """Copy an example, and write its ``.env`` with the address of an empty database."""
     shutil.copytree(
         EXAMPLES / name, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".env")
     )
@@ -123,7 +114,7 @@ def url(server: EmbeddedPostgres, scheme: str = "postgresql") -> str:
 
 
 def prepared(command: str) -> tuple[list[str], dict[str, str]]:
-    """Return the words of a command, and the environment with the variables that stand before it."""
+    """Return the words of a command, and the environment with the variables that precede them."""
     words = shlex.split(command, comments=True)
     variables = {}
     while ASSIGNMENT.match(words[0]):
@@ -135,6 +126,6 @@ def prepared(command: str) -> tuple[list[str], dict[str, str]]:
 
 
 def request(address: str, data: bytes | None = None) -> str:
-    """Make a request, POST where there is data, and return what the server answers."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{address}", data, timeout=PATIENCE) as response:
+    """Send a request, a POST if there is data, and return the body of the response."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{address}", data, timeout=TIMEOUT) as response:
         return response.read().decode()

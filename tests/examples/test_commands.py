@@ -1,4 +1,4 @@
-"""The examples without a web server: what one defers is worked."""
+"""The examples without a web server work their jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Copy = Callable[[str], Example]
 WORKERS = [kind for kind in ConnectorKind if REGISTRY[kind].asynchronous]
 
 
-def test_the_script_works_what_it_defers_the_second_time_too(example: Copy) -> None:
+def test_script_works_its_jobs_in_every_run(example: Copy) -> None:
     script = example("script")
     [command] = script.commands
     for _ in range(2):
@@ -24,7 +24,7 @@ def test_the_script_works_what_it_defers_the_second_time_too(example: Copy) -> N
     ("worker", "deferrer"),
     [*((WORKERS[0], deferrer) for deferrer in ConnectorKind), *((worker, worker) for worker in WORKERS[1:])],
 )
-def test_what_one_process_defers_the_other_works(
+def test_worker_process_works_the_jobs_of_another_process(
     example: Copy, worker: ConnectorKind, deferrer: ConnectorKind
 ) -> None:
     pair = example("worker_and_deferrer")
@@ -39,7 +39,7 @@ def test_what_one_process_defers_the_other_works(
     assert working.process.returncode == 0
 
 
-def test_procrastinates_own_command_finds_the_connector(example: Copy) -> None:
+def test_procrastinate_command_uses_the_connector(example: Copy) -> None:
     command_line = example("command_line")
     schema, healthchecks, defer, work = command_line.commands
     command_line.run(schema)

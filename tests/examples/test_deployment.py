@@ -20,8 +20,8 @@ Mount = Callable[[EmbeddedPostgres, Path], tuple[list[str], dict[str, str]]]
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[EmbeddedPostgres]:
-    """A server that asks for a password; its database ``jobs`` has the schema."""
+def scram() -> Iterator[EmbeddedPostgres]:
+    """A server that requires a password; its database ``jobs`` has the schema."""
     with EmbeddedPostgres(auth="scram-sha-256") as server:
         with server.connect(server.create_database("jobs")) as connection:
             connection.execute(SchemaManager.get_schema())
@@ -29,7 +29,7 @@ def guarded() -> Iterator[EmbeddedPostgres]:
 
 
 def compose(server: EmbeddedPostgres, secrets: Path) -> tuple[list[str], dict[str, str]]:
-    """Mount the secrets as Docker would; return the container's command and environment."""
+    """Mount the secrets like Docker; return the container's command and environment."""
     service = yaml.safe_load((EXAMPLES / "secrets_directory" / "compose.yaml").read_text())["services"][
         "worker"
     ]
@@ -39,7 +39,7 @@ def compose(server: EmbeddedPostgres, secrets: Path) -> tuple[list[str], dict[st
 
 
 def deployment(server: EmbeddedPostgres, secrets: Path) -> tuple[list[str], dict[str, str]]:
-    """Mount the secrets as Kubernetes would; return the container's command and environment."""
+    """Mount the secrets like Kubernetes; return the container's command and environment."""
     text = (EXAMPLES / "secrets_directory" / "deployment.yaml").read_text()
     [container] = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == [MOUNTED]
@@ -50,26 +50,26 @@ def deployment(server: EmbeddedPostgres, secrets: Path) -> tuple[list[str], dict
 
 
 @pytest.mark.parametrize("mount", [compose, deployment])
-def test_a_worker_finds_its_connection_in_the_secrets(
-    mount, guarded: EmbeddedPostgres, tmp_path: Path
+def test_worker_reads_its_connection_from_the_secrets_directory(
+    mount, scram: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    command, environment = mount(guarded, secrets)
+    command, environment = mount(scram, secrets)
     shutil.copy(EXAMPLES / "secrets_directory" / "worker.py", tmp_path)
     for file in secrets.glob("*_dsn"):
-        file.write_text(here(file.read_text(), guarded, secrets))
-    variables = [f"{name}={here(value, guarded, secrets)}" for name, value in environment.items()]
-    words = [here(word, guarded, secrets) for word in command]
+        file.write_text(localized(file.read_text(), scram, secrets))
+    variables = [f"{name}={localized(value, scram, secrets)}" for name, value in environment.items()]
+    words = [localized(word, scram, secrets) for word in command]
 
-    connector = make_connector("sync-psycopg", env_file=None, connection=guarded.parameters("jobs"))
+    connector = make_connector("sync-psycopg", env_file=None, connection=scram.parameters("jobs"))
     with procrastinate.App(connector=connector).open() as app:
         app.configure_task("greet").defer(name=mount.__name__)
     with Example(tmp_path, []).running(" ".join([*variables, *words])) as worker:
         worker.wait_for(f"Hello, {mount.__name__}!\n")
 
 
-def here(text: str, server: EmbeddedPostgres, secrets: Path) -> str:
-    """Put what is here in the place of the example's directory and address."""
+def localized(text: str, server: EmbeddedPostgres, secrets: Path) -> str:
+    """Replace the example's directory and address by those of the test."""
     address = f"{server.user}@{server.host}:{server.port}"
     return text.replace(MOUNTED, str(secrets)).replace("app@db1", address)

@@ -1,4 +1,4 @@
-"""The README's example runs as it stands, the second time too."""
+"""The README's example runs, and the pages' links and commands exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#([^)]+))?\)")
 EXAMPLE = re.compile(r"```python\n(import procrastinate\n.*?)```", re.DOTALL)
 
 
-def test_the_example_defers_a_job_and_works_it(tmp_path: Path, server: EmbeddedPostgres) -> None:
+def test_readme_example_works_its_job_in_every_run(tmp_path: Path, server: EmbeddedPostgres) -> None:
     setting, example = DOTENV.search(README), EXAMPLE.search(README)
     assert setting is not None
     assert example is not None
@@ -39,7 +39,7 @@ def test_the_example_defers_a_job_and_works_it(tmp_path: Path, server: EmbeddedP
         assert (done.returncode, done.stdout) == (0, "Hello, PostgreSQL!\n"), done.stderr
 
 
-def test_the_commands_are_targets_of_make() -> None:
+def test_make_has_every_target_that_a_page_mentions() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {target for page in PAGES for target in re.findall(r"\bmake ([a-z]+)", page.read_text("utf-8"))}
     assert {"demo", "test"} <= targets
@@ -47,7 +47,7 @@ def test_the_commands_are_targets_of_make() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_links_into_the_repository_lead_somewhere() -> None:
+def test_links_into_the_repository_have_a_target() -> None:
     for page in PAGES:
         for target, anchor in re.findall(LINK, page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
@@ -55,12 +55,12 @@ def test_links_into_the_repository_lead_somewhere() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return what the headings of a page can be linked as."""
+    """Return the anchors of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_example_is_told_of_and_fits_on_a_screen() -> None:
+def test_every_example_has_a_section_and_fits_on_a_screen() -> None:
     examples = ROOT / "examples"
     folders = {path.name for path in examples.iterdir() if path.is_dir()}
     headings = re.findall(r"^## (.+)$", (examples / "README.md").read_text(encoding="utf-8"), re.MULTILINE)

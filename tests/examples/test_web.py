@@ -1,4 +1,4 @@
-"""The examples with a web server, driven over HTTP."""
+"""The examples with a web server, tested over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.servers import Observer, wait_until
 Copy = Callable[[str], Example]
 
 
-def test_a_synchronous_web_server_defers_and_an_asynchronous_worker_works(example: Copy) -> None:
+def test_asynchronous_worker_works_jobs_of_a_synchronous_web_server(example: Copy) -> None:
     pair = example("web_and_worker")
     schema, serve, work = pair.commands
     pair.run(schema)
@@ -22,7 +22,7 @@ def test_a_synchronous_web_server_defers_and_an_asynchronous_worker_works(exampl
         worker.wait_for("subscribed ada@example.com\n")
 
 
-def test_fastapi_defers_and_works_in_one_process(example: Copy) -> None:
+def test_fastapi_defers_and_works_jobs_in_one_process(example: Copy) -> None:
     application = example("fastapi_app")
     schema, serve, work = application.commands
     application.run(schema)
@@ -57,14 +57,14 @@ def test_flask_defers_on_the_engine_of_the_application(example: Copy, server: Em
             " WHERE datname = current_database() AND application_name = 'procrastinate'"
         )
         observer = Observer(server, database)
-        assert observer.one(ours) == 0, "there is a pool besides the engine's"
+        assert observer.one(ours) == 0, "there is a pool in addition to the engine's"
         with application.running(work) as worker:
             worker.wait_for("receipt for order 1\n")
             assert observer.one(ours) > 0
         observer.connection.close()
 
 
-def test_django_and_the_worker_are_on_the_same_settings(example: Copy) -> None:
+def test_django_and_the_worker_use_the_same_settings(example: Copy) -> None:
     project = example("django_project")
     migrate, serve, work = project.commands
     project.run(migrate)
@@ -77,7 +77,7 @@ def test_django_and_the_worker_are_on_the_same_settings(example: Copy) -> None:
 
 
 def answers(port: int, path: str, data: bytes | None = None) -> bool:
-    """Tell whether a server takes a request; it may not listen yet."""
+    """Return whether a server accepts a request; it may not listen yet."""
     try:
         request(f"{port}{path}", data)
     except OSError:

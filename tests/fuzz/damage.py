@@ -1,4 +1,4 @@
-"""Files and variables as people write them, with pieces lost, doubled, swapped and put in."""
+"""Files and variables with pieces removed, doubled, swapped and inserted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PIECES = (
     *(b"null", b"true", b"NaN", b"Infinity", b"1e999", b"9" * 30, b"0x1", b"A" * 2000, b"\xf0\x9f\x90\x98"),
     *(b'{"a": ', b"[" * 500, b"postgresql://", b"mysql://", b"json:dumps", b"host", b"password", b"passfile"),
 )
-"""What is put in, besides pieces of other files."""
+"""The pieces that are inserted."""
 
 
 def damaged(original: bytes, chance: random.Random) -> bytes:
-    """Return a text with some damage done to it, or with none."""
+    """Return a text with some damage, or with none."""
     text = original
     for _ in range(chance.choice((0, 1, 1, 2, 3, 8))):
         start = chance.randint(0, len(text))
@@ -30,8 +30,8 @@ def damaged(original: bytes, chance: random.Random) -> bytes:
 
 
 def originals() -> dict[str, list[bytes]]:
-    """Return what there is of each kind of file, in the corpus of faults and among the profiles."""
-    corpus = ROOT / "tests" / "check" / "corpus"
+    """Return undamaged files by their kind, from the corpus of `check` and the profiles."""
+    corpus = ROOT / "tests" / "checks" / "corpus"
     texts: dict[str, list[bytes]] = {"env": [b""], "service": [b"[jobs]\nhost=localhost\nport=5433\n"]}
     for file in sorted([*corpus.rglob("*"), *(ROOT / "settings").glob("*.env")]):
         if file.is_file() and file.suffix not in (".py", ".toml", ".crt", ".key", ".pem"):

@@ -1,4 +1,4 @@
-"""The wheel and the sdist carry what they should, and the wheel works without the checkout."""
+"""The contents of the wheel and the sdist; the wheel works without the checkout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the sdist of this checkout."""
+    """Return a folder with the wheel and the sdist of this checkout."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)],
@@ -34,14 +34,14 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unpacked(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel's content, as it would lie in site-packages."""
+    """Return a folder with the wheel's content, as in site-packages."""
     folder = tmp_path_factory.mktemp("wheel")
     [wheel] = distributions.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder)
     return folder
 
 
-def test_the_wheel_has_types_and_licence_and_nothing_of_the_checkout(unpacked: Path) -> None:
+def test_wheel_has_types_and_licence_and_no_other_files(unpacked: Path) -> None:
     [info] = unpacked.glob("procrastinate_conn-*.dist-info")
     assert (unpacked / "procrastinate_conn" / "py.typed").exists()
     assert (info / "licenses" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
@@ -49,14 +49,14 @@ def test_the_wheel_has_types_and_licence_and_nothing_of_the_checkout(unpacked: P
     assert {path.name for path in unpacked.iterdir()} == {"procrastinate_conn", info.name}
 
 
-def test_the_wheel_has_every_module(unpacked: Path) -> None:
+def test_wheel_has_every_module(unpacked: Path) -> None:
     def modules(root: Path) -> set[str]:
         return {str(path.relative_to(root)) for path in (root / "procrastinate_conn").rglob("*.py")}
 
     assert modules(unpacked) == modules(ROOT)
 
 
-def test_the_wheels_demo_reads_the_profiles_that_are_in_settings(unpacked: Path) -> None:
+def test_demo_of_the_wheel_reads_the_profiles_of_settings(unpacked: Path) -> None:
     script = (
         "from procrastinate_conn.demo.profiles import profile; "
         "from procrastinate_conn.registry import ConnectorKind; "
@@ -78,7 +78,7 @@ def test_the_wheels_demo_reads_the_profiles_that_are_in_settings(unpacked: Path)
         assert path.read_text() == (ROOT / "settings" / "demo" / path.name).read_text()
 
 
-def test_the_sdist_can_be_tested(distributions: Path) -> None:
+def test_sdist_has_the_tests_and_their_files(distributions: Path) -> None:
     [sdist] = distributions.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

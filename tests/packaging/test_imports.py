@@ -1,4 +1,4 @@
-"""Importing the library is cheap, and needs no driver."""
+"""Modules that imports and commands load: no driver that is not used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def python(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_library_imports_neither_other_drivers_nor_the_command_line() -> None:
+def test_library_imports_neither_other_drivers_nor_the_command_line() -> None:
     done = python(
         f"import sys, procrastinate_conn; print(*[name for name in {NOT_IMPORTED} if name in sys.modules])"
     )
@@ -34,7 +34,7 @@ def test_the_library_imports_neither_other_drivers_nor_the_command_line() -> Non
 
 
 @pytest.mark.parametrize("kind", list(ConnectorKind))
-def test_a_connector_imports_no_driver_but_its_own(kind: ConnectorKind) -> None:
+def test_connector_imports_only_its_own_driver(kind: ConnectorKind) -> None:
     done = python(
         "import sys, procrastinate_conn\n"
         f"procrastinate_conn.make_connector({kind.value!r}, dsn='postgresql:///jobs', env_file=None)\n"
@@ -44,7 +44,7 @@ def test_a_connector_imports_no_driver_but_its_own(kind: ConnectorKind) -> None:
     assert set(done.stdout.split()) <= set(REGISTRY[kind].drivers)
 
 
-def test_the_command_line_answers_without_importing_a_driver() -> None:
+def test_command_line_imports_no_driver() -> None:
     drivers = ("aiopg", "psycopg", "psycopg2", "sqlalchemy")
     done = python(
         f"import sys, procrastinate_conn.cli;print(*[name for name in {drivers} if name in sys.modules])"
@@ -52,17 +52,17 @@ def test_the_command_line_answers_without_importing_a_driver() -> None:
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
-# psycopg imports only where it finds a libpq; an implementation that is not installed stands for none.
+# psycopg cannot be imported without libpq; an implementation that is not installed has the same effect.
 NO_LIBPQ = {"PSYCOPG_IMPL": "c"}
 
 
-def test_the_library_imports_where_there_is_no_libpq() -> None:
+def test_library_can_be_imported_without_libpq() -> None:
     assert python("import psycopg", **NO_LIBPQ).returncode != 0
     done = python("import procrastinate_conn", **NO_LIBPQ)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_kind_whose_driver_is_missing_says_what_to_install() -> None:
+def test_error_of_a_missing_driver_names_the_extra_to_install() -> None:
     done = python(
         "import sys; sys.modules['aiopg'] = None\n"
         "from procrastinate_conn import ConfigurationError, make_connector\n"

@@ -1,6 +1,6 @@
-"""The benchmarks run, and the round trips that they count are those that the README claims.
+"""The benchmarks run, and count the round trips that the README claims.
 
-Only counts are judged: they do not depend on the machine.
+Only counts are tested: they do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ pytestmark = pytest.mark.subprocess
 ROOT = Path(__file__).parents[2]
 
 BY_HAND = {"psycopg": 4, "sync-psycopg": 4, "psycopg2": 3, "sqlalchemy-psycopg2": 3, "aiopg": 1}
-"""Round trips of a deferred job with procrastinate's classes as they are."""
+"""Round trips of a deferred job with procrastinate's own classes."""
 
 RoundTrips = dict[str, dict[str, float]]
 """By contender and kind of connector, for each call."""
 
 
 def run(only: str, folder: Path) -> dict[str, RoundTrips]:
-    """Run the measures whose names contain `only`, shortly, and return what was counted for each."""
+    """Run the measures whose names contain `only` for one short round, and return the round trips of each."""
     arguments = ["--quick", "--delay", "0.1", "--only", only, "--output", str(folder)]
     command = [sys.executable, "-m", "benchmarks", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
@@ -38,7 +38,7 @@ def run(only: str, folder: Path) -> dict[str, RoundTrips]:
     return counted
 
 
-def test_a_deferred_job_is_one_round_trip_instead_of_up_to_four(tmp_path):
+def test_deferring_a_job_takes_one_round_trip(tmp_path):
     counted = run("defer", tmp_path)
     for measure in ("defer", "batch_defer, 100 jobs"):
         assert counted[measure]["by hand"] == {**BY_HAND, "aiopg": BY_HAND["psycopg2"]}
@@ -48,11 +48,11 @@ def test_a_deferred_job_is_one_round_trip_instead_of_up_to_four(tmp_path):
         assert counted[measure]["ours"] == {"psycopg": 1, "aiopg": 1}
 
 
-def test_a_job_worked_is_two_round_trips_instead_of_eight(tmp_path):
+def test_working_a_job_takes_two_round_trips(tmp_path):
     counted = run("work", tmp_path)
     for concurrency in (1, 10):
         measured = counted[f"work, concurrency {concurrency}"]
-        # A worker asks a little besides: who it is, and whether there is no job left.
+        # A worker also registers itself, and fetches once more when no job is left.
         assert 8 <= measured["by hand"]["psycopg"] < 10
         for contender in ("ours", "limit"):
             assert all(2 <= number < 3 for number in measured[contender].values())

@@ -1,4 +1,4 @@
-"""The profiles in ``settings/`` are in order, say why for every line, and connect."""
+"""The profiles in ``settings/`` pass ``check``, have a reason for every line, and connect."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: pr
 
 @pytest.mark.subprocess
 @pytest.mark.parametrize("kind", KINDS)
-def test_check_finds_nothing_but_what_the_profile_accepts(profile: Path, kind: ConnectorKind) -> None:
-    accepted = re.findall(r"--ignore (PC\d+)", profile.read_text())
-    ignored = [option for code in accepted for option in ("--ignore", code)]
+def test_check_finds_only_what_the_profile_accepts(profile: Path, kind: ConnectorKind) -> None:
+    ignored_codes = re.findall(r"--ignore (PC\d+)", profile.read_text())
+    ignored = [option for code in ignored_codes for option in ("--ignore", code)]
     command = [sys.executable, "-m", "procrastinate_conn", "check", str(profile), "--strict", "--isolated"]
     done = subprocess.run(
         [*command, "--connector", kind, *ignored],
@@ -45,14 +45,14 @@ def test_every_setting_has_a_comment_above_it(profile: Path) -> None:
     lines = profile.read_text().splitlines()
     for above, line in pairwise(["", *lines]):
         if line and not line.startswith("#"):
-            assert above, f"there is nothing to say why before {line}"
+            assert above, f"there is no comment before {line}"
 
 
-def test_the_table_of_profiles_has_it(profile: Path) -> None:
+def test_profile_is_in_the_table_of_the_readme(profile: Path) -> None:
     assert f"[{profile.name}]({profile.name})" in (SETTINGS / "README.md").read_text()
 
 
-def test_it_holds_no_secret(profile: Path) -> None:
+def test_profile_contains_no_secret(profile: Path) -> None:
     for name, value in dotenv_values(profile).items():
         assert not is_secret(name.rpartition("__")[2].lower())
         assert ":" not in (value or "").partition("://")[2].partition("@")[0]
@@ -60,16 +60,16 @@ def test_it_holds_no_secret(profile: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.skipif(os.name == "nt", reason="there are no Unix sockets")
-def test_it_connects_where_its_address_is_replaced(
+def test_profile_connects_to_the_server_of_the_test(
     profile: Path, kind: ConnectorKind, server: EmbeddedPostgres, database: str, tmp_path: Path
 ) -> None:
-    """TLS, which the server lacks, is left to its own tests."""
+    """Connect without TLS, which the server does not support and other tests cover."""
     address = server.parameters(database, unix_socket=profile.stem == "local-socket")
-    stated = {"sslmode": "disable", "requirepeer": "", "require_auth": ""}
+    overrides = {"sslmode": "disable", "requirepeer": "", "require_auth": ""}
     if profile.stem == "local-socket" and server.directory.owner() == SERVER_USER:
-        stated["requirepeer"] = SERVER_USER
-    (tmp_path / "password").write_text("not asked for")
+        overrides["requirepeer"] = SERVER_USER
+    (tmp_path / "password").write_text("not requested")
     password = {"password_file": tmp_path / "password"} if "PASSWORD_FILE=/" in profile.read_text() else {}
-    connector = make_connector(kind, env_file=profile, connection={**address, **stated}, **password)
+    connector = make_connector(kind, env_file=profile, connection={**address, **overrides}, **password)
     with procrastinate.App(connector=connector).open() as app:
         assert app.check_connection()
