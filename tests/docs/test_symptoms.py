@@ -1,4 +1,4 @@
-"""The error messages that the documentation quotes: connectors written by hand raise them, and ours do not."""
+"""The errors that the documentation quotes: connectors written by hand raise them, and ours do not."""
 
 from __future__ import annotations
 

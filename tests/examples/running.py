@@ -31,7 +31,7 @@ NOT_RUN = ("cd ", "pip install ", "echo ")
 
 @dataclass
 class Example:
-    """A copy of an example, the commands of its section in the README, and the number of those started so far."""
+    """A copy of an example, its section's commands in the README, and the number of those started so far."""
 
     folder: Path
     commands: list[str]

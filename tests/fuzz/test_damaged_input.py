@@ -1,6 +1,6 @@
 """Damaged files and variables end in findings or in ConfigurationError, and never in another error.
 
-A run of the suite has one round, and ``make damage`` runs rounds for an hour: ``DAMAGE_MINUTES`` sets the time.
+A run of the suite has one round; ``make damage`` runs rounds for an hour, or ``DAMAGE_MINUTES``.
 """
 
 from __future__ import annotations
