@@ -24,13 +24,6 @@ RENEWAL_DAYS = 21
 _CERT_HAS_EXPIRED = 10
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
 
-_VERSIONS = {
-    "TLSv1": ssl.TLSVersion.TLSv1,
-    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
-    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
-    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
@@ -149,11 +142,15 @@ def _client_context(spec: ConnectionSpec) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    lowest, highest = spec.ssl_min_protocol_version or "", spec.ssl_max_protocol_version or ""
-    context.minimum_version = _VERSIONS.get(lowest, ssl.TLSVersion.TLSv1_2)
-    context.maximum_version = _VERSIONS.get(highest, ssl.TLSVersion.MAXIMUM_SUPPORTED)
+    context.minimum_version = _version(spec.ssl_min_protocol_version, ssl.TLSVersion.TLSv1_2)
+    context.maximum_version = _version(spec.ssl_max_protocol_version, ssl.TLSVersion.MAXIMUM_SUPPORTED)
     context.set_alpn_protocols(["postgresql"])
     return context
+
+
+def _version(name: str | None, default: ssl.TLSVersion) -> ssl.TLSVersion:
+    """Return a version by its name in libpq, like ``TLSv1.2``."""
+    return ssl.TLSVersion.__members__.get((name or "").replace(".", "_"), default)
 
 
 def _connect(context: HostContext, client_context: ssl.SSLContext) -> ssl.SSLSocket:
