@@ -13,12 +13,12 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding.
+    """One thing that is wrong.
 
     Parameters
     ----------
     code
-        The rule that was broken, such as ``PC301``; stable across versions.
+        The code of the rule, such as ``PC301``; stable across versions.
     severity
         An error keeps the connector from being built, or is one that only ``check`` looks for and that
         keeps the connector from working (PC214 to PC216, PC219, PC504, PC505, PC507, PC508); a warning does
@@ -28,9 +28,9 @@ class Problem:
     message
         What is wrong, in one sentence, without any secret.
     hint
-        What to do about it; empty where the message says it all.
+        What to do about it; empty if the message is enough.
     origin
-        Where the value is written; None where there is no value.
+        Where the value is written; None if there is no value.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""A rule: what a finding of one kind means, and how it is made."""
+"""A rule: what its problems mean, and how one is made."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Example(NamedTuple):
     Parameters
     ----------
     env
-        What stands in the file ``.env``.
+        The content of the file ``.env``.
     files
-        The other files that it needs, name to text; everybody may read them.
+        The other files, name to content, readable for everybody.
     arguments
-        What the command ``check`` is given.
+        The arguments of the command ``check``.
     given
-        What has to be so besides, in words; empty where the files say it all.
+        What has to be true besides, in words.
     """
 
     env: str = ""
@@ -32,12 +32,12 @@ class Example(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule that a configuration can break.
+    """One rule that a configuration can break; called, it makes a problem.
 
     Parameters
     ----------
     code
-        ``PC`` and three digits, the first of which names the room; never reused.
+        ``PC`` and three digits, the first of which names the section; never reused.
     title
         What breaks the rule, as a noun phrase: ``unknown pool option``.
     why
@@ -47,11 +47,12 @@ class Rule(NamedTuple):
     example
         A configuration that breaks it.
     severity
-        Whether the connector can be used: not with an error. Most of them keep it from being built; those of
-        what libpq takes and no server is reached with, and of the files and commands that are read for each
-        connection, are found by ``check`` alone.
+        An error is anything with which the connector cannot work. Most keep it from being built; those about
+        servers, and about files and commands that are read for each connection, only `check` looks for.
     fault_in
-        What is at fault where the setting is written: its name or its value.
+        Which part of the setting is wrong: its name or its value.
+    needs_kind
+        Whether it depends on the kind of connector, so that it means nothing while the kind is invalid.
     """
 
     code: str
@@ -61,6 +62,7 @@ class Rule(NamedTuple):
     example: Example
     severity: Severity = "error"
     fault_in: Literal["name", "value"] = "value"
+    needs_kind: bool = False
 
     def __hash__(self) -> int:
         return hash(self.code)
@@ -68,17 +70,5 @@ class Rule(NamedTuple):
     def __call__(
         self, setting: str, message: str, *, hint: str = "", origin: Origin | None = None
     ) -> Problem:
-        """Make the finding for one setting.
-
-        Parameters
-        ----------
-        setting
-            The dotted path of the setting.
-        message
-            What is wrong, in one sentence, without any secret.
-        hint
-            What to do about it.
-        origin
-            Where the value is written.
-        """
+        """Make the problem of one setting; see `Problem` for the arguments."""
         return Problem(self.code, self.severity, setting, message, hint, origin)

@@ -1,25 +1,45 @@
-"""Every rule of the package, by code."""
+"""Every rule and every check of the package."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from procrastinate_conn.rules import Rule
 
-ROOMS = ("sources", "resolution", "connection", "pool", "checks")
+if TYPE_CHECKING:  # importing this module stays cheap: the command line does so before it parses anything
+    from procrastinate_conn.configuration import Configuration
+    from procrastinate_conn.problems import Problem
+
+Check = Callable[["Configuration"], "Iterator[Problem]"]
+
+_ROOMS = ("sources", "resolution", "connection", "pool", "checks")
+"""The packages with rules; those on drivers stand in a module of their own."""
 
 
 @cache
 def all_rules() -> Mapping[str, Rule]:
-    """Return every rule, in the order of the codes; a rule stands beside the code that finds it."""
+    """Return every rule by its code, in the order of the codes."""
     modules = [import_module("procrastinate_conn.drivers")]
-    for room in ROOMS:
-        package = import_module(f"procrastinate_conn.{room}")
-        modules += [import_module(f"{package.__name__}.{m.name}") for m in iter_modules(package.__path__)]
-    found = {
-        rule.code: rule for module in modules for rule in vars(module).values() if isinstance(rule, Rule)
+    for room in _ROOMS:
+        modules += _modules(room)
+    rules = {
+        value.code: value for module in modules for value in vars(module).values() if isinstance(value, Rule)
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(rules.items()))
+
+
+@cache
+def all_checks() -> tuple[Check, ...]:
+    """Return the function ``check`` of every module of this package."""
+    return tuple(module.check for module in _modules("checks") if hasattr(module, "check"))
+
+
+@cache
+def _modules(room: str) -> list[ModuleType]:
+    package = import_module(f"procrastinate_conn.{room}")
+    return [import_module(f"{package.__name__}.{found.name}") for found in iter_modules(package.__path__)]

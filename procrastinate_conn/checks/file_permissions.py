@@ -1,4 +1,4 @@
-"""Passwords that everybody on the machine can read."""
+"""Files with a password that every user of the machine can read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from procrastinate_conn.checks.passwords import source_in_force
+from procrastinate_conn.checks.passwords import effective_source
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.files import expanded, status
 from procrastinate_conn.libpq import is_secret
@@ -25,38 +25,26 @@ EXPOSED_PASSWORD = Rule(
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app:...@localhost/jobs"),
 )
 
-
-MOUNTED = (Path("/run/secrets"), Path("/var/run/secrets"))
-"""Where container platforms mount secrets, readable for everybody in the container."""
+_MOUNTED_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
+"""Directories in which container platforms mount secrets, readable for everybody in the container."""
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
-    """Judge the files that hold a password; one finding for each file.
-
-    Parameters
-    ----------
-    configuration
-        Its secrets directories are left to the platform that mounts them.
-    """
-    secrets = [
-        (f"connection.{keyword}", sourced)
-        for keyword, values in configuration.connection.configured.items()
-        if is_secret(keyword)
-        for sourced in values
-    ]
+    """Report each file with a password once, unless its source protects secrets."""
     seen: set[str] = set()
-    for setting, sourced in secrets:
-        file = sourced.origin.file
-        if file is None or file in seen or sourced.origin.kind.protects_secrets:
-            continue
-        if _is_public(path := expanded(file)) and _is_written(sourced, path):
-            seen.add(file)
-            yield _exposed(setting, path, sourced)
-    name, stated = source_in_force(configuration)
-    if name == "password_file" and stated is not None:
-        path = expanded(str(stated.value))
-        if _is_public(path) and not any(path.is_relative_to(mounted) for mounted in MOUNTED):
-            yield _exposed(name, path, stated)
+    for keyword, values in configuration.connection.configured.items():
+        for sourced in values if is_secret(keyword) else ():
+            file = sourced.origin.file
+            if file is None or file in seen or sourced.origin.kind.protects_secrets:
+                continue
+            if _is_public(path := expanded(file)) and _is_literal(sourced, path):
+                seen.add(file)
+                yield _exposed(f"connection.{keyword}", path, sourced)
+    name, source = effective_source(configuration)
+    if name == "password_file" and source is not None:
+        path = expanded(str(source.value))
+        if _is_public(path) and not any(map(path.is_relative_to, _MOUNTED_SECRETS)):
+            yield _exposed(name, path, source)
 
 
 def _exposed(setting: str, path: Path, sourced: SourcedValue) -> Problem:
@@ -75,10 +63,10 @@ def _is_public(path: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and bool(found.st_mode & stat.S_IROTH)
 
 
-def _is_written(secret: SourcedValue, path: Path) -> bool:
-    """Tell a secret that stands in a file from one that the file takes from a variable.
+def _is_literal(secret: SourcedValue, path: Path) -> bool:
+    """Return whether a secret is in the file itself, and not in a variable that the file refers to.
 
-    It may be encoded, quoted or escaped there, so that it is looked for only beside a variable.
+    It may be encoded, quoted or escaped, so that it is searched for only on a line with a reference.
     """
     if not secret.value:
         return False

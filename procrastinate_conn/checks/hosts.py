@@ -1,4 +1,4 @@
-"""Hosts that cannot be one: libpq looks them up whatever they are, and nobody ever answers."""
+"""Hosts that cannot exist: libpq looks every name up, and such a one is never found."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection import validation as texts
 from procrastinate_conn.connection.hosts import Host, hosts
-from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.connection.validation import as_texts
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.rules import Example, Rule
@@ -18,7 +17,7 @@ from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
 IMPOSSIBLE_HOST = Rule(
     "PC214",
-    "host that cannot be one",
+    "impossible host",
     "libpq looks it up all the same, and never finds it; a pool retries that until it times out.",
     "Write the name of the host or its address alone; the port, the user and the database have keywords of"
     " their own, and a password in a URI is percent-encoded: @ is %40.",
@@ -27,34 +26,24 @@ IMPOSSIBLE_HOST = Rule(
 
 
 class Fault(NamedTuple):
-    """One way in which a text is no host.
+    """One reason why a text is not a host; `pattern` matches the beginning of the text."""
 
-    Parameters
-    ----------
-    sign
-        What it begins with, as a regular expression.
-    reason
-        What is wrong with it.
-    hint
-        What to do about it.
-    """
-
-    sign: str
+    pattern: str
     reason: str
     hint: str
 
 
-SOCKET = Fault(
+SOCKET_FILE = Fault(
     r".*[/\\]\.s\.PGSQL\.[0-9]+\Z",
-    "it is a socket, and libpq wants the directory that it is in",
+    "it is a socket; libpq expects the directory of the socket",
     "leave the last part out, and write the number in it as port",
 )
-SPILT = Fault("", "it has an @, and may be the rest of a password", ENCODE_PASSWORD)
+REST_OF_PASSWORD = Fault("", "it has an @, and may be the rest of a password", ENCODE_PASSWORD)
 FAULTS = (
     Fault(
         r".*\$",
-        "it has a $, as of a variable that nothing was put in for",
-        "in an env file write ${NAME}, and state NAME before it or in the environment",
+        "it has a $, as a variable that was not replaced has",
+        "in an env file write ${NAME}, and set NAME before it or in the environment",
     ),
     Fault(r".*@", "it has an @", "write the host alone, and the user as user"),
     Fault(
@@ -74,43 +63,38 @@ FAULTS = (
     Fault(r"\.|.*\.\.", "it has a dot with nothing before it", "write the whole name"),
     Fault(r".*[\r\n]", "it has a line break", "write it without, as echo -n and printf do"),
     Fault(r".*\s", "it has a blank", "write several hosts with commas alone between them"),
-    Fault(r".*[<>{}()=*?&;#]", "it has a sign that no host has", "write the name of the host or its address"),
+    Fault(
+        r".*[<>{}()=*?&;#]",
+        "it has a character that no host has",
+        "write the name of the host or its address",
+    ),
 )
-"""What cannot be looked up; the first that fits counts."""
+"""Why a name cannot be looked up; the first match counts."""
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
-    """Yield the hosts that cannot be one, unless an address stands beside them; one finding for each fault.
-
-    Parameters
-    ----------
-    configuration
-        Wherever its host is stated: libpq looks up what is no path and no address.
-    """
+    """Report the first host with each fault; hosts with an address are not looked up."""
     effective = configuration.connection.effective
     host, dsn = effective.get("host"), configuration.connection.dsn
     if host is None:
         return
-    is_spilt = dsn is not None and host.from_dsn and dsn.password_overflows
+    may_be_password = dsn is not None and host.from_dsn and dsn.password_overflows
     found: dict[Fault, str] = {}
-    for one in hosts(texts.text(effective)):
-        fault = _spilt(one) if is_spilt else None
-        if fault := fault or _fault(one):
-            found.setdefault(fault, one.name)
+    for candidate in hosts(as_texts(effective)):
+        if fault := _fault(candidate, may_be_password=may_be_password):
+            found.setdefault(fault, candidate.name)
     for fault, name in found.items():
-        yield _impossible(fault, name, host)
+        message = f"{quote_value('host', name, host)} is not a host: {fault.reason}"
+        yield IMPOSSIBLE_HOST("connection.host", message, hint=fault.hint, origin=host.origin)
 
 
-def _spilt(host: Host) -> Fault | None:
-    return SPILT if "@" in host.name and not host.address else None
-
-
-def _fault(host: Host) -> Fault | None:
-    """Return what is wrong with a host that has no address beside it."""
+def _fault(host: Host, *, may_be_password: bool) -> Fault | None:
     if host.address or _is_address(host.name):
         return None
-    possible = (SOCKET,) if host.is_socket else FAULTS
-    return next((fault for fault in possible if re.match(fault.sign, host.name, re.DOTALL)), None)
+    if may_be_password and "@" in host.name:
+        return REST_OF_PASSWORD
+    possible = (SOCKET_FILE,) if host.is_socket else FAULTS
+    return next((fault for fault in possible if re.match(fault.pattern, host.name, re.DOTALL)), None)
 
 
 def _is_address(name: str) -> bool:
@@ -119,8 +103,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _impossible(fault: Fault, name: str, host: SourcedValue) -> Problem:
-    message = f"{quote_value('host', name, host)} is no host: {fault.reason}"
-    return IMPOSSIBLE_HOST("connection.host", message, hint=fault.hint, origin=host.origin)

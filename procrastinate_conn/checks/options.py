@@ -1,4 +1,4 @@
-"""What the server refuses of ``options``, which libpq passes on unread."""
+"""Server options that the server rejects; libpq passes them on unread."""
 
 from __future__ import annotations
 
@@ -11,64 +11,56 @@ from procrastinate_conn.rules import Example, Rule
 
 REJECTED_SERVER_OPTIONS = Rule(
     "PC215",
-    "options that the server refuses",
+    "options that the server rejects",
     "The server splits them at blanks and reads them as switches of its command line; it ends every"
     " connection whose options it cannot read.",
     "Write -c before each setting, as in -c search_path=jobs, and a backslash before a blank in a value.",
     example=Example("PROCRASTINATE_CONN_CONNECTION__OPTIONS=search_path=jobs"),
 )
 
-
-OF_PROXIES = ("endpoint", "project", "reference")
-"""Settings without a switch that are for a proxy before the server: Neon's and Supabase's."""
+PROXY_SETTINGS = ("endpoint", "project", "reference")
+"""Settings without a switch, for a proxy before the server: Neon's and Supabase's."""
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
-    """Judge the form of the options, but not the names and values of settings; one finding for all of them.
-
-    Parameters
-    ----------
-    configuration
-        The server splits its options at blanks, and reads them as the switches of its command line.
-    """
+    """Report the first fault in the form of the options; names and values of settings are not checked."""
     options = configuration.connection.effective.get("options")
     if options is None:
         return
-    before = ""
-    for word in [*_words(str(options.value)), ""]:
-        if fault := _fault(word, before):
+    words = _split(str(options.value))
+    for previous, word in zip(["", *words], [*words, ""], strict=True):
+        if fault := _fault(word, previous):
             reason, hint = fault
-            message = f"the server refuses options: {reason}"
+            message = f"the server rejects options: {reason}"
             yield REJECTED_SERVER_OPTIONS("connection.options", message, hint=hint, origin=options.origin)
             return
-        before = word
 
 
-def _words(options: str) -> list[str]:
+def _split(options: str) -> list[str]:
     r"""Split as ``pg_split_opts`` of PostgreSQL's ``postinit.c`` does, and drop its backslashes."""
     words = re.findall(r"(?:\\.|[^\\\s])+", options, re.ASCII | re.DOTALL)
     return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in words]
 
 
-def _fault(word: str, before: str) -> tuple[str, str] | None:
-    """Return what is wrong with a word, and what to do; the last word is empty."""
-    if word.startswith(tuple(f"{name}=" for name in OF_PROXIES)):
+def _fault(word: str, previous: str) -> tuple[str, str] | None:
+    """Return what is wrong with a word, and what to do; an empty word stands for the end."""
+    if word.startswith(tuple(f"{name}=" for name in PROXY_SETTINGS)):
         return None
-    setting = word if before == "-c" else re.sub("^(-c|--)", "", word)
-    is_setting = before == "-c" or setting not in ("", word)
-    if (is_setting or not before) and setting.startswith(("'", '"')):
+    setting = word if previous == "-c" else re.sub("^(-c|--)", "", word)
+    is_setting = previous == "-c" or setting not in ("", word)
+    if (is_setting or not previous) and setting.startswith(("'", '"')):
         return (
-            "it takes no quotes off",
+            "it does not remove quotes",
             "leave the quotes out, and write a backslash before a blank in a value",
         )
     if is_setting and "=" not in setting:
         return "a setting has no value", "write -c name=value, with no blanks around the equals sign"
-    is_argument = before.startswith("-") and "=" not in before
+    is_argument = previous.startswith("-") and "=" not in previous
     if is_setting or is_argument or not word or word.startswith("-"):
         return None
-    if before:
+    if previous:
         return (
-            "a word in it is no switch and belongs to none",
+            "a word in it is neither a switch nor the argument of one",
             "write -c before each setting, and a backslash before a blank in a value",
         )
     return "it does not begin with a switch", "write -c before each setting: -c search_path=jobs"

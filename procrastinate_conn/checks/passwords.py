@@ -1,4 +1,4 @@
-"""Whether the places that a password is read from at run time can give one."""
+"""Whether the sources that a password is read from at run time can give one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from procrastinate_conn.configuration import Configuration
@@ -24,13 +24,13 @@ from procrastinate_conn.sources.password_file import PASSWORD_FILE_IGNORED, find
 
 UNUSABLE_PASSWORD_FILE = Rule(
     "PC507",
-    "password_file that holds no password",
+    "password_file without a password",
     "Every new connection reads the password from it, and fails.",
     "Name a file that exists, that the process may read, and whose content is the password.",
     example=Example("PROCRASTINATE_CONN_PASSWORD_FILE=db-password", given="there is no file db-password"),
 )
 
-UNKNOWN_COMMAND = Rule(
+UNUSABLE_PASSWORD_COMMAND = Rule(
     "PC508",
     "password_command that cannot be run",
     "Every new connection runs it for the password, and fails.",
@@ -38,26 +38,29 @@ UNKNOWN_COMMAND = Rule(
     example=Example("PROCRASTINATE_CONN_PASSWORD_COMMAND=vault-read secret/jobs"),
 )
 
+_SHELL_OPERATORS = ("|", "||", "&&", "<", ">", ">>")
+_REFERENCE = re.compile(r"\$\(.*|\$\{?[A-Z_][A-Z0-9_]*\}?(/.*)?")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_PROGRAMS = (
+    *("aws", "az", "bash", "cat", "gcloud", "gopass", "op", "pass"),
+    *("python", "python3", "secret-tool", "security", "sh", "vault"),
+)
+"""Programs that passwords are usually read with. Any other word that is not a path may be the password."""
+
 
 def check(configuration: Configuration) -> Iterator[Problem]:
-    """Judge the source that is in force; a command is looked up and not run.
-
-    Parameters
-    ----------
-    configuration
-        ``password_file`` and ``password_command`` come from its settings, ``passfile`` is libpq's.
-    """
-    name, stated = source_in_force(configuration)
-    if stated is None:
+    """Check the effective source; a command is looked up and not run."""
+    name, sourced = effective_source(configuration)
+    if sourced is None:
         yield from _check_passfile(configuration)
     elif name == "password_file":
-        yield from _check_file(stated)
+        yield from _check_file(sourced)
     elif name == "password_command":
-        yield from _check_command(stated)
+        yield from _check_command(sourced)
 
 
-def source_in_force(configuration: Configuration) -> tuple[str, SourcedValue | None]:
-    """Return the name of the setting that the password is read by at run time, and where it is stated."""
+def effective_source(configuration: Configuration) -> tuple[str, SourcedValue | None]:
+    """Return the setting that the password is read with at run time, and its value; None if there is none."""
     if configuration.settings.password is not None:
         for source in configuration.sources:
             for name in PASSWORD_SOURCES:
@@ -66,33 +69,34 @@ def source_in_force(configuration: Configuration) -> tuple[str, SourcedValue | N
     return "", None
 
 
-def _check_file(stated: SourcedValue) -> Iterator[Problem]:
-    path = str(stated.value)
+def _check_file(sourced: SourcedValue) -> Iterator[Problem]:
+    path = str(sourced.value)
     try:
         password = from_file(path)()
-    except PasswordUnavailable as unavailable:
-        message = str(unavailable)
-        hint = _remedy(path, message)
+    except PasswordUnavailable as error:
+        message = str(error)
     else:
         if "\n" in password:
             yield UNUSABLE_PASSWORD_FILE(
                 "password_file",
                 "the file of password_file has several lines, and all of them are the password",
                 hint="name a file that holds the password alone; passfile names libpq's own password file",
-                origin=stated.origin,
+                origin=sourced.origin,
             )
         return
     if is_file_content(path):
         message = "password_file is longer than the name of a file can be: it seems to be the password itself"
         hint = "write it into a file, and name that"
     elif _REFERENCE.fullmatch(path):
-        hint = "write ${NAME} in an env file; elsewhere no variable is put in"
+        hint = "write ${NAME} in an env file; variables are replaced nowhere else"
     elif not is_safe_path(path):
         hint = "name a file that exists; write the password itself as connection.password"
-    yield UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=stated.origin)
+    else:
+        hint = _file_hint(path, message)
+    yield UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=sourced.origin)
 
 
-def _remedy(path: str, message: str) -> str:
+def _file_hint(path: str, message: str) -> str:
     found = status(expanded(path))
     if found is not None and stat.S_ISDIR(found.st_mode):
         return "it is a directory: name a file"
@@ -103,24 +107,25 @@ def _remedy(path: str, message: str) -> str:
     return "it is read for every new connection, relative to the working directory"
 
 
-def _check_command(stated: SourcedValue) -> Iterator[Problem]:
-    words = shlex.split(str(stated.value))
+def _check_command(sourced: SourcedValue) -> Iterator[Problem]:
+    words = shlex.split(str(sourced.value))
     program = words[0]
-    if meant := _meant_for_a_shell(words):
-        message, hint = f"{meant}, as in a shell", "no shell reads it: write sh -c '...'"
-    elif shutil.which(program) is None and "/" in program and is_plain_file(program):
-        message, hint = f"runs {program}, which nobody may execute", "chmod +x it"
-    elif shutil.which(program) is None:
-        named = program if program in _PROGRAMS or is_safe_path(program) else "something"
-        message, hint = f"runs {named}, which is not found", "write its full path"
-    else:
+    if syntax := _shell_syntax(words):
+        message, hint = f"{syntax}, as in a shell", "no shell reads it: write sh -c '...'"
+    elif shutil.which(program) is not None:
         return
-    yield UNKNOWN_COMMAND("password_command", f"password_command {message}", hint=hint, origin=stated.origin)
+    elif "/" in program and is_plain_file(program):
+        message, hint = f"runs {program}, which is not executable", "chmod +x it"
+    else:
+        name = program if program in _PROGRAMS or is_safe_path(program) else "something"
+        message, hint = f"runs {name}, which is not found", "write its full path"
+    message = f"password_command {message}"
+    yield UNUSABLE_PASSWORD_COMMAND("password_command", message, hint=hint, origin=sourced.origin)
 
 
-def _meant_for_a_shell(words: list[str]) -> str:
-    """Say what in a command only a shell understands; a word that may be a secret is not shown."""
-    if operator := next((word for word in words if word in _OPERATORS), None):
+def _shell_syntax(words: list[str]) -> str:
+    """Return which syntax of a shell a command has; a word that may be a secret is not shown."""
+    if operator := next((word for word in words if word in _SHELL_OPERATORS), None):
         return f"has a {operator} in it"
     if "-c" not in words and any(map(_REFERENCE.fullmatch, words)):
         return "has a $ in it"
@@ -130,60 +135,34 @@ def _meant_for_a_shell(words: list[str]) -> str:
     return ""
 
 
-_OPERATORS = ("|", "||", "&&", "<", ">", ">>")
-_REFERENCE = re.compile(r"\$\(.*|\$\{?[A-Z_][A-Z0-9_]*\}?(/.*)?")
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_PROGRAMS = (
-    "aws",
-    "az",
-    "bash",
-    "cat",
-    "gcloud",
-    "gopass",
-    "op",
-    "pass",
-    "python",
-    "python3",
-    "secret-tool",
-    "security",
-    "sh",
-    "vault",
-)
-"""What passwords are commonly had from. What else was written, if not a path, may be the password."""
-
-
 def _check_passfile(configuration: Configuration) -> Iterator[Problem]:
-    """Report a password file, or a line of it, that libpq passes over in silence."""
-    stated = configuration.connection.effective
-    passfile = stated.get("passfile")
-    if _states_password(stated):
+    """Report a password file, or a line of it, that libpq ignores silently."""
+    effective = configuration.connection.effective
+    passfile, password = effective.get("passfile"), effective.get("password")
+    if password is not None and password.value:
         return
     yield from _check_lines(configuration)
     if passfile is None or not passfile.value:
         return
-    if not os.path.lexists(path := Path(str(passfile.value))):
-        named = f"{path}" if is_safe_path(str(path)) else "of the name that is stated"
+    path = str(passfile.value)
+    if not os.path.lexists(path):
         yield PASSWORD_FILE_IGNORED(
             "connection.passfile",
-            f"libpq finds no password file {named}",
+            f"libpq finds no password file {path if is_safe_path(path) else 'of the configured name'}",
             hint="name a file that exists; libpq does not expand ~",
             origin=passfile.origin,
         )
 
 
 def _check_lines(configuration: Configuration) -> Iterator[Problem]:
-    """Report a line with too few fields, where no line has a password for any of the hosts."""
+    """Report a line with too few fields, if no line has a password for any of the hosts."""
     spec = configuration.spec
     if spec is None or spec.passfile is None or any(password_line(spec, h) for h in hosts(spec.parameters)):
         return
     if line := find_short_line(Path(spec.passfile)):
         yield PASSWORD_FILE_IGNORED(
             "connection.passfile",
-            f"libpq passes over line {line.line} of {line.file}, which has fewer than five fields",
+            f"libpq ignores line {line.line} of {line.file}, which has fewer than five fields",
             hint="write host:port:database:user:password, with * for what may be anything",
             origin=line,
         )
-
-
-def _states_password(stated: Mapping[str, SourcedValue]) -> bool:
-    return "password" in stated and bool(stated["password"].value)

@@ -1,4 +1,4 @@
-"""Check configurations: everything that is wrong with each, in order, each mistake once."""
+"""Checks a configuration without a server: everything wrong with it, in order, each mistake once."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn import libpq
-from procrastinate_conn.connection.driver_support import OLD_LIBPQ, REJECTED_BY_DRIVER
+from procrastinate_conn.checks.catalogue import all_checks, all_rules
 from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
-from procrastinate_conn.pool.callbacks import NO_SYNC_CALLBACK, SYNC_ASYNC_MISMATCH
-from procrastinate_conn.pool.option_names import UNSUPPORTED_OPTION
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import redact
 from procrastinate_conn.registry import ConnectorKind
 
-if TYPE_CHECKING:  # imported where it is needed, so that --help and completion answer at once
+if TYPE_CHECKING:  # imported late, so that --help and completion answer at once
     from procrastinate_conn.configuration import Configuration
 
 
 @dataclass(frozen=True, slots=True)
 class CheckTarget:
-    """What is read as one configuration, beside the process environment.
+    """What is read as one configuration.
 
     Parameters
     ----------
     file
-        The env file, which has to be there; None for ``.env``, which may be absent.
+        The env file, which has to exist; None for ``.env``, which may be absent.
     connector
-        The connector that it is for, whatever it says; None for the one that it says.
+        The connector, whatever the settings name; None for the one that they name.
     secrets_dirs
-        The secrets directories, of which a later one wins.
+        The secrets directories, of which a later one comes first.
     isolated
-        Whether the file is read without the process environment, which ``${NAME}`` in it may name.
+        Whether the process environment is ignored, also by ``${NAME}`` in the file.
     """
 
     file: Path | None = None
@@ -53,32 +52,26 @@ class CheckResult:
     file
         The env file as it was named; None for the environment and ``.env``.
     connector
-        The connector that it is for; None where that is wrong itself.
+        The kind of connector; None if its setting is invalid.
     problems
-        In the order of the files and lines that they stand in.
-    says_nothing
-        Whether all is left to defaults, without an error: nothing that is read is about a connection.
+        In the order of files and lines.
+    is_unconfigured
+        Whether everything is left to defaults, without an error.
     """
 
     file: str | None
     connector: ConnectorKind | None
     problems: tuple[Problem, ...]
-    says_nothing: bool = False
+    is_unconfigured: bool = False
 
 
-def check(target: CheckTarget) -> CheckResult:
-    """Check one configuration, without a server.
-
-    Parameters
-    ----------
-    target
-        What to read.
-    """
-    return check_configuration(target, resolve(target)) if has_libpq() else without_libpq(target)
+def check_target(target: CheckTarget) -> CheckResult:
+    """Resolve and check one configuration."""
+    return check_configuration(target, resolve(target))
 
 
 def has_libpq() -> bool:
-    """Tell whether psycopg can load a libpq, without which nothing can be resolved."""
+    """Return whether psycopg can load a libpq, without which nothing can be resolved."""
     try:
         libpq.version()
     except ImportError:
@@ -86,19 +79,10 @@ def has_libpq() -> bool:
     return True
 
 
-def resolve(target: CheckTarget) -> Configuration:
-    """Resolve one configuration; what a module that it names prints goes to standard error.
-
-    Parameters
-    ----------
-    target
-        What to read.
-
-    Raises
-    ------
-    ImportError
-        If no libpq can be loaded.
-    """
+def resolve(target: CheckTarget) -> Configuration | None:
+    """Resolve one configuration; None if there is no libpq. What a module prints goes to standard error."""
+    if not has_libpq():
+        return None
     from procrastinate_conn.configuration import configure
     from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_sources
 
@@ -112,50 +96,51 @@ def resolve(target: CheckTarget) -> Configuration:
         return configure(sources)
 
 
-def without_libpq(target: CheckTarget) -> CheckResult:
-    """Return what is to be said where nothing can be resolved.
-
-    Parameters
-    ----------
-    target
-        What was to be read.
-    """
-    return CheckResult(_name(target), target.connector, (no_libpq(),))
-
-
-def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
-    """Judge a configuration that was resolved.
+def check_configuration(target: CheckTarget, configuration: Configuration | None) -> CheckResult:
+    """Run every check on a configuration.
 
     Parameters
     ----------
     target
         What was read.
     configuration
-        What it says.
+        What it was resolved to; None if there is no libpq.
     """
-    from procrastinate_conn.checks import check as check_more
     from procrastinate_conn.checks.deduplication import deduplicate
 
-    found = list(map(_redacted, deduplicate([*configuration.problems, *check_more(configuration)])))
-    if any(map(_leaves_no_kind, found)):
-        rest = (problem for problem in found if problem.code not in _DEPEND_ON_THE_CONNECTOR)
-        return CheckResult(_name(target), None, in_order(rest))
-    has_errors = any(problem.severity == "error" for problem in found)  # which say what is missing
-    says_nothing = not has_errors and _says_nothing(configuration)
-    return CheckResult(_name(target), configuration.settings.kind, in_order(found), says_nothing)
+    file = None if target.file is None else str(target.file)
+    if configuration is None:
+        return CheckResult(file, target.connector, (no_libpq(),))
+    found = [*configuration.problems]
+    for check in all_checks():
+        found += check(configuration)
+    problems = [_redacted(problem) for problem in deduplicate(found)]
+    if any(map(_leaves_kind_unknown, problems)):
+        problems = [problem for problem in problems if not all_rules()[problem.code].needs_kind]
+        return CheckResult(file, None, _in_order(problems))
+    has_errors = any(problem.severity == "error" for problem in problems)
+    is_unconfigured = not has_errors and _is_unconfigured(configuration)
+    return CheckResult(file, configuration.settings.kind, _in_order(problems), is_unconfigured)
 
 
-def _leaves_no_kind(problem: Problem) -> bool:
-    """Tell whether a finding leaves open which connector is meant; a missing driver does not."""
-    is_wrong = problem.setting == "connector" and problem.severity == "error"
-    return is_wrong and problem.code != MISSING_DRIVER.code
+def _redacted(problem: Problem) -> Problem:
+    return replace(
+        problem,
+        setting=redact(problem.setting),
+        message=redact(problem.message),
+        hint=redact(problem.hint),
+    )
 
 
-def _says_nothing(configuration: Configuration) -> bool:
-    """Tell whether nothing is stated that is read: no variable that is misspelt, no DSN that is empty."""
-    paths = {
-        path for source in configuration.sources if not source.kind.is_override for path in source.settings
-    }
+def _leaves_kind_unknown(problem: Problem) -> bool:
+    """Return whether a problem leaves open which connector is meant; a missing driver does not."""
+    is_error = problem.setting == "connector" and problem.severity == "error"
+    return is_error and problem.code != MISSING_DRIVER.code
+
+
+def _is_unconfigured(configuration: Configuration) -> bool:
+    """Return whether nothing that is read is set; a misspelt variable and an empty DSN set nothing."""
+    paths = {path for s in configuration.sources if not s.kind.is_override for path in s.settings}
     keywords = configuration.connection.effective.values()
     dsn = configuration.connection.dsn
     return (
@@ -165,37 +150,12 @@ def _says_nothing(configuration: Configuration) -> bool:
     )
 
 
-def _redacted(problem: Problem) -> Problem:
-    from procrastinate_conn.redaction import redact
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the problems by file and line, each once; first those without a file."""
 
-    return replace(
-        problem,
-        setting=redact(problem.setting),
-        message=redact(problem.message),
-        hint=redact(problem.hint),
-    )
-
-
-_DEPEND_ON_THE_CONNECTOR = {
-    OLD_LIBPQ.code,
-    REJECTED_BY_DRIVER.code,
-    UNSUPPORTED_OPTION.code,
-    SYNC_ASYNC_MISMATCH.code,
-    NO_SYNC_CALLBACK.code,
-}
-"""What cannot be said of a connector that does not exist."""
-
-
-def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return the problems by file and line, each once; first those that stand in no file."""
-
-    def source(problem: Problem) -> tuple[str, int, str, str]:
+    def position(problem: Problem) -> tuple[str, int, str, str]:
         origin = problem.origin
         file, line = (origin.file or "", origin.line or 0) if origin else ("", 0)
         return file, line, problem.code, problem.setting
 
-    return tuple(sorted(dict.fromkeys(problems), key=source))
-
-
-def _name(target: CheckTarget) -> str | None:
-    return None if target.file is None else str(target.file)
+    return tuple(sorted(dict.fromkeys(problems), key=position))

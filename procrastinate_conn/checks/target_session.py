@@ -1,4 +1,4 @@
-"""Sessions that are asked for because nothing can be written in them."""
+"""Sessions in which nothing can be written."""
 
 from __future__ import annotations
 
@@ -10,31 +10,20 @@ from procrastinate_conn.rules import Example, Rule
 
 READ_ONLY_SESSION = Rule(
     "PC219",
-    "session that nothing can be written in",
-    "libpq passes over the primary; a standby refuses every job that is deferred, fetched or finished.",
+    "read-only session",
+    "libpq skips the primary; a standby rejects every job that is deferred, fetched or finished.",
     "Write read-write: of several hosts libpq then takes the primary, after a failover as well.",
-    example=Example(
-        "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs?target_session_attrs=standby",
-    ),
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs?target_session_attrs=standby"),
 )
 
 
-READ_ONLY = ("read-only", "standby")
-
-
 def check(configuration: Configuration) -> Iterator[Problem]:
-    """Yield a finding where libpq passes over every server that could store a job.
-
-    Parameters
-    ----------
-    configuration
-        What its connection states of ``target_session_attrs``, wherever it does.
-    """
-    wanted = configuration.connection.effective.get("target_session_attrs")
-    if wanted is not None and wanted.value in READ_ONLY:
+    """Report a ``target_session_attrs`` with which libpq skips every server that could store a job."""
+    attrs = configuration.connection.effective.get("target_session_attrs")
+    if attrs is not None and attrs.value in ("read-only", "standby"):
         yield READ_ONLY_SESSION(
             "connection.target_session_attrs",
-            f"with {wanted.value} libpq connects to no server that can store a job",
-            hint="write read-write; or any, where there is one server",
-            origin=wanted.origin,
+            f"with {attrs.value} libpq connects to no server that can store a job",
+            hint="write read-write; or any, if there is one server",
+            origin=attrs.origin,
         )

@@ -1,4 +1,4 @@
-"""Whether the way to the server is encrypted, and whether the server is verified."""
+"""Whether the connection is encrypted, and whether the server is verified."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
+from procrastinate_conn.checks import hosts as host_checks
 from procrastinate_conn.checks.tls_files import default_file
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import Host, hosts
@@ -20,9 +21,9 @@ from procrastinate_conn.rules import Example, Rule
 PLAINTEXT_POSSIBLE = Rule(
     "PC501",
     "plaintext to a host that is not local",
-    "With an sslmode below `require` libpq goes on without encryption when the server, or somebody in"
-    " between, says that it has none: the password and every job can be read and changed on the way.",
-    "State sslmode=verify-full and the sslrootcert to verify against, or at least sslmode=require.",
+    "With an sslmode below `require` libpq goes on without encryption if the server, or an attacker in"
+    " between, claims not to support it: the password and every job can be read and changed on the way.",
+    "Set sslmode=verify-full and the sslrootcert to verify against, or at least sslmode=require.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs"),
 )
@@ -30,9 +31,8 @@ PLAINTEXT_POSSIBLE = Rule(
 UNVERIFIED_SERVER = Rule(
     "PC502",
     "encryption without verification",
-    "sslmode=require without a root certificate encrypts, but to whoever answers: another server is not"
-    " noticed.",
-    "State sslmode=verify-full and sslrootcert: a file, or `system`, for which the drivers' wheels need"
+    "sslmode=require without a root certificate encrypts, but accepts any server, also that of an attacker.",
+    "Set sslmode=verify-full and sslrootcert: a file, or `system`, for which the drivers' wheels need"
     " SSL_CERT_FILE as well.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs?sslmode=require"),
@@ -41,69 +41,64 @@ UNVERIFIED_SERVER = Rule(
 NO_ROOT_CERTIFICATE = Rule(
     "PC503",
     "verification without a root certificate",
-    "libpq has nothing to verify the server against, and refuses to connect.",
-    "State sslrootcert: a file, or `system`, for which the drivers' wheels need SSL_CERT_FILE as well.",
+    "libpq has nothing to verify the server against, and does not connect.",
+    "Set sslrootcert: a file, or `system`, for which the drivers' wheels need SSL_CERT_FILE as well.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs?sslmode=verify-full"),
 )
 
-
-ADVICE = "state sslmode=verify-full and sslrootcert, a file or `system`"
+_HINT = "set sslmode=verify-full and sslrootcert, a file or `system`"
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
-    """Judge the TLS settings of a connection to hosts that are not local.
-
-    Parameters
-    ----------
-    configuration
-        Nothing is said of one that libpq refuses anyway, or takes a part of the password for the host of.
-    """
+    """Check the TLS settings of a connection to hosts that are not local."""
     spec = configuration.spec
-    if spec is None or configuration.connection.redacted_keywords or spec.gssencmode == "require":
+    if spec is None or spec.gssencmode == "require" or not _are_hosts_known(configuration):
         return
-    remote = remote_hosts(spec)
+    remote = _remote_hosts(spec)
     if not remote:
         return
-    where = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
-    mode, origin = spec.sslmode or "prefer", _place(spec)
-    stated = mode if "sslmode" in configuration.connection.configured else f"{mode} by default"
+    names = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
+    mode, origin = spec.sslmode or "prefer", _origin(spec)
     if mode in ("disable", "allow", "prefer"):
-        may = "goes" if mode == "disable" else "may go"
-        yield PLAINTEXT_POSSIBLE(
-            "connection.sslmode",
-            f"the connection to {where} {may} unencrypted: sslmode is {stated}",
-            hint=ADVICE,
+        verb = "is" if mode == "disable" else "may be"
+        suffix = "" if "sslmode" in configuration.connection.configured else " by default"
+        message = f"the connection to {names} {verb} unencrypted: sslmode is {mode}{suffix}"
+        yield PLAINTEXT_POSSIBLE("connection.sslmode", message, hint=_HINT, origin=origin)
+    elif spec.sslrootcert or status(default_root_certificate()) is not None:
+        return
+    elif mode == "require":
+        message = f"sslmode=require encrypts the connection to {names} and verifies nothing"
+        yield UNVERIFIED_SERVER("connection.sslmode", message, hint=_HINT, origin=origin)
+    else:
+        yield NO_ROOT_CERTIFICATE(
+            "connection.sslrootcert",
+            f"sslmode={mode} has nothing to verify {names} with: sslrootcert is not set, and there is no"
+            f" {default_root_certificate()}",
+            hint="set sslrootcert, a file or `system`",
             origin=origin,
         )
-    elif not spec.sslrootcert and status(default_root_certificate()) is None:
-        if mode == "require":
-            message = f"sslmode=require encrypts the connection to {where} and verifies nothing"
-            yield UNVERIFIED_SERVER("connection.sslmode", message, hint=ADVICE, origin=origin)
-        else:
-            yield NO_ROOT_CERTIFICATE(
-                "connection.sslrootcert",
-                f"sslmode={mode} has nothing to verify {where} with: sslrootcert is not stated, and there is"
-                f" no {default_root_certificate()}",
-                hint="state sslrootcert, a file or `system`",
-                origin=origin,
-            )
 
 
-def remote_hosts(spec: ConnectionSpec) -> list[str]:
-    """Return the hosts that are reached over a network, by the names that were stated for them."""
+def _are_hosts_known(configuration: Configuration) -> bool:
+    """Return whether every part that names the server was understood."""
+    connection = configuration.connection
+    problems = [*connection.problems, *host_checks.check(configuration)]
+    return not connection.redacted_keywords and not any(p.severity == "error" for p in problems)
+
+
+def _remote_hosts(spec: ConnectionSpec) -> list[str]:
     remote = [host.name or host.address for host in hosts(spec.parameters) if not _is_local(host)]
     return list(dict.fromkeys(redact_value("connection.host", name) for name in remote))
 
 
 def _is_local(host: Host) -> bool:
-    """Tell whether libpq stays on this machine: by a socket, or by loopback."""
-    is_named_so = not host.address and host.name == "localhost"
-    return host.is_socket or is_named_so or is_loopback(host.address or host.name)
+    is_localhost = host.name == "localhost" and not host.address
+    return host.is_socket or is_localhost or is_loopback(host.address or host.name)
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether a numeric address, however short it is written, is this machine's own; no name is one."""
+    """Return whether a text is a numeric loopback address, in however short a form; a name is none."""
     try:
         [found, *_] = socket.getaddrinfo(address.encode(), None, flags=socket.AI_NUMERICHOST)
     except OSError:
@@ -112,11 +107,11 @@ def is_loopback(address: str) -> bool:
 
 
 def default_root_certificate() -> Path:
-    """Return the root certificate that libpq looks for where none is named."""
+    """Return the root certificate that libpq looks for if none is named."""
     return default_file("root.crt")
 
 
-def _place(spec: ConnectionSpec) -> Origin | None:
-    """Return where to change it: at sslmode where that is stated, or else at the host."""
+def _origin(spec: ConnectionSpec) -> Origin | None:
+    """Return the place to change: that of sslmode if it is set, else that of the host."""
     origins = [spec.origins.get(keyword) for keyword in ("sslmode", "host", "hostaddr")]
-    return next((o for o in origins if o is not None and not o.kind.is_default), None)
+    return next((origin for origin in origins if origin is not None and not origin.kind.is_default), None)

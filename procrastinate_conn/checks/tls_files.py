@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection import validation as texts
 from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.connection.validation import as_texts
 from procrastinate_conn.files import status
-from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import MASK, is_file_content, is_file_name
 from procrastinate_conn.rules import Example, Rule
@@ -22,7 +22,7 @@ from procrastinate_conn.rules import Example, Rule
 UNUSABLE_TLS_FILE = Rule(
     "PC504",
     "certificate or key that cannot be used",
-    "libpq refuses to connect.",
+    "libpq does not connect.",
     "Name a file in PEM format that exists and that the process may read.",
     example=Example(
         "PROCRASTINATE_CONN_CONNECTION__HOST=db1.example.com\n"
@@ -34,9 +34,9 @@ UNUSABLE_TLS_FILE = Rule(
 
 EXPOSED_KEY = Rule(
     "PC505",
-    "private key that libpq refuses for its permissions",
-    "libpq does not use a key that others can read, and refuses to connect.",
-    "chmod 0600, or 0640 where the file belongs to root.",
+    "private key that others can read",
+    "libpq does not use such a key, and does not connect.",
+    "chmod 0600, or 0640 if the file belongs to root.",
     example=Example(
         "PROCRASTINATE_CONN_CONNECTION__HOST=db1.example.com\n"
         "PROCRASTINATE_CONN_CONNECTION__SSLMODE=verify-full\n"
@@ -50,8 +50,8 @@ EXPOSED_KEY = Rule(
 
 IGNORED_TLS_FILE = Rule(
     "PC509",
-    "certificate or key that libpq goes on without",
-    "libpq says nothing, and connects without what the file was named for: no verification, no client"
+    "certificate or key that libpq ignores",
+    "libpq reports nothing, and connects without what the file is for: no verification, no client"
     " certificate, no revocations, or not even TLS.",
     "Name a file that can be used, or leave the setting out.",
     severity="warning",
@@ -63,182 +63,25 @@ IGNORED_TLS_FILE = Rule(
     ),
 )
 
-
-LONGEST_PATH = 1023
+MAX_PATH = 1023
 """Bytes of a file's name that libpq reads: its ``MAXPGPATH``, less a NUL."""
 
-LONGEST_PASSPHRASE = 1023
-"""Bytes of a passphrase: OpenSSL's ``PEM_BUFSIZE``, less a NUL."""
+MAX_PASSPHRASE = 1023
+"""Bytes of a passphrase that OpenSSL reads: its ``PEM_BUFSIZE``, less a NUL."""
 
-DER = b"0"
-"""What a key in ASN.1's binary form begins with: a sequence."""
+_ASN1_SEQUENCE = b"0"
+"""The first byte of a key in DER."""
 
-REFUSES = "without it libpq refuses to connect"
-IN_CLEAR = "without it libpq connects without TLS"
-GOES_ON = {
+_DOES_NOT_CONNECT = "without it libpq does not connect"
+_WITHOUT_TLS = "without it libpq connects without TLS"
+_IGNORED = {
     "sslrootcert": "without it libpq verifies nothing",
     "sslcert": "without it libpq sends no client certificate",
     "sslcrl": "without it libpq checks no revocations",
     "sslcrldir": "without it libpq checks no revocations",
 }
 
-
-class TlsRequirements(NamedTuple):
-    """What is asked of TLS: on it depends what libpq does without a file.
-
-    Parameters
-    ----------
-    mode
-        What counts as sslmode.
-    certificate
-        What counts as sslcertmode.
-    has_root
-        Whether the server is verified against a file, for which alone revocations are looked for.
-    has_list
-        Whether a list of revocations is named: libpq takes a directory of them only together with that.
-    """
-
-    mode: str
-    certificate: str
-    has_root: bool
-    has_list: bool
-
-    def without(self, keyword: str, *, absent: bool = False) -> str:
-        """Return what libpq does where a file is of no use, or not there; see its ``initialize_SSL``."""
-        goes_on = {
-            "sslrootcert": absent and not self.mode.startswith("verify"),
-            "sslcert": absent and self.certificate != "require",
-            "sslcrl": True,
-            "sslcrldir": not self.has_root or self.has_list,  # else it demands a list that is nowhere
-        }
-        if goes_on.get(keyword):
-            return GOES_ON[keyword]
-        may_do_without_tls = self.mode in ("allow", "prefer") and self.certificate != "require"
-        return IN_CLEAR if may_do_without_tls else REFUSES
-
-
-def check(configuration: Configuration) -> Iterator[Problem]:
-    """Judge the files that were named, where TLS is possible at all.
-
-    Parameters
-    ----------
-    configuration
-        Its paths are relative to the working directory, and ``~`` is not expanded, as in libpq.
-    """
-    stated, spec = configuration.connection.effective, configuration.spec
-    values = texts.text(stated)
-    mode = (spec and spec.sslmode) or values.get("sslmode") or "prefer"
-    is_local = all(host.is_socket for host in hosts(values))
-    if is_local or mode == "disable" or values.get("gssencmode") == "require":
-        return
-    root = values.get("sslrootcert") or str(default_file("root.crt"))
-    has_root = root != "system" and not _is_absent("sslrootcert", root)
-    demand = TlsRequirements(
-        mode, values.get("sslcertmode") or "allow", has_root, has_list=bool(values.get("sslcrl"))
-    )
-    for keyword in ("sslrootcert", "sslcrl", "sslcrldir"):
-        sourced = _stated(keyword, stated)
-        if sourced and (keyword, sourced.value) != ("sslrootcert", "system"):
-            yield from _check_file(keyword, sourced, demand)
-    if demand.certificate != "disable":
-        yield from _check_client(stated, demand)
-
-
-def default_file(name: str) -> Path:
-    """Return the file of that name where libpq looks for certificates and keys that are not named."""
-    home = Path(libpq.home() or os.devnull)
-    return home / name if os.name == "nt" else home / ".postgresql" / name
-
-
-def _stated(keyword: str, stated: Mapping[str, SourcedValue]) -> SourcedValue | None:
-    sourced = stated.get(keyword)
-    return sourced if sourced is not None and sourced.value else None
-
-
-def _check_client(stated: Mapping[str, SourcedValue], demand: TlsRequirements) -> Iterator[Problem]:
-    """Judge the certificate that is sent, and the key that libpq looks at only where there is one."""
-    named, key = _stated("sslcert", stated), _stated("sslkey", stated)
-    passphrase = stated.get("sslpassword")
-    certificate = named or SourcedValue(str(default_file("postgresql.crt")), Origin("libpq-default"))
-    of_the_certificate = list(_check_file("sslcert", named, demand)) if named else []
-    yield from of_the_certificate
-    if _is_absent("sslcert", str(certificate.value)):
-        if key and not named:
-            yield _without_effect(key)
-    elif key is None:
-        if named and not of_the_certificate:
-            yield from _check_default_key(named, passphrase, demand)
-    elif not _is_of_an_engine(key):
-        of_the_key = list(_check_file("sslkey", key, demand))
-        yield from of_the_key
-        if not of_the_certificate and not of_the_key:
-            yield from _check_pair(certificate, key, passphrase, demand)
-
-
-def _is_of_an_engine(key: SourcedValue) -> bool:
-    """Tell an OpenSSL engine's key from a file."""
-    return os.name != "nt" and ":" in str(key.value)
-
-
-def _without_effect(key: SourcedValue) -> Problem:
-    default = default_file("postgresql.crt")
-    return IGNORED_TLS_FILE(
-        "connection.sslkey",
-        f"sslkey is stated without its certificate: sslcert is not, and there is no {default}",
-        hint="state sslcert; libpq does not look for the certificate in the key's file",
-        origin=key.origin,
-    )
-
-
-def _check_file(keyword: str, sourced: SourcedValue, demand: TlsRequirements) -> Iterator[Problem]:
-    value = str(sourced.value)
-    absent = _is_absent(keyword, value)
-    does = demand.without(keyword, absent=absent)
-    if is_file_content(value):
-        message = (
-            f"{keyword} holds the {_CONTENTS[keyword]} itself, and libpq takes it for the name of a file"
-        )
-        yield _finding(keyword, sourced, message, does, "write it into a file, and name that")
-        return
-    path, found = Path(value), status(value)
-    is_file = keyword != "sslcrldir"
-    if found is None:
-        tilde = "libpq does not expand ~; write the whole path" if value.startswith("~") else ""
-        yield _unusable(keyword, sourced, _absence(path), does, tilde)
-    elif not (stat.S_ISREG if is_file else stat.S_ISDIR)(found.st_mode):
-        wanted = "a file" if is_file else "a directory"
-        yield _unusable(keyword, sourced, f"which is not {wanted}", does, f"name {wanted}")
-    elif not os.access(path, os.R_OK):
-        yield _unusable(keyword, sourced, "which this user cannot read", does)
-    elif keyword == "sslkey":
-        yield from _check_permissions(path, found, sourced, does)
-    elif is_file and not _loads(lambda context: context.load_verify_locations(cafile=path)):
-        yield _unusable(keyword, sourced, "which is not in PEM format", does, "libpq reads PEM files only")
-
-
-def _is_absent(keyword: str, file: str) -> bool:
-    """Tell whether libpq takes a file for one that is not there: a root certificate where it cannot tell."""
-    try:
-        os.stat(os.fsencode(file)[:LONGEST_PATH])  # noqa: PTH116 - bytes, as libpq has them
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return keyword == "sslrootcert"
-    return False
-
-
-def _absence(path: Path) -> str:
-    """Say why a file is not found; the system hides what is in a directory that may not be entered."""
-    try:
-        path.stat()
-    except PermissionError:
-        return "which this user cannot look at"
-    except (OSError, ValueError):
-        pass
-    return "which does not exist"
-
-
-_CONTENTS = {
+_CONTENT = {
     "sslrootcert": "certificate",
     "sslcert": "certificate",
     "sslkey": "key",
@@ -247,96 +90,246 @@ _CONTENTS = {
 }
 
 
+class TlsRequirements(NamedTuple):
+    """What is required of TLS; it decides what libpq does without a file.
+
+    Parameters
+    ----------
+    sslmode, sslcertmode
+        The effective values.
+    has_root
+        Whether the server is verified against a file: revocations are checked only then.
+    has_crl
+        Whether sslcrl is set: libpq accepts an unusable sslcrldir only together with it.
+    """
+
+    sslmode: str
+    sslcertmode: str
+    has_root: bool
+    has_crl: bool
+
+    def consequence(self, keyword: str, *, absent: bool = False) -> str:
+        """Return what libpq does if a file is unusable, or absent; see its ``initialize_SSL``."""
+        is_ignored = {
+            "sslrootcert": absent and not self.sslmode.startswith("verify"),
+            "sslcert": absent and self.sslcertmode != "require",
+            "sslcrl": True,
+            "sslcrldir": not self.has_root or self.has_crl,  # else a list is required that is nowhere
+        }
+        if is_ignored.get(keyword):
+            return _IGNORED[keyword]
+        is_tls_optional = self.sslmode in ("allow", "prefer") and self.sslcertmode != "require"
+        return _WITHOUT_TLS if is_tls_optional else _DOES_NOT_CONNECT
+
+
+def check(configuration: Configuration) -> Iterator[Problem]:
+    """Check the configured files: as for libpq, ``~`` is not expanded."""
+    effective, spec = configuration.connection.effective, configuration.spec
+    values = as_texts(effective)
+    mode = (spec and spec.sslmode) or values.get("sslmode") or "prefer"
+    uses_no_tls = mode == "disable" or values.get("gssencmode") == "require"
+    if uses_no_tls or all(host.is_socket for host in hosts(values)):
+        return
+    root = values.get("sslrootcert") or str(default_file("root.crt"))
+    requirements = TlsRequirements(
+        sslmode=mode,
+        sslcertmode=values.get("sslcertmode") or "allow",
+        has_root=root != "system" and not _is_absent("sslrootcert", root),
+        has_crl=bool(values.get("sslcrl")),
+    )
+    for keyword in ("sslrootcert", "sslcrl", "sslcrldir"):
+        sourced = _configured(keyword, effective)
+        if sourced and (keyword, sourced.value) != ("sslrootcert", "system"):
+            yield from _check_file(keyword, sourced, requirements)
+    if requirements.sslcertmode != "disable":
+        yield from _check_client(effective, requirements)
+
+
+def default_file(name: str) -> Path:
+    """Return the file of that name in the directory that libpq searches by default."""
+    home = Path(libpq.home() or os.devnull)
+    return home / name if os.name == "nt" else home / ".postgresql" / name
+
+
+def _configured(keyword: str, effective: Mapping[str, SourcedValue]) -> SourcedValue | None:
+    sourced = effective.get(keyword)
+    return sourced if sourced is not None and sourced.value else None
+
+
+def _check_client(effective: Mapping[str, SourcedValue], requirements: TlsRequirements) -> Iterator[Problem]:
+    """Check the client certificate, and its key: libpq reads the key only if there is a certificate."""
+    named, key = _configured("sslcert", effective), _configured("sslkey", effective)
+    passphrase = effective.get("sslpassword")
+    certificate = named or SourcedValue(str(default_file("postgresql.crt")), Origin(LIBPQ_DEFAULT.name))
+    certificate_problems = list(_check_file("sslcert", named, requirements)) if named else []
+    yield from certificate_problems
+    if _is_absent("sslcert", str(certificate.value)):
+        if key and not named:
+            yield _key_without_certificate(key)
+    elif key is None:
+        if named and not certificate_problems:
+            yield from _check_default_key(named, passphrase, requirements)
+    elif not _is_engine(key):
+        key_problems = list(_check_file("sslkey", key, requirements))
+        yield from key_problems
+        if not certificate_problems and not key_problems:
+            yield from _check_pair(certificate, key, passphrase, requirements)
+
+
+def _is_engine(key: SourcedValue) -> bool:
+    """Return whether a key is in an OpenSSL engine, and not in a file."""
+    return os.name != "nt" and ":" in str(key.value)
+
+
+def _key_without_certificate(key: SourcedValue) -> Problem:
+    default = default_file("postgresql.crt")
+    return IGNORED_TLS_FILE(
+        "connection.sslkey",
+        f"sslkey is set without its certificate: sslcert is not, and there is no {default}",
+        hint="set sslcert; libpq does not look for the certificate in the key's file",
+        origin=key.origin,
+    )
+
+
+def _check_file(keyword: str, sourced: SourcedValue, requirements: TlsRequirements) -> Iterator[Problem]:
+    value = str(sourced.value)
+    consequence = requirements.consequence(keyword, absent=_is_absent(keyword, value))
+    if is_file_content(value):
+        message = f"{keyword} is the {_CONTENT[keyword]} itself, and libpq takes it for the name of a file"
+        yield _problem(keyword, sourced, message, consequence, "write it into a file, and name that")
+        return
+    path, found = Path(value), status(value)
+    is_directory = keyword == "sslcrldir"
+    if found is None:
+        hint = "libpq does not expand ~; write the whole path" if value.startswith("~") else ""
+        yield _unusable(keyword, sourced, _reason_absent(path), consequence, hint)
+    elif not (stat.S_ISDIR if is_directory else stat.S_ISREG)(found.st_mode):
+        expected = "a directory" if is_directory else "a file"
+        yield _unusable(keyword, sourced, f"which is not {expected}", consequence, f"name {expected}")
+    elif not os.access(path, os.R_OK):
+        yield _unusable(keyword, sourced, "which this user cannot read", consequence)
+    elif keyword == "sslkey":
+        yield from _check_permissions(path, found, sourced, consequence)
+    elif not is_directory and not _is_pem(path):
+        reason, hint = "which is not in PEM format", "libpq reads PEM files only"
+        yield _unusable(keyword, sourced, reason, consequence, hint)
+
+
+def _is_absent(keyword: str, file: str) -> bool:
+    """Return whether a file does not exist to libpq, as a root certificate does not if it cannot tell."""
+    try:
+        os.stat(os.fsencode(file)[:MAX_PATH])  # noqa: PTH116 - bytes, as libpq has them
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return keyword == "sslrootcert"
+    return False
+
+
+def _reason_absent(path: Path) -> str:
+    """Return why a file is not found: the system hides the content of a directory without permission."""
+    try:
+        path.stat()
+    except PermissionError:
+        return "which this user cannot access"
+    except (OSError, ValueError):
+        pass
+    return "which does not exist"
+
+
 def _check_permissions(
-    key: Path, found: os.stat_result, sourced: SourcedValue, does: str
+    key: Path, found: os.stat_result, sourced: SourcedValue, consequence: str
 ) -> Iterator[Problem]:
-    """Judge a key as libpq's ``initialize_SSL`` does: root's may be readable for its group."""
+    """Check a key as libpq's ``initialize_SSL`` does: root's may be readable for its group."""
     allowed = 0o640 if found.st_uid == 0 else 0o600
     mode = stat.S_IMODE(found.st_mode)
     if os.name == "posix" and mode & 0o077 & ~allowed:
-        rule = EXPOSED_KEY if does == REFUSES else IGNORED_TLS_FILE
+        rule = EXPOSED_KEY if consequence == _DOES_NOT_CONNECT else IGNORED_TLS_FILE
         yield rule(
             "connection.sslkey",
-            f"libpq refuses the private key {_named(key)}: its mode {mode:04o} lets others at it",
-            hint=f"chmod {allowed:04o} {_named(key)}",
+            f"libpq does not use the private key {_shown(key)}: permissions {mode:04o} are too open",
+            hint=f"chmod {allowed:04o} {_shown(key)}",
             origin=sourced.origin,
         )
 
 
 def _check_default_key(
-    certificate: SourcedValue, passphrase: SourcedValue | None, demand: TlsRequirements
+    certificate: SourcedValue, passphrase: SourcedValue | None, requirements: TlsRequirements
 ) -> Iterator[Problem]:
-    """Judge the key that libpq takes for a certificate that was named without one."""
+    """Check the key that libpq uses for a certificate that is configured without one."""
     default = default_file("postgresql.key")
     if libpq.home() is None:
         return
-    does = demand.without("sslkey")
+    consequence = requirements.consequence("sslkey")
     if (found := status(default)) is None:
-        message = f"sslcert is stated without its key: sslkey is not, and there is no {default}"
-        hint = "state sslkey; libpq does not look for the key in the certificate's file"
-        yield _finding("sslcert", certificate, message, does, hint)
-    elif not (problems := list(_check_permissions(default, found, certificate, does))):
-        yield from _check_pair(certificate, replace(certificate, value=default), passphrase, demand)
-    else:
-        yield from problems
+        message = f"sslcert is set without its key: sslkey is not, and there is no {default}"
+        hint = "set sslkey; libpq does not look for the key in the certificate's file"
+        yield _problem("sslcert", certificate, message, consequence, hint)
+        return
+    problems = list(_check_permissions(default, found, certificate, consequence))
+    yield from problems
+    if not problems:
+        yield from _check_pair(certificate, replace(certificate, value=default), passphrase, requirements)
 
 
 def _check_pair(
-    certificate: SourcedValue, key: SourcedValue, passphrase: SourcedValue | None, demand: TlsRequirements
+    certificate: SourcedValue,
+    key: SourcedValue,
+    passphrase: SourcedValue | None,
+    requirements: TlsRequirements,
 ) -> Iterator[Problem]:
-    """Judge whether the key is the certificate's; never asks on the terminal for a passphrase."""
+    """Check that the key belongs to the certificate; the terminal is never asked for a passphrase."""
     import ssl
 
-    # libpq cuts a passphrase off where OpenSSL has no more room for it.
-    told = os.fsencode(str(passphrase.value))[:LONGEST_PASSPHRASE] if passphrase else b""
-    does = demand.without("sslkey")
+    password = os.fsencode(str(passphrase.value))[:MAX_PASSPHRASE] if passphrase else b""
+    consequence = requirements.consequence("sslkey")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # how strong a key has to be is the server's affair
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # the server decides how strong a key has to be
     try:
-        context.load_cert_chain(str(certificate.value), str(key.value), password=told)
+        context.load_cert_chain(str(certificate.value), str(key.value), password=password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            reason = f"which is not the key of {_named(certificate.value)}"
-            yield _unusable("sslkey", key, reason, does, "name the key that belongs to it")
+            reason = f"which is not the key of {_shown(certificate.value)}"
+            yield _unusable("sslkey", key, reason, consequence, "name the key that belongs to it")
         else:
-            yield from _check_unloadable(key, does, has_passphrase=bool(told))
+            yield from _check_unloadable(key, consequence, has_passphrase=bool(password))
     except OSError:
-        yield _unusable("sslkey", key, "which cannot be read", does)
+        yield _unusable("sslkey", key, "which cannot be read", consequence)
 
 
-def _check_unloadable(key: SourcedValue, does: str, *, has_passphrase: bool) -> Iterator[Problem]:
-    """Say why a key is of no use; one in DER, which libpq takes and Python does not, is let be."""
+def _check_unloadable(key: SourcedValue, consequence: str, *, has_passphrase: bool) -> Iterator[Problem]:
+    """Report why Python cannot load a key, unless it is in DER, which libpq can load."""
     content = Path(str(key.value)).read_bytes()
-    if content.startswith(DER):
+    if content.startswith(_ASN1_SEQUENCE):
         return
     if b"ENCRYPTED" not in content:
-        yield _unusable("sslkey", key, "which holds no key that can be used", does, "libpq reads PEM and DER")
+        reason, hint = "which contains no valid key", "libpq reads PEM and DER"
     elif has_passphrase:
-        hint = "state the passphrase that it was encrypted with"
-        yield _unusable("sslkey", key, "which sslpassword does not decrypt", does, hint)
+        reason, hint = "which sslpassword does not decrypt", "set the passphrase that it was encrypted with"
     else:
-        yield _unusable("sslkey", key, "which is encrypted", does, "state the passphrase as sslpassword")
+        reason, hint = "which is encrypted", "set the passphrase as sslpassword"
+    yield _unusable("sslkey", key, reason, consequence, hint)
 
 
-def _loads(load: Callable[..., object]) -> bool:
+def _is_pem(path: Path) -> bool:
     import ssl
 
     try:
-        load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except OSError:  # which ssl.SSLError is
         return False
     return True
 
 
-def _unusable(keyword: str, sourced: SourcedValue, reason: str, does: str, hint: str = "") -> Problem:
-    return _finding(keyword, sourced, f"{keyword} names {_named(sourced.value)}, {reason}", does, hint)
+def _unusable(keyword: str, sourced: SourcedValue, reason: str, consequence: str, hint: str = "") -> Problem:
+    return _problem(keyword, sourced, f"{keyword} names {_shown(sourced.value)}, {reason}", consequence, hint)
 
 
-def _finding(keyword: str, sourced: SourcedValue, message: str, does: str, hint: str) -> Problem:
-    """Make a finding, with what libpq does for a hint where there is no other."""
-    rule = UNUSABLE_TLS_FILE if does == REFUSES else IGNORED_TLS_FILE
-    return rule(f"connection.{keyword}", message, hint=hint or does, origin=sourced.origin)
+def _problem(keyword: str, sourced: SourcedValue, message: str, consequence: str, hint: str) -> Problem:
+    """Make a problem; without a hint, the consequence takes its place."""
+    rule = UNUSABLE_TLS_FILE if consequence == _DOES_NOT_CONNECT else IGNORED_TLS_FILE
+    return rule(f"connection.{keyword}", message, hint=hint or consequence, origin=sourced.origin)
 
 
-def _named(file: object) -> str:
+def _shown(file: object) -> str:
     return str(file) if is_file_name(str(file)) else MASK

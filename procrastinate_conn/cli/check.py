@@ -66,7 +66,7 @@ def check(
     results = []
     for file in configurations:
         with options.internal_error(str(file or "the configuration")):
-            result = runner.check(runner.CheckTarget(file, connector, secrets_dir or (), isolated))
+            result = runner.check_target(runner.CheckTarget(file, connector, secrets_dir or (), isolated))
             results.append(_filtered(result, select, ignore))
     report = Report(results, strict=strict)
     with options.internal_error("the report"):

@@ -88,12 +88,11 @@ def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, stri
     from procrastinate_conn.doctor.report import DoctorReport, failed, settings_results
     from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
-    if not runner.has_libpq():
-        result = runner.without_libpq(target)
-        return DoctorReport(result.connector, settings_results(result.problems), strict=strict)
     configuration = runner.resolve(target)
     result = runner.check_configuration(target, configuration)
     checks = settings_results(result.problems)
+    if configuration is None:
+        return DoctorReport(result.connector, checks, strict=strict)
     if configuration.errors:
         checks.append(
             failed("connect", "not tried: no connector can be built from the settings", "correct them first")

@@ -37,13 +37,9 @@ def show(
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
     target = runner.CheckTarget(file, connector, secrets_dir or (), isolated)
-    configuration = None
     with options.internal_error(str(file or "the configuration")):
-        if runner.has_libpq():
-            configuration = runner.resolve(target)
-            result = runner.check_configuration(target, configuration)
-        else:
-            result = runner.without_libpq(target)
+        configuration = runner.resolve(target)
+        result = runner.check_configuration(target, configuration)
     report = Report([result])
     if output is options.OutputFormat.JSON:
         document = _document(configuration, everything=everything) if configuration else {}

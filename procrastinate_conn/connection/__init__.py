@@ -1,1 +1,1 @@
-"""The validated connection: what libpq is told."""
+"""The validated connection."""

@@ -1,74 +1,76 @@
-"""From the values that won to a spec, or to what libpq would refuse of them."""
+"""Builds the spec from the effective values, with everything that libpq would reject in them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Mapping
 
 from procrastinate_conn import libpq
 from procrastinate_conn.connection import validation
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
 
-_NOT_ASKED = ("host", "hostaddr", "port", "service", "servicefile")
-"""Keywords that say where to connect to, which are judged without libpq, or with nothing else beside them."""
+_ADDRESS = ("host", "hostaddr", "port", "service", "servicefile")
+"""Keywords that say where to connect to; libpq is probed without them."""
 
 
 def build_spec(
-    stated: Mapping[str, SourcedValue],
-    redacted_keywords: Container[str] = (),
+    effective: Mapping[str, SourcedValue],
+    redacted_keywords: Collection[str] = (),
     session: Mapping[str, str] | None = None,
     known: Collection[str] | None = None,
 ) -> tuple[ConnectionSpec | None, list[Problem]]:
-    """Let libpq complete and judge the values that won.
+    """Let libpq complete and validate the effective values.
 
     Parameters
     ----------
-    stated
+    effective
         Keyword to value; the values are text, the keywords are libpq's.
     redacted_keywords
-        The keywords whose value may hold a piece of a password.
+        The keywords whose value may contain a piece of a password.
     session
-        The variables of the session, which libpq reads from the process environment.
+        libpq's variables for the session, from the process environment.
     known
-        The keywords that the libpq of the driver knows; by default those of psycopg's.
+        The keywords that the driver's libpq knows; by default those of psycopg's.
 
     Returns
     -------
     tuple
-        The spec, or None where libpq would refuse, and everything that it would refuse.
+        The spec, or None if libpq would reject the values, and what it would reject.
     """
-    if problems := list(validation.validate_texts(stated)):
+    if problems := list(validation.validate_encoding(effective)):
         return None, problems
-    problems = list(validation.validate_lists(stated))
-    values = validation.text(stated)
-    tried = [] if problems else hosts(values)
-    over_tcp = not any(host.is_socket for host in tried)
-    asked = {k: sourced for k, sourced in stated.items() if k not in _NOT_ASKED}
-    answer = libpq.probe(validation.text(asked), over_tcp=over_tcp)
-    problems += validation.validate_hosts(stated, tried)
-    problems += validation.validate_integer("connect_timeout", stated)
-    if answer.rejection:
-        guilty = list(
-            validation.validate_values(asked, lambda some: libpq.rejection(some, over_tcp=over_tcp))
-        )
-        # What is refused of the whole alone is the user, which is the system's where none is stated.
-        problems += guilty or [validation.refused_user(answer.rejection)]
+    problems = list(validation.validate_lists(effective))
+    values = validation.as_texts(effective)
+    candidates = [] if problems else hosts(values)
+    over_tcp = not any(host.is_socket for host in candidates)
+    probed = {keyword: sourced for keyword, sourced in effective.items() if keyword not in _ADDRESS}
+    result = libpq.probe(validation.as_texts(probed), over_tcp=over_tcp)
+    problems += validation.validate_hosts(effective, candidates)
+    problems += validation.validate_integer("connect_timeout", effective)
+    if result.rejection:
+        rejected = validation.validate_values(probed, lambda some: libpq.rejection(some, over_tcp=over_tcp))
+        # If libpq rejects nothing else, it is the user, by default the system's, which the process lacks.
+        problems += list(rejected) or [validation.missing_user(result.rejection)]
     if problems:
         return None, problems
-    told = {**values, **answer.info}
-    told.update({k: values[k] for k in ("host", "hostaddr", "port") if k in values})
-    if not told.get("password") and not told.get("passfile") and (file := password_file.default_file()):
-        told["passfile"] = file
-    origins = {k: _origin(stated.get(k)) for k, v in told.items() if v}
-    ordered = {k: told[k] for k in libpq.keywords() if k in told}
-    hidden = [k for k in told if k in redacted_keywords]
-    return ConnectionSpec.from_parameters(
-        ordered, origins, redacted_keywords=hidden, session=session, known=known
-    ), []
+    parameters = {**values, **result.info}
+    parameters.update({k: values[k] for k in ("host", "hostaddr", "port") if k in values})
+    has_password = parameters.get("password") or parameters.get("passfile")
+    if not has_password and (default := password_file.default_file()):
+        parameters["passfile"] = default
+    parameters = {keyword: parameters[keyword] for keyword in libpq.keywords() if keyword in parameters}
+    spec = ConnectionSpec.from_parameters(
+        parameters,
+        {keyword: _origin(effective.get(keyword)) for keyword, value in parameters.items() if value},
+        redacted_keywords=parameters.keys() & set(redacted_keywords),
+        session=session,
+        known=known,
+    )
+    return spec, []
 
 
 def _origin(sourced: SourcedValue | None) -> Origin:
-    return sourced.origin if sourced is not None and sourced.value else Origin("libpq-default")
+    return sourced.origin if sourced is not None and sourced.value else Origin(LIBPQ_DEFAULT.name)

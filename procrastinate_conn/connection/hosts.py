@@ -1,4 +1,4 @@
-"""The hosts that libpq tries in turn, as it takes them from three lists."""
+"""The hosts that libpq tries in turn, from its three lists."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from procrastinate_conn import libpq
 
 
 class Host(NamedTuple):
-    """One host, with what libpq puts in for what is empty.
+    """One host, with libpq's defaults for what is empty.
 
     Parameters
     ----------
     name
-        A host name, an address, a socket directory, or an abstract socket (``@name``); empty where
-        `address` says it all.
+        A host name, an address, a socket directory, or an abstract socket (``@name``); may be empty beside
+        an address.
     address
-        A numeric address, which libpq then connects to whatever the name is; may be empty.
+        A numeric address, which libpq connects to whatever the name is; may be empty.
     port
         Its port, as it is written.
     """
@@ -32,7 +32,7 @@ class Host(NamedTuple):
 
     @property
     def is_socket(self) -> bool:
-        """Whether it is reached through a Unix-domain socket."""
+        """Whether libpq connects to it through a Unix-domain socket."""
         return not self.address and (self.name.startswith(("/", "@")) or self.name[1:3] in (":/", ":\\"))
 
     @property
@@ -41,9 +41,9 @@ class Host(NamedTuple):
         return f"{self.name}/.s.PGSQL.{libpq.integer(self.port)}"
 
     @property
-    def known_as(self) -> str:
-        """What a password file calls it."""
-        if self.name == libpq.default_host():  # libpq does not look whether there is an address as well
+    def passfile_name(self) -> str:
+        """Its name in a password file."""
+        if self.name == libpq.default_host():  # whether or not there is an address as well
             return "localhost"
         return self.name or self.address
 
@@ -59,8 +59,8 @@ def hosts(values: Mapping[str, str]) -> list[Host]:
     names, addresses, ports = (values.get(keyword, "").split(",") for keyword in ("host", "hostaddr", "port"))
     if len(ports) == 1:
         ports *= max(len(names), len(addresses))
-    standard = libpq.unset_value("port")
+    default_port = libpq.unset_value("port")
     return [
-        Host(name or ("" if address else libpq.default_host()), address, port or standard)
+        Host(name or ("" if address else libpq.default_host()), address, port or default_port)
         for name, address, port in zip_longest(names, addresses, ports, fillvalue="")
     ]

@@ -12,26 +12,19 @@ from procrastinate_conn.sources import password_file
 
 
 def validate_password_file(spec: ConnectionSpec) -> list[Problem]:
-    """Say why libpq ignores the password file that it would read, if it does."""
+    """Return why libpq ignores the password file that it would read, if it does."""
     if spec.passfile is None or spec.password is not None:
         return []
     origin = spec.origins.get("passfile")
-    named = origin if origin is not None and origin.kind is not LIBPQ_DEFAULT else None
-    return list(password_file.judge(Path(spec.passfile), named))
+    if origin is not None and origin.kind is LIBPQ_DEFAULT:
+        origin = None
+    return list(password_file.judge(Path(spec.passfile), origin))
 
 
 def password_line(spec: ConnectionSpec, host: Host | None = None) -> Origin | None:
-    """Return the line whose password libpq will send, if there is one.
-
-    Parameters
-    ----------
-    spec
-        What libpq is told.
-    host
-        One of its hosts, each of which may have a password of its own; by default the first.
-    """
+    """Return the line whose password libpq will send to a host, by default the first one."""
     if spec.password is not None or spec.passfile is None or spec.dbname is None or spec.user is None:
         return None
-    tried = host or hosts(spec.parameters)[0]
-    login = (tried.known_as, tried.port, spec.dbname, spec.user)
+    host = host or hosts(spec.parameters)[0]
+    login = (host.passfile_name, host.port, spec.dbname, spec.user)
     return password_file.find_line(Path(spec.passfile), login)

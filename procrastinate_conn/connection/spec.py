@@ -1,4 +1,4 @@
-"""The validated connection: one field for each of libpq's keywords."""
+"""The validated connection: a field for each of libpq's keywords."""
 
 # Annotations are not postponed here: pydantic would evaluate the strings one by one, at every start.
 import re
@@ -23,12 +23,11 @@ from procrastinate_conn.libpq import INTEGERS, is_secret
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.redaction import MASK
 
-_CONSUMED = ("service", "servicefile")
-"""Keywords that have done their work once the spec is made."""
+_SERVICE = ("service", "servicefile")
+"""Keywords that are left out of a connection string: the service's values are in the spec."""
 
-
-_ONLY_FROM_A_SERVICE = ("keepalives", "oauth_issuer", "replication", "sslkeylogfile", "tcp_user_timeout")
-"""Keywords without a variable, and with a value that means the same as none: a service may state them."""
+_SET_BY_SERVICE_ALONE = ("keepalives", "oauth_issuer", "replication", "sslkeylogfile", "tcp_user_timeout")
+"""Keywords without a variable, and with a value that means the same as none."""
 
 
 def hide_inputs(cls: type[Any], values: Any, handler: Callable[[Any], Any]) -> Any:  # noqa: ARG001 - pydantic's
@@ -47,7 +46,7 @@ def hide_inputs(cls: type[Any], values: Any, handler: Callable[[Any], Any]) -> A
 def _without_inputs(error: ValidationError) -> ValidationError:
     lines = [
         InitErrorDetails(
-            type=PydanticCustomError(line["type"], "{told}", {**line.get("ctx", {}), "told": line["msg"]}),
+            type=PydanticCustomError(line["type"], "{text}", {**line.get("ctx", {}), "text": line["msg"]}),
             loc=line["loc"],
             input=MASK,
         )
@@ -57,10 +56,11 @@ def _without_inputs(error: ValidationError) -> ValidationError:
 
 
 class ConnectionSpec(BaseModel):
-    """What libpq is told, keyword by keyword.
+    """The parameters of a connection, keyword by keyword.
 
-    There is a field for each keyword that libpq 18 documents; a keyword that only the libpq here knows is
-    accepted as well, and no other. Two specs are equal if they tell libpq the same, wherever it was written.
+    There is a field for each keyword that libpq 18 documents; a keyword that only the installed libpq knows
+    is accepted as well, and no other. Two specs are equal if they mean the same to libpq, whatever their
+    origins.
 
     Attributes
     ----------
@@ -167,20 +167,20 @@ class ConnectionSpec(BaseModel):
         session: Mapping[str, str] | None = None,
         known: Collection[str] | None = None,
     ) -> Self:
-        """Make a spec of everything that libpq is told.
+        """Make a spec from complete parameters.
 
         Parameters
         ----------
         parameters
-            Keyword to value; one that is empty was stated so, which may differ from not being stated.
+            Keyword to value; an empty value may mean something else to libpq than none.
         origins
             Keyword to the place where the value is written.
         redacted_keywords
-            The keywords that are not to be shown: their value may hold a piece of a password.
+            The keywords whose value may contain a piece of a password.
         session
-            The variables of the session that libpq reads from the process environment.
+            libpq's variables for the session, from the process environment.
         known
-            The keywords that the libpq of the driver knows; by default those of psycopg's.
+            The keywords that the driver's libpq knows; by default those of psycopg's.
         """
         spec = cls.model_validate({keyword: value for keyword, value in parameters.items() if value})
         spec._empty = frozenset(keyword for keyword, value in parameters.items() if not value)  # noqa: SLF001
@@ -193,7 +193,7 @@ class ConnectionSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, values: Any) -> Any:
-        """Read a number as one where it is written as one, and hide what libpq's table says is secret."""
+        """Convert numbers, and hide what is secret according to libpq's table."""
         if not isinstance(values, dict):
             return values
         known = cls.model_fields.keys() | libpq.keywords().keys()
@@ -204,7 +204,7 @@ class ConnectionSpec(BaseModel):
     _hide_inputs = model_validator(mode="wrap")(hide_inputs)
 
     @model_serializer(mode="wrap")
-    def _veil(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _redact_dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {k: MASK if k in self._redacted_keywords else v for k, v in handler(self).items()}
 
     @property
@@ -219,11 +219,11 @@ class ConnectionSpec(BaseModel):
 
     @property
     def session(self) -> Mapping[str, str]:
-        """The variables that libpq sends as settings of the session, as they were: ``PGTZ`` and the like."""
+        """The variables that libpq sends as settings of the session: ``PGTZ`` and the like."""
         return dict(self._session)
 
     def redact(self, text: str) -> str:
-        """Return a text, such as an error's, without the values that may hold a piece of a password."""
+        """Return a text, such as an error's, without the values that may contain a piece of a password."""
         for keyword in self._redacted_keywords:
             for value in filter(None, re.split(r"[,:]", self.parameters.get(keyword, ""))):
                 text = text.replace(value, MASK)
@@ -239,19 +239,19 @@ class ConnectionSpec(BaseModel):
     def conninfo(self, keywords: Collection[str] | None = None) -> str:
         """Write the spec as a string for libpq that means the same in every environment.
 
-        Every keyword for which libpq would look at a variable is stated, if only as what it means when
-        unset. The service is left out: what it says is in the spec.
+        Every keyword for which libpq would read a variable is set, if only to what it means when unset. The
+        service is left out: its values are in the spec.
 
-        Two things no string can keep out, and our connectors do so themselves. Where ``PGSERVICE`` is set,
-        libpq refuses to connect if the service is not defined, and takes from it what has no value that
+        A string cannot keep two things out; our connectors do so themselves. If ``PGSERVICE`` is set, libpq
+        does not connect unless the service is defined, and takes from it the keywords without a value that
         means the same as none: ``keepalives_idle``, ``keepalives_interval``, ``keepalives_count``,
-        ``sslpassword`` and the SCRAM keys, where the spec states none. And ``PGTZ``, ``PGDATESTYLE`` and
-        ``PGGEQO`` are settings of the session, which libpq sends whatever the string says.
+        ``sslpassword`` and the SCRAM keys, unless the spec sets them. And ``PGTZ``, ``PGDATESTYLE`` and
+        ``PGGEQO`` are settings of the session, which libpq sends in any case.
 
         Parameters
         ----------
         keywords
-            The keywords to state; by default those that the libpq of the spec's driver knows.
+            The keywords to set; by default those that the libpq of the spec's driver knows.
 
         Returns
         -------
@@ -262,39 +262,39 @@ class ConnectionSpec(BaseModel):
         known = set(keywords or self._known or table)
         # The order is libpq's, so that equal specs give equal strings.
         in_order = [*(k for k in table if k in known), *sorted(known - table.keys())]
-        return libpq.conninfo({k: v for k, v in self._told(in_order).items() if k in known})
+        return libpq.conninfo({k: v for k, v in self._complete(in_order).items() if k in known})
 
-    def _told(self, known: Iterable[str]) -> dict[str, str]:
-        """Return what a libpq that knows some keywords is told, what is not stated included."""
-        stated = {**self._neutral(known), **dict.fromkeys(self._empty, ""), **self.parameters}
-        return {keyword: value for keyword, value in stated.items() if keyword not in _CONSUMED}
+    def _complete(self, known: Iterable[str]) -> dict[str, str]:
+        """Return the parameters, with unset values for the known keywords that are not set."""
+        values = {**self._unset_values(known), **dict.fromkeys(self._empty, ""), **self.parameters}
+        return {keyword: value for keyword, value in values.items() if keyword not in _SERVICE}
 
-    def _neutral(self, known: Iterable[str]) -> dict[str, str]:
-        """Return what a variable or a service could state, with the value that means that nothing was."""
+    def _unset_values(self, known: Iterable[str]) -> dict[str, str]:
+        """Return a value that means the same as none for each keyword that is set elsewhere, too."""
         table = libpq.keywords()
-        elsewhere = [k for k in known if k not in table or table[k].variable or k in _ONLY_FROM_A_SERVICE]
-        unset_value = {k: libpq.unset_value(k) for k in elsewhere}
+        elsewhere = [k for k in known if k not in table or table[k].variable or k in _SET_BY_SERVICE_ALONE]
+        values = {keyword: libpq.unset_value(keyword) for keyword in elsewhere}
         if self.oauth_issuer is not None:
             # Not known to every libpq that knows require_auth, but to every one that knows oauth_issuer.
-            unset_value["require_auth"] += ",oauth"
+            values["require_auth"] += ",oauth"
         # Even an empty application_name keeps libpq from the fallback.
-        unset_value["application_name"] = self.fallback_application_name or ""
-        if "max_protocol_version" in unset_value and self.min_protocol_version not in (None, "3.0"):
+        values["application_name"] = self.fallback_application_name or ""
+        if "max_protocol_version" in values and self.min_protocol_version not in (None, "3.0"):
             # libpq's default follows the minimum; "3.0" would be below it.
-            unset_value["max_protocol_version"] = "latest"
-        return unset_value
+            values["max_protocol_version"] = "latest"
+        return values
 
     def __eq__(self, other: object) -> bool:
-        """Compare what libpq is told."""
+        """Compare what the specs mean to libpq."""
         table = libpq.keywords()
-        return isinstance(other, ConnectionSpec) and self._told(table) == other._told(table)
+        return isinstance(other, ConnectionSpec) and self._complete(table) == other._complete(table)
 
     def __hash__(self) -> int:
-        """Hash what libpq is told."""
-        return hash(frozenset(self._told(libpq.keywords()).items()))
+        """Hash what the spec means to libpq."""
+        return hash(frozenset(self._complete(libpq.keywords()).items()))
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        """Show what is stated, secrets masked."""
+        """Show the parameters, secrets masked."""
         return list(self.redacted().items())
 
 

@@ -31,6 +31,7 @@ SYNC_ASYNC_MISMATCH = Rule(
     " never fills, or the callback silently never runs.",
     "Write `async def` for an asynchronous kind, `def` for a synchronous one, or give both as a pair.",
     example=Example(_CONFIGURE, files={"database.py": "def configure(connection): ...\n"}),
+    needs_kind=True,
 )
 
 UNUSABLE_CALLBACK = Rule(
@@ -50,6 +51,7 @@ NO_SYNC_CALLBACK = Rule(
     "Give a pair, the asynchronous one first.",
     severity="warning",
     example=Example(_CONFIGURE, files={"database.py": "async def configure(connection): ...\n"}),
+    needs_kind=True,
 )
 
 

@@ -35,6 +35,7 @@ UNSUPPORTED_OPTION = Rule(
     "Remove it, or choose a kind of connector that supports it.",
     example=Example("PROCRASTINATE_CONN_CONNECTOR=psycopg2\nPROCRASTINATE_CONN_POOL__CLOSE_RETURNS=true"),
     fault_in="name",
+    needs_kind=True,
 )
 
 POOL_TOO_OLD = Rule(

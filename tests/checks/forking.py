@@ -24,7 +24,7 @@ from procrastinate_conn.cli import app, main
 IMPORTED = (
     "dotenv.main",
     "procrastinate_conn.configuration",
-    "procrastinate_conn.checks",
+    "procrastinate_conn.checks.deduplication",
     "procrastinate_conn.cli.formats.sarif",
     "procrastinate_conn.cli.formats.text",
     "procrastinate_conn.schema",

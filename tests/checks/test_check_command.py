@@ -122,10 +122,10 @@ def test_a_file_may_have_any_name(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("command", ["check", "show"])
 def test_an_error_of_ours_is_a_line_without_what_was_read(command: str, folder: Path) -> None:
     script = (
-        "from procrastinate_conn import judging\n"
+        "from procrastinate_conn.checks import hosts\n"
         "def fail(configuration):\n"
         "    raise OSError(36, 'File name too long', configuration.settings.explicit['dsn'].value)\n"
-        "judging.JUDGES = (fail,)\n"
+        "hosts.check = fail\n"
         "from procrastinate_conn.cli import app\n"
         f"app([{command!r}, 'good.env'])\n"
     )

@@ -66,7 +66,7 @@ def test_json_document_of_check_is_as_documented(folder: Path) -> None:
                         "code": "PC205",
                         "severity": "error",
                         "setting": "connection.sslmode",
-                        "message": f"libpq refuses sslmode: 'requre' is none of {SSLMODES}",
+                        "message": f"libpq rejects sslmode: 'requre' is none of {SSLMODES}",
                         "hint": "did you mean require?",
                         "origin": {
                             "source": "dotenv",
@@ -141,7 +141,7 @@ def test_sarif_log_is_valid_and_has_every_finding(folder: Path) -> None:
         (
             "PC205",
             "error",
-            f"libpq refuses sslmode: 'requre' is none of {SSLMODES} (did you mean require?)",
+            f"libpq rejects sslmode: 'requre' is none of {SSLMODES} (did you mean require?)",
         ),
     ]
     sources = [r.locations[0].physicalLocation for r in run_.results]

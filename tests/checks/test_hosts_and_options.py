@@ -30,10 +30,10 @@ IMPOSSIBLE = {
     "localhost ": "blank",
     "local host": "blank",
     "$PGHOST": "$",
-    "<host>": "sign",
+    "<host>": "character",
     "'localhost'": "quote",
     '"localhost"': "quote",
-    "db1;db2": "sign",
+    "db1;db2": "character",
     "db..localhost": "dot",
     ".localhost": "dot",
 }
@@ -74,7 +74,7 @@ def test_nothing_is_said_of_what_may_be_a_host(host: str) -> None:
 def test_a_fault_is_reported_once_for_a_list_and_every_fault_is() -> None:
     stated = {"host": "db1:5432,db2:5432,db 3,db4", "port": "5432"}
     found = hosts.check(configure([read_call({"connection": stated})]))
-    assert [problem.message.split(":")[0] for problem in found] == ["'db1", "the value is no host"]
+    assert [problem.message.split(":")[0] for problem in found] == ["'db1", "the value is not a host"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_host_in_a_service_file_is_judged_too(tmp_path: Path) -> None:
     (tmp_path / "pg_service.conf").chmod(0o600)
     (tmp_path / ".env").write_text("PGSERVICE=jobs\nPGSERVICEFILE=pg_service.conf\n")
     done = run(tmp_path, "check")
-    assert "pg_service.conf:2: PC214 error: 'localhost:5432' is no host" in done.stdout
+    assert "pg_service.conf:2: PC214 error: 'localhost:5432' is not a host" in done.stdout
 
 
 @pytest.mark.subprocess
@@ -155,7 +155,7 @@ def test_options_are_refused_where_the_server_refuses_them(text: str, server: Em
         assert found == []
 
 
-@pytest.mark.parametrize("name", options.OF_PROXIES)
+@pytest.mark.parametrize("name", options.PROXY_SETTINGS)
 def test_what_a_proxy_takes_from_the_options_is_let_be(name: str) -> None:
     stated = {"host": "localhost", "options": f"{name}=quiet-lake -c search_path=jobs"}
     assert list(options.check(configure([read_call({"connection": stated})]))) == []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
+import re
 from pathlib import Path
 
 import pytest
 
-from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.rule import CATEGORIES, markdown
+from procrastinate_conn.checks.catalogue import all_checks, all_rules
+from procrastinate_conn.cli.rule import CATEGORIES
 from procrastinate_conn.rules import Rule
 from tests.checks.running import run
 from tests.installed import needs
@@ -64,19 +64,18 @@ def test_the_example_breaks_its_rule(rule: Rule, tmp_path: Path) -> None:
     assert errors <= {rule.code}, "an example is about one mistake"
 
 
-def test_a_code_is_one_rules_and_belongs_to_its_room() -> None:
-    rules = [
-        value
-        for module in (
-            sys.modules[name] for name in list(sys.modules) if name.startswith("procrastinate_conn.rules.")
-        )
-        for value in vars(module).values()
-        if isinstance(value, Rule)
-    ]
-    codes = [rule.code for rule in rules]
-    assert len(codes) == len(set(codes)) == len(all_rules())
-    assert list(all_rules()) == sorted(codes)
-    assert all(code.startswith("PC") and code[2] in CATEGORIES and len(code) == 5 for code in codes)
+def test_every_defined_rule_is_in_the_catalogue_with_a_code_of_its_own() -> None:
+    definition = re.compile(r'^[A-Z_]+ = Rule\(\n    "(\w+)",$', re.MULTILINE)
+    files = (ROOT / "procrastinate_conn").rglob("*.py")
+    codes = [code for file in files for code in definition.findall(file.read_text())]
+    assert sorted(codes) == list(all_rules())
+    assert all(re.fullmatch(r"PC[1-9][0-9]{2}", code) and code[2] in CATEGORIES for code in codes)
+
+
+def test_every_module_of_checks_with_rules_is_run() -> None:
+    files = (ROOT / "procrastinate_conn" / "checks").glob("*.py")
+    with_rules = {file.stem for file in files if " = Rule(\n" in file.read_text()}
+    assert with_rules <= {check.__module__.rpartition(".")[2] for check in all_checks()}
 
 
 @pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)
@@ -122,9 +121,18 @@ def test_an_unknown_code_is_wrong_usage_with_a_suggestion(code: str, suggestion:
 
 
 @pytest.mark.subprocess
-def test_the_documentation_of_the_rules_is_generated(tmp_path: Path) -> None:
+def test_rule_in_markdown_has_a_section_for_each_rule_under_that_of_its_digit(tmp_path: Path) -> None:
     done = run(tmp_path, "rule", "--format", "markdown")
-    assert done.stdout == markdown(all_rules().values()) + "\n"
-    for rule in all_rules().values():
-        assert f"### {rule.code}: {rule.title}\n" in done.stdout
-        assert all(line in done.stdout for line in rule.example.env.split("\n"))
+    headings = re.findall(r"^(##|###) (.+)$", done.stdout, re.MULTILINE)
+    expected = []
+    for digit, section in CATEGORIES.items():
+        expected.append(("##", section))
+        rules = (rule for code, rule in all_rules().items() if code[2] == digit)
+        expected += [("###", f"{rule.code}: {rule.title}") for rule in rules]
+    assert headings == expected
+    sections = re.split(r"^### ", done.stdout, flags=re.MULTILINE)[1:]
+    for rule, text in zip(all_rules().values(), sections, strict=True):
+        assert f"Severity: {rule.severity}\n" in text
+        assert rule.why in text
+        assert f"**What to do:** {rule.fix}\n" in text
+        assert all(line in text for line in rule.example.env.split("\n"))

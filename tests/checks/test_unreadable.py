@@ -80,7 +80,7 @@ def test_a_file_in_a_directory_that_may_not_be_entered(tmp_path: Path) -> None:
     write(tmp_path / "jobs.env", "PGHOST=localhost\nPGSSLROOTCERT=certificates/ca.pem\n")
     [problem] = check(tmp_path, "jobs.env")
     assert problem["code"] == "PC509"
-    assert problem["message"].endswith("which this user cannot look at")
+    assert problem["message"].endswith("which this user cannot access")
 
 
 def test_a_home_directory_that_may_not_be_entered_holds_no_root_certificate(tmp_path: Path) -> None:

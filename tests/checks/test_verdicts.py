@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from procrastinate_conn import ConfigurationError, ConnectorKind, make_connector
-from procrastinate_conn.checks.runner import CheckTarget, check
+from procrastinate_conn.checks.runner import CheckTarget, check_target
 from procrastinate_conn.cli.doctor import diagnose
 from tests.checks.running import run
 
@@ -70,7 +70,7 @@ def test_what_the_library_refuses_is_an_error_of_check(
             patch.setenv(*variable.split("=", 1))
         if outcome(kind) == "refused":
             target = CheckTarget(connector=kind)
-            assert any(problem.severity == "error" for problem in check(target).problems)
+            assert any(problem.severity == "error" for problem in check_target(target).problems)
             assert not diagnose(target, processes=1, seconds=1, strict=False).ok
 
 

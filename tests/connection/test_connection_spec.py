@@ -1,4 +1,4 @@
-"""The model of what libpq is told."""
+"""The model of a connection."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 from psycopg import pq
 
 from procrastinate_conn import ConnectorSettings
-from procrastinate_conn.checks.runner import CheckTarget, check
+from procrastinate_conn.checks.runner import CheckTarget, check_target
 
 DSNS = {
     "URI": "postgresql://app@localhost/jobs",
@@ -36,7 +36,7 @@ def parsed(monkeypatch):
 @pytest.mark.parametrize("variable", ["PROCRASTINATE_CONN_DSN", "DATABASE_URL"])
 def test_check_parses_a_dsn_once(dsn, variable, written, parsed):
     written.variables(**{variable: dsn})
-    check(CheckTarget())
+    check_target(CheckTarget())
     assert parsed.count(dsn) == 1
 
 

@@ -42,7 +42,7 @@ def test_one_that_states_none_is_one_finding_that_says_so(stated):
     problems, _ = found("psycopg", {"host": "db1", "port": 5433, "keepalives_idle": 7, **stated})
     [(code, setting, hint)] = problems
     assert (code, setting) == ("PC205", "connection.user")
-    assert "state a user" in hint
+    assert "set a user" in hint
 
 
 def test_what_else_is_wrong_is_found_all_the_same():

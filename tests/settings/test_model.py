@@ -82,7 +82,7 @@ def test_settings_within_a_model_say_what_is_wrong_with_them():
         jobs: ConnectorSettings
 
     with pytest.raises(
-        ValidationError, match=r"argument dsn: PC205 libpq refuses sslmode.*mean require"
+        ValidationError, match=r"argument dsn: PC205 libpq rejects sslmode.*mean require"
     ) as caught:
         Application(jobs={"dsn": "postgresql://localhost/jobs?sslmode=requre"})
     assert [p.code for p in caught.value.errors()[0]["ctx"]["error"].problems] == ["PC205"]

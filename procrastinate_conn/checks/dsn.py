@@ -1,0 +1,81 @@
+"""DSNs that libpq reads without an error, and otherwise than they are meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.libpq import is_secret
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.rules import Example, Rule
+
+DSN_SEPARATORS = Rule(
+    "PC216",
+    "commas or semicolons between the keywords of a DSN",
+    "libpq separates the pairs by blanks alone. It takes another separator for a part of the value: of the"
+    " name of a database or user, which the server does not know, or of a list of hosts, which then goes on"
+    " with the default one.",
+    "Write blanks between the pairs; quote a value that ends with a comma or semicolon.",
+    example=Example("PROCRASTINATE_CONN_DSN=host=localhost, dbname=jobs, user=app"),
+)
+
+EMPTY_DSN = Rule(
+    "PC217",
+    "empty DSN",
+    "libpq accepts it as a DSN that sets nothing: the connection goes to this machine, as the user of the"
+    " process. Most often a variable was not set where the configuration is made.",
+    "Set the variable that the DSN comes from, or remove the DSN.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN="),
+)
+
+_SEPARATORS = {",": "comma", ";": "semicolon"}
+
+_EMPTY = re.compile(r"\s*(?:postgres(?:ql)?(?:\+\w+)?://:?@:?/?)?\s*")
+"""Nothing, or the punctuation of a URI around nothing; ``postgresql:///`` is written on purpose."""
+
+
+def check(configuration: Configuration) -> Iterator[Problem]:
+    """Check the DSN, whether or not its keywords are overridden."""
+    yield from check_separators(configuration)
+    yield from _check_empty(configuration)
+
+
+def check_separators(configuration: Configuration) -> Iterator[Problem]:
+    """Report all separators at once; a list may end with a comma at the end of the DSN, or in quotes."""
+    dsn = configuration.connection.dsn
+    if dsn is None or dsn.is_uri:
+        return
+    values = {k: str(sourced.value) for k, sourced in dsn.parameters.items() if not is_secret(k)}
+    keywords = [keyword for keyword, value in values.items() if _has_separator(dsn.text, keyword, value)]
+    if not keywords:
+        return
+    keywords.sort(key=dsn.text.find)
+    separator = _SEPARATORS[values[keywords[0]][-1]]
+    yield DSN_SEPARATORS(
+        "dsn",
+        f"the DSN has a {separator} after {', '.join(keywords)}, which libpq takes for a part of the value",
+        hint="separate the pairs by blanks alone",
+        origin=dsn.origin,
+    )
+
+
+def _has_separator(dsn: str, keyword: str, value: str) -> bool:
+    """Return whether a value ends with a separator before another pair, and is not quoted."""
+    unquoted = rf"\b{keyword}\s*=\s*{re.escape(value)}\s+\w+\s*="
+    return value.endswith(tuple(_SEPARATORS)) and re.search(unquoted, dsn) is not None
+
+
+def _check_empty(configuration: Configuration) -> Iterator[Problem]:
+    """Report an empty DSN unless the server is named elsewhere; it may hide a DSN of lower precedence."""
+    dsn, configured = configuration.connection.dsn, configuration.connection.configured
+    if dsn is None or not _EMPTY.fullmatch(dsn.text):
+        return
+    if not any(keyword in configured for keyword in ("host", "hostaddr", "dbname", "service")):
+        yield EMPTY_DSN(
+            "dsn",
+            "the DSN is empty, and nothing else sets what to connect to",
+            hint="set the variable that it comes from, or write host, dbname and user",
+            origin=dsn.origin,
+        )
