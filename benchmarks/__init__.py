@@ -1,1 +1,1 @@
-"""What our connectors gain over the same classes written by hand, and how far they are from the limit."""
+"""Our connectors compared with the same classes written by hand, and with the limit of the driver."""

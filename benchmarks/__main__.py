@@ -25,25 +25,28 @@ SERVER_SETTINGS = {"max_connections": "300", "autovacuum": "off"}
 
 def main(
     rounds: Annotated[int, typer.Option(help="Turns of each contender.", min=1)] = 5,
-    jobs: Annotated[int, typer.Option(help="Jobs in a turn, more or less.", min=32)] = 160,
+    jobs: Annotated[int, typer.Option(help="Jobs in a turn, approximately.", min=32)] = 160,
     delay: Annotated[
-        list[float], typer.Option(help="Milliseconds added to each round trip; a run for each that is given.")
+        list[float], typer.Option(help="Milliseconds added to each round trip; one run for each.")
     ] = [1.0, 0.0],  # noqa: B006 - typer copies it
     only: Annotated[
-        str, typer.Option(help="Measures whose names contain this; results in build/.", show_default=False)
+        str,
+        typer.Option(
+            help="Only the measures whose names contain this; results in build/.", show_default=False
+        ),
     ] = "",
     output: Annotated[
         Path | None, typer.Option(help="Folder for the results.", show_default="benchmarks/results")
     ] = None,
     *,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One short round to see that it works; results in build/.")
+        bool, typer.Option("--quick", help="One short round, as a test; results in build/.")
     ] = False,
 ) -> None:
     """Compare our connectors with the same ones written by hand, and with the limit.
 
-    The limit is the same SQL on one held psycopg connection in autocommit mode, nothing else. The results
-    are shown as a table, and written as a table, JSON and a plot.
+    The limit is the same SQL on one open psycopg connection in autocommit mode. The results are printed as a
+    table, and written as a table, JSON and a plot.
     """
     if quick:
         rounds, jobs = 1, 32
@@ -59,7 +62,7 @@ def main(
                 bench = Bench(server, rounds=rounds, jobs=jobs, report=status.update)
                 for one in delay:
                     outcomes += bench.run(one, only)
-    finally:  # a run takes minutes: what came out is kept even if the rest fails
+    finally:  # a run takes minutes: the results are kept even if the rest fails
         for title, chosen in report.by_delay(outcomes).items():
             Console(width=report.WIDTH).print(report.table(chosen, title))
         report.write(outcomes, {"rounds": rounds, "jobs": jobs}, folder)

@@ -1,4 +1,4 @@
-"""A run: a server, a network in front of it, and every measure on every kind that can do it."""
+"""A run: a server, a network in front of it, and every measure on every kind that supports it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ TABLES = "procrastinate_jobs, procrastinate_events, procrastinate_workers"
 
 
 class Bench:
-    """What is measured against one server.
+    """The measures against one server.
 
     Parameters
     ----------
     server
-        Is running, and has nothing else to do.
+        A running server without other load.
     rounds
         Turns of each contender.
     jobs
         Jobs in a turn.
     report
-        Called with what is being measured.
+        Called with the name of each measure before it starts.
     """
 
     def __init__(
@@ -43,39 +43,39 @@ class Bench:
         self.report = report
         database = server.create_database()
         self.dsn = f"postgresql://{server.user}@{server.host}:{{port}}/{database}"
-        self.straight = connect(self.dsn.format(port=server.port))
-        self.straight.execute(SchemaManager.get_schema())
+        self.direct = connect(self.dsn.format(port=server.port))
+        self.direct.execute(SchemaManager.get_schema())
 
     def run(self, delay_ms: float, only: str) -> Iterator[Outcome]:
-        """Measure.
+        """Run the measures, and yield their outcomes.
 
         Parameters
         ----------
         delay_ms
-            Milliseconds added to each round trip. Without any there is no proxy either, which would take
-            more time than the network that it stands for; and nobody to count the round trips.
+            Milliseconds added to each round trip. Without a delay there is no proxy, which would take more
+            time than the network that it simulates; then the round trips are not counted.
         only
-            What the names of the measures contain.
+            A part of the names of the measures to run.
         """
-        straight = self.dsn.format(port=self.server.port)
-        with self._way(delay_ms) as way:
-            dsn = self.dsn.format(port=way.port) if way else straight
-            for measure in measures(straight):
+        direct = self.dsn.format(port=self.server.port)
+        with self._network(delay_ms) as proxy:
+            dsn = self.dsn.format(port=proxy.port) if proxy else direct
+            for measure in measures(direct):
                 if only in measure.name:
                     for kind in measure.kinds:
                         self.report(f"{measure.name}, {kind}, {delay_ms:g} ms")
-                        yield self._measure(measure, kind, dsn, delay_ms, way)
+                        yield self._measure(measure, kind, dsn, delay_ms, proxy)
 
     @contextmanager
-    def _way(self, delay_ms: float) -> Iterator[Network | None]:
+    def _network(self, delay_ms: float) -> Iterator[Network | None]:
         if not delay_ms:
             yield None
             return
-        with network(self.server.host, self.server.port, delay_ms / 1000) as way:
-            yield way
+        with network(self.server.host, self.server.port, delay_ms / 1000) as proxy:
+            yield proxy
 
     def _measure(
-        self, measure: Measure, kind: ConnectorKind, dsn: str, delay_ms: float, way: Network | None
+        self, measure: Measure, kind: ConnectorKind, dsn: str, delay_ms: float, proxy: Network | None
     ) -> Outcome:
         return compare(
             Outcome(measure.name, kind, delay_ms, measure.unit),
@@ -89,19 +89,19 @@ class Bench:
             jobs_each=measure.jobs_each,
             before=partial(self._provide, measure),
             after=partial(self._check, measure),
-            round_trips=(lambda: way.round_trips) if way else None,
+            round_trips=(lambda: proxy.round_trips) if proxy else None,
         )
 
     def _provide(self, measure: Measure, jobs: int) -> None:
-        """Begin with an empty queue, or with one that holds the jobs to work."""
-        self.straight.execute("DELETE FROM procrastinate_jobs")
+        """Empty the queue, and defer the jobs of a measure that works jobs."""
+        self.direct.execute("DELETE FROM procrastinate_jobs")
         if measure.provides:
-            defer_jobs(self.straight, jobs)
+            defer_jobs(self.direct, jobs)
 
     def _check(self, measure: Measure, jobs: int) -> None:
-        """Make sure that the measured work was done."""
+        """Raise an error unless the jobs were deferred or worked."""
         status = "succeeded" if measure.works else "todo"
         query = "SELECT count(*) FROM procrastinate_jobs WHERE status = %s::procrastinate_job_status"
-        [row] = self.straight.execute(query, [status]).fetchall()
+        [row] = self.direct.execute(query, [status]).fetchall()
         if row["count"] != jobs:
             raise RuntimeError(f"{measure.name}: {row['count']} of {jobs} jobs are {status}")

@@ -1,4 +1,4 @@
-"""Several contenders side by side: rounds in which each has its turn, medians, and ratios round by round."""
+"""Several contenders in turns: rounds in which each has one, medians, and ratios for each round."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from benchmarks.work import Opened
 BETTER_IF_LESS = "ms"
 
 WARM_UP = 8
-"""Times at least to warm up: psycopg prepares a query that has run five times on a connection, which takes a
-round trip of its own."""
+"""Minimum number of times to warm up: psycopg prepares a query after it has run five times on a connection,
+which takes an additional round trip."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came out for one measure.
+    """The results of one measure.
 
     Parameters
     ----------
     measure, kind
-        What was measured, and on which kind of connector.
+        The name of the measure, and the kind of connector.
     delay_ms
-        Milliseconds added to each round trip; None where no server takes part.
+        Milliseconds added to each round trip; None for a measure without a server.
     unit
-        Of the samples: ``ms``, or things a second.
+        The samples' unit: ``ms``, or ``jobs/s``.
     samples
-        For each contender a number from each round.
+        A sample of each round, for each contender.
     round_trips
-        For each contender how many it made for one job, or for one call; empty where they were not counted.
+        The round trips of one job, or of one call, for each contender; empty if they were not counted.
     """
 
     measure: str
@@ -43,17 +43,13 @@ class Outcome:
     round_trips: dict[str, float] = field(default_factory=dict)
 
     def median(self, contender: str) -> float | None:
-        """Return the median of a contender's samples, None where it did not take part."""
+        """Return the median of a contender's samples, or None if it has none."""
         return median(self.samples[contender]) if contender in self.samples else None
 
     def ratio(self, contender: str) -> float | None:
-        """Return how many times better ours is: the median of the rounds' ratios, since a round's samples
-        are taken at about the same time.
+        """Return how many times better ours is than a contender, or None if it has no samples.
 
-        Parameters
-        ----------
-        contender
-            Better than whom.
+        It is the median of the rounds' ratios, since a round's samples are taken at about the same time.
         """
         if contender not in self.samples:
             return None
@@ -63,7 +59,7 @@ class Outcome:
         return median(ours / theirs for ours, theirs in pairs)
 
     def summary(self) -> dict[str, object]:
-        """Return everything, ready for JSON."""
+        """Return the outcome for JSON."""
         return {
             "measure": self.measure,
             "kind": self.kind,
@@ -90,29 +86,29 @@ def compare(
     after: Callable[[int], object],
     round_trips: Callable[[], int] | None,
 ) -> Outcome:
-    """Let the contenders take turns, and note what each achieves.
+    """Measure the contenders in turns, and add their samples to the outcome.
 
     Parameters
     ----------
     outcome
-        What the samples are added to.
+        The outcome to add the samples to.
     contenders
-        What each one does; opened for all rounds.
+        The work of each contender, which stays open for all rounds.
     rounds
-        How often each has its turn; every other round goes backwards.
+        The number of turns of each contender; every other round has the reverse order.
     times
-        How often the work is done in one turn.
+        The number of times that the work is done in one turn.
     jobs_each
-        How many jobs one time is.
+        The number of jobs of one time.
     before, after
-        Called around each turn with the number of its jobs, to provide them and to check them.
+        Called before and after each turn with the number of its jobs, to defer and to check them.
     round_trips
-        How many there were so far; None where nobody counts.
+        Returns the number of round trips so far; None if they are not counted.
     """
     with ExitStack() as stack:
         works = {name: stack.enter_context(opened) for name, opened in contenders.items()}
         turns = list(works)
-        for number in range(-1, rounds):  # the first one is for warming up
+        for number in range(-1, rounds):  # the first one warms up
             turn = times if number >= 0 else max(times, WARM_UP)
             counts: dict[str, float] = {}
             for name in turns if number % 2 else reversed(turns):

@@ -1,4 +1,4 @@
-"""Who is compared: procrastinate's connectors written by hand, and ours, both as they come."""
+"""The contenders: procrastinate's connectors written by hand, and ours, both with default options."""
 
 from __future__ import annotations
 
@@ -11,21 +11,11 @@ from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
 from procrastinate_conn import ConnectorKind, make_connector
 
 BY_HAND, OURS, LIMIT = "by hand", "ours", "limit"
-"""The contenders. The limit is the same SQL on one held psycopg connection in autocommit mode."""
+"""The contenders. The limit is the same SQL on one open psycopg connection in autocommit mode."""
 
 
 def by_hand(kind: ConnectorKind, dsn: str, connections: int | None = None) -> BaseConnector:
-    """Return a connector as procrastinate's documentation writes it.
-
-    Parameters
-    ----------
-    kind
-        The kind of connector.
-    dsn
-        ``postgresql://...``
-    connections
-        How many connections it keeps; None for the class's own default.
-    """
+    """Return a connector as in procrastinate's documentation, with a number of connections or its default."""
     match kind:
         case ConnectorKind.PSYCOPG:
             return PsycopgConnector(conninfo=dsn, **({"min_size": connections} if connections else {}))
@@ -43,6 +33,6 @@ def by_hand(kind: ConnectorKind, dsn: str, connections: int | None = None) -> Ba
 
 
 def ours(kind: ConnectorKind, dsn: str, connections: int | None = None) -> BaseConnector:
-    """Return the connector that `make_connector` gives for the same."""
+    """Return the connector of `make_connector` for the same arguments."""
     pool = {"min_size": connections} if connections else None
     return make_connector(kind, dsn=dsn, pool=pool, env_file=None)

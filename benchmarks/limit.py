@@ -1,4 +1,4 @@
-"""The limit: the same work on held psycopg connections in autocommit mode, with nothing around it."""
+"""The limit: the same work on open psycopg connections in autocommit mode, without pool and procrastinate."""
 
 from __future__ import annotations
 
@@ -38,34 +38,34 @@ from benchmarks.work import (
 
 @contextmanager
 def defer(dsn: str, jobs: int = 1) -> Iterator[Work]:
-    """Defer so many jobs with each query."""
-    stated = arguments(jobs)
+    """Defer `jobs` jobs with each query."""
+    parameters = arguments(jobs)
     with connect(dsn) as connection:
-        yield repeated(lambda: connection.execute(DEFER, stated).fetchall())
+        yield repeated(lambda: connection.execute(DEFER, parameters).fetchall())
 
 
 def batch_defer(dsn: str) -> Opened:
-    """Defer jobs by the batch."""
+    """Defer jobs in batches."""
     return defer(dsn, BATCH)
 
 
 @contextmanager
 def defer_from_threads(dsn: str) -> Iterator[Work]:
-    """Defer jobs from many threads, each of which holds a connection."""
+    """Defer jobs from many threads, each with a connection."""
     with ExitStack() as stack, ThreadPoolExecutor(THREADS) as threads:
         yield spread_over(threads, [stack.enter_context(defer(dsn)) for _ in range(THREADS)])
 
 
 def defer_async(dsn: str, jobs: int = 1) -> Opened:
-    """Defer so many jobs with each query, asynchronously."""
+    """Defer `jobs` jobs with each query, asynchronously."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncWork]:
-        stated = arguments(jobs)
+        parameters = arguments(jobs)
         async with await connect_async(dsn) as connection:
 
             async def once() -> None:
-                await (await connection.execute(DEFER, stated)).fetchall()
+                await (await connection.execute(DEFER, parameters)).fetchall()
 
             yield repeated_async(once)
 
@@ -73,7 +73,7 @@ def defer_async(dsn: str, jobs: int = 1) -> Opened:
 
 
 def batch_defer_async(dsn: str) -> Opened:
-    """Defer jobs by the batch, asynchronously."""
+    """Defer jobs in batches, asynchronously."""
     return defer_async(dsn, BATCH)
 
 
@@ -86,7 +86,7 @@ def worker(dsn: str) -> Opened:
             async with await connect_async(dsn) as connection:
 
                 async def work(times: int) -> float:
-                    worker_id = register_worker(registering)  # a real worker removes those that are silent
+                    worker_id = register_worker(registering)  # a real worker removes stalled workers
                     return await repeated_async(lambda: work_job_async(connection, worker_id))(times)
 
                 yield work
@@ -96,7 +96,7 @@ def worker(dsn: str) -> Opened:
 
 @contextmanager
 def wake_up(dsn: str, deferring_dsn: str) -> Iterator[Work]:
-    """Fetch a job once a notification tells of it; then finish it, which takes no part in the time."""
+    """Fetch a job after its notification; then finish it, which is not part of the time."""
     [channel] = get_channel_for_queues()
     with connect(deferring_dsn) as deferring, connect(dsn) as listening, connect(dsn) as connection:
         listening.execute(SQL("LISTEN {}").format(Identifier(channel)))
@@ -105,7 +105,7 @@ def wake_up(dsn: str, deferring_dsn: str) -> Iterator[Work]:
             worker_id = register_worker(connection)
             taken = []
             for _ in range(times):
-                list(listening.notifies(timeout=IDLE))  # of the others' turns
+                list(listening.notifies(timeout=IDLE))  # of the other contenders' turns
                 started = perf_counter()
                 defer_jobs(deferring, 1)
                 assert list(listening.notifies(timeout=30, stop_after=1))

@@ -1,4 +1,4 @@
-"""What is measured, on which kinds of connector, and what each of the contenders does for it."""
+"""The measures, the kinds of connector that support them, and the work of each contender."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ THREADED = tuple(kind for kind in EVERY if not REGISTRY[kind].asynchronous)
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Something to measure.
+    """A measure.
 
     Parameters
     ----------
     name
-        What it is called in the results.
+        The name in the results.
     kinds
-        The kinds of connector that can do it.
+        The kinds of connector that support it.
     work, limit
-        The work with a connector, and the same at the limit, with a DSN.
+        The work on a connector, and the same work at the limit, on a DSN.
     share
-        How often it is done in a turn, as a share of ``--jobs``.
+        The number of times in a turn, as a share of ``--jobs``.
     jobs_each
-        How many jobs one time is.
+        The number of jobs of one time.
     unit
         ``jobs/s``, or ``ms`` for one time.
     connections
-        How many the pools keep; None for their own defaults.
+        The size of the pools; None for their defaults.
     provides
-        Whether the jobs have to wait in the queue beforehand.
+        Whether the jobs are deferred before the turn.
     works
         Whether the jobs are worked, and not only deferred.
     """
@@ -57,13 +57,7 @@ class Measure:
 
 
 def measures(deferring_dsn: str) -> list[Measure]:
-    """Return all that is measured against a server.
-
-    Parameters
-    ----------
-    deferring_dsn
-        Where jobs are deferred that have to wake up a worker.
-    """
+    """Return the measures against a server; jobs that wake up a worker are deferred on `deferring_dsn`."""
     return [
         Measure("defer", EVERY, work.defer, limit.defer),
         Measure("defer_async", ASYNCHRONOUS, work.defer_async, limit.defer_async),

@@ -1,5 +1,5 @@
-"""A network between the contenders and the server: a proxy in a process of its own, so that it takes no
-time from the one that is measured, except for a core."""
+"""A network between the contenders and the server: a proxy in another process, so that it takes a core but no
+time of the measured process."""
 
 from __future__ import annotations
 
@@ -12,17 +12,12 @@ from procrastinate_conn.demo.proxy import CountingProxy
 
 
 class Network:
-    """The way to a server through a proxy.
+    """A proxy in another process, which accepts clients on `port` of 127.0.0.1.
 
     Parameters
     ----------
     control
-        The other end is the proxy's process.
-
-    Attributes
-    ----------
-    port : int
-        Where clients connect to, on 127.0.0.1.
+        A connection to the proxy's process.
     """
 
     def __init__(self, control: Connection) -> None:
@@ -31,23 +26,15 @@ class Network:
 
     @property
     def round_trips(self) -> int:
-        """The round trips so far, over all connections."""
-        self._control.send("how many?")
+        """The round trips of all connections so far."""
+        self._control.send("round trips")
         count: int = self._control.recv()
         return count
 
 
 @contextmanager
 def network(host: str, port: int, delay: float) -> Iterator[Network]:
-    """Put a proxy before a server.
-
-    Parameters
-    ----------
-    host, port
-        The server's address.
-    delay
-        Seconds to add to each round trip.
-    """
+    """Start a proxy to a server, which adds `delay` seconds to each round trip."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, host, port, delay), daemon=True)
@@ -66,5 +53,5 @@ def _serve(control: Connection, host: str, port: int, delay: float) -> None:
         try:
             while control.recv():
                 control.send(proxy.round_trips)
-        except EOFError:  # nobody asks any more
+        except EOFError:  # the other process has closed its end
             pass

@@ -1,4 +1,4 @@
-"""The outcomes that matter most, as a picture for the README."""
+"""The most important outcomes, as a picture for the README."""
 
 from __future__ import annotations
 
@@ -14,20 +14,12 @@ from benchmarks.contenders import BY_HAND, LIMIT, OURS
 from benchmarks.report import distance
 
 COLOURS = {BY_HAND: "#9aa5b1", OURS: "#2f6fde", LIMIT: "#c9d3de"}
-# The text stays text, and the same numbers give the same file.
+# Text is not converted to paths, and the same outcomes give the same file.
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "procrastinate-conn", "font.family": "sans-serif"}
 
 
 def draw(outcomes: Iterable[Outcome], file: Path) -> None:
-    """Draw the rates at the first delay: a group of bars for each measure and connector.
-
-    Parameters
-    ----------
-    outcomes
-        Of the whole run.
-    file
-        An SVG file, which is overwritten.
-    """
+    """Draw the rates at the first delay as SVG, with a group of bars for each measure and connector."""
     rates = [outcome for outcome in outcomes if outcome.unit == "jobs/s" and "batch" not in outcome.measure]
     shown = [outcome for outcome in rates if outcome.delay_ms == rates[0].delay_ms]
     if not shown:
@@ -36,9 +28,9 @@ def draw(outcomes: Iterable[Outcome], file: Path) -> None:
         figure = Figure(figsize=(9, 0.62 * len(shown) + 1.2), layout="constrained")
         axes = figure.subplots()
         for row, outcome in enumerate(shown):
-            for place, contender in enumerate(COLOURS):
+            for position, contender in enumerate(COLOURS):
                 value = outcome.median(contender)
-                bar = axes.barh(row + 0.27 * (place - 1), value or 0, 0.25, color=COLOURS[contender])
+                bar = axes.barh(row + 0.27 * (position - 1), value or 0, 0.25, color=COLOURS[contender])
                 axes.bar_label(bar, fmt="%.0f", padding=3, fontsize=8)
         axes.set_yticks(range(len(shown)), [f"{o.measure}\n{o.kind}" for o in shown], fontsize=9)
         axes.margins(y=0.02)

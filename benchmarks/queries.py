@@ -1,4 +1,4 @@
-"""procrastinate's queries on psycopg connections, as bare as they can be."""
+"""procrastinate's queries on psycopg connections, without anything else."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ FINISHED = {"status": "succeeded", "delete_job": False}
 
 
 def arguments(jobs: int) -> dict[str, Any]:
-    """Return the arguments of the query that defers so many jobs."""
+    """Return the arguments of the query that defers `jobs` jobs."""
     job = JobToDefer("default", TASK, 0, None, None, Jsonb(ARGUMENTS), None)  # type: ignore[arg-type]
     return {"jobs": [job] * jobs}
 
 
 def connect(dsn: str) -> Connection:
-    """Return a connection to hold; rows are dictionaries, as the connectors give them."""
+    """Return a connection with rows as dictionaries, as the connectors return them."""
     return psycopg.connect(dsn, autocommit=True, row_factory=dict_row)
 
 
 async def connect_async(dsn: str) -> AsyncConnection:
-    """Return the same for asynchronous use."""
+    """Return an asynchronous connection with rows as dictionaries."""
     return await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
 
 
 def defer_jobs(connection: Connection, jobs: int) -> None:
-    """Defer so many jobs."""
+    """Defer `jobs` jobs with one query."""
     connection.execute(DEFER, arguments(jobs))
 
 

@@ -1,4 +1,4 @@
-"""The outcomes, for people and for programs."""
+"""The outcomes as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = (
     "pydantic-settings",
 )
 WIDTH = 140
-"""Of the tables, in characters: they are meant for files too."""
+"""The width of the tables, in characters, in a terminal and in files."""
 COLUMNS = [
     "measure",
     "connector",
@@ -64,14 +64,14 @@ def cells(outcome: Outcome) -> list[str]:
 
 
 def figure(number: float | None) -> str:
-    """Return a number with three digits that count, or more."""
+    """Return a number with three significant digits, or more."""
     if number is None:
         return ""
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def by_delay(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    """Return the outcomes that belong together, by what they have in common."""
+    """Return the outcomes grouped by their delay."""
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(distance(outcome.delay_ms), []).append(outcome)
@@ -79,24 +79,14 @@ def by_delay(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def distance(delay_ms: float | None) -> str:
-    """Return in words how far away the server is; None where there is none."""
+    """Return the delay in words; None means that there is no server."""
     if delay_ms is None:
         return "without a server"
     return f"the server {delay_ms:g} ms away" if delay_ms else "the server on the same machine"
 
 
 def write(outcomes: Sequence[Outcome], parameters: dict[str, object], folder: Path) -> None:
-    """Write the tables in Markdown, and every sample in JSON with where it was taken.
-
-    Parameters
-    ----------
-    outcomes
-        What came out.
-    parameters
-        How it was measured.
-    folder
-        Where ``results.md`` and ``results.json`` are written.
-    """
+    """Write the tables to ``results.md``, and samples, machine and versions to ``results.json``."""
     document = {
         "machine": {"cores": os.cpu_count(), "system": platform.system(), "architecture": platform.machine()},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},

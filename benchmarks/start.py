@@ -1,4 +1,4 @@
-"""What it costs to start: a fresh process that builds a connector, and building one in a warm process."""
+"""The cost of a start: a new process that builds a connector, and building one in a running process."""
 
 from __future__ import annotations
 
@@ -21,20 +21,14 @@ COLD = {
     OURS: f"from procrastinate_conn import make_connector; make_connector(dsn={DSN!r}, env_file=None)",
     LIMIT: "import procrastinate, pydantic_settings",
 }
-"""The limit is to import what ours is made of, and to do nothing with it."""
+"""The limit imports the libraries that ours is built on, and uses none of them."""
 
 
 def cold_start(rounds: int) -> Outcome:
-    """Measure whole processes, each from a warm cache of bytecode and files.
-
-    Parameters
-    ----------
-    rounds
-        How often each of the contenders is started, in turns.
-    """
+    """Measure whole processes, `rounds` of each contender, with warm caches of bytecode and files."""
     outcome = Outcome("cold start", ConnectorKind.PSYCOPG, None, "ms", {name: [] for name in COLD})
     with bytecode_cache() as environment:
-        for number in range(-1, rounds):  # the first one fills the caches
+        for number in range(-1, rounds):  # the first round fills the caches
             for name, code in COLD.items():
                 started = perf_counter()
                 subprocess.run([sys.executable, "-c", code], env=environment, check=True)
@@ -45,25 +39,14 @@ def cold_start(rounds: int) -> Outcome:
 
 @contextmanager
 def bytecode_cache() -> Iterator[dict[str, str]]:
-    """Give an environment with a bytecode cache for everything: an installed package has one, a checkout
-    need not."""
+    """Yield an environment with a bytecode cache: an installed package has one, a checkout may have none."""
     with tempfile.TemporaryDirectory() as directory:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         yield {**environment, "PYTHONPYCACHEPREFIX": directory}
 
 
 def warm_build(kind: ConnectorKind, rounds: int, times: int = 50) -> Outcome:
-    """Measure building connectors in this process.
-
-    Parameters
-    ----------
-    kind
-        Of which kind.
-    rounds
-        How many samples.
-    times
-        How many connectors for a sample.
-    """
+    """Measure building connectors in this process, in `rounds` samples of `times` connectors each."""
     outcome = Outcome("warm build", kind, None, "ms", {BY_HAND: [], OURS: []})
     for number in range(-1, rounds):
         for name, build in {BY_HAND: by_hand, OURS: ours}.items():

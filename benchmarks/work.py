@@ -1,4 +1,4 @@
-"""The work that is measured: each function opens what it takes, and gives what does the work."""
+"""The measured work: each function opens its connector, and yields a function that does the work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from procrastinate.connector import BaseConnector
 from benchmarks.queries import ARGUMENTS, TASK, connect, defer_jobs
 
 Work = Callable[[int], float]
-"""Does something so many times, and returns the seconds that it took."""
+"""Does something a number of times, and returns the seconds that it took."""
 
 AsyncWork = Callable[[int], Awaitable[float]]
 Opened = AbstractContextManager[Work]
@@ -29,22 +29,14 @@ BATCH = 100
 """Jobs in a batch."""
 THREADS = 32
 IDLE = 0.1
-"""Seconds that a worker gets to finish a job and to go back to waiting. It does not hear of a job that is
-deferred while it still looks for the next one, and finds it when it polls."""
-UNTIL_IT_LISTENS = 0.5
-"""Seconds that it gets to start."""
+"""Seconds for a worker to finish a job and to wait again. It misses the notification of a job that is
+deferred while it fetches the next one, and finds that job when it polls."""
+STARTING = 0.5
+"""Seconds for a worker to start and to listen."""
 
 
 def app_on(connector: BaseConnector, ran: Callable[[], object] = bool) -> procrastinate.App:
-    """Return an application with one task.
-
-    Parameters
-    ----------
-    connector
-        Its connector.
-    ran
-        Called when the task runs.
-    """
+    """Return an application with one task, which calls `ran`."""
     app = procrastinate.App(connector=connector)
 
     @app.task(name=TASK)
@@ -63,7 +55,7 @@ def defer(connector: BaseConnector) -> Iterator[Work]:
 
 @contextmanager
 def batch_defer(connector: BaseConnector) -> Iterator[Work]:
-    """Defer jobs by the batch."""
+    """Defer jobs in batches."""
     with app_on(connector).open() as app:
         yield repeated(lambda: app.tasks[TASK].batch_defer(*[ARGUMENTS] * BATCH))
 
@@ -87,7 +79,7 @@ def defer_async(connector: BaseConnector) -> Opened:
 
 
 def batch_defer_async(connector: BaseConnector) -> Opened:
-    """Defer jobs by the batch, asynchronously."""
+    """Defer jobs in batches, asynchronously."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncWork]:
@@ -98,7 +90,7 @@ def batch_defer_async(connector: BaseConnector) -> Opened:
 
 
 def worker(connector: BaseConnector, concurrency: int) -> Opened:
-    """Work the jobs that wait, so many at a time."""
+    """Work the jobs in the queue, `concurrency` at a time."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncWork]:
@@ -117,15 +109,7 @@ def worker(connector: BaseConnector, concurrency: int) -> Opened:
 
 
 def wake_up(connector: BaseConnector, deferring_dsn: str) -> Opened:
-    """Wake up a worker that has nothing to do: from deferring a job until it runs.
-
-    Parameters
-    ----------
-    connector
-        The worker's.
-    deferring_dsn
-        Where the jobs are deferred, on a connection of its own.
-    """
+    """Wake up an idle worker: the time from deferring a job, on another connection, until it runs."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncWork]:
@@ -143,12 +127,14 @@ def wake_up(connector: BaseConnector, deferring_dsn: str) -> Opened:
                     await asyncio.wait_for(ran.wait(), 30)
                     taken.append(perf_counter() - started)
                 await asyncio.sleep(IDLE)
-                return times * median(taken)  # of which one may have had to wait for the poll
+                return times * median(
+                    taken
+                )  # the median, since one of them may have had to wait for the poll
 
             async with app.open_async():
                 waiting = app.run_worker_async(install_signal_handlers=False)
                 running = asyncio.create_task(waiting)
-                await asyncio.sleep(UNTIL_IT_LISTENS)
+                await asyncio.sleep(STARTING)
                 yield work
                 running.cancel()
                 await asyncio.wait([running])
@@ -157,7 +143,7 @@ def wake_up(connector: BaseConnector, deferring_dsn: str) -> Opened:
 
 
 def repeated(once: Callable[[], object]) -> Work:
-    """Return the work of doing something several times."""
+    """Return work that calls a function several times."""
 
     def work(times: int) -> float:
         started = perf_counter()
@@ -169,7 +155,7 @@ def repeated(once: Callable[[], object]) -> Work:
 
 
 def repeated_async(once: Callable[[], Awaitable[object]]) -> AsyncWork:
-    """Return the work of doing something asynchronous several times, one after the other."""
+    """Return work that awaits a function several times, one after the other."""
 
     async def work(times: int) -> float:
         started = perf_counter()
@@ -181,7 +167,7 @@ def repeated_async(once: Callable[[], Awaitable[object]]) -> AsyncWork:
 
 
 def spread_over(threads: ThreadPoolExecutor, works: list[Work]) -> Work:
-    """Return work that is done in several threads, each of which does its share."""
+    """Return work that is shared by several threads."""
 
     def work(times: int) -> float:
         started = perf_counter()
@@ -195,13 +181,7 @@ def spread_over(threads: ThreadPoolExecutor, works: list[Work]) -> Work:
 
 @contextmanager
 def on_a_loop(opened: AbstractAsyncContextManager[AsyncWork]) -> Iterator[Work]:
-    """Run asynchronous work on one event loop, which keeps what the work opens between its runs.
-
-    Parameters
-    ----------
-    opened
-        Gives the work.
-    """
+    """Run asynchronous work on one event loop, on which its connector stays open between the runs."""
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
 
         async def run(times: int) -> float:

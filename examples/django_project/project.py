@@ -1,4 +1,4 @@
-"""Settings of the project: one description of the connection, for Django and for procrastinate."""
+"""Settings of the project: one description of the connection, for Django and procrastinate."""
 
 from procrastinate_conn import ConnectorSettings
 
@@ -9,7 +9,7 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parameters.pop("dbname"),
-        "OPTIONS": parameters,  # Django passes them on to libpq
+        "OPTIONS": parameters,  # Django passes them to libpq
     }
 }
 

@@ -1,4 +1,4 @@
-"""The app of procrastinate and its task, for the web application and for workers of their own."""
+"""The procrastinate app and its task, for the web application and for separate workers."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Defer from requests, with a worker beside them in the same process: uvicorn web:web."""
+"""Defer jobs in requests, with a worker in the same process: uvicorn web:web."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from tasks import app, render
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     async with app.open_async():
-        # uvicorn has the signal handlers; the worker is stopped with the application.
+        # uvicorn handles the signals; the worker stops with the application.
         worker = asyncio.create_task(app.run_worker_async(install_signal_handlers=False))
         yield
         worker.cancel()

@@ -1,4 +1,4 @@
-"""Defer from requests, on the engine that the application has anyway: flask --app web run."""
+"""Defer jobs in requests, on the engine of the application: flask --app web run."""
 
 import os
 
@@ -6,7 +6,7 @@ import sqlalchemy
 import tasks
 from flask import Flask, request
 
-engine = sqlalchemy.create_engine(os.environ["DATABASE_URL"])  # flask reads .env, too
+engine = sqlalchemy.create_engine(os.environ["DATABASE_URL"])  # flask reads .env
 with engine.begin() as connection:
     connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS orders (id serial PRIMARY KEY, item text)")
 

@@ -1,4 +1,4 @@
-"""Defer a job for each address, and work them all: python newsletter.py ada@example.com grace@example.com."""
+"""Defer a job for each address, and work them: python newsletter.py ada@example.com grace@example.com."""
 
 import sys
 

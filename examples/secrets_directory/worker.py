@@ -1,4 +1,4 @@
-"""A worker in a container, told where its secrets are mounted: python worker.py /run/secrets."""
+"""A worker in a container; the argument is the mounted secrets directory: python worker.py /run/secrets."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the web server and the worker share: the app and its task."""
+"""The app and its task, for the web server and the worker."""
 
 import procrastinate
 

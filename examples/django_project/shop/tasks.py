@@ -1,4 +1,4 @@
-"""The task; procrastinate finds it here."""
+"""The task, in the module that procrastinate imports."""
 
 from procrastinate.contrib.django import app
 

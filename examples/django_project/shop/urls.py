@@ -8,7 +8,7 @@ from shop.tasks import send_receipt
 
 
 def order(_: HttpRequest, name: str) -> JsonResponse:
-    with transaction.atomic():  # what the order is stored in, so that there is no job without an order
+    with transaction.atomic():  # also stores the order, so that there is no job without an order
         job = send_receipt.defer(order=name)
     return JsonResponse({"job": job})
 

@@ -1,4 +1,4 @@
-"""A worker on the connector that the settings describe: python manage.py work."""
+"""A worker with the connector of the settings: python manage.py work."""
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
