@@ -18,7 +18,7 @@ def validate_password_file(spec: ConnectionSpec) -> list[Problem]:
     origin = spec.origins.get("passfile")
     if origin is not None and origin.kind is LIBPQ_DEFAULT:
         origin = None
-    return list(password_file.judge(Path(spec.passfile), origin))
+    return list(password_file.validate_file(Path(spec.passfile), origin))
 
 
 def password_line(spec: ConnectionSpec, host: Host | None = None) -> Origin | None:

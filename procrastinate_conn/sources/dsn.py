@@ -34,7 +34,7 @@ OTHER_DATABASE = Rule(
 UNENCODED_PASSWORD = Rule(
     "PC211",
     "DSN with an @ where none belongs",
-    "A password with special characters that are not percent-encoded ends too early, and its rest is taken"
+    "A password with special characters that are not percent-encoded ends too early, and libpq takes its rest"
     " for the host or the database.",
     "Percent-encode the password: @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25.",
     severity="warning",
@@ -44,7 +44,7 @@ UNENCODED_PASSWORD = Rule(
 UNKNOWN_KEYWORD = Rule(
     "PC204",
     "unknown connection keyword",
-    "libpq refuses every connection that states a keyword it does not know.",
+    "libpq rejects every connection with a keyword that it does not know.",
     "Use libpq's name for it; the hint names the nearest one.",
     example=Example("PROCRASTINATE_CONN_DSN=hots=localhost dbname=jobs"),
     fault_in="name",
@@ -199,78 +199,85 @@ def _unknown_keyword(dsn: str) -> str | None:
 
 
 def _has_semicolons(dsn: str) -> bool:
-    """Tell whether a DSN is made of pairs with semicolons between them, as those of ADO.NET and ODBC are."""
+    """Tell whether semicolons separate the pairs of a DSN, as in those of ADO.NET and ODBC."""
     return re.match(r"\s*\w[\w :]*=[^\s=]*;\s*\w[\w ]*=", dsn) is not None
 
 
 def _is_base64(dsn: str) -> bool:
-    """Tell whether a DSN is in base64, as Kubernetes stores it; equals signs fill it up."""
+    """Tell whether a DSN is base64, as in a Kubernetes Secret; its padding looks like a pair."""
     try:
         return base64.b64decode(dsn.strip(), validate=True).startswith((b"postgres", b"host="))
     except ValueError:
         return False
 
 
-def _cannot_be_a_secret(name: str, dsn: str) -> bool:
-    """Tell whether a keyword is no piece of a password, which a blank, a ? or an & may have cut in two."""
-    if not _LIKE_A_KEYWORD.fullmatch(name):
-        return False
-    before = dsn.partition("://")[2] if _is_uri(dsn) else dsn[: dsn.rfind(name)]
-    meant = map(suggestions.keyword, re.findall(r"(\w+)\s*=", before))
-    return not _SECRETIVE.search(before) and not any(keyword and is_secret(keyword) for keyword in meant)
-
-
 _LIKE_A_KEYWORD = re.compile(r"[A-Za-z_]{1,30}")
-"""What any library's keyword looks like: not like a token, and no longer than the longest of libpq's."""
+"""Any library's keyword: not a token, and no longer than the longest of libpq's."""
 
 _SECRETIVE = re.compile(r"@|:(?![0-9]*(?:[/,?\s]|$))|pass|pwd|secret|scram|key|token", re.IGNORECASE)
-"""Signs of a password, such as a colon without a port behind it."""
+"""Signs of a password, such as a colon without a port after it."""
 
 
-_NO_DSN = (
+def _cannot_be_a_secret(keyword: str, dsn: str) -> bool:
+    """Tell whether an unknown keyword is no piece of a password that a blank, a ? or an & has cut in two."""
+    if not _LIKE_A_KEYWORD.fullmatch(keyword):
+        return False
+    before = dsn.partition("://")[2] if _is_uri(dsn) else dsn[: dsn.rfind(keyword)]
+    meant = map(suggestions.keyword, re.findall(r"(\w+)\s*=", before))
+    return not _SECRETIVE.search(before) and not any(name and is_secret(name) for name in meant)
+
+
+_OTHER_FORMATS = (
     (r"jdbc:", "it is a URL for Java", "write postgresql://user:password@host/database, without jdbc:"),
     (r"['\"]", "it begins with a quote", "leave out the quotes around it"),
     (r"\s*\{", "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
-    (r"psql\s", "it is a command", "leave out psql, and the quotes around what follows it"),
+    (r"psql\s", "it is a command", "leave out psql, and the quotes around its argument"),
     (
         r"\$[({\w]",
-        "it is a reference to a variable that nothing was put in for",
-        "in an env file write ${NAME}, and state NAME before it or in the environment",
+        "it is a reference to a variable that was not expanded",
+        "in an env file write ${NAME}, and set NAME before it or in the environment",
     ),
 )
-"""What else is written for a DSN: how it begins, what it is, and what to do about it."""
+"""Other things that are written as a DSN: how they begin, what is wrong, and the hint."""
+
+_URI_HINTS = (
+    ("IPv6", "write brackets around an IPv6 address, and nothing else: [::1]:5432"),
+    (
+        "query parameter",
+        "write ?keyword=value&keyword=value, and percent-encode the values: = is %3D, & is %26",
+    ),
+    ("", "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"),
+)
+"""The hints for a URI that libpq cannot read, by a word in its reason."""
 
 
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
-    hint = _EXAMPLE
-    other = next((row for row in _NO_DSN if re.match(row[0], dsn, re.IGNORECASE)), None)
-    if _is_uri(dsn):
-        reason, hint = _malformed_uri(reason)
-    elif other:
-        _, reason, hint = other
-    elif scheme := _SCHEME.match(dsn):
-        reason, hint = f"it is no URL to libpq with {scheme[1]}://", "did you mean postgresql://?"
-    elif _is_base64(dsn):
-        reason, hint = (
-            "it is in base64",
-            "decode it: base64 belongs only under the data of a Kubernetes Secret",
-        )
-    elif _has_semicolons(dsn):
-        reason = "there are semicolons between the pairs"
-        hint = "write libpq's keywords, with blanks between the pairs: host=... user=... dbname=..."
-    elif "unterminated quoted string" in reason:
-        reason, hint = "a quote is not closed", "close it, or write \\' for a quote in a value"
-    elif "=" in dsn:
-        hint = "write keyword=value pairs, and single quotes around a value that has blanks"
+    reason, hint = _explain(reason, dsn)
     return MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=origin)
 
 
-def _malformed_uri(reason: str) -> tuple[str, str]:
-    """Return why libpq cannot read a URI, and what to do."""
-    if "spaces" in reason:
-        return "it has a blank", "write a blank as %20, and leave none around it"
-    if "IPv6" in reason:
-        return reason, "write brackets around an IPv6 address, and nothing else: [::1]:5432"
-    if "query parameter" in reason:
-        return reason, "write ?keyword=value&keyword=value, and percent-encode the values: = is %3D, & is %26"
-    return reason, "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"
+def _explain(reason: str, dsn: str) -> tuple[str, str]:
+    """Return why libpq cannot read a DSN, better than its own reason if possible, and the hint."""
+    if _is_uri(dsn):
+        if "spaces" in reason:
+            return "it has a blank", "write a blank as %20, and leave none around it"
+        return reason, next(hint for word, hint in _URI_HINTS if word in reason)
+    for pattern, other_reason, hint in _OTHER_FORMATS:
+        if re.match(pattern, dsn, re.IGNORECASE):
+            return other_reason, hint
+    if scheme := _SCHEME.match(dsn):
+        return f"it is no URL to libpq with {scheme[1]}://", "did you mean postgresql://?"
+    return _explain_pairs(reason, dsn)
+
+
+def _explain_pairs(reason: str, dsn: str) -> tuple[str, str]:
+    if _is_base64(dsn):
+        return "it is in base64", "decode it: base64 belongs only under the data of a Kubernetes Secret"
+    if _has_semicolons(dsn):
+        hint = "write libpq's keywords, with blanks between the pairs: host=... user=... dbname=..."
+        return "there are semicolons between the pairs", hint
+    if "unterminated quoted string" in reason:
+        return "a quote is not closed", "close it, or write \\' for a quote in a value"
+    if "=" in dsn:
+        return reason, "write keyword=value pairs, and single quotes around a value that has blanks"
+    return reason, _EXAMPLE

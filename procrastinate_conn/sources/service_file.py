@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from procrastinate_conn import libpq, suggestions
@@ -17,32 +17,33 @@ from procrastinate_conn.suggestions import nearest
 UNREADABLE_SERVICE = Rule(
     "PC207",
     "service that cannot be read",
-    "libpq refuses to connect when the service is missing or its section is damaged.",
+    "libpq does not connect if the service is missing or its section is invalid.",
     "Define the service in the service file, or remove the service.",
     example=Example(
         "PGSERVICE=jobs\nPGSERVICEFILE=pg_service.conf", files={"pg_service.conf": "[job]\nhost=localhost\n"}
     ),
 )
 
-
 LINE_LIMIT = 1022
-"""Bytes that a line may have, its line break included: libpq reads it into a buffer of one more, and
-takes a full one for a longer line."""
+"""Bytes of the longest line, its line break included: libpq's buffer has one more, and a full buffer counts
+as a line that is too long."""
 
 _BLANKS = b" \t\n\v\f\r"
 
+_EXAMPLE = "write keyword=value with no blanks around =, as libpq expects it"
+
 
 class Fault(NamedTuple):
-    """Why libpq refuses a service file.
+    """Why libpq rejects a service file.
 
     Parameters
     ----------
     reason
         What is wrong.
     hint
-        What to do about it.
+        How to correct it.
     line
-        The line; None where it is the whole file.
+        The line; None if it is the whole file.
     """
 
     reason: str
@@ -50,13 +51,13 @@ class Fault(NamedTuple):
     line: int | None = None
 
 
-class BadServiceFile(ValueError):
-    """A service file that libpq refuses.
+class InvalidServiceFile(ValueError):
+    """A service file that libpq rejects.
 
     Parameters
     ----------
     *faults
-        What is wrong; libpq would name the first.
+        Everything that is wrong; libpq would report the first.
     """
 
     def __init__(self, *faults: Fault) -> None:
@@ -72,9 +73,9 @@ def read_service(
     Parameters
     ----------
     service
-        The service's name, and where it is written.
+        The service's name.
     named
-        The service file that was named (``PGSERVICEFILE``), if one was.
+        The service file that is named (``PGSERVICEFILE``), if one is.
     variables
         libpq's variables, for ``PGSYSCONFDIR``.
 
@@ -84,32 +85,34 @@ def read_service(
         Keyword to value, each with its line, and what is wrong.
     """
     name = str(service.value)
-    looked_in: list[str] = []
+    files: list[str] = []
     for file in _candidates(named, variables):
-        looked_in.append(file)
+        files.append(file)
         try:
-            found = read_section(file, name)
-        except BadServiceFile as error:
-            return {}, list(_bad(name, file, error, named))
-        if found is not None:
-            return found, []
+            section = read_section(file, name)
+        except InvalidServiceFile as error:
+            return {}, list(_problems(name, file, error.faults, named))
+        if section is not None:
+            return section, []
     reason = f"definition of service {name!r} not found"
     if "PGSYSCONFDIR" not in variables:
-        found, reason = _read_system(name, variables)
+        section, reason = _read_system(name, variables)
         if not reason:
-            return found, []
-    hint = f"add a section [{name}] to {' or '.join(looked_in) or 'a service file'}"
+            return section, []
+    hint = f"add a section [{name}] to {' or '.join(files) or 'a service file'}"
     if not name:
         hint = "its name is empty: unset it, or name a service"
-    elif near := nearest(name, (section for file in looked_in for section in _sections(file))):
+    elif near := nearest(name, (section for file in files for section in _sections(file))):
         hint = f"did you mean {near}?"
     message = f"libpq cannot read the service: {reason}"
     return {}, [UNREADABLE_SERVICE("connection.service", message, hint=hint, origin=service.origin)]
 
 
-def _bad(service: str, file: str, error: BadServiceFile, named: SourcedValue | None) -> Iterator[Problem]:
-    """Report a file at its lines, or where it is named if the whole of it cannot be read."""
-    for fault in error.faults:
+def _problems(
+    service: str, file: str, faults: Iterable[Fault], named: SourcedValue | None
+) -> Iterator[Problem]:
+    """Report each fault at its line; one of the whole file where the file is named."""
+    for fault in faults:
         origin = Origin("service-file", f"[{service}]", file, fault.line)
         if fault.line is None and named is not None:
             origin = named.origin
@@ -117,56 +120,41 @@ def _bad(service: str, file: str, error: BadServiceFile, named: SourcedValue | N
 
 
 def _read_system(service: str, variables: Mapping[str, SourcedValue]) -> tuple[dict[str, SourcedValue], str]:
-    """Let libpq read the system's service file, of which it alone knows the place."""
+    """Let libpq read the system's service file, whose directory is compiled into it."""
     if reason := libpq.unencodable(service):
         return {}, reason
     texts = {name: str(sourced.value) for name, sourced in variables.items()}
-    stated = {name: value for name, value in texts.items() if not libpq.unencodable(value)}
-    found, reason = libpq.system_service(service, stated)
+    encodable = {name: value for name, value in texts.items() if not libpq.unencodable(value)}
+    section, reason = libpq.system_service(service, encodable)
     origin = Origin("service-file", f"[{service}]")
-    return {keyword: SourcedValue(value, origin) for keyword, value in found.items()}, reason
+    return {keyword: SourcedValue(value, origin) for keyword, value in section.items()}, reason
 
 
 def read_section(file: str, service: str) -> dict[str, SourcedValue] | None:
-    """Read the section of one service.
-
-    Returns
-    -------
-    dict or None
-        Keyword to value, the first of each; None where there is no such section.
+    """Return the section of a service, keyword to its first value; None if there is no such section.
 
     Raises
     ------
-    BadServiceFile
-        If libpq refuses the file.
+    InvalidServiceFile
+        If libpq rejects the file.
     """
-    found: dict[str, SourcedValue] | None = None
+    section: dict[str, SourcedValue] | None = None
     faults: list[Fault] = []
     for number, line in _lines(file):
         if line.startswith(b"["):
-            if found is not None:
+            if section is not None:
                 break
             if line.startswith(b"[" + os.fsencode(service) + b"]"):
-                found = {}
-        elif found is not None:
+                section = {}
+        elif section is not None:
             keyword, separator, value = os.fsdecode(line).partition("=")
             if fault := _fault(keyword, separator):
                 faults.append(fault._replace(line=number))
-            found.setdefault(
-                keyword, SourcedValue(value, Origin("service-file", f"[{service}]", file, number))
-            )
+            origin = Origin("service-file", f"[{service}]", file, number)
+            section.setdefault(keyword, SourcedValue(value, origin))
     if faults:
-        raise BadServiceFile(*faults)
-    return found
-
-
-def _sections(file: str) -> Iterator[str]:
-    for _, line in _lines(file):
-        if line.startswith(b"[") and line.endswith(b"]"):
-            yield os.fsdecode(line[1:-1])
-
-
-_EXAMPLE = "write keyword=value with no blanks around =, as libpq expects it"
+        raise InvalidServiceFile(*faults)
+    return section
 
 
 def _fault(keyword: str, separator: str) -> Fault | None:
@@ -179,24 +167,30 @@ def _fault(keyword: str, separator: str) -> Fault | None:
     if keyword not in libpq.keywords():
         near = suggestions.keyword(keyword)
         hint = f"did you mean {near}?" if near else "write one of libpq's keywords"
-        is_blank = keyword.endswith((" ", "\t"))
-        return Fault("libpq does not know the keyword of this line", _EXAMPLE if is_blank else hint)
+        has_blank = keyword.endswith((" ", "\t"))
+        return Fault("libpq does not know the keyword of this line", _EXAMPLE if has_blank else hint)
     return None
 
 
+def _sections(file: str) -> Iterator[str]:
+    for _, line in _lines(file):
+        if line.startswith(b"[") and line.endswith(b"]"):
+            yield os.fsdecode(line[1:-1])
+
+
 def _candidates(named: SourcedValue | None, variables: Mapping[str, SourcedValue]) -> Iterator[str]:
-    """Yield the files to look in; only a file that was named has to exist."""
+    """Yield the service files; only one that is named has to exist."""
     if named is not None:
         yield str(named.value)
     elif (home := libpq.home()) and os.path.exists(users := f"{home}/.pg_service.conf"):  # noqa: PTH110
         yield users
     directory = variables.get("PGSYSCONFDIR")
     if directory and os.path.exists(systems := f"{directory.value}/pg_service.conf"):  # noqa: PTH110
-        yield systems  # as for libpq, one that cannot be looked at is not there
+        yield systems  # to libpq a file without access does not exist, and os.path.exists agrees
 
 
 def _lines(file: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that say something, without the blanks around them; C ends a line at a NUL."""
+    """Yield the lines that are not blank and no comment, stripped; C ends a line at a NUL."""
     try:
         with open(file, "rb") as opened:  # noqa: PTH123 - for pathlib an empty name is the working directory
             content = io.BytesIO(opened.read())
@@ -204,12 +198,12 @@ def _lines(file: str) -> Iterator[tuple[int, bytes]]:
         return
     except (OSError, ValueError) as error:
         reason = f"the service file {file} cannot be read: {unreadable(error)}"
-        raise BadServiceFile(Fault(reason, "name a file that exists and can be read")) from None
+        raise InvalidServiceFile(Fault(reason, "name a file that exists and can be read")) from None
     for number, line in enumerate(iter(lambda: content.readline(LINE_LIMIT + 1), b""), start=1):
         read, _, _ = line.partition(b"\0")
         if len(read) > LINE_LIMIT:
             reason = f"this line is longer than libpq's {LINE_LIMIT} bytes"
-            raise BadServiceFile(Fault(reason, "make it shorter", number))
-        said = read.strip(_BLANKS)
-        if said and not said.startswith(b"#"):
-            yield number, said
+            raise InvalidServiceFile(Fault(reason, "make it shorter", number))
+        stripped = read.strip(_BLANKS)
+        if stripped and not stripped.startswith(b"#"):
+            yield number, stripped

@@ -105,7 +105,7 @@ def test_a_line_is_read_along_with_what_is_looked_for(keywords, line, home):
 
 
 REASONS = {
-    "readable by others": (lambda file: file.chmod(0o640), "mode 0640"),
+    "readable by others": (lambda file: file.chmod(0o640), "permissions 0640 are too open"),
     "a directory": (lambda file: (file.unlink(), file.mkdir(mode=0o700)), "not a plain file"),
 }
 
