@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from procrastinate_conn.checks import check
+from procrastinate_conn.checks.runner import CheckTarget, check_configuration
 from procrastinate_conn.cli.formats.excerpt import excerpt
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.origins import SOURCE_KINDS, Origin, SourcedValue, SourceKind
@@ -24,6 +24,11 @@ def toml_source(file):
     return Source(SourceKind(origin.source), {path: SourcedValue(value.strip('"'), origin)})
 
 
+def found(sources):
+    """Check sources, by precedence."""
+    return check_configuration(CheckTarget(), configure(sources)).problems
+
+
 @pytest.fixture
 def toml(tmp_path):
     file = tmp_path / "queue.toml"
@@ -39,13 +44,13 @@ def toml(tmp_path):
 def test_password_in_a_readable_file_of_a_new_kind_is_found(line, mode, codes, toml):
     toml.write_text(f"{line}\n")
     toml.chmod(mode)
-    assert [problem.code for problem in check(configure([toml_source(toml)]))] == codes
+    assert [problem.code for problem in found([toml_source(toml)])] == codes
 
 
 def test_overridden_value_of_a_new_kind_is_found(toml):
     environment = read_environment({"PROCRASTINATE_CONN_CONNECTION__PASSWORD": "other"})
     toml.chmod(0o600)
-    [problem] = check(configure([environment, toml_source(toml)]))
+    [problem] = found([environment, toml_source(toml)])
     assert (problem.code, problem.origin.file) == ("PC110", str(toml))
     assert "the environment's PROCRASTINATE_CONN_CONNECTION__PASSWORD comes first" in problem.message
 
@@ -53,7 +58,7 @@ def test_overridden_value_of_a_new_kind_is_found(toml):
 def test_value_of_a_new_kind_that_the_call_overrides_is_no_finding(toml):
     toml.chmod(0o600)
     call = read_call({"connection": {"password": "other"}})
-    assert not list(check(configure([call, toml_source(toml)])))
+    assert not found([call, toml_source(toml)])
 
 
 def test_line_of_a_new_kind_is_not_shown_before_its_secrets_can_be_masked(toml):
