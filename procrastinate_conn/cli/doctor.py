@@ -12,10 +12,12 @@ import typer
 
 from procrastinate_conn.checks import runner
 from procrastinate_conn.cli import options
+from procrastinate_conn.cli.doctor_text import render
 from procrastinate_conn.cli.output import standard_output
+from procrastinate_conn.doctor.report import DoctorReport, HostReport, Result, failed, settings_results
 
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
-    from procrastinate_conn.doctor.report import DoctorReport
+    from procrastinate_conn.connectors.config import ConnectorConfig
 
 
 def doctor(
@@ -45,8 +47,6 @@ def doctor(
     if output is options.OutputFormat.JSON:
         terminal.print(json.dumps(_document(report), indent=1))
     else:
-        from procrastinate_conn.cli.doctor_text import render
-
         terminal.print(render(report, terminal))
     if not report.ok:
         raise typer.Exit(options.PROBLEMS_FOUND)
@@ -85,22 +85,28 @@ def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, stri
     strict
         Whether a warning is a failure.
     """
-    from procrastinate_conn.doctor.report import DoctorReport, failed, settings_results
-    from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
-
     configuration = runner.resolve(target)
     result = runner.check_configuration(target, configuration)
     checks = settings_results(result.problems)
-    if configuration is None:
-        return DoctorReport(result.connector, checks, strict=strict)
-    if configuration.errors:
-        checks.append(
-            failed("connect", "not tried: no connector can be built from the settings", "correct them first")
-        )
-        return DoctorReport(result.connector, checks, strict=strict)
-    if configuration.connection.redacted_keywords:  # the resolver would be sent a piece of the password
+    hosts: list[HostReport] = []
+    if configuration and configuration.errors:
+        message = "not tried: no connector can be built from the settings"
+        checks.append(failed("connect", message, "correct them first"))
+    elif configuration and configuration.redacted_keywords:
+        from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
+
+        # The resolver would be sent a piece of the password.
         checks.append(failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD))
-        return DoctorReport(result.connector, checks, strict=strict)
+    elif configuration:
+        hosts, more = _check_server(configuration.connector_config(), processes, seconds)
+        checks += more
+    return DoctorReport(result.connector, checks, hosts, strict=strict)
+
+
+def _check_server(
+    config: ConnectorConfig, processes: int, seconds: float
+) -> tuple[list[HostReport], list[Result]]:
+    """Check every host and the connector; on a terminal, show the progress on standard error."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -109,10 +115,9 @@ def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, stri
     logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
     stderr = Console(stderr=True, force_terminal=sys.stderr.isatty())
     with stderr.status("") as status:
-        hosts, more = run(
-            configuration.connector_config(),
+        return run(
+            config,
             processes=processes,
             seconds=seconds,
             progress=lambda step: status.update(escape(step)),
         )
-    return DoctorReport(result.connector, [*checks, *more], hosts, strict=strict)

@@ -38,7 +38,7 @@ def show(
     terminal = standard_output(color)
     target = runner.CheckTarget(file, connector, secrets_dir or (), isolated)
     with options.internal_error(str(file or "the configuration")):
-        configuration = runner.resolve(target)
+        configuration = runner.resolve(target)  # None if there is no libpq
         result = runner.check_configuration(target, configuration)
     report = Report([result])
     if output is options.OutputFormat.JSON:
