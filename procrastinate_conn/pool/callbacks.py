@@ -70,8 +70,8 @@ def convert_callback(name: str, value: object, kind: ConnectorKind, *, null: boo
     """Return the value of a callback option: None, one callable, or a pair with the asynchronous one first.
 
     It is given as a callable or as ``package.module:function``; or as two of them, in either order, in a
-    tuple, a list, or text with a comma between. `InvalidOption` is raised if one cannot be imported or called,
-    or if none is sync or async as the kind needs it.
+    tuple, a list, or text with a comma between. `InvalidOption` is raised if one cannot be imported or
+    called, or if none is sync or async as the kind needs it.
     """
     pair = SyncAsyncPair(*(parameters(asynchronous=a, null=null)[name] for a in (True, False)))
     if pair.asynchronous.nullable and is_none(value):

@@ -1,4 +1,4 @@
-"""Callbacks of every colour, for options that name them in text."""
+"""Sync and async callbacks, for options that name them in text."""
 
 from __future__ import annotations
 

@@ -125,11 +125,11 @@ def test_introduced_versions_are_right(option, version):
 def test_error_of_psycopg_pool_is_reported_in_its_words(monkeypatch):
     # psycopg_pool itself has a rule of that kind, for versions of psycopg before 3.3.
     @functools.wraps(psycopg_pool.ConnectionPool.__init__)
-    def refuse(self, *args, **kwargs):
+    def reject(self, *args, **kwargs):
         raise TypeError("close_returns needs another psycopg")
 
     sure = "close_returns" if "close_returns" in parameters() else "name"
-    monkeypatch.setattr(psycopg_pool.ConnectionPool, "__init__", refuse)
+    monkeypatch.setattr(psycopg_pool.ConnectionPool, "__init__", reject)
     _, [problem] = validate({sure: "true"})
     assert (problem.code, problem.setting) == (
         "PC311",

@@ -97,8 +97,8 @@ def test_any_options_make_a_pool_or_problems(written, kind, null):
 def test_invalid_option_is_reported_once_and_left_out(written):
     options, problems = validate(written)
     left_out = written.keys() - options.explicit.keys()
-    told = {problem.setting.removeprefix("pool.") for problem in errors(problems)}
-    assert left_out <= told
+    reported = {problem.setting.removeprefix("pool.") for problem in errors(problems)}
+    assert left_out <= reported
     assert len(problems) == len({(problem.code, problem.setting) for problem in problems})
 
 
@@ -108,10 +108,10 @@ def test_sizes_are_rejected_exactly_if_psycopg_pool_rejects_them(written, null):
     try:
         with warnings.catch_warnings():
             pool_class(asynchronous=False, null=null)(open=False, **written)
-        refused = False
+        rejected = False
     except ValueError:
-        refused = True
-    assert bool(errors(validate(written, null=null)[1])) == refused
+        rejected = True
+    assert bool(errors(validate(written, null=null)[1])) == rejected
 
 
 @given(st.integers(0, MAX_CONNECTIONS), st.none() | st.integers(0, MAX_CONNECTIONS), st.booleans())
@@ -134,6 +134,8 @@ def test_effective_sizes_are_those_of_psycopg_pool(min_size, max_size, null):
 def test_validation_of_validated_options_changes_nothing(written, kind, null):
     options, problems = validate(written, kind, null=null)
     assume(not errors(problems))
-    again, told = validate_pool_options(options.sourced(Origin("call", "pool")), kind, NULL if null else None)
+    again, problems_again = validate_pool_options(
+        options.sourced(Origin("call", "pool")), kind, NULL if null else None
+    )
     assert again == options
-    assert [(p.code, p.setting) for p in told] == [(p.code, p.setting) for p in problems]
+    assert [(p.code, p.setting) for p in problems_again] == [(p.code, p.setting) for p in problems]

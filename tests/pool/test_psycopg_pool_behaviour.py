@@ -1,4 +1,4 @@
-"""What psycopg_pool does with the values that we refuse or warn about, so that we refuse no others."""
+"""How psycopg_pool behaves with the values that are rejected or warned about, which justifies the limits."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_zero_max_lifetime_replaces_connection_on_every_call_and_is_rejected(ser
 
 
 def test_null_pool_raises_connection_error_without_calling_reconnect_failed():
-    told = []
+    calls = []
     with NullConnectionPool(
-        no_server(), reconnect_failed=told.append, reconnect_timeout=0.1, open=True
+        no_server(), reconnect_failed=calls.append, reconnect_timeout=0.1, open=True
     ) as pool:
         for _ in range(2):
             with pytest.raises(psycopg.OperationalError), pool.connection(WAIT):
                 pass
-    assert told == []
+    assert calls == []
 
 
 def test_pool_makes_no_attempt_for_waiting_caller_after_reconnect_timeout():
