@@ -84,7 +84,7 @@ def _is_safe_option(option: str, value: str) -> bool:
     known = REGISTRY[DEFAULT_KIND].pool_options
     if option in known:
         return _is_plain(value)
-    is_near = option not in libpq.keywords() and bool(suggestions.pool_option_hint(option, known))
+    is_near = suggestions.pool_option(option, known) is not None
     return is_near and bool(_NUMBER_OR_WORD.fullmatch(value))
 
 

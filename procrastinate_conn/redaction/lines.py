@@ -133,7 +133,7 @@ def _redact_pairs(text: str, pair: re.Pattern[str], section: str, *, between: st
 
 def _is_a_name(key: str, *, certainly: bool) -> bool:
     """Return whether a key is meant as a keyword; after a secret, which may go on, it has to be near one."""
-    return suggestions.is_keyword_name(key) or (not certainly and suggestions.keyword(key) is not None)
+    return suggestions.keyword_hint(key)[1] or (not certainly and suggestions.keyword(key) is not None)
 
 
 def _without_quotes(value: str) -> str:
