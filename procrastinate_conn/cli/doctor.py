@@ -72,19 +72,7 @@ def _document(report: DoctorReport) -> dict[str, Any]:
 
 
 def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, strict: bool) -> DoctorReport:
-    """Check the settings, and then the hosts, if a connector can be built.
-
-    Parameters
-    ----------
-    target
-        The configuration.
-    processes
-        Processes of the application.
-    seconds
-        The time limit of all checks.
-    strict
-        Whether a warning is a failure.
-    """
+    """Check the settings, and then the hosts if a connector can be built, in a limited number of seconds."""
     configuration = runner.resolve(target)
     result = runner.check_configuration(target, configuration)
     checks = settings_results(result.problems)
@@ -116,8 +104,5 @@ def _check_server(
     stderr = Console(stderr=True, force_terminal=sys.stderr.isatty())
     with stderr.status("") as status:
         return run(
-            config,
-            processes=processes,
-            seconds=seconds,
-            progress=lambda step: status.update(escape(step)),
+            config, processes=processes, seconds=seconds, progress=lambda step: status.update(escape(step))
         )

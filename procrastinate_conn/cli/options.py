@@ -95,14 +95,8 @@ Colour = Annotated[
 def prepare_process(*, isolated: bool) -> None:
     """Set up this process for reading settings.
 
-    Modules of the working directory can be imported, as the application's server can: settings may name
-    functions in them.
-
-    Parameters
-    ----------
-    isolated
-        Remove every variable about a connection; libpq reads its own by itself, so that it is not
-        enough to ignore them here.
+    Settings may name functions in modules of the working directory, from where the application imports
+    them too. If `isolated`, the variables about a connection are removed: libpq reads its own by itself.
     """
     if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
         sys.path.append(os.getcwd())  # noqa: PTH109
@@ -118,9 +112,6 @@ def internal_error(subject: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is
-        cause = f"{type(error).__name__} at {raised_at(error)}"
-        typer.echo(
-            f"{subject} cannot be checked: {cause}; this is a bug in procrastinate-conn, please report it",
-            err=True,
-        )
+        cause, advice = f"{type(error).__name__} at {raised_at(error)}", "this is a bug: please report it"
+        typer.echo(f"{subject} cannot be checked: {cause}; {advice}", err=True)
         raise typer.Exit(INTERNAL_ERROR) from None

@@ -66,13 +66,7 @@ class Terminal:
 
 
 def standard_output(colour: bool | None) -> Terminal:
-    """Return the properties of standard output.
-
-    Parameters
-    ----------
-    colour
-        The option ``--color``; None uses colours on a terminal, unless ``NO_COLOR`` is set.
-    """
+    """Return the properties of standard output; `colour` overrides the terminal's and ``NO_COLOR``."""
     is_terminal = sys.stdout.isatty()
     if colour is None:
         colour = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -33,17 +33,7 @@ TLS_MODES = {
 
 
 def tables(configuration: Configuration, width: int, *, everything: bool) -> Group:
-    """Return the sentence and the tables.
-
-    Parameters
-    ----------
-    configuration
-        The resolved configuration.
-    width
-        Columns of the terminal.
-    everything
-        Whether to include the libraries' defaults and overridden values.
-    """
+    """Return the sentence and the tables for a width in columns, with overridden values if `everything`."""
     kind, values = configuration.settings.kind, effective_values(configuration, everything=everything)
     support = {option: REGISTRY[kind].support(option) for option in values.pool}
     notes = {option: found.sentence for option, found in support.items() if found != AS_DOCUMENTED}
@@ -100,17 +90,14 @@ def _origin(origin: Origin | None) -> Text:
 def _summary(configuration: Configuration) -> str:
     """Return the connector, the server and the pool in one sentence; empty if it could show a secret."""
     spec, kind = configuration.spec, configuration.settings.kind
-    if spec is None or configuration.redacted_keywords or not _is_safe_to_show(spec):
+    if spec is None or configuration.redacted_keywords:
+        return ""
+    address = {keyword: value for keyword, value in spec.parameters.items() if keyword in ADDRESS}
+    if not all(is_safe_to_show(f"connection.{keyword}", value) for keyword, value in address.items()):
         return ""
     abilities = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
-    address = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"
-    return f"{kind} ({abilities}) to {address}, {_tls(spec)}, {_connections(configuration.pool)}."
-
-
-def _is_safe_to_show(spec: ConnectionSpec) -> bool:
-    return all(
-        is_safe_to_show(f"connection.{k}", value) for k, value in spec.parameters.items() if k in ADDRESS
-    )
+    server = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"
+    return f"{kind} ({abilities}) to {server}, {_tls(spec)}, {_connections(configuration.pool)}."
 
 
 def _hosts(spec: ConnectionSpec) -> str:

@@ -53,14 +53,10 @@ class EffectiveValues:
 
 
 def effective_values(configuration: Configuration, *, everything: bool) -> EffectiveValues:
-    """Collect the effective values.
+    """Collect the effective values, the libraries' defaults among them if `everything`.
 
-    Parameters
-    ----------
-    configuration
-        It may have errors: keywords that libpq rejects are as configured, invalid pool options left out.
-    everything
-        Whether to include the libraries' defaults.
+    The configuration may have errors: keywords that libpq rejects are as configured, invalid pool options
+    left out.
     """
     return EffectiveValues(
         connector=_connector(configuration),

@@ -20,16 +20,9 @@ _REDACT_LINE = {"variable": redact_env_line, "keyword": redact_service_line}
 
 
 class Excerpt(NamedTuple):
-    """A source line with secrets masked, and the columns at fault.
+    """A source line with secrets masked, and the columns at fault, counted from 0; `end` is exclusive.
 
-    Parameters
-    ----------
-    line
-        Its number in the file; None for a variable of the process environment.
-    text
-        The line.
-    start, end
-        Columns counted from 0; `end` is exclusive.
+    `line` is its number in the file, or None for a variable of the process environment.
     """
 
     line: int | None
