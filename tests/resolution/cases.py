@@ -150,9 +150,9 @@ def uris(draw: st.DrawFn, *, services: bool = False) -> str:
     hosts = draw(st.lists(uri_hosts(), max_size=3))
     path = draw(PATHS)
     safe = draw(st.sampled_from(["", "/,:"]))
-    stated = draw(parameters(services=services, max_size=3))
+    values = draw(parameters(services=services, max_size=3))
     query = "&".join(
-        filter(None, [*(f"{k}={quote(v, safe=safe)}" for k, v in stated.items()), draw(SPECIAL)])
+        filter(None, [*(f"{k}={quote(v, safe=safe)}" for k, v in values.items()), draw(SPECIAL)])
     )
     return f"{scheme}://{user}{','.join(hosts)}{path}{'?' * bool(query)}{query}"
 
@@ -187,9 +187,9 @@ def strings(*, services: bool = False) -> st.SearchStrategy[str]:
 @st.composite
 def variables(draw: st.DrawFn, *, services: bool = False, max_size: int = 5) -> dict[str, str]:
     """libpq's variables."""
-    stated = draw(parameters(services=services, max_size=max_size))
+    values = draw(parameters(services=services, max_size=max_size))
     table = libpq.keywords()
-    named = {table[keyword].variable: value for keyword, value in stated.items() if table[keyword].variable}
+    named = {table[keyword].variable: value for keyword, value in values.items() if table[keyword].variable}
     if draw(st.integers(0, 9)) == 0:
         named["PGREQUIRESSL"] = draw(st.sampled_from(["1", "0", "", "10"]))
     return named

@@ -20,16 +20,16 @@ HOSTILE = {
 
 
 def compare(inputs: Inputs, home: Path) -> None:
-    """Assert that a configuration says what libpq says of the same inputs."""
+    """Assert that a configuration agrees with libpq on the same inputs."""
     expected = ask_libpq(inputs, home)
     configuration = ask_spec(inputs, home)
     if {FOREIGN_DATABASE_URL.code, DSN_IN_VALUE.code} & {problem.code for problem in configuration.problems}:
-        return  # libpq would neither ignore a DATABASE_URL of another database, nor refuse one as a host
+        return  # libpq would neither ignore a DATABASE_URL of another database, nor reject one as a host
     several = any("," in (expected.info or {}).get(keyword, "") for keyword in ("host", "hostaddr"))
     if several and "GSSAPI encryption required" in expected.message:
         return  # without a Kerberos ticket libpq stops at the first host, and does not come to a socket
     if expected.info is None:
-        assert configuration.errors, f"libpq refuses it: {expected.message}"
+        assert configuration.errors, f"libpq rejects it: {expected.message}"
         return
     assert not [p for p in configuration.errors if p.code != REJECTED_BY_DRIVER.code], "libpq accepts it"
     spec = configuration.spec

@@ -1,4 +1,4 @@
-"""libpq itself, given the same inputs: what it makes of them, or that it refuses them.
+"""libpq itself, given the same inputs: the parameters that it resolves, or that it rejects them.
 
 libpq merges the process environment, the service file and the password file by itself. What only
 procrastinate-conn reads is given to it by the plainest means: variables of an env file are put into the
@@ -29,7 +29,7 @@ from procrastinate_conn.configuration import Configuration, configure
 from procrastinate_conn.sources import read_sources
 
 BROADCAST = "255.255.255.255"
-"""An address that every kernel refuses to connect to, at once and without a packet."""
+"""An address that every kernel rejects, at once and without a packet."""
 
 UNCOMPARED = ("service", "servicefile")
 """Keywords that libpq uses up: some versions show them among the others, some do not."""
@@ -41,7 +41,7 @@ NOT_A_REFUSAL = re.compile(
     r"|GSSAPI encryption required but (?:no credential cache|was impossible [^\n]*))\n"
     r"(?:\tIs the server running [^\n]*\n)?"
 )
-"""What libpq says when it has accepted everything, and finds no server, or no Kerberos ticket yet."""
+"""The messages of libpq once it has accepted everything, and finds no server, or no Kerberos ticket yet."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Inputs:
     """libpq's variables in an env file."""
     dsn: str | None = None
     dsn_in: str = "call"
-    """The place of the DSN: ``call``, ``environment``, ``dotenv`` or ``DATABASE_URL``."""
+    """The source of the DSN: ``call``, ``environment``, ``dotenv`` or ``DATABASE_URL``."""
     keywords: Mapping[str, str] = field(default_factory=dict)
     keywords_in: str = "call"
-    """The place of the single keywords: ``call``, ``environment`` or ``dotenv``."""
+    """The source of the single keywords: ``call``, ``environment`` or ``dotenv``."""
     service_file: bytes | None = None
     """``~/.pg_service.conf``."""
     password_file: bytes | None = None
@@ -66,7 +66,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What libpq makes of inputs: every keyword that has a value, and the password; or that it refuses."""
+    """How libpq resolves inputs: every keyword with a value, and the password; or that it rejects them."""
 
     info: Mapping[str, str] | None
     password: str | None = None
@@ -114,15 +114,15 @@ def ask_spec(inputs: Inputs, home: Path) -> Configuration:
 
 def judged(conninfo: str) -> Verdict:
     """Start to connect, without reaching anything, in the environment of the moment."""
-    refused = make_conninfo(conninfo, target_session_attrs="-")  # and so never connected
-    stated = info_of(pq.PGconn.connect_start(refused.encode()))
-    told = {k: stated.get(k, "") for k in ("host", "hostaddr")}
-    harmless = {k: ",".join(map(HARMLESS[k], v.split(","))) for k, v in told.items()}
-    if told["hostaddr"] and not any("," in value for value in told.values()):
+    rejected = make_conninfo(conninfo, target_session_attrs="-")  # so that it never connects
+    parameters = info_of(pq.PGconn.connect_start(rejected.encode()))
+    addresses = {k: parameters.get(k, "") for k in ("host", "hostaddr")}
+    harmless = {k: ",".join(map(HARMLESS[k], v.split(","))) for k, v in addresses.items()}
+    if addresses["hostaddr"] and not any("," in value for value in addresses.values()):
         del harmless["host"]  # it is not looked up, and a password file may name it
     connection = pq.PGconn.connect_start(make_conninfo(conninfo, **harmless).encode())
     try:
-        info = {**info_of(connection, finish=False), **{k: v for k, v in told.items() if v}}
+        info = {**info_of(connection, finish=False), **{k: v for k, v in addresses.items() if v}}
         password = connection.password.decode("utf-8", "surrogateescape")
         message = connection.error_message.decode("utf-8", "replace")
     finally:
@@ -142,21 +142,21 @@ def info_of(connection: pq.PGconn, *, finish: bool = True) -> dict[str, str]:
 
 
 def combined(inputs: Inputs) -> str:
-    """Write the DSN and the single keywords as one string, the nearer of them winning."""
+    """Write the DSN and the single keywords as one string, the higher one overriding."""
     dsn = re.sub(r"^postgres(ql)?\+[a-z0-9_]+://", "postgresql://", inputs.dsn or "")
     rows = pq.Conninfo.parse(dsn.encode())
-    stated = {row.keyword.decode(): row.val for row in rows if row.val is not None}
+    parameters = {row.keyword.decode(): row.val for row in rows if row.val is not None}
     single = {keyword: value.encode() for keyword, value in inputs.keywords.items()}
     rank = ("call", "environment", "dotenv", "DATABASE_URL")
-    nearer = rank.index(inputs.keywords_in) <= rank.index(inputs.dsn_in)
-    merged = {**stated, **single} if nearer else {**single, **stated}
+    higher = rank.index(inputs.keywords_in) <= rank.index(inputs.dsn_in)
+    merged = {**parameters, **single} if higher else {**single, **parameters}
     return make_conninfo("", **{keyword: value.decode() for keyword, value in merged.items()})
 
 
 def waits_for(info: Mapping[str, str], conninfo: str) -> bool:
     """Tell whether libpq accepts the timeout, which it looks at only once a server has to be waited for."""
-    stated = {*info, *conninfo_to_dict(conninfo)}
-    if not {"connect_timeout", "service"} & stated and not {"PGCONNECT_TIMEOUT", "PGSERVICE"} & set(
+    parameters = {*info, *conninfo_to_dict(conninfo)}
+    if not {"connect_timeout", "service"} & parameters and not {"PGCONNECT_TIMEOUT", "PGSERVICE"} & set(
         os.environ
     ):
         return True
@@ -202,7 +202,7 @@ def harmless_host(host: str) -> str:
 
 
 def harmless_address(address: str) -> str:
-    """Replace an address that would be reached; one that is none is left for libpq to refuse."""
+    """Replace an address that would be reached; one that is none is left for libpq to reject."""
     try:
         socket.getaddrinfo(address.encode("utf-8", "surrogateescape"), 1, flags=socket.AI_NUMERICHOST)
     except OSError:

@@ -1,4 +1,4 @@
-"""Settings written into every place that they can be written in, and read again."""
+"""Settings written into every source, and read again."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Written:
         return path
 
     def env_file(self, *lines: str, name: str = "project.env") -> None:
-        """Write an env file, which wins over those before it."""
+        """Write an env file, which overrides those before it."""
         self.env_files.append(self.file(name, *lines))
 
     def secrets(self, name: str = "secrets", **files: str) -> None:
-        """Write a secrets directory, which wins over those before it."""
+        """Write a secrets directory, which overrides those before it."""
         for file, value in files.items():
             self.file(f"{name}/{file}", value)
         self.secrets_dirs.append(self.directory / name)

@@ -1,4 +1,4 @@
-"""Values that no driver can pass on to libpq: an error that says so, wherever they are written."""
+"""Values that no driver can pass on to libpq: an error with the reason, in every source."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("write", "reason"), VALUES.values(), ids=VALUES)
-def test_it_is_an_error_with_its_reason(write, reason, written):
+def test_value_that_is_not_text_is_an_error_with_its_reason(write, reason, written):
     write(written)
     [problem] = written.read().errors
     assert reason in problem.message
@@ -60,12 +60,12 @@ TEXTS = {True: "1", False: "0", 5: "5", 2.5: "2.5"}
 
 
 @pytest.mark.parametrize(("value", "text"), TEXTS.items())
-def test_numbers_and_truths_become_what_libpq_reads(value, text, written):
+def test_numbers_and_booleans_become_text_for_libpq(value, text, written):
     written.call.update(connection={"application_name": value})
     assert written.read().spec.application_name == text
 
 
-def test_a_path_becomes_text(written):
+def test_path_becomes_text(written):
     written.call.update(connection={"sslrootcert": written.directory / "root.crt"})
     assert written.read().spec.sslrootcert == f"{written.directory}/root.crt"
 
@@ -78,7 +78,7 @@ class Seconds(int, Enum):
     FIVE = 5
 
 
-def test_the_member_of_an_enumeration_is_its_value(written):
+def test_enum_member_becomes_its_value(written):
     written.call.update(
         connector=Enum("Kind", {"AIOPG": "aiopg"}, type=str).AIOPG,
         connection={"sslmode": Mode.REQUIRE, "connect_timeout": Seconds.FIVE},
@@ -86,8 +86,8 @@ def test_the_member_of_an_enumeration_is_its_value(written):
     configuration = written.read()
     assert not configuration.errors
     assert configuration.settings.kind == "aiopg"
-    told = configuration.spec.parameters
-    assert (told["sslmode"], told["connect_timeout"]) == ("require", "5")
+    parameters = configuration.spec.parameters
+    assert (parameters["sslmode"], parameters["connect_timeout"]) == ("require", "5")
 
 
 HINTS = {
@@ -99,7 +99,7 @@ HINTS = {
 
 
 @pytest.mark.parametrize(("arguments", "hint"), HINTS.values(), ids=HINTS)
-def test_a_hint_can_be_followed(arguments, hint, written):
+def test_configuration_that_follows_the_hint_is_valid(arguments, hint, written):
     written.call.update(arguments)
     [problem] = written.read().errors
     assert hint in problem.hint

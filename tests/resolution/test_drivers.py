@@ -46,7 +46,7 @@ def accepted(kind, connection):
 
 @thoroughly
 @given(connection=cases.parameters())
-def test_psycopg_takes_every_spec(connection):
+def test_psycopg_accepts_every_spec(connection):
     spec = accepted("psycopg", connection)
     parameters = conninfo_to_dict(spec.conninfo())
     assert timeout_from_conninfo(parameters) > 0
@@ -61,7 +61,7 @@ def test_psycopg_takes_every_spec(connection):
 
 @thoroughly
 @given(connection=cases.parameters())
-def test_psycopg2_takes_every_spec(connection):
+def test_psycopg2_accepts_every_spec(connection):
     spec = accepted("psycopg2", connection)
     parameters = conninfo_to_dict(spec.conninfo(drivers.keywords(ConnectorKind.PSYCOPG2)))
     nowhere = {**parameters, "host": libpq.UNREACHABLE_HOST, "hostaddr": "", "port": ""}
@@ -73,7 +73,7 @@ def test_psycopg2_takes_every_spec(connection):
 
 @pytest.mark.skipif(not NEWER, reason="psycopg2's libpq knows every keyword of psycopg's")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_keyword_that_the_drivers_libpq_does_not_know_is_an_error_that_names_both_versions(kind, written):
+def test_keyword_unknown_to_the_drivers_libpq_is_an_error_with_both_versions(kind, written):
     keyword = next(keyword for keyword in ACCEPTABLE if keyword in NEWER)
     written.env_file("", f"PROCRASTINATE_CONN_DSN=postgresql:///jobs?{keyword}={ACCEPTABLE[keyword]}")
     written.call.update(connector=kind)
@@ -90,7 +90,7 @@ def test_a_keyword_that_the_drivers_libpq_does_not_know_is_an_error_that_names_b
 
 @pytest.mark.skipif(libpq.version() < 180000 or psycopg2.__libpq_version__ >= 180000, reason="other versions")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_value_that_the_drivers_libpq_refuses_is_an_error_that_names_both_versions(kind, written):
+def test_value_that_the_drivers_libpq_rejects_is_an_error_with_both_versions(kind, written):
     written.call.update(connector=kind)
     written.variables(PGREQUIREAUTH="oauth")
     found = [p for p in written.read().errors if p.code == "PC404"]
@@ -109,31 +109,31 @@ ABSTRACT = "@procrastinate-conn-test"
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_abstract_socket_is_refused_where_psycopg_would_look_it_up(kind, written):
+def test_abstract_socket_is_rejected_if_psycopg_would_resolve_it(kind, written):
     written.call.update(connector=kind, connection={"host": ABSTRACT})
     problems = written.read().errors
     assert [p.code for p in problems] == ([] if kind.endswith("psycopg2") else ["PC404"])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
-def test_psycopg_still_looks_abstract_sockets_up():
+def test_psycopg_still_resolves_abstract_sockets():
     """When this fails, psycopg has learnt to connect to them, and the rule can go."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"\0{ABSTRACT[1:]}/.s.PGSQL.5432")
         server.listen()
-        told = "Name or service not known" if unmet(["psycopg>=3.3"]) else "failed to resolve host"
-        with pytest.raises(psycopg.OperationalError, match=told):
+        reason = "Name or service not known" if unmet(["psycopg>=3.3"]) else "failed to resolve host"
+        with pytest.raises(psycopg.OperationalError, match=reason):
             psycopg.connect(f"host={ABSTRACT}")
 
 
-def test_a_keyword_that_no_table_here_knows_is_kept_neutral_for_a_newer_psycopg2():
+def test_keyword_of_a_newer_psycopg2_is_unset_in_its_conninfo():
     """psycopg may run on an older libpq than psycopg2, which then reads variables that psycopg's does not."""
     known = drivers.keywords(ConnectorKind.PSYCOPG2)
     with environment({}):
         spec = configure(read_sources({"connector": "psycopg2"}, None, None)).spec
-    stated = psycopg2.extensions.parse_dsn(spec.conninfo())
-    assert {k for k in libpq.UNSET_VALUES if k in known} <= stated.keys()
-    assert stated.keys() <= known
+    parameters = psycopg2.extensions.parse_dsn(spec.conninfo())
+    assert {k for k in libpq.UNSET_VALUES if k in known} <= parameters.keys()
+    assert parameters.keys() <= known
 
 
 IMPORTS = """

@@ -1,4 +1,4 @@
-"""Generated inputs: no difference from libpq, in what is connected to and in what is refused.
+"""Generated inputs: the spec differs from libpq in no value, and in nothing that is rejected.
 
 A few hundred cases each; ``FUZZ_CASES=4000 pytest tests/resolution/test_fuzz.py`` runs more.
 """
@@ -39,7 +39,7 @@ def test_keyword_strings_mean_what_libpq_reads_in_them(home, inputs):
 
 @thoroughly
 @given(st.builds(Inputs, dsn=cases.strings()))
-def test_damaged_strings_are_refused_where_libpq_refuses_them(home, inputs):
+def test_damaged_strings_are_rejected_if_libpq_rejects_them(home, inputs):
     compare(inputs, home)
 
 
@@ -58,7 +58,7 @@ def test_variables_mean_the_same_in_an_env_file(home, inputs):
         service_file=cases.service_files(),
     )
 )
-def test_services_complete_a_connection_as_libpq_lets_them(home, inputs):
+def test_services_complete_a_connection_as_in_libpq(home, inputs):
     compare(inputs, home)
 
 

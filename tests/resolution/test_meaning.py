@@ -72,7 +72,7 @@ CASES = {
     ),
     "a quote that does not end": (Inputs(dsn="user='a"), REFUSED),
     "a word by itself": (Inputs(dsn="user=a b"), REFUSED),
-    "an empty value is stated": (
+    "an empty value counts as set": (
         Inputs(environment={"PGHOSTADDR": "192.0.2.1"}, dsn=f"host={BROADCAST} hostaddr=''"),
         {"host": BROADCAST, "hostaddr": ""},
     ),
@@ -135,7 +135,7 @@ CASES = {
     ),
     # what libpq knows by itself
     "the database is named like the user": (Inputs(environment={"PGUSER": "u"}), {"dbname": "u"}),
-    # psql would take it for a connection string, and libpq here for a name: it is refused
+    # psql would take it for a connection string, and libpq here for a name: it is rejected
     "a dbname that is a string": (Inputs(dsn="dbname='host=/x'"), REFUSED),
     "a dbname that is a URI": (Inputs(keywords={"dbname": "postgresql://u:p@h/d"}), REFUSED),
     "PGREQUIRESSL": (Inputs(environment={"PGREQUIRESSL": "1"}), {"sslmode": "require"}),
@@ -143,7 +143,7 @@ CASES = {
         Inputs(environment={"PGREQUIRESSL": "1"}, dotenv={"PGSSLMODE": "disable"}),
         {"sslmode": "disable"},
     ),
-    "PGREQUIRESSL in two places": (
+    "PGREQUIRESSL in two sources": (
         Inputs(environment={"PGREQUIRESSL": "0"}, dotenv={"PGREQUIRESSL": "1"}),
         {"sslmode": "prefer"},
     ),
@@ -158,16 +158,16 @@ CASES = {
     "a choice in capitals": (Inputs(dsn="sslmode=Require"), REFUSED),
     "a choice behind a blank": (Inputs(environment={"PGSSLMODE": " require"}), REFUSED),
     # precedence
-    "a variable in the environment beats the env file's": (
+    "a variable in the environment overrides the env file's": (
         Inputs(environment={"PGUSER": "e"}, dotenv={"PGUSER": "d", "PGDATABASE": "d"}),
         {"user": "e", "dbname": "d"},
     ),
-    "an empty variable beats the env file's": (
+    "an empty variable overrides the env file's": (
         Inputs(environment={"PGHOST": ""}, dotenv={"PGHOST": "/d"}),
         {"host": ""},
     ),
     # service files
-    "a service beats variables and loses to the DSN": (
+    "a service overrides variables, and the DSN overrides it": (
         Inputs(
             environment={"PGUSER": "env", "PGPORT": "1"},
             dsn="service=jobs dbname=dsn",
@@ -250,7 +250,7 @@ CASES = {
         {"password": ""},
     ),
     "a password for localhost": (Inputs(password_file=b"localhost:*:*:*:hush\n"), {"password": ""}),
-    "a password is stated": (
+    "a password is set": (
         Inputs(environment={"PGPASSWORD": "p"}, password_file=b"*:*:*:*:hush\n"),
         {"password": "p", "passfile": ""},
     ),
@@ -299,8 +299,8 @@ SINCE = {
         Inputs(dsn="sslrootcert=system"),
         {"sslmode": "verify-full"},
     ),
-    "system certificates refuse less": (160000, Inputs(dsn="sslrootcert=system sslmode=require"), REFUSED),
-    "system certificates refuse less from anywhere": (
+    "system certificates reject less": (160000, Inputs(dsn="sslrootcert=system sslmode=require"), REFUSED),
+    "system certificates reject less from anywhere": (
         160000,
         Inputs(environment={"PGSSLMODE": "require"}, dotenv={"PGSSLROOTCERT": "system"}),
         REFUSED,
@@ -323,7 +323,7 @@ SINCE = {
 
 
 @pytest.mark.parametrize(("version", "inputs", "expected"), SINCE.values(), ids=SINCE)
-def test_libpq_and_the_spec_agree_where_it_depends_on_the_version(version, inputs, expected, home):
+def test_libpq_and_the_spec_agree_on_behaviour_of_one_version(version, inputs, expected, home):
     compare(inputs, home)
     if libpq.version() >= version:
         test_libpq_and_the_spec_agree(inputs, expected, home)

@@ -1,4 +1,4 @@
-"""Where every value is written: variable, file and line, service section, and what it beat."""
+"""The origin of every value, effective or overridden: variable, file and line, service section."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from procrastinate_conn import Origin
 
 
-def test_every_part_of_a_dsn_has_the_dsns_origin(written):
+def test_keywords_of_a_dsn_have_its_origin(written):
     written.env_file("# comment", "", "PROCRASTINATE_CONN_DSN=postgresql://u:hush@/d?sslmode=require")
     spec = written.read().spec
     file = str(written.directory / "project.env")
@@ -16,7 +16,7 @@ def test_every_part_of_a_dsn_has_the_dsns_origin(written):
     assert str(origin) == f"{file}:3 PROCRASTINATE_CONN_DSN"
 
 
-def test_every_keyword_of_a_service_has_its_line(written):
+def test_keywords_of_a_service_have_their_lines(written):
     file = written.file(
         ".pg_service.conf", "# comment", "[other]", "user=x", "[jobs]", "", "user=s", "port=1"
     )
@@ -27,7 +27,7 @@ def test_every_keyword_of_a_service_has_its_line(written):
     assert spec.origins["service"] == Origin("environment", "PGSERVICE")
 
 
-def test_a_fault_in_a_service_file_has_its_line(written):
+def test_fault_in_a_service_file_has_its_line(written):
     file = written.file(".pg_service.conf", "[jobs]", "user=s", "hots=/x")
     written.call.update(dsn="service=jobs")
     [problem] = written.read().errors
@@ -35,7 +35,7 @@ def test_a_fault_in_a_service_file_has_its_line(written):
     assert "did you mean host?" in problem.hint
 
 
-def test_a_service_that_is_not_defined_is_told_where_it_is_named(written):
+def test_undefined_service_is_reported_where_it_is_named(written):
     file = written.file("services", "[other]")
     written.env_file("PGSERVICE=jobs", f"PGSERVICEFILE={file}")
     [problem] = written.read().errors
@@ -43,7 +43,7 @@ def test_a_service_that_is_not_defined_is_told_where_it_is_named(written):
     assert str(file) in problem.hint
 
 
-def test_the_call_the_secrets_and_the_defaults_have_origins(written):
+def test_call_secrets_and_defaults_have_origins(written):
     written.call.update(connection={"user": "u"})
     written.secrets(PROCRASTINATE_CONN_CONNECTION__DBNAME="d")
     origins = written.read().spec.origins
@@ -55,20 +55,20 @@ def test_the_call_the_secrets_and_the_defaults_have_origins(written):
     assert origins["passfile"] == Origin("libpq-default")
 
 
-def test_what_libpq_derives_from_a_value_has_the_origin_of_that_value_or_libpqs(written):
+def test_derived_value_has_the_origin_of_its_keyword_or_libpqs(written):
     written.variables(PGCLIENTENCODING="auto", PGUSER="")
     origins = written.read().spec.origins
     assert origins["client_encoding"] == Origin("environment", "PGCLIENTENCODING")
     assert origins["user"] == origins["dbname"] == Origin("libpq-default")
 
 
-def test_everything_that_was_beaten_is_kept_with_its_origin(written):
+def test_overridden_values_are_kept_with_their_origins(written):
     written.call.update(dsn="port=1")
     written.file(".pg_service.conf", "[jobs]", "port=2")
     written.variables(PGSERVICE="jobs", PGPORT="3")
     written.env_file("", "PGPORT=4")
-    stated = [(at.value, str(at.origin)) for at in written.read().connection.configured["port"]]
-    assert stated == [
+    values = [(at.value, str(at.origin)) for at in written.read().connection.configured["port"]]
+    assert values == [
         ("1", "argument dsn"),
         ("2", f"{written.directory}/.pg_service.conf:2 [jobs]"),
         ("3", "PGPORT"),
@@ -87,22 +87,22 @@ def test_pghostaddr_that_overrides_the_dsns_host_is_a_warning(written):
 @pytest.mark.parametrize(
     ("dsn", "hostaddr"),
     [("hostaddr=127.0.0.1 host=db.example", "127.0.0.2"), ("host=db.example", ""), ("", "127.0.0.2")],
-    ids=["the DSN states one", "it is empty", "no host is stated"],
+    ids=["the DSN states one", "it is empty", "no host is found"],
 )
-def test_pghostaddr_that_overrides_nothing_is_none(dsn, hostaddr, written):
+def test_pghostaddr_that_overrides_no_host_is_no_warning(dsn, hostaddr, written):
     written.call.update(dsn=dsn)
     written.variables(PGHOSTADDR=hostaddr)
     assert not written.read().problems
 
 
 @pytest.mark.parametrize("name", ["PGTZ", "PGDATESTYLE", "PGGEQO"])
-def test_a_session_variable_in_an_env_file_is_a_warning(name, written):
+def test_session_variable_in_an_env_file_is_a_warning(name, written):
     written.env_file(f"{name}=x")
     [problem] = written.read().problems
     assert (problem.code, problem.severity, problem.origin.line) == ("PC212", "warning", 1)
 
 
-def test_a_session_variable_of_the_process_is_remembered(written):
+def test_session_variable_of_the_process_is_kept_in_the_spec(written):
     written.variables(PGTZ="UTC")
     configuration = written.read()
     assert not configuration.problems

@@ -1,4 +1,4 @@
-"""Who wins: the nearer place, keyword by keyword, and in one place the single keyword."""
+"""The precedence, keyword by keyword: the higher source, and in one source the single keyword."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ROWS = {
     "libpq's variable in the later env file": lambda w, v: w.later.append(f"PGAPPNAME={v}"),
     "libpq's variable in the earlier env file": lambda w, v: w.earlier.append(f"PGAPPNAME={v}"),
 }
-PAIRS = [(nearer, farther) for i, nearer in enumerate(ROWS) for farther in list(ROWS)[i + 1 :]]
+PAIRS = [(higher, lower) for i, higher in enumerate(ROWS) for lower in list(ROWS)[i + 1 :]]
 
 
 @pytest.fixture
@@ -60,24 +60,24 @@ def read(written):
     return written.read()
 
 
-@pytest.mark.parametrize(("nearer", "farther"), PAIRS, ids=[f"{n} over {f}" for n, f in PAIRS])
-def test_the_nearer_row_wins(nearer, farther, rows):
-    ROWS[nearer](rows, "nearer")
-    ROWS[farther](rows, "farther")
+@pytest.mark.parametrize(("higher", "lower"), PAIRS, ids=[f"{n} over {f}" for n, f in PAIRS])
+def test_higher_row_overrides_the_lower(higher, lower, rows):
+    ROWS[higher](rows, "higher")
+    ROWS[lower](rows, "lower")
     configuration = read(rows)
     assert not configuration.errors
-    assert configuration.spec.application_name == "nearer"
+    assert configuration.spec.application_name == "higher"
 
 
-def test_all_rows_are_kept_for_those_who_want_to_see_them(rows):
+def test_values_of_all_rows_are_kept(rows):
     single = [name for name in ROWS if "DSN" not in name and "DATABASE" not in name and "JSON" not in name]
     for number, name in enumerate(single):
         ROWS[name](rows, f"row{number}")
-    stated = [sourced.value for sourced in read(rows).connection.configured["application_name"]]
-    assert stated == [f"row{number}" for number in range(len(single))]
+    found = [sourced.value for sourced in read(rows).connection.configured["application_name"]]
+    assert found == [f"row{number}" for number in range(len(single))]
 
 
-def test_what_a_dsn_leaves_open_is_taken_from_the_next_row(written):
+def test_keyword_that_a_dsn_does_not_set_is_taken_from_the_next_row(written):
     written.call.update(dsn="host=/call")
     written.variables(PGPORT="1", PGDATABASE="environment")
     written.env_file("PGDATABASE=file", "PGUSER=file")
@@ -85,7 +85,7 @@ def test_what_a_dsn_leaves_open_is_taken_from_the_next_row(written):
     assert (spec.host, spec.port, spec.dbname, spec.user) == ("/call", "1", "environment", "file")
 
 
-def test_no_part_of_a_farther_dsn_is_mixed_in(written):
+def test_no_part_of_an_overridden_dsn_is_used(written):
     written.call.update(dsn="host=/call")
     written.variables(PROCRASTINATE_CONN_DSN="user=environment port=1")
     written.env_file("PROCRASTINATE_CONN_DSN=dbname=file")
@@ -95,12 +95,12 @@ def test_no_part_of_a_farther_dsn_is_mixed_in(written):
     assert set(configuration.connection.configured) & {"user", "port", "dbname", "password"} == set()
 
 
-def test_an_empty_dsn_is_a_dsn(written):
+def test_empty_dsn_overrides_a_lower_one(written):
     written.variables(PROCRASTINATE_CONN_DSN="", DATABASE_URL="postgresql:///other")
     assert "dbname" not in written.read().connection.configured
 
 
-def test_a_single_keyword_farther_than_the_dsn_loses_to_it(written):
+def test_dsn_overrides_a_single_keyword_of_a_lower_source(written):
     written.variables(PROCRASTINATE_CONN_DSN="host=/environment")
     written.env_file("PROCRASTINATE_CONN_CONNECTION__HOST=/stale", "PROCRASTINATE_CONN_CONNECTION__PORT=1")
     spec = written.read().spec
@@ -108,7 +108,7 @@ def test_a_single_keyword_farther_than_the_dsn_loses_to_it(written):
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "sqlite", "redis", "mssql+pyodbc"])
-def test_a_database_url_for_another_database_is_ignored_with_a_warning(scheme, written):
+def test_database_url_of_another_database_is_ignored_with_a_warning(scheme, written):
     written.variables(DATABASE_URL=f"{scheme}://u:hush@h/other", PGDATABASE="jobs")
     configuration = written.read()
     assert configuration.spec.dbname == "jobs"
@@ -117,14 +117,14 @@ def test_a_database_url_for_another_database_is_ignored_with_a_warning(scheme, w
     assert "hush" not in str(problem)
 
 
-def test_a_dsn_for_another_database_is_an_error(written):
+def test_dsn_of_another_database_is_an_error(written):
     written.variables(PROCRASTINATE_CONN_DSN="mysql://u:hush@h/other")
     [problem] = written.read().errors
     assert problem.code == "PC202"
     assert "hush" not in str(problem)
 
 
-def test_resilient_defaults_lose_to_everything_but_libpqs_own(written):
+def test_resilient_defaults_override_only_libpqs_own(written):
     written.variables(PGCONNECT_TIMEOUT="3")
     assert written.read().spec.parameters["connect_timeout"] == "3"
     written.patch.delenv("PGCONNECT_TIMEOUT")
@@ -142,22 +142,22 @@ PASSWORDS = {
 }
 
 
-@pytest.mark.parametrize(("nearer", "farther"), list(pairwise(PASSWORDS)))
-def test_the_nearer_password_wins(nearer, farther, written):
-    PASSWORDS[farther](written, "farther")
-    PASSWORDS[nearer](written, "nearer")
-    assert written.read().spec.parameters["password"] == "nearer"
+@pytest.mark.parametrize(("higher", "lower"), list(pairwise(PASSWORDS)))
+def test_password_of_the_higher_source_is_used(higher, lower, written):
+    PASSWORDS[lower](written, "lower")
+    PASSWORDS[higher](written, "higher")
+    assert written.read().spec.parameters["password"] == "higher"
 
 
-def test_a_password_function_beats_a_password_that_is_farther(written):
+def test_password_function_overrides_a_password_of_a_lower_source(written):
     written.call.update(password=lambda: "fresh")
-    written.variables(PGPASSWORD="farther")
+    written.variables(PGPASSWORD="lower")
     assert written.read().settings.password() == "fresh"
 
 
-def test_a_password_that_is_nearer_beats_a_password_file(written):
-    written.call.update(password="nearer")
-    written.variables(PROCRASTINATE_CONN_PASSWORD_FILE=str(written.file("password", "farther")))
+def test_password_overrides_a_password_file_of_a_lower_source(written):
+    written.call.update(password="higher")
+    written.variables(PROCRASTINATE_CONN_PASSWORD_FILE=str(written.file("password", "lower")))
     configuration = written.read()
     assert configuration.settings.password is None
-    assert configuration.spec.parameters["password"] == "nearer"
+    assert configuration.spec.parameters["password"] == "higher"

@@ -67,7 +67,7 @@ def everything_shown(variables, **arguments):
     address=st.sampled_from([{}, {"PGHOSTADDR": "127.0.0.1"}]),
 )
 @example("hunter?hunter@hunter", "postgresql://app:{}@db1:5432/jobs?sslmode=require", "DATABASE_URL", {})
-def test_a_badly_written_dsn_shows_no_piece_of_its_password(password, template, name, address):
+def test_malformed_dsn_shows_no_piece_of_its_password(password, template, name, address):
     for shown in everything_shown({name: template.format(password), **address}):
         assert MARK not in shown
 
@@ -98,7 +98,7 @@ def test_a_badly_written_dsn_shows_no_piece_of_its_password(password, template, 
         ({"PROCRASTINATE_CONN_POOL__NAME": f"postgresql://u:{MARK}@h/d"}, {"pool": {"name": "web"}}),
     ],
 )
-def test_a_password_shows_nowhere(variables, arguments):
+def test_password_is_shown_nowhere(variables, arguments):
     for shown in everything_shown(variables, **arguments):
         assert MARK not in shown
 
@@ -122,7 +122,7 @@ def copied(**arguments):
     ],
     ids=str,
 )
-def test_no_frame_of_ours_holds_a_secret_where_settings_are_refused(make, arguments):
+def test_no_frame_of_ours_has_a_secret_after_an_error(make, arguments):
     """Sentry and rich show the local variables of every frame."""
     with environment({}), pytest.raises(ConfigurationError) as caught:
         make(**{"pool": {"min_szie": 1}, **arguments})
@@ -132,7 +132,7 @@ def test_no_frame_of_ours_holds_a_secret_where_settings_are_refused(make, argume
     assert MARK not in str(held)
 
 
-def test_a_password_is_in_the_clear_only_where_libpq_needs_it():
+def test_password_is_in_clear_only_for_libpq():
     with environment({}):
         spec = ConnectorSettings(_env_file=None, dsn=f"postgresql://:{MARK}@/").spec()
     assert spec.parameters["password"] == MARK
@@ -140,7 +140,7 @@ def test_a_password_is_in_the_clear_only_where_libpq_needs_it():
     assert spec.password == SecretStr(MARK)
 
 
-def test_a_password_file_is_named_and_never_read_into_the_spec(written):
+def test_password_file_is_not_read_into_the_spec(written):
     written.file(".pgpass", f"*:*:*:*:{MARK}").chmod(0o600)
     spec = written.read().spec
     assert MARK.encode() not in pickle.dumps(spec)
@@ -151,7 +151,7 @@ def test_a_password_file_is_named_and_never_read_into_the_spec(written):
     "dsn",
     ["host=h password=x y", "host=h password=xx y z", "host=h password=a =y", 'host=h password=a y"="y'],
 )
-def test_not_one_character_of_what_libpq_quotes_is_shown(dsn):
+def test_text_that_libpq_quotes_is_not_shown(dsn):
     with pytest.raises(libpq.InvalidConninfo) as caught:
         libpq.parse(dsn)
     assert '"y' not in str(caught.value)

@@ -24,7 +24,7 @@ def found(kind, connection):
 
 
 @pytest.mark.parametrize("kind", list(ConnectorKind))
-def test_a_connection_that_states_its_user_is_in_order(kind):
+def test_connection_with_a_user_is_valid_for_an_unknown_user(kind):
     connection = {
         "host": "db1",
         "port": 5433,
@@ -37,15 +37,15 @@ def test_a_connection_that_states_its_user_is_in_order(kind):
     assert found(kind, connection) == [[], "app"]
 
 
-@pytest.mark.parametrize("stated", [{}, {"user": ""}])
-def test_one_that_states_none_is_one_finding_that_says_so(stated):
-    problems, _ = found("psycopg", {"host": "db1", "port": 5433, "keepalives_idle": 7, **stated})
+@pytest.mark.parametrize("keywords", [{}, {"user": ""}])
+def test_connection_without_a_user_is_one_problem_for_an_unknown_user(keywords):
+    problems, _ = found("psycopg", {"host": "db1", "port": 5433, "keepalives_idle": 7, **keywords})
     [(code, setting, hint)] = problems
     assert (code, setting) == ("PC205", "connection.user")
     assert "set a user" in hint
 
 
-def test_what_else_is_wrong_is_found_all_the_same():
+def test_other_problems_are_found_beside_a_missing_user():
     problems, _ = found("psycopg", {"host": "db1,db2", "hostaddr": "127.0.0.1", "keepalives_idle": "5x"})
     assert {(code, setting) for code, setting, _ in problems} == {
         ("PC206", "connection.hostaddr"),

@@ -1,4 +1,4 @@
-"""What was resolved is what is connected to, whatever the environment says afterwards."""
+"""A connector connects as it was resolved, even if the environment changes afterwards."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_no_variable_that_is_set_later_changes_where_a_kind_connects(
 
 
 @pytest.mark.parametrize("kind", ASYNCHRONOUS)
-def test_nor_where_the_pool_and_the_listen_connection_of_a_worker_go(
+def test_no_variable_that_is_set_later_changes_where_a_worker_connects(
     kind, connector_for, turn_hostile, server, database
 ):
     connector = connector_for(kind)

@@ -1,4 +1,4 @@
-"""make_connector and ConnectorSettings: what they take, what they read, and what they refuse."""
+"""`make_connector` and `ConnectorSettings`: their arguments, their sources, and their errors."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def test_the_default_kind_is_psycopg():
     assert type(make_connector()).__mro__.index(procrastinate.PsycopgConnector)
 
 
-def test_the_kind_is_read_from_the_environment_and_the_call_wins(monkeypatch):
+def test_kind_in_the_call_overrides_the_environment(monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTOR", "psycopg2")
     assert isinstance(make_connector(), Psycopg2Connector)
     assert isinstance(make_connector("sync-psycopg"), procrastinate.SyncPsycopgConnector)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_building_connects_to_nothing(kind):
+def test_building_a_connector_opens_no_connection(kind):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         make_connector(kind, dsn=f"postgresql://u:p@127.0.0.1:{listener.getsockname()[1]}/jobs")
         listener.settimeout(0.2)
@@ -75,7 +75,7 @@ def test_building_connects_to_nothing(kind):
             listener.accept()
 
 
-def test_a_password_and_where_to_read_it_compete_in_one_call():
+def test_password_and_password_file_in_one_call_are_an_error():
     for where in ({"password_file": "/run/secrets/jobs"}, {"password_command": "cat jobs"}):
         [problem] = problems_of(password="hunter2", **where)
         [name] = where
@@ -84,14 +84,14 @@ def test_a_password_and_where_to_read_it_compete_in_one_call():
 
 
 @pytest.mark.parametrize("password", [123, b"hunter2", ["hunter2"], True])
-def test_a_password_is_text_or_a_function(password):
+def test_password_that_is_neither_text_nor_function_is_an_error(password):
     [problem] = problems_of(password=password)
     assert (problem.code, problem.setting) == ("PC107", "password")
     assert problem.message == "password is not text or a plain function"
     assert "hunter2" not in str(problem)
 
 
-def test_a_password_file_that_may_be_the_password_is_not_in_the_repr():
+def test_password_file_that_may_be_the_password_is_not_in_the_repr():
     assert "hunter2" not in repr(ConnectorSettings(password_file="hunter2.x"))
     assert "/run/secrets/jobs" in repr(ConnectorSettings(password_file="/run/secrets/jobs"))
 
@@ -108,7 +108,7 @@ def test_a_password_file_that_may_be_the_password_is_not_in_the_repr():
         ("banana", "the arguments are connector, dsn"),
     ],
 )
-def test_an_argument_that_settings_do_not_have_is_told_where_it_belongs(argument, hint):
+def test_unknown_argument_has_a_hint_where_it_belongs(argument, hint):
     with pytest.raises(ConfigurationError) as caught:
         ConnectorSettings(**{argument: "x"})
     [problem] = caught.value.problems
@@ -116,7 +116,7 @@ def test_an_argument_that_settings_do_not_have_is_told_where_it_belongs(argument
     assert problem.hint.startswith(hint)
 
 
-def test_every_problem_of_every_room_is_reported_at_once(monkeypatch):
+def test_all_problems_are_reported_at_once(monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_POOOL__MIN_SIZE", "3")
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION__SSLMODE", "requier")
     monkeypatch.setenv("PROCRASTINATE_CONN_POOL__MIN_SZIE", "2")
@@ -134,7 +134,7 @@ def test_every_problem_of_every_room_is_reported_at_once(monkeypatch):
     }
 
 
-def test_the_error_reads_as_a_list_with_the_place_of_each_problem(tmp_path):
+def test_error_lists_the_problems_with_their_origins(tmp_path):
     (tmp_path / ".env").write_text("# profile\n\nPROCRASTINATE_CONN_POOL__MIN_SZIE=3\n")
     with pytest.raises(ConfigurationError, match="1 problem in the connection settings") as caught:
         make_connector()
@@ -142,7 +142,7 @@ def test_the_error_reads_as_a_list_with_the_place_of_each_problem(tmp_path):
     assert "did you mean min_size?" in str(caught.value)
 
 
-def test_the_error_lists_the_errors_before_the_warnings_and_tells_them_apart(monkeypatch):
+def test_error_lists_errors_before_warnings(monkeypatch):
     monkeypatch.setenv("PGHSOT", "localhost")
     monkeypatch.setenv("PROCRASTINATE_CONN_POOL__MIN_SZIE", "4")
     with pytest.raises(ConfigurationError) as caught:
@@ -153,18 +153,18 @@ def test_the_error_lists_the_errors_before_the_warnings_and_tells_them_apart(mon
     assert "PC106 warning: libpq does not know PGHSOT" in warning
 
 
-def test_warnings_do_not_keep_a_connector_from_being_built_and_are_logged(monkeypatch, caplog):
+def test_connector_with_warnings_is_built_and_they_are_logged(monkeypatch, caplog):
     monkeypatch.setenv("PGHSOT", "db1")
     make_connector()
     assert "PGHSOT" in caplog.text
     assert "did you mean PGHOST?" in caplog.text
 
 
-def test_the_default_env_file_may_be_absent():
+def test_default_env_file_may_be_absent():
     assert make_connector() is not None
 
 
-def test_an_env_file_that_was_named_has_to_be_there():
+def test_named_env_file_that_is_absent_is_an_error():
     (problem,) = problems_of(env_file="prod.env")
     assert (problem.code, problem.origin.file) == ("PC103", "prod.env")
 
@@ -181,7 +181,7 @@ def test_an_env_file_that_was_named_has_to_be_there():
     ],
 )
 @pytest.mark.parametrize("form", [str, Path])
-def test_a_connection_string_in_the_place_of_a_file_is_refused_and_not_repeated(argument, string, form):
+def test_connection_string_as_a_file_name_is_an_error_and_not_repeated(argument, string, form):
     for build in (make_connector, lambda **given: ConnectorSettings(**{f"_{argument}": given[argument]})):
         with pytest.raises(ConfigurationError) as caught:
             build(**{argument: form(string)})
@@ -192,12 +192,12 @@ def test_a_connection_string_in_the_place_of_a_file_is_refused_and_not_repeated(
         assert "hunter2" not in f"{problem} {held}"
 
 
-def test_no_env_file_is_read_where_none_is_wanted(tmp_path):
+def test_no_env_file_is_read_if_it_is_none(tmp_path):
     (tmp_path / ".env").write_text("PROCRASTINATE_CONN_CONNECTOR=nonsense\n")
     assert make_connector(env_file=None) is not None
 
 
-def test_of_several_env_files_the_later_one_wins(tmp_path):
+def test_later_env_file_overrides_an_earlier_one(tmp_path):
     (tmp_path / "base.env").write_text("PROCRASTINATE_CONN_DSN=host=base dbname=base\n")
     (tmp_path / "local.env").write_text("PROCRASTINATE_CONN_CONNECTION__HOST=local\n")
     spec = ConnectorSettings(_env_file=["base.env", "local.env"]).spec()
@@ -205,38 +205,38 @@ def test_of_several_env_files_the_later_one_wins(tmp_path):
     assert str(spec.origins["host"]) == "local.env:1 PROCRASTINATE_CONN_CONNECTION__HOST"
 
 
-def test_settings_that_are_given_take_the_place_of_every_source(monkeypatch):
+def test_settings_argument_replaces_every_source(monkeypatch):
     settings = ConnectorSettings(dsn="host=db1 dbname=jobs", pool={"min_size": 2, "max_size": 3})
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTOR", "nonsense")
     monkeypatch.setenv("PGHSOT", "misspelt")
     assert isinstance(make_connector(settings=settings), procrastinate.PsycopgConnector)
 
 
-def test_arguments_come_before_the_settings_that_are_given():
+def test_arguments_override_the_settings_argument():
     settings = ConnectorSettings(dsn="host=db1 dbname=jobs")
     assert isinstance(make_connector("psycopg2", settings=settings), Psycopg2Connector)
     (problem,) = problems_of(settings=settings, pool={"min_size": -1})
     assert problem.setting == "pool.min_size"
 
 
-def test_an_argument_that_is_not_a_setting_is_refused_with_a_suggestion():
+def test_unknown_argument_is_an_error_with_a_suggestion():
     with pytest.raises(ConfigurationError, match=r"did you mean dsn\?"):
         ConnectorSettings(dns="host=db1")
 
 
-def test_pool_options_are_taken_as_a_mapping_or_as_pool_options():
+def test_pool_is_a_mapping_or_pool_options():
     by_mapping = ConnectorSettings(pool={"min_size": "2", "max_size": 5}).pool
     by_options = ConnectorSettings(pool=PoolOptions(min_size=2, max_size=5)).pool
     assert (by_mapping.min_size, by_mapping.max_size) == (by_options.min_size, by_options.max_size) == (2, 5)
 
 
-def test_pooling_is_turned_off_by_a_word(monkeypatch):
+def test_null_turns_pooling_off(monkeypatch):
     assert ConnectorSettings(pool="null").pool.null
     monkeypatch.setenv("PROCRASTINATE_CONN_POOL", "null")
     assert ConnectorSettings().pool.null
 
 
-def test_the_fields_of_the_settings_are_what_was_read(monkeypatch):
+def test_fields_of_the_settings_have_the_values_that_were_read(monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION__PORT", "5433")
     settings = ConnectorSettings(
         connector="aiopg", dsn="host=db1 password=hush", connection={"user": "app", "password": "hush"}
@@ -276,7 +276,7 @@ def in_a_process_without(modules, code):
         ("sqlalchemy-psycopg2", "sqlalchemy", "sqlalchemy"),
     ],
 )
-def test_a_driver_that_is_not_installed_is_a_problem_that_names_the_extra(kind, driver, extra):
+def test_missing_driver_is_a_problem_with_the_name_of_its_extra(kind, driver, extra):
     code = f"""
         from procrastinate_conn import ConfigurationError, make_connector
         try:
@@ -292,7 +292,7 @@ def test_a_driver_that_is_not_installed_is_a_problem_that_names_the_extra(kind, 
 
 
 @pytest.mark.subprocess
-def test_other_kinds_work_where_a_driver_is_not_installed():
+def test_other_kinds_work_without_a_driver():
     code = """
         from procrastinate_conn import make_connector
         print(type(make_connector("sync-psycopg", env_file=None)).__name__)
@@ -301,7 +301,7 @@ def test_other_kinds_work_where_a_driver_is_not_installed():
 
 
 @pytest.mark.subprocess
-def test_where_no_libpq_can_be_loaded_one_line_says_what_to_install():
+def test_missing_libpq_is_one_line_with_what_to_install():
     code = """
         import os
         os.environ["PSYCOPG_IMPL"] = "binary"
@@ -316,7 +316,7 @@ def test_where_no_libpq_can_be_loaded_one_line_says_what_to_install():
     assert "procrastinate-conn[binary]" in printed
 
 
-def test_the_pools_name_is_the_sessions_name_where_nothing_else_names_it(monkeypatch):
+def test_name_of_the_pool_is_the_fallback_name_of_its_sessions(monkeypatch):
     named = ConnectorSettings(pool={"name": "web"}).spec()
     assert (named.fallback_application_name, named.application_name) == ("web", None)
     assert str(named.origins["fallback_application_name"]) == 'argument pool["name"]'
@@ -325,7 +325,7 @@ def test_the_pools_name_is_the_sessions_name_where_nothing_else_names_it(monkeyp
 
 
 @pytest.mark.parametrize(
-    ("nearer", "from_file"),
+    ("higher", "from_file"),
     [
         ({"dsn": "host=db1 password=hush"}, False),
         ({"connection": {"password": "hush"}}, False),
@@ -333,28 +333,28 @@ def test_the_pools_name_is_the_sessions_name_where_nothing_else_names_it(monkeyp
         ({"dsn": "host=db1 password=hush", "password_file": "here"}, True),
     ],
 )
-def test_of_passwords_and_their_sources_the_nearer_place_wins(nearer, from_file, monkeypatch):
+def test_password_or_its_source_of_the_higher_source_is_used(higher, from_file, monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_PASSWORD_FILE", "there")
-    connector_config = ConnectorSettings(**nearer).configuration.connector_config()
+    connector_config = ConnectorSettings(**higher).configuration.connector_config()
     assert (connector_config.password is not None) is from_file
 
 
 @pytest.mark.parametrize("value", [3, "", b"password", ["password"]])
-def test_a_password_file_that_is_no_name_is_a_finding(value):
+def test_password_file_that_is_no_file_name_is_an_error(value):
     with pytest.raises(ConfigurationError) as caught:
         ConnectorSettings(password_file=value)
     (problem,) = caught.value.problems
     assert (problem.code, problem.setting) == ("PC107", "password_file")
 
 
-def test_json_nested_too_deeply_is_a_finding(monkeypatch):
+def test_json_that_is_nested_too_deeply_is_an_error(monkeypatch):
     monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTION", "[" * 60_000 + "]" * 60_000)
     (problem,) = problems_of()
     assert (problem.code, problem.setting) == ("PC102", "connection")
 
 
 @pytest.mark.parametrize("name", ["json_dumps", "json_loads"])
-def test_an_asynchronous_function_for_json_is_a_finding(name):
+def test_asynchronous_json_function_is_an_error(name):
     async def convert(value):
         return value
 

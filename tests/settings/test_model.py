@@ -52,7 +52,7 @@ SUBCLASSES = {
 
 
 @pytest.mark.parametrize("name", SUBCLASSES)
-def test_what_a_subclass_cannot_change_is_refused(name):
+def test_change_without_effect_in_a_subclass_is_a_type_error(name):
     with pytest.raises(TypeError, match=f"Ours cannot change these of ConnectorSettings: {name}"):
         type("Ours", (ConnectorSettings,), {"__module__": __name__, **SUBCLASSES[name]})
 
@@ -66,7 +66,7 @@ def test_what_a_subclass_cannot_change_is_refused(name):
         "hunter2",
     ],
 )
-def test_nothing_that_was_given_is_shown_of_settings_within_a_model(wrong):
+def test_error_of_nested_settings_shows_no_input(wrong):
     class Application(BaseModel):
         jobs: ConnectorSettings
 
@@ -77,7 +77,7 @@ def test_nothing_that_was_given_is_shown_of_settings_within_a_model(wrong):
     assert "hunter2" not in f"{caught.value} {caught.value.errors()} {caught.value.json()}"
 
 
-def test_settings_within_a_model_say_what_is_wrong_with_them():
+def test_error_of_nested_settings_has_their_problems():
     class Application(BaseModel):
         jobs: ConnectorSettings
 
@@ -99,7 +99,7 @@ def test_the_dsn_may_be_database_url(monkeypatch):
     assert ConnectorSettings(dsn="host=db2").dsn == SecretStr("host=db2")
 
 
-def test_a_copy_is_resolved_again():
+def test_copy_with_an_update_is_resolved_again():
     settings = ConnectorSettings(dsn="host=db1 port=1", connection={"dbname": "jobs"})
     copy = settings.model_copy(update={"dsn": "host=db2", "pool": {"max_size": 7}})
     assert (copy.spec().host, copy.spec().port, copy.spec().dbname) == ("db2", "5432", "jobs")
@@ -117,7 +117,7 @@ def test_equal_settings_have_equal_hashes():
     assert len({first, second, ConnectorSettings(dsn="host=db2")}) == 2
 
 
-def test_what_is_stated_as_a_truth_is_shown_as_libpq_has_it():
+def test_boolean_keyword_is_shown_as_libpq_reads_it():
     settings = ConnectorSettings(connection={"keepalives": True})
     assert settings.connection["keepalives"] == settings.spec().parameters["keepalives"] == "1"
 
@@ -137,7 +137,7 @@ def test_functions_are_dumped_by_name():
 
 
 @pytest.mark.parametrize(
-    "stated",
+    "arguments",
     [
         {"connector": "aiopg", "dsn": "postgresql://app:hunter2@db/jobs", "json_dumps": json.dumps},
         {"connection": {"host": "db", "password": "hunter2"}, "defaults": "libpq"},
@@ -149,21 +149,21 @@ def test_functions_are_dumped_by_name():
     ],
     ids=" ".join,
 )
-def test_what_is_dumped_can_be_read_again(stated):
-    settings = ConnectorSettings(**stated)
+def test_dumped_settings_can_be_read_again(arguments):
+    settings = ConnectorSettings(**arguments)
     again = ConnectorSettings(**settings.model_dump())
     assert again.model_dump() == settings.model_dump()
     assert (again.spec(), again.pool) == (settings.spec(), settings.pool)
 
 
 @pytest.mark.parametrize("names", [["password", "connection"], ["connection", "password"]])
-def test_of_two_passwords_in_one_call_the_argument_counts_in_any_order(names):
-    stated = {"password": "a", "connection": {"password": "b"}}
-    settings = ConnectorSettings(**{name: stated[name] for name in names})
+def test_password_argument_overrides_the_keyword_in_one_call(names):
+    arguments = {"password": "a", "connection": {"password": "b"}}
+    settings = ConnectorSettings(**{name: arguments[name] for name in names})
     assert settings.spec().parameters["password"] == "a"
 
 
-def test_its_schema_is_that_of_what_can_be_written():
+def test_json_schema_of_the_model_is_that_of_the_settings():
     assert ConnectorSettings.model_json_schema() == settings_schema()
 
     class Application(BaseModel):

@@ -1,4 +1,4 @@
-"""The same home and places to write settings in as the resolution's tests have."""
+"""The same home and directories for sources as in the tests of the resolution."""
 
 from tests.resolution.conftest import home, written
 

@@ -35,7 +35,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("text", "line"), FILES.values(), ids=FILES)
-def test_the_line_of_a_variable_is_exact(text, line, tmp_path):
+def test_variable_has_the_line_of_its_name(text, line, tmp_path):
     file = tmp_path / ".env"
     file.write_text(text, encoding="utf-8", newline="")
     source = read_dotenv(file)
@@ -55,7 +55,7 @@ PIECES = st.one_of(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=6).map("".join), st.sampled_from(["", " ", "export ", "\t"]))
-def test_the_line_is_exact_below_anything(tmp_path_factory, above, before):
+def test_variable_below_any_lines_has_its_own_line(tmp_path_factory, above, before):
     text = f"{above}{before}PGPORT=1\n{above}"
     file = tmp_path_factory.mktemp("file") / ".env"
     file.write_text(text)
@@ -68,22 +68,22 @@ def test_the_line_is_exact_below_anything(tmp_path_factory, above, before):
 
 @settings(max_examples=200, deadline=None)
 @given(st.text("PGA='\"\\ #${}\n\rx", max_size=40))
-def test_the_values_are_python_dotenvs(tmp_path_factory, text):
+def test_values_are_those_of_python_dotenv(tmp_path_factory, text):
     file = tmp_path_factory.mktemp("file") / ".env"
     file.write_text(text, newline="")
-    stated = dotenv_values(stream=io.StringIO(file.read_text()))
-    expected = {k: v for k, v in stated.items() if k.startswith("PG") and v is not None}
+    values = dotenv_values(stream=io.StringIO(file.read_text()))
+    expected = {k: v for k, v in values.items() if k.startswith("PG") and v is not None}
     assert {k: sourced.value for k, sourced in read_dotenv(file).variables.items()} == expected
 
 
-def test_a_line_that_is_none_is_a_warning_with_its_line(tmp_path):
+def test_malformed_line_is_a_warning_with_its_line(tmp_path):
     file = tmp_path / ".env"
     file.write_text("PGUSER=u\n\nPGPORT='1\n")
     [problem] = read_dotenv(file).problems
     assert (problem.code, problem.severity, problem.origin.line) == ("PC104", "warning", 3)
 
 
-def test_a_file_that_is_not_utf8_is_an_error_without_its_content(tmp_path):
+def test_env_file_that_is_not_utf8_is_an_error_without_its_content(tmp_path):
     file = tmp_path / ".env"
     file.write_bytes(b"PGPASSWORD=h\xfcsh\n")
     [problem] = read_dotenv(file).problems
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_utf8_is_an_error_without_its_content(tmp_path):
     assert "byte 12" in problem.message
 
 
-def test_a_name_alone_unsets_what_a_line_above_states(tmp_path):
+def test_name_without_value_unsets_the_line_above(tmp_path):
     file = tmp_path / ".env"
     file.write_text("PGPORT=1\nPGUSER=u\nPGPORT\n")
     source = read_dotenv(file)
@@ -113,7 +113,7 @@ UNDEFINED = {
 
 
 @pytest.mark.parametrize(("text", "named"), UNDEFINED.values(), ids=UNDEFINED)
-def test_a_variable_that_is_not_defined_is_a_warning(text, named, tmp_path):
+def test_reference_to_an_undefined_variable_is_a_warning(text, named, tmp_path):
     file = tmp_path / ".env"
     file.write_text(text)
     problems = read_dotenv(file, environment={"SET": ""}).problems
@@ -122,7 +122,7 @@ def test_a_variable_that_is_not_defined_is_a_warning(text, named, tmp_path):
         assert name in problem.message
 
 
-def test_a_byte_order_mark_is_no_part_of_a_secret(written):
+def test_byte_order_mark_is_no_part_of_a_secret(written):
     written.secrets(PROCRASTINATE_CONN_CONNECTION__PASSWORD="\ufeffhush\n")
     assert written.read().spec.parameters["password"] == "hush"
 
@@ -135,14 +135,14 @@ def test_a_byte_order_mark_is_no_part_of_a_secret(written):
         ("[1]", " JSON object"),
     ],
 )
-def test_damaged_json_is_told_with_its_place(tmp_path, value, where):
+def test_malformed_json_is_an_error_with_its_position(tmp_path, value, where):
     (tmp_path / ".env").write_text(f"PROCRASTINATE_CONN_CONNECTION={value}\n")
     [problem] = read_dotenv(tmp_path / ".env").problems
     assert problem.code == "PC102"
     assert problem.message.endswith(where)
 
 
-def test_the_last_line_of_a_setting_counts_in_whatever_case_the_others_are(tmp_path):
+def test_last_line_of_a_setting_counts_in_any_case(tmp_path):
     file = tmp_path / ".env"
     name = "PROCRASTINATE_CONN_CONNECTION__PORT"
     file.write_text(f"{name}=1\n{name.lower()}=2\n{name}=3\n")

@@ -15,14 +15,14 @@ from tests.resolution.other_user import as_unknown_user
 
 @pytest.mark.parametrize("name", ["a\0b", "~a\0b", "~no-such-user/x", "n" * 300])
 @pytest.mark.parametrize("sources", [(None, "."), (".", None)], ids=["secrets_dir", "env_file"])
-def test_a_name_that_no_file_has_is_a_finding(sources, name, tmp_path, monkeypatch):
+def test_impossible_file_name_is_a_problem(sources, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = configure(read_sources({}, *(source and name for source in sources))).problems
     assert [problem.code for problem in found] in (["PC103"], ["PC105"])
 
 
 @pytest.mark.subprocess
-def test_a_home_that_may_not_be_entered_has_no_files_for_libpq(tmp_path, monkeypatch):
+def test_files_in_an_inaccessible_home_are_ignored(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     (home / ".pgpass").write_text("*:*:*:*:hush\n")
@@ -37,12 +37,12 @@ def test_a_home_that_may_not_be_entered_has_no_files_for_libpq(tmp_path, monkeyp
 
 
 @pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is no /dev/null")
-def test_dev_null_is_no_password_file_and_nothing_to_be_mended(written):
+def test_dev_null_as_password_file_is_valid(written):
     written.variables(PGPASSFILE=os.devnull)
     assert not written.read().problems
 
 
-def test_each_reason_has_its_own_remedy(written):
+def test_ignored_password_file_has_the_hint_for_its_reason(written):
     file = written.file(".pgpass", "*:*:*:*:hush")
     file.chmod(0o644)
     [problem] = written.read().problems
@@ -53,7 +53,7 @@ def test_each_reason_has_its_own_remedy(written):
     assert problem.hint == "name a plain file"
 
 
-def test_a_service_file_that_is_not_there_is_reported_where_it_is_named(written):
+def test_missing_service_file_is_reported_at_pgservicefile(written):
     written.env_file("PGSERVICE=jobs", "PGSERVICEFILE=no-such-file")
     [problem] = written.read().errors
     assert (problem.code, problem.origin.name, problem.origin.line) == ("PC207", "PGSERVICEFILE", 2)

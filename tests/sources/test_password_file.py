@@ -67,7 +67,7 @@ HOSTS = st.sampled_from(
     ),
     hostaddr=st.booleans(),
 )
-def test_the_line_is_the_one_that_libpq_takes(lines, ending, keywords, hostaddr, home):
+def test_line_of_the_password_file_is_the_one_that_libpq_uses(lines, ending, keywords, hostaddr, home):
     looked_up = keywords.get("host") in ("localhost", "db.example", "::1")
     if looked_up or (hostaddr and "," not in keywords.get("host", "")):
         keywords = {**keywords, "hostaddr": BROADCAST}
@@ -98,7 +98,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize(("keywords", "line"), FOUND.values(), ids=FOUND)
-def test_a_line_is_read_along_with_what_is_looked_for(keywords, line, home):
+def test_colon_in_a_field_needs_no_backslash_for_libpq(keywords, line, home):
     inputs = Inputs(keywords={"user": "u", "dbname": "d", **keywords}, password_file=f"{line}\n".encode())
     spec = ask_spec(inputs, home).spec
     assert (password_line(spec) is not None) == (ask_libpq(inputs, home).password == "line1")
@@ -111,7 +111,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("spoil", "reason"), REASONS.values(), ids=REASONS)
-def test_why_libpq_ignores_it_is_a_warning(spoil, reason, written):
+def test_password_file_that_libpq_ignores_is_a_warning(spoil, reason, written):
     file = written.file(".pgpass", "*:*:*:*:hush")
     file.chmod(0o600)
     assert not written.read().problems
@@ -123,27 +123,27 @@ def test_why_libpq_ignores_it_is_a_warning(spoil, reason, written):
     assert password_line(configuration.spec) is None
 
 
-def test_it_is_named_where_it_was_stated(written):
+def test_ignored_password_file_is_reported_where_it_is_named(written):
     file = written.file("passwords", "*:*:*:*:hush")
     written.env_file("", f"PGPASSFILE={file}")
     [problem] = written.read().problems
     assert problem.origin.line == 2
 
 
-def test_one_that_is_absent_is_in_order(written):
+def test_absent_password_file_is_valid(written):
     configuration = written.read()
     assert not configuration.problems
     assert configuration.spec.passfile == str(written.directory / ".pgpass")
 
 
-def test_a_password_that_is_stated_leaves_it_unread(written):
+def test_password_file_is_not_read_if_a_password_is_set(written):
     written.file(".pgpass", "*:*:*:*:hush").chmod(0o644)
     written.variables(PGPASSWORD="p")
     assert not written.read().problems
 
 
 @pytest.mark.parametrize("variable", ["HOME"])
-def test_without_a_home_in_the_environment_the_systems_counts(variable, written):
+def test_home_of_the_operating_system_is_used_without_the_variable(variable, written):
     from pwd import getpwuid
 
     for value in (None, ""):

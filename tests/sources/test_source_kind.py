@@ -67,6 +67,6 @@ def test_line_of_a_new_kind_is_not_shown_before_its_secrets_can_be_masked(toml):
 
 
 @pytest.mark.parametrize("name", SOURCE_KINDS)
-def test_an_origin_knows_its_kind(name):
+def test_origin_has_the_kind_of_its_source(name):
     assert Origin(name).kind is SOURCE_KINDS[name]
     assert Origin(name).kind.name == name

@@ -76,19 +76,19 @@ def system_libpq() -> Path:
     pytest.skip("there is no libpq of the system's here")
 
 
-def test_a_service_that_only_the_system_defines_is_read_by_libpq(resolve, systems_directory):
+def test_service_of_the_system_is_read_by_libpq(resolve, systems_directory):
     service = "[jobs]\nhost=/service\nport=5432\nuser=service\npassword=hush\nsslmode=require\npassfile=/p\n"
     (systems_directory / "pg_service.conf").write_text(service)
     dotenv = "PGHOST=/dotenv\nPGDATABASE=dotenv\nPGPORT=1\nPGTARGETSESSIONATTRS=standby\n"
     parameters, origins, conninfo = resolve(
         {"service": "jobs", "user": "call"}, dotenv, PGAPPNAME="environment"
     )
-    told = {
+    found = {
         k: parameters.get(k) for k in ("host", "port", "user", "password", "sslmode", "passfile", "dbname")
     }
-    assert told == {
+    assert found == {
         "host": "/service",
-        "port": "5432",  # also libpq's default, but the service states it: it beats the env file's
+        "port": "5432",  # also libpq's default, but the service sets it, and overrides the env file's
         "user": "call",
         "password": "hush",
         "sslmode": "require",
@@ -101,11 +101,11 @@ def test_a_service_that_only_the_system_defines_is_read_by_libpq(resolve, system
     assert "service=" not in conninfo
 
 
-def test_a_fault_in_it_is_told_in_libpqs_words(resolve, systems_directory):
+def test_fault_in_the_systems_service_file_is_reported_in_libpqs_words(resolve, systems_directory):
     (systems_directory / "pg_service.conf").write_text("[jobs]\nhots=/x\n")
     message = resolve({"service": "jobs"})
     assert f'syntax error in service file "{systems_directory}/pg_service.conf", line 2' in message
 
 
-def test_a_service_that_is_nowhere_is_an_error(resolve):
+def test_undefined_service_is_an_error(resolve):
     assert 'definition of service "jobs" not found' in resolve({}, PGSERVICE="jobs")
