@@ -74,48 +74,32 @@ class ConnectionSpec(BaseModel):
         frozen=True, extra="allow", hide_input_in_errors=True, coerce_numbers_to_str=True
     )
 
-    service: str | None = Field(
-        None, description="Section of the service file that completes the connection."
-    )
+    service: str | None = Field(None, description="Service file section that completes the connection.")
     user: str | None = Field(None, description="Role to log in as; by default the operating system's user.")
     password: SecretStr | None = Field(None, description="Password, if the server asks for one.")
     passfile: str | None = Field(None, description="File that libpq looks passwords up in.")
     channel_binding: str | None = Field(None, description="Whether SCRAM is bound to the TLS channel.")
     connect_timeout: int | str | None = Field(
-        None, description="Time for one host to accept, in seconds; 0 is no limit."
+        None, description="Time limit to connect to one host, in seconds; 0 is none."
     )
     dbname: str | None = Field(None, description="Database; by default named like the user.")
     host: str | None = Field(None, description="Host names or socket directories, separated by commas.")
-    hostaddr: str | None = Field(None, description="Numeric addresses, which save looking the hosts up.")
+    hostaddr: str | None = Field(None, description="Numeric addresses, instead of resolving the hosts.")
     port: str | None = Field(None, description="Port of each host, or one for all of them.")
-    client_encoding: str | None = Field(
-        None, description="Encoding of the session; `auto` takes the locale's."
-    )
+    client_encoding: str | None = Field(None, description="Encoding of the session; `auto` for the locale's.")
     options: str | None = Field(None, description="Command-line options for the server process.")
-    application_name: str | None = Field(
-        None, description="Name of the session in `pg_stat_activity` and logs."
-    )
-    fallback_application_name: str | None = Field(
-        None, description="The same, where application_name is unset."
-    )
+    application_name: str | None = Field(None, description="Session name in `pg_stat_activity` and logs.")
+    fallback_application_name: str | None = Field(None, description="The same, if application_name is unset.")
     keepalives: int | str | None = Field(None, description="Whether TCP keepalives are sent: 1 or 0.")
-    keepalives_idle: int | str | None = Field(
-        None, description="Idle time before the first keepalive, in seconds."
-    )
-    keepalives_interval: int | str | None = Field(
-        None, description="Time between lost keepalives, in seconds."
-    )
-    keepalives_count: int | str | None = Field(
-        None, description="Lost keepalives after which the connection is dead."
-    )
+    keepalives_idle: int | str | None = Field(None, description="Idle seconds before the first keepalive.")
+    keepalives_interval: int | str | None = Field(None, description="Seconds between lost keepalives.")
+    keepalives_count: int | str | None = Field(None, description="Lost keepalives that end the connection.")
     tcp_user_timeout: int | str | None = Field(
-        None, description="Time that sent data may stay unacknowledged, in milliseconds."
+        None, description="Time limit for unacknowledged data, in milliseconds."
     )
     sslmode: str | None = Field(None, description="Whether TLS is used, and what is verified of the server.")
     sslnegotiation: str | None = Field(None, description="Whether TLS begins with a request or at once.")
-    sslcompression: str | None = Field(
-        None, description="Whether TLS compresses: 1 or 0; ignored by OpenSSL today."
-    )
+    sslcompression: str | None = Field(None, description="Whether TLS compresses: 1 or 0; OpenSSL does not.")
     sslcert: str | None = Field(None, description="File of the client certificate.")
     sslkey: str | None = Field(None, description="File or engine of the client certificate's key.")
     sslcertmode: str | None = Field(None, description="Whether the client certificate may or must be sent.")
@@ -124,9 +108,7 @@ class ConnectionSpec(BaseModel):
     sslcrl: str | None = Field(None, description="File of revoked certificates.")
     sslcrldir: str | None = Field(None, description="Directory of revoked certificates.")
     sslsni: str | None = Field(None, description="Whether TLS names the host to the server: 1 or 0.")
-    requirepeer: str | None = Field(
-        None, description="Operating system user that the socket's server must run as."
-    )
+    requirepeer: str | None = Field(None, description="System user that the socket's server must run as.")
     require_auth: str | None = Field(None, description="Authentication methods that the server may ask for.")
     min_protocol_version: str | None = Field(None, description="Oldest protocol version to accept.")
     max_protocol_version: str | None = Field(None, description="Newest protocol version to ask for.")
@@ -135,9 +117,7 @@ class ConnectionSpec(BaseModel):
     gssencmode: str | None = Field(None, description="Whether GSSAPI encryption is used.")
     krbsrvname: str | None = Field(None, description="Kerberos service name of the server.")
     gsslib: str | None = Field(None, description="GSSAPI library, on Windows.")
-    gssdelegation: str | None = Field(
-        None, description="Whether credentials are delegated to the server: 1 or 0."
-    )
+    gssdelegation: str | None = Field(None, description="Whether credentials are delegated: 1 or 0.")
     replication: str | None = Field(None, description="Whether the session speaks the replication protocol.")
     target_session_attrs: str | None = Field(None, description="What the session must be able to do.")
     load_balance_hosts: str | None = Field(None, description="Whether hosts are tried in order or at random.")
@@ -147,9 +127,7 @@ class ConnectionSpec(BaseModel):
     oauth_client_id: str | None = Field(None, description="OAuth client identifier.")
     oauth_client_secret: SecretStr | None = Field(None, description="OAuth client secret.")
     oauth_scope: str | None = Field(None, description="OAuth scope to ask for.")
-    sslkeylogfile: str | None = Field(
-        None, description="File that TLS session keys are logged to, for debugging."
-    )
+    sslkeylogfile: str | None = Field(None, description="File to log TLS session keys to, for debugging.")
 
     _empty: frozenset[str] = PrivateAttr(frozenset())
     _redacted_keywords: frozenset[str] = PrivateAttr(frozenset())
