@@ -1,4 +1,4 @@
-"""The command ``procrastinate-conn`` in a folder of its own, with an environment that says nothing else."""
+"""The command ``procrastinate-conn`` in a folder of its own, in a clean environment."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def run(
     before what is installed. Where none of that changes what is imported, nothing is imported anew,
     unless it is to be a `new_process`, as a shell starts it.
     """
-    stated = clean_environment(folder, import_first) | dict(environment or {})
-    is_special = hidden or script or import_first or "PSYCOPG_IMPL" in stated
+    variables = clean_environment(folder, import_first) | dict(environment or {})
+    is_special = hidden or script or import_first or "PSYCOPG_IMPL" in variables
     if not (is_special or new_process) and hasattr(os, "fork"):
-        return run_forked(folder, list(arguments), stated)
+        return run_forked(folder, list(arguments), variables)
     if hidden:
         script = HIDING.format(hidden=list(hidden))
     command = [sys.executable, "-c", script] if script else [*COMMAND]
     return subprocess.run(
         [*command, *arguments],
         cwd=folder,
-        env=stated,
+        env=variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -52,7 +52,7 @@ def checked(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]
     ],
     ids=str,
 )
-def test_exit_status_is_1_where_something_selected_is_wrong(
+def test_exit_status_is_1_if_a_selected_rule_is_broken(
     arguments: list[str], status: int, folder: Path
 ) -> None:
     done = run(folder, "check", *arguments, new_process=True)
@@ -60,7 +60,7 @@ def test_exit_status_is_1_where_something_selected_is_wrong(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--connector", "psycopg3"], "did you mean psycopg"),
         (["--connector", "banana"], "the connectors are psycopg"),
@@ -72,12 +72,12 @@ def test_exit_status_is_1_where_something_selected_is_wrong(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage_is_status_2_and_said_on_standard_error(
-    arguments: list[str], told: str, folder: Path
+def test_wrong_usage_exits_with_2_and_a_message_on_stderr(
+    arguments: list[str], message: str, folder: Path
 ) -> None:
     done = run(folder, "check", *arguments, new_process=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in " ".join(done.stderr.replace("│", "").split())
+    assert message in " ".join(done.stderr.replace("│", "").split())
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_wrong_usage_is_status_2_and_said_on_standard_error(
         f"host=db1 Password = '{SECRET}'",
     ],
 )
-def test_a_connection_string_among_the_arguments_is_wrong_usage_and_not_repeated(
+def test_connection_string_as_argument_is_wrong_usage_and_not_repeated(
     arguments: list[str], string: str, folder: Path
 ) -> None:
     done = run(folder, *(argument.replace("{}", string) for argument in arguments))
@@ -114,13 +114,13 @@ def test_a_connection_string_among_the_arguments_is_wrong_usage_and_not_repeated
 
 
 @pytest.mark.parametrize("name", ["app@corp:1.env", "./a:b@c.env", "host=db1 password=1.env"])
-def test_a_file_may_have_any_name(name: str, folder: Path) -> None:
+def test_env_file_may_have_any_name(name: str, folder: Path) -> None:
     (folder / name).write_text(GOOD)
     assert run(folder, "check", name).returncode == 0
 
 
 @pytest.mark.parametrize("command", ["check", "show"])
-def test_an_error_of_ours_is_a_line_without_what_was_read(command: str, folder: Path) -> None:
+def test_internal_error_is_one_line_without_the_values_read(command: str, folder: Path) -> None:
     script = (
         "from procrastinate_conn.checks import hosts\n"
         "def fail(configuration):\n"
@@ -147,13 +147,13 @@ def test_each_file_is_a_configuration_of_its_own(folder: Path) -> None:
     assert document["ok"] is False
 
 
-def test_a_named_file_is_read_in_the_place_of_the_default_one(folder: Path) -> None:
+def test_named_file_replaces_the_default_env_file(folder: Path) -> None:
     (folder / ".env").write_text(ERROR)
     assert checked(folder, "good.env")["ok"]
     assert not checked(folder)["ok"]
 
 
-def test_a_fault_of_the_environment_is_in_every_configuration_and_reported_once(folder: Path) -> None:
+def test_problem_of_the_environment_is_in_every_configuration_and_printed_once(folder: Path) -> None:
     files = ["good.env", "warning.env", "error.env"]
     document = checked(folder, *files, PGHSOT="localhost")
     assert all("PC106" in [p["code"] for p in c["problems"]] for c in document["configurations"])
@@ -162,7 +162,7 @@ def test_a_fault_of_the_environment_is_in_every_configuration_and_reported_once(
         assert done.stdout.count("libpq does not know PGHSOT") == 1
 
 
-def test_the_variable_of_the_environment_that_beats_the_same_one_of_a_file_is_told_apart(
+def test_message_tells_a_variable_of_the_environment_from_the_same_in_a_file(
     folder: Path,
 ) -> None:
     name = "PROCRASTINATE_CONN_DSN"
@@ -186,18 +186,18 @@ def test_isolated_ignores_the_process_environment(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["aiopg", "AiopgConnector", "AIOPG"])
-def test_connector_takes_the_place_of_the_one_that_the_settings_name(name: str, folder: Path) -> None:
+def test_connector_option_overrides_the_settings(name: str, folder: Path) -> None:
     (folder / "good.env").write_text(f"{GOOD}PROCRASTINATE_CONN_CONNECTOR=psycopg2\n")
     [configuration] = checked(folder, "good.env", "--connector", name)["configurations"]
     assert (configuration["connector"], configuration["problems"]) == (ConnectorKind.AIOPG, [])
 
 
-def test_an_unknown_connector_is_null(folder: Path) -> None:
+def test_unknown_connector_is_null_in_json(folder: Path) -> None:
     [configuration] = checked(folder, PROCRASTINATE_CONN_CONNECTOR="psycopg3")["configurations"]
     assert (configuration["file"], configuration["connector"]) == (None, None)
 
 
-def test_what_an_imported_module_prints_is_not_among_the_results(folder: Path) -> None:
+def test_output_of_an_imported_module_goes_to_stderr(folder: Path) -> None:
     (folder / "codec.py").write_text("print('loading')\n\n\ndef dumps(value): ...\n")
     (folder / "good.env").write_text(f"{GOOD}PROCRASTINATE_CONN_JSON_DUMPS=codec:dumps\n")
     done = run(folder, "check", "good.env", "--format", "json")
@@ -205,7 +205,7 @@ def test_what_an_imported_module_prints_is_not_among_the_results(folder: Path) -
     assert done.stderr == "loading\n"
 
 
-def test_json_and_github_import_neither_rich_nor_procrastinate(folder: Path) -> None:
+def test_formats_import_neither_rich_nor_procrastinate(folder: Path) -> None:
     needs("typer>=0.19")  # older ones import Rich by themselves
     for output in ("text", "json", "github", "sarif"):
         script = (
@@ -219,7 +219,7 @@ def test_json_and_github_import_neither_rich_nor_procrastinate(folder: Path) -> 
         assert run(folder, script=script).stderr == "set()\n", output
 
 
-def test_a_hundred_files_are_checked_in_one_run(folder: Path) -> None:
+def test_hundred_files_are_checked_in_one_run(folder: Path) -> None:
     names = [f"{number}.env" for number in range(100)]
     for name in names:
         (folder / name).write_text(ERROR)
@@ -229,7 +229,7 @@ def test_a_hundred_files_are_checked_in_one_run(folder: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith("100 errors in 100 of 100 configurations;")
 
 
-def test_no_process_is_started_and_no_connection_made(folder: Path) -> None:
+def test_check_starts_no_process_and_no_connection(folder: Path) -> None:
     (folder / "warning.env").write_text(f"{WARNING}PROCRASTINATE_CONN_PASSWORD_COMMAND=touch started\n")
     script = (
         "import sys\n"
@@ -245,7 +245,7 @@ def test_no_process_is_started_and_no_connection_made(folder: Path) -> None:
     assert not (folder / "started").exists()
 
 
-def test_the_command_line_answers_before_it_imports_anything_large(folder: Path) -> None:
+def test_importing_the_command_line_imports_nothing_large(folder: Path) -> None:
     needs("typer>=0.19")
     script = (
         "import sys\n"
@@ -257,7 +257,7 @@ def test_the_command_line_answers_before_it_imports_anything_large(folder: Path)
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_an_env_file_may_be_a_pipe_which_is_read_once(mode: int, folder: Path) -> None:
+def test_env_file_that_is_a_pipe_is_read_once(mode: int, folder: Path) -> None:
     os.mkfifo(folder / "decrypted.env")
     (folder / "decrypted.env").chmod(mode)
     writer = threading.Thread(target=(folder / "decrypted.env").write_text, args=(ERROR,), daemon=True)

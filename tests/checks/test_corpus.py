@@ -1,4 +1,4 @@
-"""Every mistake in the corpus ends with the expected finding: code, setting, file and line, and no other."""
+"""Every case of the corpus has the expected findings, with code, setting, file and line, and no other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check(name: str, folder: Path, *arguments: str) -> tuple[dict[str, Any], Any
 
 @pytest.mark.subprocess
 @pytest.mark.parametrize("name", NAMES)
-def test_check_finds_what_is_wrong_and_nothing_else(name: str, tmp_path: Path) -> None:
+def test_check_finds_exactly_the_expected_problems(name: str, tmp_path: Path) -> None:
     case, done = check(name, tmp_path, "--format", "json")
     expected = case.get("finding", [])
     assert "Traceback" not in done.stderr
@@ -92,7 +92,7 @@ WITH_SECRETS = [
 @pytest.mark.subprocess
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="one process for each command would take minutes")
 @pytest.mark.parametrize("name", WITH_SECRETS)
-def test_no_output_of_any_command_has_a_secret(name: str, tmp_path: Path) -> None:
+def test_no_command_prints_a_secret_of_the_corpus(name: str, tmp_path: Path) -> None:
     case = read_case(name)
     lay_out(CORPUS / name, tmp_path, case.get("modes", {}))
     commands = [["check", "--format", output] for output in ("text", "github", "sarif")]
@@ -105,13 +105,13 @@ def test_no_output_of_any_command_has_a_secret(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_case_has_a_description_and_findings_unless_it_is_named_in_order(name: str) -> None:
+def test_case_has_a_description_and_findings_unless_its_name_is_in_order(name: str) -> None:
     case = parse_case(name)
     assert case["about"]
     assert bool(case.get("finding")) != name.startswith("in-order")
 
 
-def test_the_corpus_breaks_every_rule_that_files_and_variables_can_break() -> None:
+def test_corpus_breaks_every_rule_that_files_and_variables_can_break() -> None:
     broken = {finding["code"] for name in NAMES for finding in parse_case(name).get("finding", [])}
     # Only another version of psycopg_pool or psycopg breaks these two; see test_rules.
     assert all_rules().keys() - broken == {"PC310", "PC311"}

@@ -36,7 +36,7 @@ ENVIRONMENT = {"PC403": {"PSYCOPG_IMPL": "c"}}
 
 @pytest.mark.subprocess
 @pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)
-def test_the_example_breaks_its_rule(rule: Rule, tmp_path: Path) -> None:
+def test_example_breaks_its_rule_and_no_other(rule: Rule, tmp_path: Path) -> None:
     needs(*LIBPQS.get(rule.code, ()))
     folder = tmp_path / "example"
     folder.mkdir()
@@ -79,7 +79,7 @@ def test_every_module_of_checks_with_rules_is_run() -> None:
 
 
 @pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)
-def test_a_rule_is_written_for_people(rule: Rule) -> None:
+def test_rule_has_complete_texts(rule: Rule) -> None:
     assert rule.why.endswith(".")
     assert rule.fix[-1] in ".`0123456789"
     assert not rule.title.endswith(".")
@@ -87,16 +87,16 @@ def test_a_rule_is_written_for_people(rule: Rule) -> None:
 
 
 @pytest.mark.subprocess
-def test_rule_explains_a_code_in_any_case(tmp_path: Path) -> None:
+def test_rule_command_explains_a_code_in_any_case(tmp_path: Path) -> None:
     done = run(tmp_path, "rule", "pc301")
     rule = all_rules()["PC301"]
-    told = " ".join(done.stdout.split())
+    text = " ".join(done.stdout.split())
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(part in told for part in (rule.code, rule.title, rule.why, rule.fix, rule.example.env))
+    assert all(part in text for part in (rule.code, rule.title, rule.why, rule.fix, rule.example.env))
 
 
 @pytest.mark.subprocess
-def test_rule_without_a_code_lists_all(tmp_path: Path) -> None:
+def test_rule_command_without_a_code_lists_all_rules(tmp_path: Path) -> None:
     done = run(tmp_path, "rule")
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  PC")] == list(
@@ -114,14 +114,14 @@ def test_rule_without_a_code_lists_all(tmp_path: Path) -> None:
         ("PC999", "`procrastinate-conn rule` lists them"),
     ],
 )
-def test_an_unknown_code_is_wrong_usage_with_a_suggestion(code: str, suggestion: str, tmp_path: Path) -> None:
+def test_unknown_code_is_wrong_usage_with_a_suggestion(code: str, suggestion: str, tmp_path: Path) -> None:
     done = run(tmp_path, "rule", code)
     assert (done.returncode, done.stdout) == (2, "")
     assert suggestion in " ".join(done.stderr.replace("│", "").split())
 
 
 @pytest.mark.subprocess
-def test_rule_in_markdown_has_a_section_for_each_rule_under_that_of_its_digit(tmp_path: Path) -> None:
+def test_markdown_has_a_section_for_each_rule_under_its_category(tmp_path: Path) -> None:
     done = run(tmp_path, "rule", "--format", "markdown")
     headings = re.findall(r"^(##|###) (.+)$", done.stdout, re.MULTILINE)
     expected = []

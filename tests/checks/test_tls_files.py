@@ -1,4 +1,4 @@
-"""Certificates and keys are judged as libpq does: it is asked, by a server that says yes to TLS."""
+"""Certificates and keys are reported exactly if libpq, connecting to a server with TLS, rejects them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOT = os.name == "posix" and os.geteuid() == 0
 
 
 @pytest.fixture(scope="module")
-def willing_server() -> Iterator[int]:
+def tls_accepting_server() -> Iterator[int]:
     """The port of a server that agrees to TLS and hangs up: libpq has read its files by then."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -53,7 +53,7 @@ def willing_server() -> Iterator[int]:
     thread.join(timeout=10)
 
 
-def libpq_says(port: int, **parameters: str) -> str:
+def error_of_libpq(port: int, **parameters: str) -> str:
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect(
             host="127.0.0.1", port=port, user="app", dbname="jobs", connect_timeout=10, **parameters
@@ -61,9 +61,9 @@ def libpq_says(port: int, **parameters: str) -> str:
     return str(caught.value)
 
 
-def we_say(**parameters: str) -> list[str]:
-    stated = {"host": "127.0.0.1", "sslmode": "require", **parameters}
-    configuration = configure([read_call({"connection": stated})])
+def codes_of_check(**parameters: str) -> list[str]:
+    settings = {"host": "127.0.0.1", "sslmode": "require", **parameters}
+    configuration = configure([read_call({"connection": settings})])
     return [problem.code for problem in tls_files.check(configuration)]
 
 
@@ -84,8 +84,8 @@ def files(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.skipif(os.name != "posix", reason="libpq looks at permissions on Unix alone")
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o440, 0o644, 0o604, 0o660, 0o610, 0o700, 0o750])
 @pytest.mark.parametrize("owner", ["this user", "root", "another user"])
-def test_a_keys_permissions_are_judged_as_libpq_does(
-    mode: int, owner: str, files: dict[str, str], willing_server: int
+def test_permissions_of_a_key_are_reported_exactly_if_libpq_rejects_them(
+    mode: int, owner: str, files: dict[str, str], tls_accepting_server: int
 ) -> None:
     if not ROOT and owner != "this user":
         pytest.skip("only root can give files away")
@@ -94,12 +94,12 @@ def test_a_keys_permissions_are_judged_as_libpq_does(
         os.chown(key, 65534, 65534)
     key.chmod(mode)
     parameters = {"sslmode": "require", "sslcert": files["client.pem"], "sslkey": files["client.key"]}
-    refused = "has group or world access" in libpq_says(willing_server, **parameters)
-    assert we_say(**parameters) == (["PC505"] if refused else [])
+    rejected = "has group or world access" in error_of_libpq(tls_accepting_server, **parameters)
+    assert codes_of_check(**parameters) == (["PC505"] if rejected else [])
 
 
 @pytest.mark.parametrize(
-    ("stated", "refusal"),
+    ("settings", "error"),
     [
         ({"sslmode": "verify-full", "sslrootcert": "missing"}, "does not exist"),
         ({"sslmode": "verify-ca", "sslrootcert": "bad.pem"}, "could not read root certificate file"),
@@ -116,32 +116,32 @@ def test_a_keys_permissions_are_judged_as_libpq_does(
     ],
     ids=str,
 )
-def test_what_libpq_refuses_is_a_finding(
-    stated: dict[str, str], refusal: str, files: dict[str, str], willing_server: int
+def test_file_that_libpq_rejects_is_reported(
+    settings: dict[str, str], error: str, files: dict[str, str], tls_accepting_server: int
 ) -> None:
-    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
-    assert refusal in libpq_says(willing_server, **parameters)
-    assert we_say(**parameters) == ["PC504"]
+    parameters = {keyword: files.get(value, value) for keyword, value in settings.items()}
+    assert error in error_of_libpq(tls_accepting_server, **parameters)
+    assert codes_of_check(**parameters) == ["PC504"]
 
 
 @pytest.mark.parametrize(
-    "stated",
+    "settings",
     [
         {"sslmode": "require", "sslcert": "missing"},
         {"sslmode": "require", "sslrootcert": "missing"},
     ],
     ids=str,
 )
-def test_what_libpq_passes_over_in_silence_is_a_finding(
-    stated: dict[str, str], files: dict[str, str], willing_server: int
+def test_file_that_libpq_ignores_silently_is_reported(
+    settings: dict[str, str], files: dict[str, str], tls_accepting_server: int
 ) -> None:
-    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
-    assert "certificate" not in libpq_says(willing_server, **parameters)
-    assert we_say(**parameters) == ["PC509"]
+    parameters = {keyword: files.get(value, value) for keyword, value in settings.items()}
+    assert "certificate" not in error_of_libpq(tls_accepting_server, **parameters)
+    assert codes_of_check(**parameters) == ["PC509"]
 
 
 @pytest.mark.parametrize(
-    "stated",
+    "settings",
     [
         {"sslmode": "require", "sslcert": "client.pem", "sslkey": "client.key"},
         {"sslmode": "verify-full", "sslrootcert": "client.pem"},
@@ -151,13 +151,13 @@ def test_what_libpq_passes_over_in_silence_is_a_finding(
     ],
     ids=str,
 )
-def test_what_libpq_takes_is_no_finding(
-    stated: dict[str, str], files: dict[str, str], willing_server: int
+def test_file_that_libpq_accepts_is_not_reported(
+    settings: dict[str, str], files: dict[str, str], tls_accepting_server: int
 ) -> None:
-    parameters = {keyword: files.get(value, value) for keyword, value in stated.items()}
-    said = libpq_says(willing_server, **parameters)
-    assert not any(name in said for name in files.values())
-    assert we_say(**parameters) == []
+    parameters = {keyword: files.get(value, value) for keyword, value in settings.items()}
+    error = error_of_libpq(tls_accepting_server, **parameters)
+    assert not any(name in error for name in files.values())
+    assert codes_of_check(**parameters) == []
 
 
 def encrypted(passphrase: bytes) -> str:
@@ -181,59 +181,63 @@ def loaded() -> PrivateKeyTypes:
     ],
     ids=["right", "wrong", "cut off", "not UTF-8", "damaged", "no key"],
 )
-def test_a_key_opens_where_libpq_can_open_it(
-    key: str, passphrase: str, files: dict[str, str], willing_server: int
+def test_encrypted_key_is_reported_exactly_if_libpq_cannot_load_it(
+    key: str, passphrase: str, files: dict[str, str], tls_accepting_server: int
 ) -> None:
     Path(files["client.key"]).write_text(key)
     parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], "sslmode": "require"}
     if "\udcff" in passphrase:  # which no driver passes on; check has to survive it
-        assert we_say(**parameters, sslpassword=passphrase) == []
+        assert codes_of_check(**parameters, sslpassword=passphrase) == []
         return
-    refused = "could not load private key" in libpq_says(willing_server, **parameters, sslpassword=passphrase)
-    assert we_say(**parameters, sslpassword=passphrase) == (["PC504"] if refused else [])
+    rejected = "could not load private key" in error_of_libpq(
+        tls_accepting_server, **parameters, sslpassword=passphrase
+    )
+    assert codes_of_check(**parameters, sslpassword=passphrase) == (["PC504"] if rejected else [])
 
 
-def test_an_encrypted_key_asks_nobody_for_its_passphrase(files: dict[str, str]) -> None:
+def test_encrypted_key_without_passphrase_is_reported_without_a_prompt(files: dict[str, str]) -> None:
     Path(files["client.key"]).write_text(encrypted(b"hunter2"))
-    assert we_say(sslcert=files["client.pem"], sslkey=files["client.key"]) == ["PC504"]
+    assert codes_of_check(sslcert=files["client.pem"], sslkey=files["client.key"]) == ["PC504"]
 
 
-def test_a_key_in_binary_form_is_taken(files: dict[str, str], willing_server: int) -> None:
+def test_key_in_der_is_not_reported(files: dict[str, str], tls_accepting_server: int) -> None:
     der = loaded().private_bytes(serialization.Encoding.DER, PKCS8, serialization.NoEncryption())
     Path(files["client.key"]).write_bytes(der)
     parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], "sslmode": "require"}
-    assert "could not load" not in libpq_says(willing_server, **parameters)
-    assert we_say(**parameters) == []
+    assert "could not load" not in error_of_libpq(tls_accepting_server, **parameters)
+    assert codes_of_check(**parameters) == []
 
 
 @pytest.mark.parametrize("has_key", [True, False])
-def test_the_key_of_a_certificate_alone_is_libpqs_default(
-    has_key: bool, files: dict[str, str], willing_server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_certificate_without_key_is_checked_with_the_default_key(
+    has_key: bool,
+    files: dict[str, str],
+    tls_accepting_server: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     if has_key:
         (tmp_path / ".postgresql").mkdir()
         shutil.copy2(files["client.key"], tmp_path / ".postgresql" / "postgresql.key")
     parameters = {"sslcert": files["client.pem"], "sslmode": "require"}
-    refused = "but not private key file" in libpq_says(willing_server, **parameters)
-    assert refused is not has_key
-    assert we_say(**parameters) == (["PC504"] if refused else [])
-    assert we_say(**parameters, sslcertmode="disable") == []
+    rejected = "but not private key file" in error_of_libpq(tls_accepting_server, **parameters)
+    assert rejected is not has_key
+    assert codes_of_check(**parameters) == (["PC504"] if rejected else [])
+    assert codes_of_check(**parameters, sslcertmode="disable") == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 @pytest.mark.parametrize("keyword", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
-def test_a_pipe_is_no_certificate_and_is_not_waited_for(
-    keyword: str, files: dict[str, str], tmp_path: Path
-) -> None:
+def test_pipe_is_reported_without_reading_it(keyword: str, files: dict[str, str], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     parameters = {"sslcert": files["client.pem"], "sslkey": files["client.key"], keyword: f"{tmp_path}/pipe"}
-    assert we_say(**parameters) == ["PC509" if keyword == "sslcrl" else "PC504"]
+    assert codes_of_check(**parameters) == ["PC509" if keyword == "sslcrl" else "PC504"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no file here that fails when read")
-def test_a_certificate_that_cannot_be_read_to_its_end_is_a_finding() -> None:
-    assert we_say(sslrootcert="/proc/self/mem") == ["PC504"]
+def test_certificate_whose_reading_fails_is_reported() -> None:
+    assert codes_of_check(sslrootcert="/proc/self/mem") == ["PC504"]
 
 
 CLIENT = {"sslcert": "client.pem", "sslkey": "client.key"}
@@ -292,36 +296,36 @@ def folder(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("mode", ["allow", "prefer", "require", "verify-ca", "verify-full"])
 @pytest.mark.parametrize("name", [*FAULTS, *IN_ORDER])
-def test_an_error_is_what_libpq_does_not_connect_with(
+def test_severity_is_error_exactly_if_libpq_does_not_connect(
     name: str, mode: str, folder: Path, tls_server: TlsProxy
 ) -> None:
     tls_server.authority.cert_pem.write_to_path(folder / "root.pem")
-    stated = {"sslmode": mode, "sslrootcert": "root.pem", **(FAULTS | IN_ORDER)[name]}
-    parameters = {"host": "127.0.0.1", "port": str(tls_server.port), **stated}
+    settings = {"sslmode": mode, "sslrootcert": "root.pem", **(FAULTS | IN_ORDER)[name]}
+    parameters = {"host": "127.0.0.1", "port": str(tls_server.port), **settings}
     try:
         psycopg.connect(user="postgres", dbname="postgres", connect_timeout=10, **parameters).close()
         connects = True
     except psycopg.OperationalError:
         connects = False
-    found = {all_rules()[code].severity for code in we_say(**parameters)}
+    found = {all_rules()[code].severity for code in codes_of_check(**parameters)}
     assert bool(found) == (name in FAULTS)
     assert ("error" in found) == (not connects)
 
 
-def test_files_are_not_looked_at_on_the_way_through_a_socket(server: EmbeddedPostgres) -> None:
+def test_files_are_not_checked_for_a_unix_socket(server: EmbeddedPostgres) -> None:
     parameters = {"host": str(server.directory), "sslmode": "verify-full", "sslrootcert": "missing"}
     psycopg.connect(user="postgres", dbname="postgres", port=server.port, **parameters).close()
-    assert we_say(**parameters) == []
-    assert we_say(**{**parameters, "host": f"{server.directory},127.0.0.1"}) == ["PC504"]
+    assert codes_of_check(**parameters) == []
+    assert codes_of_check(**{**parameters, "host": f"{server.directory},127.0.0.1"}) == ["PC504"]
 
 
-def test_a_key_goes_with_libpqs_default_certificate(
-    files: dict[str, str], willing_server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_key_without_certificate_is_checked_with_the_default_certificate(
+    files: dict[str, str], tls_accepting_server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".postgresql").mkdir()
     shutil.copy2(files["client.pem"], tmp_path / ".postgresql" / "postgresql.crt")
     for key, code in {"client.key": [], "other.key": ["PC504"], "missing": ["PC504"]}.items():
         parameters = {"sslmode": "require", "sslkey": files[key]}
-        assert ("private key" in libpq_says(willing_server, **parameters)) == bool(code)
-        assert we_say(**parameters) == code
+        assert ("private key" in error_of_libpq(tls_accepting_server, **parameters)) == bool(code)
+        assert codes_of_check(**parameters) == code

@@ -1,4 +1,4 @@
-"""A setting that does not exist is answered with the one that was meant."""
+"""The hint about an unknown setting names the one that was meant."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ from procrastinate_conn.sources.variables import read_variables
     ],
 )
 @pytest.mark.parametrize("change_case", [str.upper, str.lower])
-def test_the_hint_names_the_variable_that_was_meant(written: str, meant: str, change_case) -> None:
+def test_hint_about_an_unknown_variable_names_the_one_that_was_meant(
+    written: str, meant: str, change_case
+) -> None:
     name = change_case(PREFIX + written)
     [problem] = read_variables("environment", [(name, "x", Origin("environment", name))]).problems
     assert problem.code == "PC101"

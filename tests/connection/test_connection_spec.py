@@ -15,18 +15,18 @@ def spec_of(**arguments):
     return ConnectorSettings(_env_file=None, **arguments).spec()
 
 
-def test_there_is_a_described_field_for_every_keyword_of_libpq():
+def test_spec_has_a_described_field_for_every_keyword_of_libpq():
     for keyword in libpq.keywords():
         assert ConnectionSpec.model_fields[keyword].description
 
 
-def test_every_secret_of_libpqs_table_is_a_secret():
+def test_every_secret_of_libpqs_table_is_secret_in_the_spec():
     marked = {keyword.name for keyword in libpq.keywords().values() if keyword.secret}
     assert marked <= {name for name in ConnectionSpec.model_fields if is_secret(name)}
     assert is_secret("oauth_client_secret")
 
 
-def test_a_keyword_that_only_a_newer_libpq_knows_is_carried(monkeypatch):
+def test_keyword_of_a_newer_libpq_is_kept(monkeypatch):
     newer = {**libpq.keywords(), "future": libpq.keywords()["sslsni"]._replace(name="future", variable=None)}
     monkeypatch.setattr(libpq, "keywords", lambda: newer)
     spec = ConnectionSpec(host="h", future="x")
@@ -34,7 +34,7 @@ def test_a_keyword_that_only_a_newer_libpq_knows_is_carried(monkeypatch):
     assert "future=x" in spec.conninfo().split()
 
 
-def test_a_keyword_that_nobody_knows_is_refused_and_its_value_is_not_shown():
+def test_unknown_keyword_is_rejected_without_showing_its_value():
     with pytest.raises(ValidationError) as caught:
         ConnectionSpec(host="h", pasword="hunter2", hots="db1")
     assert "libpq knows no pasword (did you mean password?); libpq knows no hots (did you mean host?)" in str(
@@ -43,7 +43,7 @@ def test_a_keyword_that_nobody_knows_is_refused_and_its_value_is_not_shown():
     assert "hunter2" not in f"{caught.value} {caught.value.errors()} {caught.value.json()}"
 
 
-def test_no_value_is_shown_of_a_spec_within_a_model():
+def test_validation_error_of_an_outer_model_shows_no_value_of_the_spec():
     class Jobs(BaseModel):
         connection: ConnectionSpec
 
@@ -53,7 +53,7 @@ def test_no_value_is_shown_of_a_spec_within_a_model():
         assert "hunter2" not in f"{caught.value} {caught.value.errors()}"
 
 
-def test_equal_inputs_give_equal_specs_wherever_they_are_written(monkeypatch):
+def test_specs_of_equal_values_from_different_sources_are_equal(monkeypatch):
     by_dsn = spec_of(dsn="postgresql://u:p@h:1/d?connect_timeout=5")
     monkeypatch.setenv("PGUSER", "u")
     monkeypatch.setenv("PGPORT", "1")
@@ -73,14 +73,14 @@ EMPTY = {
 
 
 @pytest.mark.parametrize(("one", "other", "equal"), EMPTY.values(), ids=EMPTY)
-def test_specs_are_equal_if_they_tell_libpq_the_same(one, other, equal):
+def test_specs_are_equal_if_they_mean_the_same_to_libpq(one, other, equal):
     first, second = spec_of(dsn=one), spec_of(dsn=other)
     assert (first == second) is equal
     assert (first.conninfo() == second.conninfo()) is equal
     assert (hash(first) == hash(second)) is equal
 
 
-def test_it_cannot_be_changed():
+def test_spec_is_frozen():
     spec = spec_of(dsn="host=h")
     with pytest.raises(ValidationError):
         spec.host = "other"
@@ -88,13 +88,13 @@ def test_it_cannot_be_changed():
     assert spec.origins
 
 
-def test_a_number_is_a_number_and_keeps_its_spelling():
+def test_integer_field_keeps_its_spelling_in_the_parameters():
     assert spec_of(connection={"connect_timeout": "5"}).connect_timeout == 5
     assert spec_of(connection={"connect_timeout": 5}).parameters["connect_timeout"] == "5"
     assert spec_of(connection={"connect_timeout": " +5 "}).parameters["connect_timeout"] == " +5 "
 
 
-def test_secrets_are_masked_everywhere_but_in_parameters_and_conninfo():
+def test_secrets_are_masked_everywhere_except_in_parameters_and_conninfo():
     spec = spec_of(dsn="postgresql://u:hush@h/d?sslpassword=hush")
     assert spec.parameters["sslpassword"] == "hush"
     assert spec.redacted()["sslpassword"] == spec.redacted()["password"] == "********"
@@ -103,7 +103,7 @@ def test_secrets_are_masked_everywhere_but_in_parameters_and_conninfo():
     assert isinstance(spec.sslpassword, SecretStr)
 
 
-def test_it_survives_pickling_with_all_that_it_means():
+def test_spec_is_equal_after_pickling():
     spec = spec_of(dsn="postgresql://u:hush@h/d", connection={"sslsni": ""})
     again = pickle.loads(pickle.dumps(spec))
     assert again == spec
@@ -111,27 +111,27 @@ def test_it_survives_pickling_with_all_that_it_means():
     assert again.origins == spec.origins
 
 
-def test_a_spec_made_by_hand_keeps_every_variable_out_too():
-    stated = libpq.parse(ConnectionSpec(host="h", port="1").conninfo())
-    assert stated["host"] == "h"
-    assert stated["sslmode"] == libpq.keywords()["sslmode"].default
+def test_conninfo_of_a_spec_without_sources_overrides_every_variable():
+    parameters = libpq.parse(ConnectionSpec(host="h", port="1").conninfo())
+    assert parameters["host"] == "h"
+    assert parameters["sslmode"] == libpq.keywords()["sslmode"].default
     with_variables = {k.name for k in libpq.keywords().values() if k.variable}
-    assert with_variables - {"service", "servicefile"} <= stated.keys()
+    assert with_variables - {"service", "servicefile"} <= parameters.keys()
 
 
 @pytest.mark.parametrize("keyword", [k for k in CHOICES if k in libpq.keywords()])
-def test_the_choices_are_libpqs(keyword):
-    """libpq accepts each of them, or was built without it; and it refuses everything else."""
+def test_choices_of_a_keyword_are_those_of_libpq(keyword):
+    """libpq accepts each of them, or was built without it; and it rejects everything else."""
     beside = {"sslmode": "require"} if keyword == "sslnegotiation" else {}
     beside |= {"max_protocol_version": "latest"} if keyword == "min_protocol_version" else {}
     beside |= {"ssl_min_protocol_version": "TLSv1"} if keyword == "ssl_max_protocol_version" else {}
     for choice in CHOICES[keyword]:
-        refusal = libpq.probe({**beside, keyword: choice}, over_tcp=True).rejection
-        assert refusal is None or "compiled" in refusal or "supported" in refusal
+        rejection = libpq.probe({**beside, keyword: choice}, over_tcp=True).rejection
+        assert rejection is None or "compiled" in rejection or "supported" in rejection
     assert libpq.probe({keyword: "nonsense"}).rejection
 
 
 @pytest.mark.parametrize("keyword", INTEGERS)
-def test_the_integers_are_integers(keyword):
+def test_integer_keyword_has_an_integer_field_and_keeps_its_spelling(keyword):
     assert spec_of(connection={"host": "/nowhere", keyword: "1"}).parameters[keyword] == "1"
     assert ConnectionSpec.model_fields[keyword].annotation == int | str | None

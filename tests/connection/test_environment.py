@@ -1,4 +1,4 @@
-"""What was resolved is what is connected to, whatever the environment says by then."""
+"""A connector connects to the resolved server, whatever the environment is by then."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.resolution.oracle import environment
 from tests.servers import wait_until
 
 SPECS = {
-    "nothing stated": {"defaults": "libpq"},
+    "nothing set": {"defaults": "libpq"},
     "resilient": {},
     "a DSN": {"dsn": "postgresql://u:p@255.255.255.255:1/d?sslmode=verify-ca"},
     "several hosts": {"dsn": "host=/nowhere,255.255.255.255 port=1,2 target_session_attrs=standby"},
@@ -31,16 +31,16 @@ SPECS = {
 @pytest.mark.subprocess
 @pytest.mark.parametrize("arguments", SPECS.values(), ids=SPECS)
 @pytest.mark.parametrize("variable", HOSTILE)
-def test_no_variable_changes_what_a_connection_string_says(variable, arguments):
+def test_no_variable_changes_the_meaning_of_a_connection_string(variable, arguments):
     spec = ConnectorSettings(_env_file=None, **arguments).spec()
-    unspoilt = connected(spec, {"HOME": "/nowhere"})
-    assert unspoilt.info is not None
+    before = connected(spec, {"HOME": "/nowhere"})
+    assert before.info is not None
     for value in ("hostile", "1", ""):
-        assert connected(spec, {"HOME": "/nowhere", variable: value}) == unspoilt
+        assert connected(spec, {"HOME": "/nowhere", variable: value}) == before
 
 
 @pytest.mark.parametrize("keyword", libpq.keywords())
-def test_what_is_neutral_for_libpq_is_what_it_does_by_itself(keyword):
+def test_unset_value_means_the_same_to_libpq_as_no_value(keyword):
     if keyword in ("service", "servicefile"):
         return
     plain = libpq.probe({})
@@ -52,13 +52,13 @@ def test_what_is_neutral_for_libpq_is_what_it_does_by_itself(keyword):
     assert added in ({}, {keyword: libpq.UNSET_VALUES.get(keyword)})
 
 
-def test_psycopg2_connects_to_what_was_resolved(server, database):
+def test_psycopg2_connects_to_the_resolved_server_in_another_environment(server, database):
     spec = ConnectorSettings(
         _env_file=None, connector="psycopg2", dsn=server.dsn(database), connection={"application_name": "a"}
     ).spec()
     conninfo = spec.conninfo(drivers.keywords(ConnectorKind.PSYCOPG2))
 
-    def told():
+    def parameters():
         with libpq.pinned_environment(conninfo, spec.session):
             connection = psycopg2.connect(conninfo)
         try:
@@ -67,10 +67,10 @@ def test_psycopg2_connects_to_what_was_resolved(server, database):
             connection.close()
 
     with environment({"HOME": "/nowhere"}):
-        unspoilt = told()
+        before = parameters()
     with environment({"HOME": "/nowhere", **HOSTILE}):
-        assert told() == unspoilt
-    assert unspoilt["dbname"] == database
+        assert parameters() == before
+    assert before["dbname"] == database
 
 
 @pytest.fixture
@@ -96,26 +96,26 @@ SESSION = {"PGTZ": "TimeZone", "PGDATESTYLE": "DateStyle", "PGGEQO": "geqo"}
 
 
 @pytest.mark.parametrize("kind", list(ConnectorKind))
-def test_settings_of_the_session_that_are_set_later_change_nothing(kind, show):
-    unspoilt = show(kind, *SESSION.values())
+def test_session_variables_that_are_set_later_change_nothing(kind, show):
+    before = show(kind, *SESSION.values())
     with pytest.MonkeyPatch.context() as patch:  # over before the test's database is dropped
 
         def spoil():
             for variable in SESSION:
                 patch.setenv(variable, "nonsense")
 
-        assert show(kind, *SESSION.values(), spoil=spoil) == unspoilt
+        assert show(kind, *SESSION.values(), spoil=spoil) == before
         assert {name: os.environ[name] for name in SESSION} == dict.fromkeys(SESSION, "nonsense")
 
 
 @pytest.mark.parametrize("kind", ["sync-psycopg", "psycopg2"])
-def test_settings_of_the_session_that_were_set_before_stay(kind, show, monkeypatch):
+def test_session_variables_that_were_set_before_are_kept(kind, show, monkeypatch):
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     assert show(kind, "TimeZone", spoil=lambda: monkeypatch.delenv("PGTZ")) == {"TimeZone": "Asia/Tokyo"}
 
 
 @pytest.mark.parametrize("kind", list(ConnectorKind))
-def test_the_fallback_name_is_the_sessions_name_unless_another_is_stated(kind, show, monkeypatch):
+def test_fallback_application_name_names_the_session_unless_another_is_set(kind, show, monkeypatch):
     assert show(kind, "application_name") == {"application_name": "procrastinate"}
     assert show(kind, "application_name", connection={"application_name": "a"}) == {"application_name": "a"}
 
@@ -123,7 +123,7 @@ def test_the_fallback_name_is_the_sessions_name_unless_another_is_stated(kind, s
 @pytest.mark.parametrize(
     "content", ["[jobs]\nkeepalives_idle=7\n", "[jobs]\nhost=/x\n", "[other]\n", "[jobs]\nx\n"]
 )
-def test_a_service_named_later_is_put_aside_only_where_it_would_interfere(content, tmp_path, monkeypatch):
+def test_service_that_is_named_later_is_unset_only_if_it_would_interfere(content, tmp_path, monkeypatch):
     spec = ConnectorSettings(_env_file=None, dsn="host=/nowhere", defaults="libpq").spec()
     (tmp_path / "services").write_text(content)
     monkeypatch.setenv("PGSERVICE", "jobs")
@@ -133,7 +133,7 @@ def test_a_service_named_later_is_put_aside_only_where_it_would_interfere(conten
     assert os.environ["PGSERVICE"] == "jobs"
 
 
-def test_the_service_that_was_resolved_is_left_to_the_other_users_of_the_environment(tmp_path, monkeypatch):
+def test_resolved_service_stays_in_the_environment_for_others(tmp_path, monkeypatch):
     (tmp_path / "services").write_text("[jobs]\nhost=/nowhere\nkeepalives_idle=7\n")
     monkeypatch.setenv("PGSERVICE", "jobs")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
@@ -142,7 +142,7 @@ def test_the_service_that_was_resolved_is_left_to_the_other_users_of_the_environ
         assert os.environ["PGSERVICE"] == "jobs"
 
 
-def test_the_environment_returns_when_the_last_overlapping_use_ends(monkeypatch):
+def test_environment_is_restored_when_the_last_overlapping_override_ends(monkeypatch):
     monkeypatch.setenv("PGTZ", "before")
     barrier = Barrier(8)
 
@@ -158,7 +158,7 @@ def test_the_environment_returns_when_the_last_overlapping_use_ends(monkeypatch)
     assert os.environ["PGTZ"] == "before"
 
 
-def test_a_thread_waits_for_who_needs_other_values(monkeypatch):
+def test_thread_waits_for_an_override_with_other_values(monkeypatch):
     monkeypatch.setattr(environment_of_libpq, "MAX_WAIT", 30)
 
     def use_none():
@@ -174,7 +174,7 @@ def test_a_thread_waits_for_who_needs_other_values(monkeypatch):
     assert "PGGEQO" not in os.environ
 
 
-def test_a_thread_that_has_waited_long_goes_on_and_the_others_values_return(monkeypatch):
+def test_thread_that_has_waited_long_goes_on_and_the_other_values_are_restored(monkeypatch):
     monkeypatch.setattr(environment_of_libpq, "MAX_WAIT", 0.05)
 
     def use_another():
@@ -187,7 +187,7 @@ def test_a_thread_that_has_waited_long_goes_on_and_the_others_values_return(monk
     assert "PGTZ" not in os.environ
 
 
-def test_an_event_loop_is_not_kept_waiting(monkeypatch):
+def test_event_loop_is_not_blocked_by_an_override(monkeypatch):
     monkeypatch.setattr(environment_of_libpq, "MAX_WAIT", 10)
 
     async def use(value, begun, ended):
@@ -215,7 +215,7 @@ def test_an_event_loop_is_not_kept_waiting(monkeypatch):
 
 @pytest.mark.subprocess
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_fork_in_the_middle_leaves_the_child_with_its_own_environment(monkeypatch):
+def test_child_forked_during_an_override_has_the_original_environment(monkeypatch):
     monkeypatch.setenv("PGTZ", "before")
     busy, over = Event(), Event()
 
@@ -241,8 +241,8 @@ def test_a_fork_in_the_middle_leaves_the_child_with_its_own_environment(monkeypa
     assert os.environ["PGTZ"] == "before"
 
 
-def test_the_environment_is_not_read_where_it_was_not_asked_for(monkeypatch):
-    """As `check --isolated` does it: a place that is left out says nothing, whatever the process has."""
+def test_environment_is_not_read_if_it_is_not_among_the_sources(monkeypatch):
+    """As in `check --isolated`: variables that are in no source have no effect."""
     from procrastinate_conn.configuration import configure
     from procrastinate_conn.sources.arguments import read_call
 

@@ -1,4 +1,4 @@
-"""What a service that is named later can do to a connection string, and what it cannot."""
+"""What a service that is named later can change in a connection string."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPEN = (
     "scram_client_key",
     "scram_server_key",
 )
-"""As the docstring of `ConnectionSpec.conninfo` says."""
+"""As in the docstring of `ConnectionSpec.conninfo`."""
 NEVER_READ = (
     "fallback_application_name",
     "oauth_client_id",
@@ -24,11 +24,13 @@ NEVER_READ = (
     "service",
     "servicefile",
 )
-"""Beside an application_name, or without an issuer, libpq does not look at these."""
+"""Beside an application_name, or without an issuer, libpq does not read these."""
 
 
 @pytest.mark.parametrize("keyword", [k for k in libpq.keywords() if k not in NEVER_READ])
-def test_a_service_adds_only_what_has_no_neutral_value(keyword, tmp_path, monkeypatch):
+def test_service_that_is_named_later_sets_only_keywords_without_an_unset_value(
+    keyword, tmp_path, monkeypatch
+):
     spec = ConnectorSettings(
         _env_file=None, dsn=f"host={libpq.UNREACHABLE_HOST} user=u password=p", defaults="libpq"
     ).spec()

@@ -1,4 +1,4 @@
-"""Files that this user may not read are findings, whoever they are named by."""
+"""Files that this user may not read are reported, whatever setting names them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def write(file: Path, text: str, mode: int = 0o600) -> None:
         ("PGPASSFILE=secret", "PC209"),
     ],
 )
-def test_a_file_that_a_setting_names(line: str, code: str, tmp_path: Path) -> None:
+def test_unreadable_file_of_a_setting_is_reported(line: str, code: str, tmp_path: Path) -> None:
     write(tmp_path / "secret", "hunter2\n", 0o000)
     write(tmp_path / "jobs.env", f"PROCRASTINATE_CONN_CONNECTION__HOST=localhost\n{line}\n")
     [problem] = check(tmp_path, "jobs.env")
@@ -62,20 +62,20 @@ def test_a_file_that_a_setting_names(line: str, code: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_an_env_file(named: bool, tmp_path: Path) -> None:
+def test_unreadable_env_file_is_reported(named: bool, tmp_path: Path) -> None:
     write(tmp_path / ".env", "PGHOST=localhost\n", 0o000)
     [problem] = check(tmp_path, *[".env"] * named)
     assert (problem["code"], problem["origin"]["file"]) == ("PC103", ".env")
 
 
-def test_a_file_of_a_secrets_directory(tmp_path: Path) -> None:
+def test_unreadable_file_of_a_secrets_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     write(tmp_path / "secrets" / "procrastinate_conn_dsn", "hunter2\n", 0o000)
     [problem] = check(tmp_path, "--secrets-dir", "secrets")
     assert (problem["code"], problem["origin"]["file"]) == ("PC103", "secrets/procrastinate_conn_dsn")
 
 
-def test_a_file_in_a_directory_that_may_not_be_entered(tmp_path: Path) -> None:
+def test_file_in_an_inaccessible_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "certificates").mkdir(mode=0o000)
     write(tmp_path / "jobs.env", "PGHOST=localhost\nPGSSLROOTCERT=certificates/ca.pem\n")
     [problem] = check(tmp_path, "jobs.env")
@@ -83,7 +83,7 @@ def test_a_file_in_a_directory_that_may_not_be_entered(tmp_path: Path) -> None:
     assert problem["message"].endswith("which this user cannot access")
 
 
-def test_a_home_directory_that_may_not_be_entered_holds_no_root_certificate(tmp_path: Path) -> None:
+def test_inaccessible_home_directory_has_no_root_certificate(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o000)
     write(tmp_path / "jobs.env", "PGHOST=db1.example.com\nPGUSER=app\nPGSSLMODE=require\n")
     codes = [problem["code"] for problem in check(tmp_path, "jobs.env", HOME=str(tmp_path / "locked"))]

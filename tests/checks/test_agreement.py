@@ -36,7 +36,7 @@ LINES = [f"{PREFIX}{name}={value}" for name, values in OTHERS.items() for value 
 LINES += ["PGHOST=h", "PGPORT=x", "PGSERVICE=jobs", "PGSERVICE=", "DATABASE_URL=postgres://a@b/c"]
 
 
-def some(most: int) -> st.SearchStrategy[list[str]]:
+def settings_lines(most: int) -> st.SearchStrategy[list[str]]:
     """Some lines of a place, of which many are about the connector: on it depends what else is wrong."""
     lines = st.sampled_from(CONNECTORS) | st.sampled_from(LINES)
     return st.lists(lines, max_size=most)
@@ -47,18 +47,18 @@ def outcome(kind: ConnectorKind | None) -> str:
     try:
         make_connector(kind)
     except ConfigurationError:
-        return "refused"
+        return "rejected"
     return "built"
 
 
 @pytest.mark.timeout(300)
 @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(
-    lines=some(4),
-    variables=some(2),
+    lines=settings_lines(4),
+    variables=settings_lines(2),
     kind=st.sampled_from([None, *ConnectorKind]) | st.none(),
 )
-def test_what_the_library_refuses_is_an_error_of_check(
+def test_check_and_doctor_report_an_error_if_no_connector_can_be_built(
     lines: list[str], variables: list[str], kind: ConnectorKind | None, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("\n".join(lines))
@@ -68,7 +68,7 @@ def test_what_the_library_refuses_is_an_error_of_check(
         patch.setenv("PGSYSCONFDIR", str(tmp_path))
         for variable in variables:
             patch.setenv(*variable.split("=", 1))
-        if outcome(kind) == "refused":
+        if outcome(kind) == "rejected":
             target = CheckTarget(connector=kind)
             assert any(problem.severity == "error" for problem in check_target(target).problems)
             assert not diagnose(target, processes=1, seconds=1, strict=False).ok
@@ -76,19 +76,19 @@ def test_what_the_library_refuses_is_an_error_of_check(
 
 @pytest.mark.subprocess
 @pytest.mark.parametrize(
-    ("stated", "environment"),
+    ("kinds", "environment"),
     [
         (["psycopg", "psycopg2"], {}),
         (["${NOPE}psycopg2"], {}),
         (["psycopg"], {"PROCRASTINATE_CONN_CONNECTOR": "psycopg2"}),
     ],
-    ids=["stated twice", "refers to nothing", "overridden"],
+    ids=["set twice", "refers to nothing", "overridden"],
 )
 @pytest.mark.parametrize("command", ["check", "doctor"])
-def test_a_warning_about_the_connector_hides_no_error(
-    command: str, stated: list[str], environment: dict[str, str], tmp_path: Path
+def test_warning_about_the_connector_hides_no_error(
+    command: str, kinds: list[str], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    lines = [f"{PREFIX}CONNECTOR={kind}\n" for kind in stated]
+    lines = [f"{PREFIX}CONNECTOR={kind}\n" for kind in kinds]
     (tmp_path / ".env").write_text("".join([*lines, f"{PREFIX}POOL__CONFIGURE=asyncio:sleep\n"]))
     done = run(tmp_path, command, environment=environment)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""A source line that is shown has no secret in it, however it is written."""
+"""No shown line, message or command output contains a secret, however it is written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ P = "PROCRASTINATE_CONN_"
 PASSWORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12).map(
     lambda middle: f"hun{middle}ter2"
 )
-"""Passwords whose two ends are told from everything else in a line; anything may be between them."""
+"""Passwords with two ends that differ from everything else in a line; anything may be between them."""
 
 ENV_LINES = (
     f"{P}DSN=postgresql://app:{{}}@db1:5432,db2/jobs?sslmode=require",
@@ -89,7 +89,7 @@ ENV_LINES = (
 @example("hun host=ter2")
 @example('hun", "host": "ter2')
 @example("hun&dbname=ter2")
-def test_a_password_is_masked_in_an_env_file(line: str, password: str) -> None:
+def test_password_is_masked_in_a_line_of_an_env_file(line: str, password: str) -> None:
     for written in (password, quote(password, safe=""), password.replace("'", "\\'")):
         masked = redact_env_line(line.format(written))
         assert "hun" not in masked
@@ -110,16 +110,16 @@ URIS = (
 @pytest.mark.parametrize(
     "password", ["hun@ter2", "hun?x@ter2", "hun?host=x@ter2", "hun/@ter2", "hun@x/ter2", "hun@x?y=ter2"]
 )
-def test_no_piece_of_a_password_is_shown_of_a_uri(uri: str, password: str) -> None:
+def test_every_piece_of_a_password_is_masked_in_a_uri(uri: str, password: str) -> None:
     masked = redact_dsn(uri.format(password))
     assert "hun" not in masked
     assert "ter2" not in masked
 
 
-def test_libpq_ends_the_login_at_the_first_at_before_a_slash() -> None:
+def test_login_of_a_uri_ends_where_libpq_ends_it() -> None:
     dsn = "postgresql://app:s?x@cret@db1/jobs"
-    stated = libpq.parse(dsn)
-    assert (stated["user"], stated["password"], stated["host"]) == ("app", "s?x", "cret@db1")
+    parameters = libpq.parse(dsn)
+    assert (parameters["user"], parameters["password"], parameters["host"]) == ("app", "s?x", "cret@db1")
     assert redact_dsn(dsn) == f"postgresql://{MASK}"
 
 
@@ -127,7 +127,7 @@ def test_libpq_ends_the_login_at_the_first_at_before_a_slash() -> None:
     "line", ["password={}", "pasword={}", "password {}", "sslpassword={}", "{}", "host=postgresql://a:{}@b"]
 )
 @given(PASSWORDS)
-def test_a_password_is_masked_in_a_service_file(line: str, password: str) -> None:
+def test_password_is_masked_in_a_line_of_a_service_file(line: str, password: str) -> None:
     masked = redact_service_line(line.format(password))
     assert "hun" not in masked
     assert "ter2" not in masked
@@ -152,22 +152,22 @@ def test_a_password_is_masked_in_a_service_file(line: str, password: str) -> Non
         "PGSERVICEFILE=pg_service.conf",
     ],
 )
-def test_what_is_harmless_is_shown(line: str) -> None:
+def test_safe_line_is_shown_unchanged(line: str) -> None:
     assert redact_env_line(line) == line
 
 
 @pytest.mark.parametrize(
     "line", ["HUNTER2 and more", "hunter2=='", "MIIEvQIBADANBgkqhkiG9w0BAQEFAAS=='", "PGhunter2"]
 )
-def test_a_line_of_something_longer_is_not_shown(line: str) -> None:
+def test_line_of_a_longer_value_is_masked(line: str) -> None:
     assert redact_env_line(line) == MASK
 
 
-def test_a_comment_is_left_out() -> None:
+def test_comment_is_left_out() -> None:
     assert redact_env_line("PGHOST=db1 # was: hunter2") == "PGHOST=db1"
 
 
-def test_a_dsn_stays_readable() -> None:
+def test_redacted_dsn_is_readable() -> None:
     assert redact_dsn("postgresql://app:hunter2@db1:5432/jobs?sslmode=requre") == (
         f"postgresql://app:{MASK}@db1:5432/jobs?sslmode=requre"
     )
@@ -218,7 +218,7 @@ MISPLACED = {
 
 
 @pytest.mark.parametrize("about", MISPLACED)
-def test_no_command_prints_a_password_that_stands_in_the_wrong_place(about: str, tmp_path: Path) -> None:
+def test_check_and_show_do_not_print_a_misplaced_password(about: str, tmp_path: Path) -> None:
     commands = [["check"], ["check", "--format", "json"], ["show", "--all"], ["show", "--format", "json"]]
     more_faults = f"{P}CONNECTION__SSLMODE=requre\nPGUSER=other\n"
     for text, wanted in (("", commands), (more_faults, commands[::3])):
@@ -230,7 +230,7 @@ def test_no_command_prints_a_password_that_stands_in_the_wrong_place(about: str,
 
 
 @pytest.mark.parametrize("about", MISPLACED)
-def test_doctor_does_not_print_it_either(about: str, tmp_path: Path) -> None:
+def test_doctor_does_not_print_a_misplaced_password(about: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{MISPLACED[about]}\nPGPORT={free_port()}\nPGCONNECT_TIMEOUT=2\n")
     for output in ("text", "json"):
         done = run(tmp_path, "doctor", "--strict", "--timeout", "3", "--format", output)
@@ -250,7 +250,9 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("keyword", ELSEWHERE)
 @pytest.mark.parametrize("source", ["service", "secrets"])
-def test_nor_of_a_service_file_or_a_secrets_directory(source: str, keyword: str, tmp_path: Path) -> None:
+def test_misplaced_password_in_a_service_file_or_secrets_directory_is_not_printed(
+    source: str, keyword: str, tmp_path: Path
+) -> None:
     (tmp_path / "secrets").mkdir()
     if source == "service":
         (tmp_path / "services").write_text(f"[jobs]\n{keyword}={ELSEWHERE[keyword]}\n")
@@ -275,14 +277,14 @@ def test_nor_of_a_service_file_or_a_secrets_directory(source: str, keyword: str,
         ("password_file (.env:1 X): /run/db cannot be used", None),
     ],
 )
-def test_a_sentence_loses_what_looks_like_a_secret(sentence: str, shown: str | None) -> None:
+def test_redact_masks_what_looks_like_a_secret(sentence: str, shown: str | None) -> None:
     assert redact(sentence) == (shown or sentence)
 
 
 @pytest.mark.parametrize(
     "keyword", ["password", "oauth_client_secret", "pasword", "Password", "pwd", "auth_token"]
 )
-def test_a_piece_of_a_secret_is_no_keyword(keyword: str, tmp_path: Path) -> None:
+def test_piece_of_a_secret_is_not_shown_as_an_unknown_keyword(keyword: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{P}DSN=host=h flavour=sweet {keyword}=foo bar{SECRET}=baz\n")
     done = run(tmp_path, "check")
     assert "the DSN sets flavour" in done.stdout
@@ -296,7 +298,7 @@ ENCODED = [
 
 
 @pytest.mark.parametrize("dsn", [*ENCODED, *(one[1:] for one in ENCODED), f"{SECRET}=", f"host=h {SECRET}="])
-def test_a_token_with_an_equals_sign_is_no_keyword(dsn: str, tmp_path: Path) -> None:
+def test_token_with_an_equals_sign_is_not_shown_as_an_unknown_keyword(dsn: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{P}DSN={dsn}\n")
     for command in (["check"], ["check", "--format", "json"], ["show", "--all"]):
         done = run(tmp_path, *command)

@@ -1,4 +1,4 @@
-"""Hosts and options are judged by what the resolver and a server say of them."""
+"""Hosts and server options are reported exactly if the resolver and the server reject them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ IMPOSSIBLE = {
 
 
 @pytest.mark.parametrize("host", IMPOSSIBLE)
-def test_what_is_said_to_be_no_host_is_not_found(host: str) -> None:
+def test_impossible_host_is_reported_and_cannot_be_resolved(host: str) -> None:
     configuration = configure([read_call({"connection": {"host": f"localhost,{host}"}})])
     [problem] = hosts.check(configuration)
     assert problem.code == "PC214"
@@ -66,14 +66,14 @@ def test_what_is_said_to_be_no_host_is_not_found(host: str) -> None:
         "",
     ],
 )
-def test_nothing_is_said_of_what_may_be_a_host(host: str) -> None:
+def test_possible_host_is_not_reported(host: str) -> None:
     configuration = configure([read_call({"connection": {"host": host}})])
     assert list(hosts.check(configuration)) == []
 
 
-def test_a_fault_is_reported_once_for_a_list_and_every_fault_is() -> None:
-    stated = {"host": "db1:5432,db2:5432,db 3,db4", "port": "5432"}
-    found = hosts.check(configure([read_call({"connection": stated})]))
+def test_each_fault_in_a_list_of_hosts_is_reported_once() -> None:
+    connection = {"host": "db1:5432,db2:5432,db 3,db4", "port": "5432"}
+    found = hosts.check(configure([read_call({"connection": connection})]))
     assert [problem.message.split(":")[0] for problem in found] == ["'db1", "the value is not a host"]
 
 
@@ -86,7 +86,7 @@ def test_a_fault_is_reported_once_for_a_list_and_every_fault_is() -> None:
         {"dsn": ""},
     ],
 )
-def test_a_connector_is_made_and_does_what_libpq_does(
+def test_impossible_host_does_not_keep_a_connector_from_being_built(
     arguments: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -94,7 +94,7 @@ def test_a_connector_is_made_and_does_what_libpq_does(
 
 
 @pytest.mark.subprocess
-def test_a_host_in_a_service_file_is_judged_too(tmp_path: Path) -> None:
+def test_impossible_host_in_a_service_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "pg_service.conf").write_text("[jobs]\nhost=localhost:5432\n")
     (tmp_path / "pg_service.conf").chmod(0o600)
     (tmp_path / ".env").write_text("PGSERVICE=jobs\nPGSERVICEFILE=pg_service.conf\n")
@@ -104,7 +104,7 @@ def test_a_host_in_a_service_file_is_judged_too(tmp_path: Path) -> None:
 
 @pytest.mark.subprocess
 @pytest.mark.parametrize("password", [f"p@{SECRET}", f"{SECRET}@", f"@{SECRET}", f"{SECRET}@{SECRET}@x"])
-def test_the_rest_of_a_password_is_not_shown_as_a_host(password: str, tmp_path: Path) -> None:
+def test_rest_of_a_password_is_not_shown_as_a_host(password: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{P}DSN=postgresql://app:{password}@localhost/jobs\n")
     for command in (["check"], ["check", "--format", "json"], ["show", "--all"]):
         done = run(tmp_path, *command)
@@ -144,7 +144,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("text", OPTIONS)
-def test_options_are_refused_where_the_server_refuses_them(text: str, server: EmbeddedPostgres) -> None:
+def test_options_are_reported_exactly_if_the_server_rejects_them(text: str, server: EmbeddedPostgres) -> None:
     configuration = configure([read_call({"connection": {"host": "localhost", "options": text}})])
     found = [problem.code for problem in options.check(configuration)]
     try:
@@ -156,6 +156,6 @@ def test_options_are_refused_where_the_server_refuses_them(text: str, server: Em
 
 
 @pytest.mark.parametrize("name", options.PROXY_SETTINGS)
-def test_what_a_proxy_takes_from_the_options_is_let_be(name: str) -> None:
-    stated = {"host": "localhost", "options": f"{name}=quiet-lake -c search_path=jobs"}
-    assert list(options.check(configure([read_call({"connection": stated})]))) == []
+def test_proxy_setting_in_options_is_not_reported(name: str) -> None:
+    connection = {"host": "localhost", "options": f"{name}=quiet-lake -c search_path=jobs"}
+    assert list(options.check(configure([read_call({"connection": connection})]))) == []
