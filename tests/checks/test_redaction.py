@@ -217,6 +217,7 @@ MISPLACED = {
 """Where people write the password, or all of a URL, and nothing expects it."""
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("about", MISPLACED)
 def test_check_and_show_do_not_print_a_misplaced_password(about: str, tmp_path: Path) -> None:
     commands = [["check"], ["check", "--format", "json"], ["show", "--all"], ["show", "--format", "json"]]
@@ -229,6 +230,7 @@ def test_check_and_show_do_not_print_a_misplaced_password(about: str, tmp_path: 
             assert SECRET not in done.stdout, command
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("about", MISPLACED)
 def test_doctor_does_not_print_a_misplaced_password(about: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{MISPLACED[about]}\nPGPORT={free_port()}\nPGCONNECT_TIMEOUT=2\n")
@@ -248,6 +250,7 @@ ELSEWHERE = {
 """Keywords with a password in their place, as a service file and a secrets directory have them."""
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("keyword", ELSEWHERE)
 @pytest.mark.parametrize("source", ["service", "secrets"])
 def test_misplaced_password_in_a_service_file_or_secrets_directory_is_not_printed(
@@ -281,6 +284,7 @@ def test_redact_masks_what_looks_like_a_secret(sentence: str, shown: str | None)
     assert redact(sentence) == (shown or sentence)
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     "keyword", ["password", "oauth_client_secret", "pasword", "Password", "pwd", "auth_token"]
 )
@@ -297,6 +301,7 @@ ENCODED = [
 ]
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("dsn", [*ENCODED, *(one[1:] for one in ENCODED), f"{SECRET}=", f"host=h {SECRET}="])
 def test_token_with_an_equals_sign_is_not_shown_as_an_unknown_keyword(dsn: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{P}DSN={dsn}\n")

@@ -21,6 +21,7 @@ def test_version_is_the_installed_one():
     assert procrastinate_conn.__version__ == version("procrastinate-conn")
 
 
+@pytest.mark.subprocess
 def test_importing_the_package_imports_no_driver_and_no_pydantic():
     code = (
         "import sys, procrastinate_conn; print({'pydantic', 'psycopg', 'procrastinate'} & sys.modules.keys())"
