@@ -7,6 +7,7 @@ others implies is left out: the picture is the transitive reduction of the impor
 from __future__ import annotations
 
 from functools import cache
+from statistics import mean
 
 import grimp
 
@@ -54,25 +55,25 @@ def rows(imported: Imports) -> list[list[str]]:
     Raises
     ------
     ValueError
-        Rooms import each other, so that no order of rows exists.
+        The imports have a cycle, so that no order exists.
     """
-    left, from_below = dict(imported), []
+    left, found = dict(imported), []
     while left:
-        row = sorted(room for room, others in left.items() if not others & set(left))
+        row = sorted(room for room, others in left.items() if not others & left.keys())
         if not row:
-            raise ValueError(f"these rooms import each other: {', '.join(left)}")
-        from_below.append(row)
+            raise ValueError(f"there is a cycle among these rooms: {', '.join(left)}")
+        found.append(row)
         left = {room: others for room, others in left.items() if room not in row}
-    ordered: list[list[str]] = []
     reduced = reduction(imported)
-    for row in reversed(from_below):
-        placed = {room: (index + 0.5) / len(above) for above in ordered for index, room in enumerate(above)}
-
-        def position(room: str, placed: dict[str, float] = placed) -> float:
-            users = [placed[user] for user in placed if room in reduced[user]]
-            return sum(users) / len(users) if users else 0.5
-
-        ordered.append(sorted(row, key=position))
+    positions: dict[str, float] = {}
+    ordered = []
+    for row in reversed(found):
+        wanted = {
+            room: mean([positions[user] for user in positions if room in reduced[user]] or [0.5])
+            for room in row
+        }
+        ordered.append(sorted(row, key=wanted.__getitem__))
+        positions |= {room: (index + 0.5) / len(row) for index, room in enumerate(ordered[-1])}
     return ordered
 
 
