@@ -80,14 +80,10 @@ _IGNORED = {
     "sslcrl": "without it libpq checks no revocations",
     "sslcrldir": "without it libpq checks no revocations",
 }
+_CONTENT = {"sslkey": "key", "sslcrl": "list of revocations", "sslcrldir": "list of revocations"}
 
-_CONTENT = {
-    "sslrootcert": "certificate",
-    "sslcert": "certificate",
-    "sslkey": "key",
-    "sslcrl": "list of revocations",
-    "sslcrldir": "list of revocations",
-}
+Fault = tuple[str, str]
+"""What is wrong with a file, as a predicate of its keyword, and a hint, which may be empty."""
 
 
 class TlsRequirements(NamedTuple):
@@ -137,12 +133,12 @@ def check(configuration: Configuration) -> Iterator[Problem]:
         has_root=root != "system" and not _is_absent("sslrootcert", root),
         has_crl=bool(values.get("sslcrl")),
     )
+    files = {keyword: sourced for keyword, sourced in effective.items() if sourced.value}
     for keyword in ("sslrootcert", "sslcrl", "sslcrldir"):
-        sourced = _configured(keyword, effective)
-        if sourced and (keyword, sourced.value) != ("sslrootcert", "system"):
-            yield from _check_file(keyword, sourced, requirements)
+        if keyword in files and (keyword, files[keyword].value) != ("sslrootcert", "system"):
+            yield from _check_file(keyword, files[keyword], requirements)
     if requirements.sslcertmode != "disable":
-        yield from _check_client(effective, requirements)
+        yield from _check_client(files, requirements)
 
 
 def default_file(name: str) -> Path:
@@ -151,68 +147,57 @@ def default_file(name: str) -> Path:
     return home / name if os.name == "nt" else home / ".postgresql" / name
 
 
-def _configured(keyword: str, effective: Mapping[str, SourcedValue]) -> SourcedValue | None:
-    sourced = effective.get(keyword)
-    return sourced if sourced is not None and sourced.value else None
-
-
-def _check_client(effective: Mapping[str, SourcedValue], requirements: TlsRequirements) -> Iterator[Problem]:
+def _check_client(files: Mapping[str, SourcedValue], requirements: TlsRequirements) -> Iterator[Problem]:
     """Check the client certificate, and its key: libpq reads the key only if there is a certificate."""
-    named, key = _configured("sslcert", effective), _configured("sslkey", effective)
-    passphrase = effective.get("sslpassword")
-    certificate = named or SourcedValue(str(default_file("postgresql.crt")), Origin(LIBPQ_DEFAULT.name))
-    certificate_problems = list(_check_file("sslcert", named, requirements)) if named else []
-    yield from certificate_problems
+    named, key, passphrase = files.get("sslcert"), files.get("sslkey"), files.get("sslpassword")
+    default = default_file("postgresql.crt")
+    certificate = named or SourcedValue(str(default), Origin(LIBPQ_DEFAULT.name))
+    problems = list(_check_file("sslcert", named, requirements)) if named else []
+    yield from problems
     if _is_absent("sslcert", str(certificate.value)):
         if key and not named:
-            yield _key_without_certificate(key)
+            yield IGNORED_TLS_FILE(
+                "connection.sslkey",
+                f"sslkey is set without its certificate: sslcert is not, and there is no {default}",
+                hint="set sslcert; libpq does not look for the certificate in the key's file",
+                origin=key.origin,
+            )
     elif key is None:
-        if named and not certificate_problems:
+        if named and not problems:
             yield from _check_default_key(named, passphrase, requirements)
-    elif not _is_engine(key):
+    elif os.name == "nt" or ":" not in str(key.value):  # else the key is in an OpenSSL engine
         key_problems = list(_check_file("sslkey", key, requirements))
         yield from key_problems
-        if not certificate_problems and not key_problems:
+        if not problems and not key_problems:
             yield from _check_pair(certificate, key, passphrase, requirements)
 
 
-def _is_engine(key: SourcedValue) -> bool:
-    """Return whether a key is in an OpenSSL engine, and not in a file."""
-    return os.name != "nt" and ":" in str(key.value)
-
-
-def _key_without_certificate(key: SourcedValue) -> Problem:
-    default = default_file("postgresql.crt")
-    return IGNORED_TLS_FILE(
-        "connection.sslkey",
-        f"sslkey is set without its certificate: sslcert is not, and there is no {default}",
-        hint="set sslcert; libpq does not look for the certificate in the key's file",
-        origin=key.origin,
-    )
-
-
 def _check_file(keyword: str, sourced: SourcedValue, requirements: TlsRequirements) -> Iterator[Problem]:
-    value = str(sourced.value)
-    consequence = requirements.consequence(keyword, absent=_is_absent(keyword, value))
-    if is_file_content(value):
-        message = f"{keyword} is the {_CONTENT[keyword]} itself, and libpq takes it for the name of a file"
-        yield _problem(keyword, sourced, message, consequence, "write it into a file, and name that")
-        return
-    path, found = Path(value), status(value)
-    is_directory = keyword == "sslcrldir"
-    if found is None:
-        hint = "libpq does not expand ~; write the whole path" if value.startswith("~") else ""
-        yield _unusable(keyword, sourced, _reason_absent(path), consequence, hint)
-    elif not (stat.S_ISDIR if is_directory else stat.S_ISREG)(found.st_mode):
-        expected = "a directory" if is_directory else "a file"
-        yield _unusable(keyword, sourced, f"which is not {expected}", consequence, f"name {expected}")
-    elif not os.access(path, os.R_OK):
-        yield _unusable(keyword, sourced, "which this user cannot read", consequence)
+    file = str(sourced.value)
+    consequence = requirements.consequence(keyword, absent=_is_absent(keyword, file))
+    if fault := _file_fault(keyword, file):
+        yield _problem(keyword, sourced, fault, consequence)
     elif keyword == "sslkey":
-        yield from _check_permissions(path, found, sourced, consequence)
-    elif not is_directory and not _is_pem(path):
-        reason, hint = "which is not in PEM format", "libpq reads PEM files only"
-        yield _unusable(keyword, sourced, reason, consequence, hint)
+        yield from _check_permissions(Path(file), sourced, consequence)
+
+
+def _file_fault(keyword: str, file: str) -> Fault | None:
+    if is_file_content(file):
+        content = _CONTENT.get(keyword, "certificate")
+        message = f"is the {content} itself, and libpq takes it for the name of a file"
+        return message, "write it into a file, and name that"
+    named, found, is_directory = f"names {_shown(file)}, which", status(file), keyword == "sslcrldir"
+    if found is None:
+        hint = "libpq does not expand ~; write the whole path" if file.startswith("~") else ""
+        return f"{named} {_reason_absent(Path(file))}", hint
+    if not (stat.S_ISDIR if is_directory else stat.S_ISREG)(found.st_mode):
+        expected = "a directory" if is_directory else "a file"
+        return f"{named} is not {expected}", f"name {expected}"
+    if not os.access(file, os.R_OK):
+        return f"{named} this user cannot read", ""
+    if keyword in ("sslrootcert", "sslcert", "sslcrl") and not _is_pem(file):
+        return f"{named} is not in PEM format", "libpq reads PEM files only"
+    return None
 
 
 def _is_absent(keyword: str, file: str) -> bool:
@@ -231,19 +216,20 @@ def _reason_absent(path: Path) -> str:
     try:
         path.stat()
     except PermissionError:
-        return "which this user cannot access"
+        return "this user cannot access"
     except (OSError, ValueError):
         pass
-    return "which does not exist"
+    return "does not exist"
 
 
-def _check_permissions(
-    key: Path, found: os.stat_result, sourced: SourcedValue, consequence: str
-) -> Iterator[Problem]:
+def _check_permissions(key: Path, sourced: SourcedValue, consequence: str) -> Iterator[Problem]:
     """Check a key as libpq's ``initialize_SSL`` does: root's may be readable for its group."""
+    found = status(key)
+    if found is None or os.name != "posix":
+        return
     allowed = 0o640 if found.st_uid == 0 else 0o600
     mode = stat.S_IMODE(found.st_mode)
-    if os.name == "posix" and mode & 0o077 & ~allowed:
+    if mode & 0o077 & ~allowed:
         rule = EXPOSED_KEY if consequence == _DOES_NOT_CONNECT else IGNORED_TLS_FILE
         yield rule(
             "connection.sslkey",
@@ -261,12 +247,12 @@ def _check_default_key(
     if libpq.home() is None:
         return
     consequence = requirements.consequence("sslkey")
-    if (found := status(default)) is None:
-        message = f"sslcert is set without its key: sslkey is not, and there is no {default}"
+    if status(default) is None:
+        message = f"is set without its key: sslkey is not, and there is no {default}"
         hint = "set sslkey; libpq does not look for the key in the certificate's file"
-        yield _problem("sslcert", certificate, message, consequence, hint)
+        yield _problem("sslcert", certificate, (message, hint), consequence)
         return
-    problems = list(_check_permissions(default, found, certificate, consequence))
+    problems = list(_check_permissions(default, certificate, consequence))
     yield from problems
     if not problems:
         yield from _check_pair(certificate, replace(certificate, value=default), passphrase, requirements)
@@ -278,57 +264,56 @@ def _check_pair(
     passphrase: SourcedValue | None,
     requirements: TlsRequirements,
 ) -> Iterator[Problem]:
-    """Check that the key belongs to the certificate; the terminal is never asked for a passphrase."""
+    password = os.fsencode(str(passphrase.value))[:MAX_PASSPHRASE] if passphrase else b""
+    if fault := _key_fault(str(certificate.value), str(key.value), password):
+        yield _problem("sslkey", key, fault, requirements.consequence("sslkey"))
+
+
+def _key_fault(certificate: str, key: str, password: bytes) -> Fault | None:
+    """Return why a key does not belong to a certificate; the terminal is never asked for a passphrase."""
     import ssl
 
-    password = os.fsencode(str(passphrase.value))[:MAX_PASSPHRASE] if passphrase else b""
-    consequence = requirements.consequence("sslkey")
+    named = f"names {_shown(key)}, which"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # the server decides how strong a key has to be
     try:
-        context.load_cert_chain(str(certificate.value), str(key.value), password=password)
+        context.load_cert_chain(certificate, key, password=password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            reason = f"which is not the key of {_shown(certificate.value)}"
-            yield _unusable("sslkey", key, reason, consequence, "name the key that belongs to it")
-        else:
-            yield from _check_unloadable(key, consequence, has_passphrase=bool(password))
+            return f"{named} is not the key of {_shown(certificate)}", "name the key that belongs to it"
+        return _unloadable_fault(named, Path(key).read_bytes(), password)
     except OSError:
-        yield _unusable("sslkey", key, "which cannot be read", consequence)
+        return f"{named} cannot be read", ""
+    return None
 
 
-def _check_unloadable(key: SourcedValue, consequence: str, *, has_passphrase: bool) -> Iterator[Problem]:
-    """Report why Python cannot load a key, unless it is in DER, which libpq can load."""
-    content = Path(str(key.value)).read_bytes()
-    if content.startswith(_ASN1_SEQUENCE):
-        return
+def _unloadable_fault(named: str, content: bytes, password: bytes) -> Fault | None:
+    if content.startswith(_ASN1_SEQUENCE):  # libpq can load DER, and Python cannot
+        return None
     if b"ENCRYPTED" not in content:
-        reason, hint = "which contains no valid key", "libpq reads PEM and DER"
-    elif has_passphrase:
-        reason, hint = "which sslpassword does not decrypt", "set the passphrase that it was encrypted with"
-    else:
-        reason, hint = "which is encrypted", "set the passphrase as sslpassword"
-    yield _unusable("sslkey", key, reason, consequence, hint)
+        return f"{named} contains no valid key", "libpq reads PEM and DER"
+    if password:
+        return f"{named} sslpassword does not decrypt", "set the passphrase that it was encrypted with"
+    return f"{named} is encrypted", "set the passphrase as sslpassword"
 
 
-def _is_pem(path: Path) -> bool:
+def _is_pem(file: str) -> bool:
     import ssl
 
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
     except OSError:  # which ssl.SSLError is
         return False
     return True
 
 
-def _unusable(keyword: str, sourced: SourcedValue, reason: str, consequence: str, hint: str = "") -> Problem:
-    return _problem(keyword, sourced, f"{keyword} names {_shown(sourced.value)}, {reason}", consequence, hint)
-
-
-def _problem(keyword: str, sourced: SourcedValue, message: str, consequence: str, hint: str) -> Problem:
+def _problem(keyword: str, sourced: SourcedValue, fault: Fault, consequence: str) -> Problem:
     """Make a problem; without a hint, the consequence takes its place."""
     rule = UNUSABLE_TLS_FILE if consequence == _DOES_NOT_CONNECT else IGNORED_TLS_FILE
-    return rule(f"connection.{keyword}", message, hint=hint or consequence, origin=sourced.origin)
+    message, hint = fault
+    return rule(
+        f"connection.{keyword}", f"{keyword} {message}", hint=hint or consequence, origin=sourced.origin
+    )
 
 
 def _shown(file: object) -> str:
