@@ -10,7 +10,7 @@ from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq import CHOICES, INTEGERS, is_secret
 from procrastinate_conn.pool.metadata import describe, json_schema
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.setting_names import PREFIX, SETTINGS
+from procrastinate_conn.setting_names import SETTINGS, variable
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,7 +35,7 @@ def settings_schema() -> dict[str, Any]:
 
 
 def _setting(name: str) -> dict[str, Any]:
-    annotations = {"description": SETTINGS[name], VARIABLE: f"{PREFIX}{name.upper()}"}
+    annotations = {"description": SETTINGS[name], VARIABLE: variable((name,))}
     return {**annotations, **_SCHEMAS[name]()}
 
 
@@ -56,7 +56,7 @@ def _keyword(keyword: str) -> dict[str, Any]:
     field = ConnectionSpec.model_fields.get(keyword)
     schema: dict[str, Any] = {
         "description": field.description if field else "A keyword that only a newer libpq knows.",
-        VARIABLE: f"{PREFIX}CONNECTION__{keyword.upper()}",
+        VARIABLE: variable(("connection", keyword)),
     }
     if keyword in CHOICES:
         schema["enum"] = list(CHOICES[keyword])
@@ -77,7 +77,7 @@ def _pool() -> dict[str, Any]:
     units = {option.name: option.unit for option in describe()}
     for alternative in schema["anyOf"]:
         for name, option in alternative.get("properties", {}).items():
-            option[VARIABLE] = f"{PREFIX}POOL__{name.upper()}"
+            option[VARIABLE] = variable(("pool", name))
             if units[name]:
                 option[UNIT] = units[name]
     return schema

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ SETTINGS = {
 def is_setting(name: str) -> bool:
     """Tell whether a variable is one of procrastinate-conn's own, or ``DATABASE_URL``."""
     return name.upper().startswith(PREFIX) or name.upper() == "DATABASE_URL"
+
+
+def variable(path: Sequence[str]) -> str:
+    """Return the variable that sets a setting, given step by step."""
+    return PREFIX + "__".join(path).upper()
 
 
 def setting_of(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from procrastinate_conn import libpq
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
@@ -220,22 +220,29 @@ def _parts() -> dict[str, Iterable[str]]:
     return {"pool": REGISTRY[DEFAULT_KIND].pool_options, "connection": keywords} if keywords else {}
 
 
-def setting_hint(path: tuple[str, ...]) -> str:
-    """Return the hint about an unknown variable with our prefix."""
+def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str]) -> str:
+    """Return the hint about an unknown setting.
+
+    Parameters
+    ----------
+    path
+        The unknown setting.
+    write
+        Writes a setting as its source does.
+    """
     own = next((setting for setting in ("_".join(path), path[-1]) if setting in SETTINGS), None)
     if own is not None and len(path) > 1:
-        return f"did you mean {PREFIX}{own.upper()}?"
+        return f"did you mean {write((own,))}?"
     if path[0] == "password":
-        return f"write {PREFIX}CONNECTION__PASSWORD, or a DSN with the password in it"
+        return f"write {write(('connection', 'password'))}, or a DSN with the password in it"
     if path[0] in SECTIONS and not any(path[1:]):
-        example = {"connection": "HOST", "pool": "MAX_SIZE"}[path[0]]
-        return f"name a part of it, as in {PREFIX}{path[0].upper()}__{example}"
+        example = {"connection": "host", "pool": "max_size"}[path[0]]
+        return f"name a part of it, as in {write((path[0], example))}"
     if path[0] in SETTINGS:
-        whole = path[:2] if path[0] in SECTIONS else path[:1]
-        return f"it has no parts: write {PREFIX}{'__'.join(whole).upper()}"
+        return f"it has no parts: write {write(path[:2] if path[0] in SECTIONS else path[:1])}"
     if near := _setting(path):
-        return f"did you mean {PREFIX}{near.upper().replace('.', '__')}?"
-    return f"the settings are {', '.join(PREFIX + setting.upper() for setting in SETTINGS)}"
+        return f"did you mean {write(tuple(near.split('.')))}?"
+    return f"the settings are {', '.join(write((setting,)) for setting in SETTINGS)}"
 
 
 def argument_hint(name: str, known: Iterable[str]) -> str:

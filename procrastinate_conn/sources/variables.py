@@ -9,7 +9,7 @@ from procrastinate_conn import suggestions
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
-from procrastinate_conn.setting_names import POOL_AS_MAPPING, PREFIX, SECTIONS, SETTINGS
+from procrastinate_conn.setting_names import POOL_AS_MAPPING, PREFIX, SECTIONS, SETTINGS, variable
 from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, SettingPath, Source
 
 LIKELY_MISSPELT_VARIABLE = Rule(
@@ -46,7 +46,7 @@ def read_variables(kind: SourceKind, variables: Iterable[tuple[str, str, Origin]
             elif _is_known(path):
                 settings[path] = SourcedValue(value, origin)
             else:
-                message, hint = f"no setting is called {name}", suggestions.setting_hint(path)
+                message, hint = f"no setting is called {name}", suggestions.setting_hint(path, variable)
                 problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
         elif name.upper() == "DATABASE_URL":
             database_url = SourcedValue(value, origin)
@@ -81,7 +81,7 @@ def _read_section(
         pass
     if not isinstance(options, dict):
         message = f"{origin.name} is not a JSON object{where}"
-        hint = f"write an object, or one variable for each part: {PREFIX}{section.upper()}__NAME=value"
+        hint = f"write an object, or one variable for each part: {variable((section, 'name'))}=value"
         yield NOT_AN_OBJECT(section, message, hint=hint, origin=origin)
         return
     if section == "pool":
