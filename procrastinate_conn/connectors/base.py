@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable
 from operator import methodcaller
@@ -19,7 +20,7 @@ from procrastinate.sync_psycopg_connector import wrap_exceptions
 from procrastinate.utils import async_to_sync
 
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.runtime import forks, retry
+from procrastinate_conn.connectors.runtime import forks
 from procrastinate_conn.connectors.runtime.connection_factory import (
     AsyncConnectionFactory,
     SyncConnectionFactory,
@@ -32,7 +33,8 @@ from procrastinate_conn.connectors.runtime.loop_bridge import (
     run_on_owner_loop,
 )
 from procrastinate_conn.connectors.runtime.pools import AsyncPool, SyncPool, async_pool, sync_pool
-from procrastinate_conn.connectors.runtime.retry import InFlightJobs, RetryableQuery
+from procrastinate_conn.connectors.runtime.retry import JOB_QUERIES, InFlightJobs, RetryableQuery
+from procrastinate_conn.connectors.runtime.steps import run, run_async
 from procrastinate_conn.event_loops import in_event_loop
 
 P = TypeVar("P")
@@ -108,6 +110,7 @@ class SyncConnector(PooledConnector[P], ABC):
     """What the synchronous connectors share."""
 
     own_pool: SyncPool | None = None
+    sleep = staticmethod(time.sleep)
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
@@ -179,8 +182,8 @@ class SyncConnector(PooledConnector[P], ABC):
         try:
             return self.send(query, arguments, fetch)
         except (SafeToRetry, OutcomeUnknown) as error:
-            steps = RetryableQuery(query, arguments, fetch, self.fetch_row).steps(error)
-        return retry.run(steps, self.send)
+            steps = RetryableQuery(self, query, arguments, fetch).steps(error)
+        return run(steps)
 
     @abstractmethod
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
@@ -218,6 +221,7 @@ class AsyncConnector(PooledConnector[P], ABC):
 
     own_pool: AsyncPool | None = None
     loop_bound: ClassVar[bool] = False
+    sleep = staticmethod(asyncio.sleep)
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
@@ -373,13 +377,12 @@ class AsyncConnector(PooledConnector[P], ABC):
     async def _execute_here(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         jobs = self.in_flight_jobs if self.own_pool is not None else None
         error: Exception | None = None
-        if jobs is None or query not in retry.JOB_QUERIES:
+        if jobs is None or query not in JOB_QUERIES:
             try:
                 return await self.send(query, arguments, fetch)
             except (SafeToRetry, OutcomeUnknown) as failure:
                 error = failure
-        steps = RetryableQuery(query, arguments, fetch, self.fetch_row, jobs).steps(error)
-        return await retry.run_async(steps, self.send)
+        return await run_async(RetryableQuery(self, query, arguments, fetch, jobs).steps(error))
 
     @abstractmethod
     async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:

@@ -107,6 +107,10 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
         register_json_loads(self.config.json_loads, raw)
         return connection
 
+    async def ping(self, connection: AiopgConnection) -> None:
+        """Make a round trip."""
+        await self.execute(connection, "SELECT 1")
+
     async def execute(self, connection: AiopgConnection, statement: str) -> None:
         """Execute a statement that has no arguments."""
         async with connection.cursor() as cursor:

@@ -18,10 +18,11 @@ from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT
 from procrastinate_conn.connectors.runtime.liveness import SocketWatchdog, call_in_thread, is_readable
+from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
 from procrastinate_conn.registry import ConnectorKind
 
 
-class ConnectionFactory:
+class ConnectionFactory(ABC):
     """Makes the connections of one pool.
 
     It is a pool's ``connection_class``, of which psycopg_pool needs nothing but ``connect``. So the
@@ -38,6 +39,7 @@ class ConnectionFactory:
     """
 
     kind: ClassVar[ConnectorKind]
+    asynchronous: ClassVar[bool]
     errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
 
     def __init__(self, config: ConnectorConfig) -> None:
@@ -125,53 +127,19 @@ class ConnectionFactory:
         # Without the traceback, whose frames hold connection strings.
         raise PoolTimeout(message) from (reason and reason.with_traceback(None))
 
-
-class SyncConnectionFactory(ConnectionFactory, ABC):
-    """What the synchronous drivers share."""
-
-    def connect(self, _conninfo: str = "", *, connect_timeout: int | None = None) -> Any:
-        """Return a new connection, configured; psycopg_pool passes an empty connection string."""
-        configure = self.config.pool.callback("configure", asynchronous=False)
-        with self._attempt():
-            try:
-                connection = self._connect(connect_timeout)
-            except BaseException as error:  # noqa: BLE001 - it is raised again
-                # Without the traceback, whose frames hold the connection string: Sentry sends locals.
-                raise error.with_traceback(None) from error.__cause__
-            if configure is not None:
-                try:
-                    configure(connection)
-                    _require_idle(connection)
-                except BaseException:
-                    connection.close()
-                    raise
-        connection.liveness.mark_new(self.last_loss)
-        return connection
-
-    def _connect(self, connect_timeout: int | None) -> Any:
-        conninfo = self._conninfo(connect_timeout)
-        with libpq.pinned_environment(conninfo, self.config.spec.session):
-            return self.open_connection(conninfo)
+    @abstractmethod
+    def run(self, steps: Steps) -> Any:
+        """Run steps, in an asynchronous driver's factory as a coroutine."""
 
     @abstractmethod
     def open_connection(self, conninfo: str) -> Any:
-        """Return a new connection with a `Liveness`."""
-
-    def check_alive(self, connection: Any, timeout: float = PING_TIMEOUT) -> None:
-        """Ping a connection, and raise one of `errors` unless it answers within so many seconds."""
-        with SocketWatchdog(timeout, self.fileno(connection), self.errors, call_in_thread):
-            self.ping(connection)
-        _require_session(connection)
+        """Return a new connection, in autocommit mode and with a `Liveness`."""
 
     @abstractmethod
-    def ping(self, connection: Any) -> None:
+    def ping(self, connection: Any) -> Any:
         """Make a round trip."""
 
-
-class AsyncConnectionFactory(ConnectionFactory, ABC):
-    """What the asynchronous drivers share."""
-
-    async def connect(
+    def connect(
         self, _conninfo: str = "", *, connect_timeout: int | None = None, autocommit: bool = True
     ) -> Any:
         """Return a new connection, configured and in autocommit mode.
@@ -180,56 +148,44 @@ class AsyncConnectionFactory(ConnectionFactory, ABC):
         has one of our pools for the caller's listens.
         """
         assert autocommit
-        configure: Any = self.config.pool.callback("configure", asynchronous=True)
+        return self.run(self._connect(connect_timeout))
+
+    def _connect(self, connect_timeout: int | None) -> Steps:
+        configure: Any = self.config.pool.callback("configure", asynchronous=self.asynchronous)
         with self._attempt():
             try:
-                connection = await self._connect(connect_timeout)
-            except BaseException as error:  # noqa: BLE001 - as above
+                connection = yield from self._open(connect_timeout)
+            except BaseException as error:  # noqa: BLE001 - it is raised again
+                # Without the traceback, whose frames hold the connection string: Sentry sends locals.
                 raise error.with_traceback(None) from error.__cause__
             if configure is not None:
                 try:
-                    await configure(connection)
+                    yield configure(connection)
                     _require_idle(connection)
                 except BaseException:
-                    await connection.close()
+                    yield connection.close()
                     raise
         connection.liveness.mark_new(self.last_loss)
         return connection
 
-    async def _connect(self, connect_timeout: int | None) -> Any:
-        if self.config.password is None:
+    def _open(self, connect_timeout: int | None) -> Steps:
+        if self.asynchronous and self.config.password is not None:  # it may read a file or run a command
+            conninfo = yield asyncio.to_thread(self._conninfo, connect_timeout)
+        else:
             conninfo = self._conninfo(connect_timeout)
-        else:  # it may read a file or run a command
-            conninfo = await asyncio.to_thread(self._conninfo, connect_timeout)
         with libpq.pinned_environment(conninfo, self.config.spec.session):
-            return await self.open_connection(conninfo)
+            return (yield self.open_connection(conninfo))
 
-    @abstractmethod
-    async def open_connection(self, conninfo: str) -> Any:
-        """Return a new connection with a `Liveness`."""
-
-    async def check_alive(self, connection: Any, timeout: float = PING_TIMEOUT) -> None:  # noqa: ASYNC109
+    def check_alive(self, connection: Any, timeout: float = PING_TIMEOUT) -> Any:
         """Ping a connection, and raise one of `errors` unless it answers within so many seconds."""
-        call_later = asyncio.get_running_loop().call_later
+        return self.run(self._check_alive(connection, timeout))
+
+    def _check_alive(self, connection: Any, timeout: float) -> Steps:
+        call_later = asyncio.get_running_loop().call_later if self.asynchronous else call_in_thread
         with SocketWatchdog(timeout, self.fileno(connection), self.errors, call_later):
-            await self.ping(connection)
-        _require_session(connection)
-
-    @abstractmethod
-    def abort(self, connection: Any) -> None:
-        """Close a connection at once, also if its event loop was closed."""
-
-    async def ping(self, connection: Any) -> None:
-        """Make a round trip."""
-        await self.execute(connection, "SELECT 1")
-
-    @abstractmethod
-    async def execute(self, connection: Any, statement: str) -> None:
-        """Execute a statement that has no arguments."""
-
-    @abstractmethod
-    def notifications(self, connection: Any, seconds: float) -> AsyncGenerator[Any]:
-        """Yield notifications, for so many seconds or until there has been none for as long."""
+            yield self.ping(connection)
+        if connection.liveness.is_terminated:
+            raise psycopg.OperationalError("the server is ending the session")
 
 
 def _require_idle(connection: Any) -> None:
@@ -238,6 +194,33 @@ def _require_idle(connection: Any) -> None:
         raise psycopg.ProgrammingError(f"configure left the connection in status {status.name}")
 
 
-def _require_session(connection: Any) -> None:
-    if connection.liveness.is_terminated:
-        raise psycopg.OperationalError("the server is ending the session")
+class SyncConnectionFactory(ConnectionFactory):
+    """Makes the connections of a synchronous driver."""
+
+    asynchronous = False
+
+    def run(self, steps: Steps) -> Any:
+        """Run steps."""
+        return run(steps)
+
+
+class AsyncConnectionFactory(ConnectionFactory):
+    """Makes the connections of an asynchronous driver."""
+
+    asynchronous = True
+
+    def run(self, steps: Steps) -> Any:
+        """Run steps, as a coroutine."""
+        return run_async(steps)
+
+    @abstractmethod
+    def abort(self, connection: Any) -> None:
+        """Close a connection at once, also if its event loop was closed."""
+
+    @abstractmethod
+    async def execute(self, connection: Any, statement: str) -> None:
+        """Execute a statement that has no arguments."""
+
+    @abstractmethod
+    def notifications(self, connection: Any, seconds: float) -> AsyncGenerator[Any]:
+        """Yield notifications, for so many seconds or until there has been none for as long."""

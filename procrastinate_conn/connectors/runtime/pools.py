@@ -9,9 +9,10 @@ import math
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import Any, Self
+from typing import Any, cast
 from weakref import WeakSet
 
 from psycopg_pool import (
@@ -28,9 +29,9 @@ from psycopg_pool.base import BasePool
 from procrastinate_conn.connectors.runtime.acquire import RECONNECT_INTERVAL, AcquireAttempt
 from procrastinate_conn.connectors.runtime.connection_factory import (
     AsyncConnectionFactory,
-    ConnectionFactory,
     SyncConnectionFactory,
 )
+from procrastinate_conn.connectors.runtime.steps import Steps
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +46,8 @@ _RECONNECTION = (pool.AddConnection, pool_async.AddConnection)
 """Neither these tasks nor `schedule_task` are documented; a test of the intervals notices if they change."""
 
 
-class _SharedPool(BasePool):
-    """What the synchronous and the asynchronous pool share: whatever waits for nothing.
-
-    Parameters
-    ----------
-    connection_factory
-        Makes the connections; its config has the pool options.
-    asynchronous
-        Which of the callbacks to call.
+class _SharedPool(BasePool, ABC):
+    """What the synchronous and the asynchronous pool share.
 
     Attributes
     ----------
@@ -65,10 +59,13 @@ class _SharedPool(BasePool):
         Seconds that a connection is left idle while others are in use: its age is checked on its return.
     """
 
-    def __init__(self, connection_factory: ConnectionFactory, *, asynchronous: bool) -> None:
+    sleep: Any
+
+    def __init__(self, connection_factory: Any) -> None:
+        asynchronous = connection_factory.asynchronous
         options = connection_factory.config.pool
         self.connection_factory = connection_factory
-        self.check_connection: Any = connection_factory.check_alive  # type: ignore[attr-defined]
+        self.check_connection: Any = connection_factory.check_alive
         self.user_check: Any = options.callback("check", asynchronous=asynchronous)
         self.requests = self.requests_failed = 0
         self.recheck_count = 0
@@ -81,25 +78,85 @@ class _SharedPool(BasePool):
         super().__init__(**{**arguments, "connection_class": connection_factory, "kwargs": {}, "open": False})
         self.lifo_window = min(options.check_after or math.inf, self.max_lifetime)
 
+    def open_and_wait(self) -> Any:
+        """Open and fill the pool, and return it.
+
+        Raises
+        ------
+        psycopg_pool.PoolTimeout
+            It is not full within its `timeout`; the message says why, and the pool is closed.
+        """
+        return self.connection_factory.run(self._open_and_wait())
+
+    def _open_and_wait(self) -> Steps:
+        this: Any = self
+        try:
+            yield this.open(wait=True, timeout=self.timeout)
+        except PoolTimeout:
+            message = f"pool initialization incomplete after {self.timeout:.2f} sec"
+            self.connection_factory.raise_timeout(message)
+        except BaseException:
+            yield self.close()
+            raise
+        return self
+
     def close(self, timeout: float = 5.0) -> Any:
         """Close the pool, without waiting for attempts to connect."""
         parent: Any = super()
         return parent.close(CLOSE_TIMEOUT if self.connection_factory.pending_attempts else timeout)
 
-    def schedule_task(self, task: Any, delay: float) -> Any:
-        """Run a task later, as psycopg_pool asks, but a reconnection soon."""
-        parent: Any = super()
-        return parent.schedule_task(
-            task, min(delay, RECONNECT_INTERVAL) if isinstance(task, _RECONNECTION) else delay
-        )
+    def getconn(self, timeout: float | None = None) -> Any:
+        """Return a connection that is alive; a dead one is replaced without its caller's notice."""
+        return self.connection_factory.run(self._getconn(self.timeout if timeout is None else timeout))
 
-    def _seconds_left(self, attempt: AcquireAttempt) -> float:
-        """Return the seconds for the next try, or raise the error of an attempt that has timed out."""
+    def _getconn(self, timeout: float) -> Steps:
+        self.requests += 1
+        attempt = AcquireAttempt(timeout, self._max_size)
+        try:
+            while (connection := (yield from self._acquire_checked(attempt))) is None:
+                yield self.sleep(attempt.pause)
+        except BaseException:
+            self.requests_failed += 1
+            raise
+        return connection
+
+    def _acquire_checked(self, attempt: AcquireAttempt) -> Steps:
+        """Return a connection that is alive; None if there is none yet."""
+        parent: Any = super()
+        self._use_lifo()
         seconds = attempt.seconds_left()
         if attempt.has_timed_out(seconds):  # psycopg_pool hands out what it has even then
             message = f"couldn't get a connection after {attempt.timeout:.2f} sec"
             self.connection_factory.raise_timeout(message, attempt.rejection)
-        return seconds
+        try:
+            connection = yield parent.getconn(seconds)
+        except self.connection_factory.errors as error:  # also the driver's: a null pool connects in here
+            attempt.failed(error)
+            return None
+        try:
+            rejection = yield from self._rejection(connection, attempt)
+        except BaseException as error:  # a signal's, or cancellation: the caller is out of time
+            yield self._discard(connection, error)
+            raise
+        if rejection is None:
+            return connection
+        yield self._discard(connection, rejection)
+        attempt.rejected(rejection)
+        return None
+
+    def _rejection(self, connection: Any, attempt: AcquireAttempt) -> Steps:
+        """Return why a connection is not to be used; None if it is."""
+        try:
+            if self.connection_factory.should_ping(connection):
+                yield self.connection_factory.check_alive(connection, attempt.ping_timeout())
+        except self.connection_factory.errors as error:
+            return error
+        try:
+            if self.user_check is not None:
+                yield self.user_check(connection)
+        except Exception as error:  # noqa: BLE001 - whatever the caller's function raises
+            return error
+        return None
 
     def _use_lifo(self) -> None:
         """Hand out connections LIFO, so that warm backends are reused.
@@ -110,7 +167,7 @@ class _SharedPool(BasePool):
         if self.recheck_count > 0:
             self.recheck_count -= 1
             return
-        idle = self._pool  # the one private attribute of psycopg_pool's that is used
+        idle = self._pool  # the only private attributes of psycopg_pool's that are used: this, and _max_size
         try:
             idle_since = idle[0].liveness.idle_since
         except IndexError:
@@ -118,23 +175,48 @@ class _SharedPool(BasePool):
         if monotonic() - idle_since < self.lifo_window:
             idle.rotate()
 
+    def _discard(self, connection: Any, reason: BaseException) -> Any:
+        """Close a connection, so that a new one takes its place."""
+        logger.info("discarding a connection of pool %r before use: %s", self.name, reason)
+        self._mark_loss()
+        return self._discard_and_replace(connection)
+
+    @abstractmethod
+    def _discard_and_replace(self, connection: Any) -> Any: ...
+
     def _mark_loss(self) -> None:
         self.recheck_count = self.max_size
         self.connection_factory.last_loss = monotonic()
 
-    def _mark_discarded(self, reason: BaseException) -> None:
-        logger.info("discarding a connection of pool %r before use: %s", self.name, reason)
-        self._mark_loss()
+    def schedule_task(self, task: Any, delay: float) -> Any:
+        """Run a task later, as psycopg_pool asks, but a reconnection soon."""
+        parent: Any = super()
+        return parent.schedule_task(
+            task, min(delay, RECONNECT_INTERVAL) if isinstance(task, _RECONNECTION) else delay
+        )
+
+    def reconnect_failed(self) -> Any:
+        """Connect anew: psycopg_pool has given up, and forgets the callers who wait."""
+        return self.connection_factory.run(self._reconnect())
+
+    def _reconnect(self) -> Steps:
+        this, parent = cast("Any", self), cast("Any", super())
+        try:
+            yield parent.reconnect_failed()
+        finally:
+            yield self.sleep(max(0.0, RESTART_DELAY - self.reconnect_timeout))
+            yield this.check()  # which lets the pool grow
 
 
 class SyncPool(_SharedPool, ConnectionPool[Any]):
     """A pool of connections of any synchronous driver."""
 
-    connection_factory: SyncConnectionFactory
+    sleep = staticmethod(time.sleep)
 
     def __init__(self, connection_factory: SyncConnectionFactory) -> None:
         self._process_id = os.getpid()
-        super().__init__(connection_factory, asynchronous=False)
+        super().__init__(connection_factory)
+        _TO_CLOSE_AT_EXIT.add(self)
 
     def __del__(self) -> None:
         if self.is_of_this_process():
@@ -144,70 +226,6 @@ class SyncPool(_SharedPool, ConnectionPool[Any]):
         """Tell whether the pool's threads are here: in a child of the process they are the parent's."""
         return self._process_id == os.getpid()
 
-    def open_and_wait(self) -> Self:
-        """Open and fill the pool, and return it.
-
-        Raises
-        ------
-        psycopg_pool.PoolTimeout
-            It is not full within its `timeout`; the message says why, and the pool is closed.
-        """
-        _TO_CLOSE_AT_EXIT.add(self)
-        try:
-            self.open(wait=True, timeout=self.timeout)
-        except PoolTimeout:
-            self.connection_factory.raise_timeout(_incomplete(self.timeout))
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def getconn(self, timeout: float | None = None) -> Any:
-        """Return a connection that is alive; a dead one is replaced without its caller's notice."""
-        self.requests += 1
-        attempt = AcquireAttempt(self.timeout if timeout is None else timeout, self.max_size)
-        try:
-            while (connection := self._acquire_checked(attempt)) is None:
-                time.sleep(attempt.pause)
-        except BaseException:
-            self.requests_failed += 1
-            raise
-        return connection
-
-    def _acquire_checked(self, attempt: AcquireAttempt) -> Any:
-        """Return a connection that is alive; None if there is none yet."""
-        self._use_lifo()
-        seconds = self._seconds_left(attempt)
-        try:
-            connection = super().getconn(seconds)
-        except self.connection_factory.errors as error:  # also the driver's: a null pool connects in here
-            attempt.failed(error)
-            return None
-        try:
-            rejection = self._rejection(connection, attempt)
-        except BaseException as error:  # a signal's: the caller is out of time
-            self._discard(connection, error)
-            raise
-        if rejection is None:
-            return connection
-        self._discard(connection, rejection)
-        attempt.rejected(rejection)
-        return None
-
-    def _rejection(self, connection: Any, attempt: AcquireAttempt) -> Exception | None:
-        """Return why a connection is not to be used; None if it is."""
-        try:
-            if self.connection_factory.should_ping(connection):
-                self.connection_factory.check_alive(connection, attempt.ping_timeout())
-        except self.connection_factory.errors as error:
-            return error
-        try:
-            if self.user_check is not None:
-                self.user_check(connection)
-        except Exception as error:  # noqa: BLE001 - whatever the caller's function raises
-            return error
-        return None
-
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
         if conn.closed:
@@ -215,88 +233,15 @@ class SyncPool(_SharedPool, ConnectionPool[Any]):
         conn.liveness.idle_since = monotonic()
         super().putconn(conn)
 
-    def _discard(self, connection: Any, reason: BaseException) -> None:
-        self._mark_discarded(reason)
+    def _discard_and_replace(self, connection: Any) -> None:
         self.connection_factory.discard(connection)
         super().putconn(connection)
-
-    def reconnect_failed(self) -> None:
-        """Connect anew: psycopg_pool has given up, and forgets the callers who wait."""
-        try:
-            super().reconnect_failed()
-        finally:
-            time.sleep(max(0.0, RESTART_DELAY - self.reconnect_timeout))
-            self.check()  # which lets the pool grow
 
 
 class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
     """A pool of connections of any asynchronous driver."""
 
-    connection_factory: AsyncConnectionFactory
-
-    def __init__(self, connection_factory: AsyncConnectionFactory) -> None:
-        super().__init__(connection_factory, asynchronous=True)
-
-    async def open_and_wait(self) -> Self:
-        """Open and fill the pool, and return it.
-
-        Raises
-        ------
-        psycopg_pool.PoolTimeout
-            It is not full within its `timeout`; the message says why, and the pool is closed.
-        """
-        try:
-            await self.open(wait=True, timeout=self.timeout)
-        except PoolTimeout:
-            self.connection_factory.raise_timeout(_incomplete(self.timeout))
-        except BaseException:
-            await self.close()
-            raise
-        return self
-
-    async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - psycopg_pool's name
-        """Return a connection that is alive; a dead one is replaced without its caller's notice."""
-        self.requests += 1
-        attempt = AcquireAttempt(self.timeout if timeout is None else timeout, self.max_size)
-        try:
-            while (connection := await self._acquire_checked(attempt)) is None:  # noqa: ASYNC110
-                await asyncio.sleep(attempt.pause)
-        except BaseException:
-            self.requests_failed += 1
-            raise
-        return connection
-
-    async def _acquire_checked(self, attempt: AcquireAttempt) -> Any:
-        self._use_lifo()
-        seconds = self._seconds_left(attempt)
-        try:
-            connection = await super().getconn(seconds)
-        except self.connection_factory.errors as error:
-            attempt.failed(error)
-            return None
-        try:
-            rejection = await self._rejection(connection, attempt)
-        except BaseException as error:
-            await self._discard(connection, error)
-            raise
-        if rejection is None:
-            return connection
-        await self._discard(connection, rejection)
-        attempt.rejected(rejection)
-        return None
-
-    async def _rejection(self, connection: Any, attempt: AcquireAttempt) -> Exception | None:
-        try:
-            if self.connection_factory.should_ping(connection):
-                await self.connection_factory.check_alive(connection, attempt.ping_timeout())
-        except self.connection_factory.errors as error:
-            return error
-        try:
-            if self.user_check is not None:
-                await self.user_check(connection)
-        except Exception as error:  # noqa: BLE001 - as above
-            return error
-        return None
+    sleep = staticmethod(asyncio.sleep)
 
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
@@ -309,11 +254,10 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
         connection.liveness.idle_since = monotonic()
         await super().putconn(connection)
 
-    async def _discard(self, connection: Any, reason: BaseException) -> None:
-        self._mark_discarded(reason)
-        await self._shielded(self._discard_and_replace, connection)
-
     async def _discard_and_replace(self, connection: Any) -> None:
+        await self._shielded(self._close_and_return, connection)
+
+    async def _close_and_return(self, connection: Any) -> None:
         await self.connection_factory.discard(connection)
         await super().putconn(connection)
 
@@ -324,20 +268,16 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
         except RuntimeError:  # the loop was closed under the task, and with it the pool
             self.connection_factory.abort(connection)
             return
-        task = _start(work(connection), loop)
+        if sys.version_info >= (3, 12):
+            # Over at once if nobody else uses the pool. Some versions do not find the loop by themselves.
+            task = asyncio.Task(work(connection), loop=loop, eager_start=True)
+        else:
+            task = loop.create_task(work(connection))
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             await asyncio.wait([task])
             raise
-
-    async def reconnect_failed(self) -> None:
-        """Connect anew: psycopg_pool has given up, and forgets the callers who wait."""
-        try:
-            await super().reconnect_failed()
-        finally:
-            await asyncio.sleep(max(0.0, RESTART_DELAY - self.reconnect_timeout))
-            await self.check()  # which lets the pool grow
 
 
 class SyncNullPool(SyncPool, NullConnectionPool[Any]):
@@ -357,22 +297,6 @@ def _close_at_exit() -> None:
     for open_pool in list(_TO_CLOSE_AT_EXIT):
         if open_pool.is_of_this_process():
             open_pool.close()
-
-
-def _incomplete(timeout: float) -> str:
-    return f"pool initialization incomplete after {timeout:.2f} sec"
-
-
-if sys.version_info >= (3, 12):
-
-    def _start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
-        # Over at once if nobody else uses the pool. Some versions do not find the loop by themselves.
-        return asyncio.Task(work, loop=loop, eager_start=True)
-
-else:
-
-    def _start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
-        return loop.create_task(work)
 
 
 def sync_pool(connection_factory: SyncConnectionFactory) -> SyncPool:

@@ -13,13 +13,10 @@ them. A worker lives on; to defer a job is none of its queries.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
-import time
-from collections.abc import Awaitable, Callable, Generator
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from procrastinate import sql
 from procrastinate.exceptions import ConnectorException
@@ -30,6 +27,7 @@ from procrastinate_conn.connectors.runtime.disconnects import (
     OutcomeUnknown,
     SafeToRetry,
 )
+from procrastinate_conn.connectors.runtime.steps import Steps
 
 logger = logging.getLogger(__name__)
 
@@ -69,18 +67,6 @@ FETCH_WINDOW = 60.0
 """Seconds that the server may still fetch a job after the connection is lost that the query was sent on."""
 
 
-class Send(NamedTuple):
-    """A query to be sent once; `fetch` takes the cursor."""
-
-    query: str
-    arguments: dict[str, Any]
-    fetch: Any
-
-
-Steps = Generator[Send | float, Any, Any]
-"""Yields queries to be sent, whose result is sent in or whose error is thrown, and seconds to wait."""
-
-
 class InFlightJobs(dict[int, int]):
     """The jobs that a connector's workers have fetched and not finished, each with its attempts so far.
 
@@ -98,28 +84,31 @@ class InFlightJobs(dict[int, int]):
 
 
 class RetryableQuery:
-    """A query that may be sent again; without I/O.
+    """A query that may be sent again.
 
     Parameters
     ----------
+    connector
+        Has `send`, which sends a query once; `fetch_row`, which returns a cursor's first row or None; and
+        `sleep`. The steps yield their results, which an asynchronous connector awaits.
     query, arguments, fetch
-        As in `Send`.
-    fetch_row
-        Returns the first row, or None.
+        As `send` takes them.
     jobs
         The jobs in flight; None on a pool of the caller's.
     """
 
     def __init__(
         self,
+        connector: Any,
         query: str,
         arguments: dict[str, Any],
-        fetch: Any,
-        fetch_row: Any,
+        fetch: Any = None,
         jobs: InFlightJobs | None = None,
     ) -> None:
-        self._sent = Send(query, arguments, fetch)
-        self._fetch_row = fetch_row
+        self._connector = connector
+        self._query = query
+        self._arguments = arguments
+        self._fetch = fetch
         self._jobs = jobs
         self._job_id = arguments.get("job_id", -1)
         # Now: by the time of a result the job may have been fetched once more.
@@ -129,7 +118,7 @@ class RetryableQuery:
     def steps(self, error: Exception | None = None) -> Steps:
         """Take the steps of the policy, after `error` if the query was sent once already."""
         result = yield from self._until_done(error)
-        query, jobs = self._sent.query, self._jobs
+        query, jobs = self._query, self._jobs
         if jobs is not None and query == FETCH and result["id"] is not None:
             jobs[result["id"]] = result["attempts"]
         elif jobs is not None and query in (FINISH, RETRY) and jobs.get(self._job_id) == self._attempts:
@@ -148,9 +137,9 @@ class RetryableQuery:
                     break
                 logger.warning("sending a query again: %s", error)
                 self._may_have_run = True
-                if self._jobs is not None and self._sent.query == FETCH:
+                if self._jobs is not None and self._query == FETCH:
                     self._jobs.last_lost_fetch = monotonic()
-                yield backoff.failed()
+                yield self._connector.sleep(backoff.failed())
             try:
                 return (yield from self._try())
             except (SafeToRetry, OutcomeUnknown) as failure:
@@ -160,7 +149,7 @@ class RetryableQuery:
 
     def _may_be_sent_twice(self) -> bool:
         """Tell whether to send the query again if its outcome is unknown."""
-        query = self._sent.query
+        query = self._query
         if query in IDEMPOTENT:
             return True
         if self._jobs is None or query not in JOB_QUERIES:
@@ -169,9 +158,9 @@ class RetryableQuery:
 
     def _may_be_logged(self) -> Steps:
         """Ask on another connection whether the server logs durations; if it does not answer, it may."""
-        if self._sent.query in IDEMPOTENT:
+        if self._query in IDEMPOTENT:
             return False
-        question = RetryableQuery(DURATION_LOGGING_QUERY, {}, self._fetch_row, self._fetch_row)
+        question = RetryableQuery(self._connector, DURATION_LOGGING_QUERY, {}, self._connector.fetch_row)
         try:
             row = yield from question.steps()
         except ConnectorException:
@@ -180,59 +169,21 @@ class RetryableQuery:
 
     def _try(self) -> Steps:
         """Send the query, unless its effect is found."""
-        query, arguments, _ = self._sent
+        query, send, fetch_row = self._query, self._connector.send, self._connector.fetch_row
         if self._jobs is not None and query == FETCH and (self._may_have_run or self._jobs.may_miss_one()):
-            known = {**arguments, "in_flight": list(self._jobs)}
-            if (job := (yield Send(FETCHED, known, self._fetch_row))) is not None:
+            known = {**self._arguments, "in_flight": list(self._jobs)}
+            if (job := (yield send(FETCHED, known, fetch_row))) is not None:
                 return job
         if self._may_have_run and query == RETRY:
-            known = {**arguments, "attempts": self._attempts}
-            if (yield Send(NOT_RETRIED, known, self._fetch_row)) is None:
+            known = {**self._arguments, "attempts": self._attempts}
+            if (yield send(NOT_RETRIED, known, fetch_row)) is None:
                 return None  # it was retried
         try:
-            return (yield self._sent)
+            return (yield send(query, self._arguments, self._fetch))
         except ConnectorException as error:
             if self._may_have_run and query in (FINISH, RETRY) and _sqlstate(error) == RAISE_EXCEPTION:
                 return None  # it was done, or is by now
             raise
-
-
-def run(steps: Steps, send: Callable[[str, dict[str, Any], Any], Any]) -> Any:
-    """Carry out the steps of a policy."""
-    error: Exception | None = None
-    result: Any = None
-    while True:
-        try:
-            step = steps.send(result) if error is None else steps.throw(error)
-        except StopIteration as done:
-            return done.value
-        error = result = None
-        if isinstance(step, float):
-            time.sleep(step)
-            continue
-        try:
-            result = send(*step)
-        except ConnectorException as failure:
-            error = failure
-
-
-async def run_async(steps: Steps, send: Callable[[str, dict[str, Any], Any], Awaitable[Any]]) -> Any:
-    """Carry out the steps of a policy."""
-    error: Exception | None = None
-    result: Any = None
-    while True:
-        try:
-            step = steps.send(result) if error is None else steps.throw(error)
-        except StopIteration as done:
-            return done.value
-        error = result = None
-        if isinstance(step, float):
-            await asyncio.sleep(step)
-            continue
-        try:
-            result = await send(*step)
-        except ConnectorException as failure:
-            error = failure
 
 
 def _sqlstate(error: ConnectorException) -> str | None:
