@@ -136,7 +136,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.PSYCOPG: ConnectorInfo(
         class_module="procrastinate.psycopg_connector",
         class_name="PsycopgConnector",
-        implementation="psycopg.async_connector",
+        implementation="psycopg.connector",
         drivers=("psycopg",),
         extra="binary",
         asynchronous=True,
@@ -168,7 +168,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.SYNC_PSYCOPG: ConnectorInfo(
         class_module="procrastinate.sync_psycopg_connector",
         class_name="SyncPsycopgConnector",
-        implementation="psycopg.sync_connector",
+        implementation="psycopg.connector",
         drivers=("psycopg",),
         extra="binary",
         asynchronous=False,

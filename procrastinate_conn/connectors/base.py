@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from operator import methodcaller
 from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
@@ -21,10 +21,7 @@ from procrastinate.utils import async_to_sync
 
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime import forks
-from procrastinate_conn.connectors.runtime.connection_factory import (
-    AsyncConnectionFactory,
-    SyncConnectionFactory,
-)
+from procrastinate_conn.connectors.runtime.connection_factory import ConnectionFactory
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry
 from procrastinate_conn.connectors.runtime.listener import listen
 from procrastinate_conn.connectors.runtime.loop_bridge import (
@@ -32,7 +29,7 @@ from procrastinate_conn.connectors.runtime.loop_bridge import (
     require_sockets,
     run_on_owner_loop,
 )
-from procrastinate_conn.connectors.runtime.pools import AsyncPool, SyncPool, async_pool, sync_pool
+from procrastinate_conn.connectors.runtime.pools import AsyncPool, SyncPool, make_pool
 from procrastinate_conn.connectors.runtime.retry import JOB_QUERIES, InFlightJobs, RetryableQuery
 from procrastinate_conn.connectors.runtime.steps import run, run_async
 from procrastinate_conn.event_loops import in_event_loop
@@ -41,23 +38,15 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 
-class PooledConnector(BaseConnector, Generic[P]):
-    """A connector on a pool. In every kind, procrastinate's class comes next.
+class PooledConnector(BaseConnector, ABC, Generic[P]):
+    """A connector on a pool. In every kind, procrastinate's class comes next."""
 
-    Attributes
-    ----------
-    own_pool : SyncPool, AsyncPool or None
-        The pool that the connector has opened; None if it is not open, or has a pool of the caller's.
-    pool_attribute : str
-        The attribute in which procrastinate's class keeps its pool, or engine. Ours is there as well: methods
-        of procrastinate's that are not overridden read it, and there is no public way to set it.
-    fetch_row, fetch_one, fetch_all
-        Take a cursor that has a result; return its first row or None, its only row, its rows. Of an
-        asynchronous driver they are awaited.
-    """
-
-    own_pool: SyncPool | AsyncPool | None = None
+    connection_factory: ClassVar[type[ConnectionFactory]]
+    own_pool: SyncPool | AsyncPool | None = None  # opened here; None if closed, or if the caller's is used
+    # procrastinate's class keeps its pool, or engine, in this attribute. Ours is there as well: methods of
+    # procrastinate's that are not overridden read it, and there is no public way to set it.
     pool_attribute: ClassVar[str] = "_pool"
+    # Of a cursor's result, the first row or None, the only row, the rows. Asynchronous ones are awaited.
     fetch_row: Any = methodcaller("fetchone")
     fetch_one: Any = fetch_row
     fetch_all: Any = methodcaller("fetchall")
@@ -71,7 +60,7 @@ class PooledConnector(BaseConnector, Generic[P]):
     def after_fork(self) -> object:
         """In a child of this process: be closed, and return the pool, which is the parent's.
 
-        A pool of the caller's stays: whether a child can use it is for the caller to know.
+        A pool of the caller's stays: only the caller knows whether a child can use it.
         """
         if self.own_pool is None:
             return None
@@ -89,13 +78,7 @@ class PooledConnector(BaseConnector, Generic[P]):
         setattr(self, self.pool_attribute, pool)
 
     def require_pool(self) -> P:
-        """Return the pool.
-
-        Raises
-        ------
-        AppNotOpen
-            There is none.
-        """
+        """Return the pool, or raise `AppNotOpen`."""
         pool = self.pool_or_none
         if pool is None:
             raise AppNotOpen
@@ -105,8 +88,23 @@ class PooledConnector(BaseConnector, Generic[P]):
         """Return the connector whose pool is in use; nothing is made or opened."""
         return self
 
+    def make_connection_factory(self) -> Any:
+        """Return what makes the connections of a pool."""
+        return self.connection_factory(self.config)
 
-class SyncConnector(PooledConnector[P], ABC):
+    def adapt_pool(self, pool: Any) -> Any:
+        """Return a pool as one of the driver's own type, or an engine."""
+        return pool
+
+    @abstractmethod
+    def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        """Send a query once; return what `fetch` returns of its cursor, or None.
+
+        If the connection is lost, the error is `SafeToRetry` or `OutcomeUnknown`.
+        """
+
+
+class SyncConnector(PooledConnector[P]):
     """What the synchronous connectors share."""
 
     own_pool: SyncPool | None = None
@@ -130,23 +128,15 @@ class SyncConnector(PooledConnector[P], ABC):
         return super().require_pool()
 
     def open(self, pool: P | None = None) -> None:
-        """Open a pool and fill it, or use the caller's; does nothing if there is one.
+        """Open a pool and fill it, or use the caller's pool or engine; does nothing if there is one.
 
-        Parameters
-        ----------
-        pool
-            A pool, or an engine, of the caller's.
-
-        Raises
-        ------
-        ConnectorException
-            The pool is not full within its `timeout`. It can be tried again.
+        `ConnectorException` is raised if the pool is not full within its `timeout`. It can be tried again.
         """
         with self._opening, wrap_exceptions():
             if self.pool_or_none is not None:
                 return
             if pool is None:
-                own_pool = sync_pool(self.make_connection_factory()).open_and_wait()
+                own_pool = make_pool(self.make_connection_factory()).open_and_wait()
                 try:
                     pool = self.adapt_pool(own_pool)
                 except BaseException:
@@ -185,42 +175,14 @@ class SyncConnector(PooledConnector[P], ABC):
             steps = RetryableQuery(self, query, arguments, fetch).steps(error)
         return run(steps)
 
-    @abstractmethod
-    def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        """Send a query once; return what `fetch` returns of its cursor, or None.
 
-        Raises
-        ------
-        SafeToRetry, OutcomeUnknown
-            The connection was lost.
-        ConnectorException
-            The query failed otherwise, or there was no connection.
-        """
-
-    @abstractmethod
-    def make_connection_factory(self) -> SyncConnectionFactory:
-        """Return what makes the connections of a pool."""
-
-    @abstractmethod
-    def adapt_pool(self, pool: SyncPool) -> P:
-        """Return a pool as one of the driver's own type, or an engine."""
-
-
-class AsyncConnector(PooledConnector[P], ABC):
-    """What the asynchronous connectors share.
-
-    Attributes
-    ----------
-    owner_loop : asyncio.AbstractEventLoop or None
-        The event loop that the connector was opened in.
-    loop_bound : bool
-        Whether the driver's connections can be used in that one alone.
-    in_flight_jobs : InFlightJobs
-        The jobs of its workers.
-    """
+class AsyncConnector(PooledConnector[P]):
+    """What the asynchronous connectors share."""
 
     own_pool: AsyncPool | None = None
-    loop_bound: ClassVar[bool] = False
+    owner_loop: asyncio.AbstractEventLoop | None = None  # which the connector was opened in
+    sync_connector: ClassVar[type[SyncConnector[Any]]]  # for synchronous use before this one is open
+    loop_bound: ClassVar[bool] = False  # whether the driver's connections can be used in that one alone
     sleep = staticmethod(asyncio.sleep)
 
     def __init__(self, config: ConnectorConfig) -> None:
@@ -228,7 +190,6 @@ class AsyncConnector(PooledConnector[P], ABC):
         self._sync_side: SyncConnector[Any] | None = None
         self._making_sync_side = threading.Lock()
         self._opening: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
-        self.owner_loop: asyncio.AbstractEventLoop | None = None
         self.in_flight_jobs = InFlightJobs()
 
     def after_fork(self) -> object:
@@ -260,22 +221,14 @@ class AsyncConnector(PooledConnector[P], ABC):
             return self
         with self._making_sync_side:
             if self._sync_side is None:
-                self._sync_side = self.make_sync_connector()
+                self._sync_side = self.sync_connector(self.config)
             return self._sync_side
 
     async def open_async(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's; does nothing if there is one.
 
-        Parameters
-        ----------
-        pool
-            A pool of the caller's.
-
-        Raises
-        ------
-        ConnectorException
-            The pool is not full within its `timeout`; it can be tried again. Or this event loop cannot wait
-            for sockets, as the one that asyncio makes on Windows.
+        `ConnectorException` is raised if the pool is not full within its `timeout` (try it again then), or if
+        this event loop cannot wait for sockets, as the one that asyncio makes on Windows.
         """
         async with self._opening_lock():
             self._forget_closed_loop()
@@ -287,7 +240,7 @@ class AsyncConnector(PooledConnector[P], ABC):
             own_pool = None
             if pool is None:
                 with wrap_exceptions():
-                    own_pool = await async_pool(self.make_connection_factory()).open_and_wait()
+                    own_pool = await make_pool(self.make_connection_factory()).open_and_wait()
                 pool = self.adapt_pool(own_pool)
             self.owner_loop, self.own_pool, self.pool_or_none = loop, own_pool, pool
 
@@ -358,11 +311,6 @@ class AsyncConnector(PooledConnector[P], ABC):
         In another one, as `asyncio.run` makes it in a thread, it would wait for ever, and keep connections
         from callers in the owner loop. While that does not run, connections that are not bound to it are used
         in the other. If it was closed, the connector is, too.
-
-        Raises
-        ------
-        ConnectorException
-            As `run_on_owner_loop`; or the connections are bound to a loop that does not run.
         """
         loop = self.owner_loop
         if self.own_pool is None or loop is None or loop is asyncio.get_running_loop() or loop.is_closed():
@@ -384,38 +332,21 @@ class AsyncConnector(PooledConnector[P], ABC):
                 error = failure
         return await run_async(RetryableQuery(self, query, arguments, fetch, jobs).steps(error))
 
-    @abstractmethod
-    async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        """Send a query once; return what `fetch` returns of its cursor, or None.
-
-        Raises
-        ------
-        SafeToRetry, OutcomeUnknown
-            The connection was lost.
-        ConnectorException
-            The query failed otherwise, or there was no connection.
-        """
-
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
-        """Listen on a connection besides the pool, through any outage, until cancelled.
-
-        Parameters
-        ----------
-        on_notification
-            Called for each notification.
-        channels
-            The channels to listen on.
-        """
+        """Listen on a connection besides the pool, through any outage, until cancelled."""
         await listen(self, super().listen_notify, on_notification, channels)
 
-    @abstractmethod
-    def make_sync_connector(self) -> SyncConnector[Any]:
-        """Return the connector for synchronous use before this one is open."""
 
-    @abstractmethod
-    def make_connection_factory(self) -> AsyncConnectionFactory:
-        """Return what makes the connections of a pool."""
+def wrap_json(arguments: Mapping[str, Any], wrapper: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
+    """Return a query's arguments with every dict in the driver's wrapper for JSON."""
 
-    @abstractmethod
-    def adapt_pool(self, pool: AsyncPool) -> P:
-        """Return a pool as one of the driver's own type."""
+    def wrap(value: Any) -> Any:
+        if isinstance(value, dict):
+            return wrapper(value)
+        if isinstance(value, list):
+            return [wrap(item) for item in value]
+        if isinstance(value, tuple):
+            return tuple(map(wrap, value))
+        return value
+
+    return {name: wrap(value) for name, value in arguments.items()}

@@ -15,19 +15,8 @@ from procrastinate_conn.registry import ConnectorKind
 class ConnectorConfig:
     """All that a connector is built from, validated.
 
-    Parameters
-    ----------
-    kind
-        The connector that was asked for.
-    spec
-        What libpq is told.
-    pool
-        The pool options.
-    json_dumps, json_loads
-        As procrastinate's connectors take them.
-    password
-        Called for every new connection, gives the password of that connection; None where the
-        password is in `spec`, or where libpq finds one itself.
+    `password` is called for every new connection; it is None if the password is in `spec`, or if libpq finds
+    one itself. `json_dumps` and `json_loads` are as procrastinate's connectors take them.
     """
 
     kind: ConnectorKind
@@ -38,11 +27,5 @@ class ConnectorConfig:
     password: Callable[[], str] | None = field(default=None, repr=False)
 
     def credentials(self) -> dict[str, str]:
-        """Return the keywords that are read anew for every connection.
-
-        Returns
-        -------
-        dict
-            ``{"password": ...}``, or nothing where no password source is set.
-        """
+        """Return the keywords that are read anew for every connection: the password, if it has a source."""
         return {} if self.password is None else {"password": self.password()}

@@ -288,15 +288,15 @@ def test_an_opening_that_failed_leaves_calls_from_threads_as_they_were(kind, add
 @each_kind
 def test_threads_that_ask_at_once_get_the_same_synchronous_side(kind, address, monkeypatch):
     ours = connector(kind, address, min_size=1)
-    make = ours.make_sync_connector
+    make = ours.sync_connector
     at_once = threading.Barrier(2)
 
-    def slowly():
+    def slowly(config):
         with contextlib.suppress(threading.BrokenBarrierError):
             at_once.wait(0.1)
-        return make()
+        return make(config)
 
-    monkeypatch.setattr(ours, "make_sync_connector", slowly)
+    monkeypatch.setattr(ours, "sync_connector", slowly)
     with ThreadPoolExecutor(2) as threads:
         sides = [threads.submit(ours.get_sync_connector) for _ in range(2)]
     assert sides[0].result() is sides[1].result()
@@ -305,7 +305,7 @@ def test_threads_that_ask_at_once_get_the_same_synchronous_side(kind, address, m
 @each_kind
 def test_to_read_the_stats_makes_nothing(kind, address, monkeypatch):
     ours = connector(kind, address, min_size=1)
-    monkeypatch.setattr(ours, "make_sync_connector", pytest.fail)
+    monkeypatch.setattr(ours, "sync_connector", pytest.fail)
     with pytest.raises(AppNotOpen):
         pool_stats(ours)
 

@@ -12,7 +12,7 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.runtime import disconnects
-from procrastinate_conn.connectors.runtime.backoff import Backoff
+from procrastinate_conn.connectors.runtime.retry import Backoff
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.registry import ConnectorKind
 from tests.faults.job_tracker import UNFINISHED, working

@@ -22,23 +22,12 @@ class BufferedConnection(psycopg2.extensions.connection):
 
     aiopg reads whenever there is something to read. If that is the end of the connection, a result that was
     received and not fetched yet would be lost with it.
-
-    Attributes
-    ----------
-    is_buffering : bool
-        Whether to stop reading at the end of a result.
-    has_result : bool
-        Whether there is a result that was not fetched.
-    is_adopted : bool
-        Whether aiopg has taken the connection over.
-    is_forgotten : bool
-        Whether it has ended, or was closed, and the event loop no longer reads from its socket.
     """
 
-    is_buffering = False
-    has_result = False
-    is_adopted = False
-    is_forgotten = False
+    is_buffering = False  # whether to stop reading at the end of a result
+    has_result = False  # one that was not fetched
+    is_adopted = False  # by aiopg
+    is_forgotten = False  # ended, or closed: the event loop no longer reads from its socket
 
     async def wait_until_open(self) -> None:
         """Wait until the connection is open.

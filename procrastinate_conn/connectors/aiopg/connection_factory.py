@@ -36,7 +36,6 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
     errors = (psycopg2.Error, psycopg.Error)
 
     def fileno(self, connection: AiopgConnection) -> int:
-        """Return the descriptor of a connection's socket."""
         descriptor: int = connection.raw.fileno()
         return descriptor
 
@@ -46,18 +45,11 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
         return super().should_ping(connection)
 
     def abort(self, connection: AiopgConnection) -> None:
-        """Close a connection at once, also if its event loop was closed."""
         connection.raw.is_forgotten = True
         connection.raw.close()
 
     async def open_connection(self, conninfo: str) -> AiopgConnection:
-        """Return a connection, which aiopg always has in autocommit mode.
-
-        Raises
-        ------
-        psycopg.OperationalError, psycopg2.OperationalError
-            No host could be connected to; the message names each with its reason.
-        """
+        """Return a connection; if there is none, the error names each host with its reason."""
         try:
             return await self._open_first(conninfo)
         except (psycopg.OperationalError, psycopg2.OperationalError) as error:
@@ -108,11 +100,9 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
         return connection
 
     async def ping(self, connection: AiopgConnection) -> None:
-        """Make a round trip."""
         await self.execute(connection, "SELECT 1")
 
     async def execute(self, connection: AiopgConnection, statement: str) -> None:
-        """Execute a statement that has no arguments."""
         async with connection.cursor() as cursor:
             await cursor.execute(statement)
 

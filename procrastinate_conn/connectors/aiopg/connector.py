@@ -17,11 +17,10 @@ from psycopg2.extras import Json
 from procrastinate_conn.connectors.aiopg.connection import buffered_result
 from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory
 from procrastinate_conn.connectors.aiopg.pool_adapter import AiopgPoolAdapter
-from procrastinate_conn.connectors.base import AsyncConnector
+from procrastinate_conn.connectors.base import AsyncConnector, wrap_json
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
 from procrastinate_conn.connectors.runtime.disconnects import SentQuery
-from procrastinate_conn.connectors.runtime.json_arguments import wrap_json
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 
 
@@ -32,30 +31,18 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
     safe.
     """
 
+    connection_factory = AiopgConnectionFactory
+    sync_connector = Psycopg2Connector
     loop_bound = True
+    pool = property(AsyncConnector.require_pool)
 
     def __del__(self) -> None:
         """Leave the pool alone, which may be the caller's, and outlive this connector."""
 
-    @property
-    def pool(self) -> aiopg.Pool:
-        """The pool."""
-        return self.require_pool()
-
-    def make_sync_connector(self) -> Psycopg2Connector:
-        """Return the connector for synchronous use before this one is open."""
-        return Psycopg2Connector(self.config)
-
-    def make_connection_factory(self) -> AiopgConnectionFactory:
-        """Return what makes the connections of a pool."""
-        return AiopgConnectionFactory(self.config)
-
     def adapt_pool(self, pool: AsyncPool) -> aiopg.Pool:
-        """Return an `aiopg.Pool`."""
         return AiopgPoolAdapter(pool)
 
     async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        """Send a query once."""
         with wrap_exceptions():
             async with self._connection() as connection, connection.cursor() as cursor:
                 with SentQuery(connection.raw.info, query), _timeout_as_error(cursor.timeout):

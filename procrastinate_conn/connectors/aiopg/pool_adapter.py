@@ -12,13 +12,7 @@ from procrastinate_conn.connectors.runtime.pools import AsyncPool
 
 
 class AiopgPoolAdapter(aiopg.Pool):
-    """An `aiopg.Pool` whose connections are kept by psycopg_pool.
-
-    Parameters
-    ----------
-    pool
-        psycopg_pool's, open.
-    """
+    """An `aiopg.Pool` whose connections are kept by an open pool of ours."""
 
     def __init__(self, pool: AsyncPool) -> None:
         super().__init__(
@@ -41,22 +35,18 @@ class AiopgPoolAdapter(aiopg.Pool):
 
     @property
     def minsize(self) -> int:
-        """Connections that are kept open."""
         return self.pool.min_size
 
     @property
     def size(self) -> int:
-        """Connections, in use or not."""
         return self.pool.get_stats()["pool_size"]
 
     @property
     def freesize(self) -> int:
-        """Connections that are not in use."""
         return self.pool.get_stats()["pool_available"]
 
     @property
     def closed(self) -> bool:
-        """Whether `wait_closed` was called."""
         return self.pool.closed
 
     async def _acquire(self) -> Any:
@@ -85,13 +75,7 @@ class AiopgPoolAdapter(aiopg.Pool):
         self._is_closing = True
 
     async def wait_closed(self) -> None:
-        """Close every connection; wait for those in use.
-
-        Raises
-        ------
-        RuntimeError
-            `close` was not called before.
-        """
+        """Close every connection; wait for those in use."""
         if not self._is_closing:
             raise RuntimeError(".wait_closed() should be called after .close()")
         await self.pool.close()

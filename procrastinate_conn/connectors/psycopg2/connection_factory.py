@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import psycopg2
@@ -14,9 +14,8 @@ from psycopg2.extensions import (
     connection,
     cursor,
 )
-from psycopg2.extras import register_default_json, register_default_jsonb
+from psycopg2.extras import RealDictCursor, register_default_json, register_default_jsonb
 
-from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.acquire import Liveness
 from procrastinate_conn.connectors.runtime.connection_factory import SyncConnectionFactory
 from procrastinate_conn.registry import ConnectorKind
@@ -39,7 +38,6 @@ class Notices(list[str]):
         self._liveness = liveness
 
     def append(self, notice: str) -> None:
-        """Take a notice from psycopg2."""
         if notice.startswith(("FATAL", "PANIC")):
             self._liveness.is_terminated = True
         super().append(notice)
@@ -66,20 +64,12 @@ class Psycopg2Connection(connection):
 
 
 class Psycopg2ConnectionFactory(SyncConnectionFactory):
-    """Makes psycopg2's connections, and cursors, of the given classes."""
+    """Makes psycopg2's connections."""
 
     kind = ConnectorKind.PSYCOPG2
     errors = (psycopg2.Error, psycopg.Error)
-
-    def __init__(
-        self,
-        config: ConnectorConfig,
-        connection_class: type[Psycopg2Connection] = Psycopg2Connection,
-        cursor_factory: type[cursor] | None = None,
-    ) -> None:
-        super().__init__(config)
-        self.connection_class = connection_class
-        self.cursor_factory = cursor_factory
+    connection_class: ClassVar[type[Psycopg2Connection]] = Psycopg2Connection
+    cursor_factory: ClassVar[type[cursor] | None] = RealDictCursor
 
     def open_connection(self, conninfo: str) -> Psycopg2Connection:
         """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
@@ -93,7 +83,6 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
         return connection
 
     def ping(self, connection: Psycopg2Connection) -> None:
-        """Make a round trip."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 

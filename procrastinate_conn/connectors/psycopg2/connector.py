@@ -7,14 +7,13 @@ from typing import Any
 
 from procrastinate.contrib import psycopg2 as contrib
 from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
-from psycopg2.extras import Json, RealDictCursor
+from psycopg2.extras import Json
 from psycopg2.pool import AbstractConnectionPool
 
-from procrastinate_conn.connectors.base import SyncConnector
+from procrastinate_conn.connectors.base import SyncConnector, wrap_json
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
 from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter
 from procrastinate_conn.connectors.runtime.disconnects import SentQuery
-from procrastinate_conn.connectors.runtime.json_arguments import wrap_json
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 
 
@@ -25,22 +24,14 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
     safe.
     """
 
-    @property
-    def pool(self) -> AbstractConnectionPool:
-        """The pool."""
-        return self.require_pool()
-
-    def make_connection_factory(self) -> Psycopg2ConnectionFactory:
-        """Return what makes the connections of a pool."""
-        return Psycopg2ConnectionFactory(self.config, cursor_factory=RealDictCursor)
+    connection_factory = Psycopg2ConnectionFactory
+    pool = property(SyncConnector.require_pool)
 
     def adapt_pool(self, pool: SyncPool) -> AbstractConnectionPool:
-        """Return a `psycopg2.pool.ThreadedConnectionPool`."""
         return Psycopg2PoolAdapter(pool)
 
     @wrap_exceptions()
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        """Send a query once."""
         pool = self.require_pool()
         connection = pool.getconn()
         try:

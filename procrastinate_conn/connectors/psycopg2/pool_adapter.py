@@ -16,13 +16,7 @@ from procrastinate_conn.connectors.runtime.pools import SyncPool
 
 @contextmanager
 def pool_errors() -> Iterator[None]:
-    """Turn psycopg_pool's errors into psycopg2's error for pools, with the same message.
-
-    Raises
-    ------
-    psycopg2.pool.PoolError
-        Its cause is psycopg_pool's error.
-    """
+    """Turn psycopg_pool's errors into psycopg2's error for pools, with the same message."""
     try:
         yield
     except (psycopg_pool.PoolClosed, psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests) as error:
@@ -30,13 +24,7 @@ def pool_errors() -> Iterator[None]:
 
 
 class Psycopg2PoolAdapter(ThreadedConnectionPool):
-    """A `psycopg2.pool.ThreadedConnectionPool` whose connections are kept by psycopg_pool.
-
-    Parameters
-    ----------
-    pool
-        psycopg_pool's, open.
-    """
+    """A `psycopg2.pool.ThreadedConnectionPool` whose connections are kept by an open pool of ours."""
 
     def __init__(self, pool: SyncPool) -> None:
         super().__init__(0, pool.max_size)  # which connects to nothing
@@ -56,18 +44,7 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
         """Ignore the value that psycopg2's pool sets when it is made."""
 
     def getconn(self, key: Hashable = None) -> Any:
-        """Return a connection, waiting for one if need be.
-
-        Parameters
-        ----------
-        key
-            The same key gives the same connection until that is put back.
-
-        Raises
-        ------
-        psycopg2.pool.PoolError
-            There is none within the pool's `timeout`, too many wait already, or the pool is closed.
-        """
+        """Return a connection, waiting for one if need be; the same one for a key until that is put back."""
         if key is not None and (keyed := self._by_key.get(key)) is not None:
             return keyed
         with pool_errors():
@@ -81,21 +58,9 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
         return keyed
 
     def putconn(self, conn: Any = None, key: Hashable = None, close: bool = False) -> None:
-        """Put a connection back.
+        """Put back the connection, or the one of a key.
 
-        Parameters
-        ----------
-        conn
-            The connection; may be left out if there is a key.
-        key
-            The key that it was acquired with; may be left out if there is a connection.
-        close
-            Whether to close it, so that a new one takes its place.
-
-        Raises
-        ------
-        psycopg2.pool.PoolError
-            It was put back before, or comes from elsewhere.
+        `PoolError` is raised if it was put back before, or comes from elsewhere.
         """
         with self._noting:
             if conn is None:

@@ -27,13 +27,8 @@ class PingTimeout(psycopg.OperationalError):
 class Liveness:
     """What is known of a connection without a round trip. It stands on the connection as ``liveness``.
 
-    Attributes
-    ----------
-    idle_since : float
-        When it was returned to the pool; minus infinity if it has to be pinged before its first use.
-    is_terminated : bool
-        Whether the server has announced the end of the session. libpq reads such a notice together with the
-        result of a query, and then the socket is silent until the server process ends.
+    `is_terminated` means that a notice has announced the end of the session. libpq may read it together with
+    the result of a query, and then the socket is silent until the server process ends.
     """
 
     __slots__ = ("idle_since", "is_terminated")
@@ -64,17 +59,10 @@ class AcquireAttempt:
         Seconds that the caller waits.
     max_size
         Connections that may be left from before an outage, all of them dead.
-
-    Attributes
-    ----------
-    pause : float
-        Seconds to wait before the next try.
-    rejection : Exception or None
-        Why the last connection was discarded.
     """
 
-    pause = 0.0
-    rejection: Exception | None = None
+    pause = 0.0  # seconds to wait before the next try
+    rejection: Exception | None = None  # why the last connection was discarded
     _failures = 0
     _unanswered = 0
 
@@ -96,12 +84,9 @@ class AcquireAttempt:
         return max(0.1, min(PING_TIMEOUT / 2.0 ** min(self._unanswered, 8), self.seconds_left()))
 
     def failed(self, error: Exception) -> None:
-        """Note that the pool had no connection to give.
+        """Note that the pool had no connection to give; raise the error if there will be none.
 
-        Raises
-        ------
-        psycopg_pool.PoolClosed, psycopg_pool.TooManyRequests
-            There will be none. A caller who has waited in turn is not sent away for the number of callers.
+        A caller who has waited in turn is not sent away for the number of callers.
         """
         if isinstance(error, PoolClosed) or (isinstance(error, TooManyRequests) and not self._failures):
             raise error

@@ -27,18 +27,9 @@ class ConnectionFactory(ABC):
 
     It is a pool's ``connection_class``, of which psycopg_pool needs nothing but ``connect``. So the
     connection string, with its secrets, is built for each connection and is kept nowhere else.
-
-    Attributes
-    ----------
-    kind : ConnectorKind
-        A kind with the same driver, whose libpq may know fewer keywords than psycopg's.
-    errors : tuple of type
-        The errors of driver and pool if a connection cannot be made, or is lost.
-    last_error : Exception or None
-        Why the last attempt to connect failed; None if it did not.
     """
 
-    kind: ClassVar[ConnectorKind]
+    kind: ClassVar[ConnectorKind]  # one with the same driver; each has its own libpq
     asynchronous: ClassVar[bool]
     errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
 
@@ -55,13 +46,7 @@ class ConnectionFactory(ABC):
         return descriptor
 
     def should_ping(self, connection: Any) -> bool:
-        """Tell whether only a round trip can tell that a connection is alive.
-
-        Raises
-        ------
-        Exception
-            One of `errors`: the connection is closed.
-        """
+        """Tell whether only a round trip can tell that a connection is alive; raise an error if closed."""
         return connection.liveness.should_ping(self.check_after) or is_readable(self.fileno(connection))
 
     def discard(self, connection: Any) -> Any:
@@ -104,17 +89,7 @@ class ConnectionFactory(ABC):
     def raise_timeout(self, message: str, rejection: Exception | None = None) -> NoReturn:
         """Raise the error of a caller who waited in vain, with what keeps the pool from connecting.
 
-        Parameters
-        ----------
-        message
-            What did not happen in time.
-        rejection
-            Why the last connection was discarded, if one was.
-
-        Raises
-        ------
-        psycopg_pool.PoolTimeout
-            Always; its cause is the error of the last attempt to connect, or else `rejection`.
+        Its cause is the error of the last attempt to connect, or else why the last connection was discarded.
         """
         reason = self.last_error or rejection
         if self.last_error is None and self.pending_attempts:
@@ -200,7 +175,6 @@ class SyncConnectionFactory(ConnectionFactory):
     asynchronous = False
 
     def run(self, steps: Steps) -> Any:
-        """Run steps."""
         return run(steps)
 
 
@@ -210,7 +184,6 @@ class AsyncConnectionFactory(ConnectionFactory):
     asynchronous = True
 
     def run(self, steps: Steps) -> Any:
-        """Run steps, as a coroutine."""
         return run_async(steps)
 
     @abstractmethod

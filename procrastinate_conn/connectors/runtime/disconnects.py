@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any, LiteralString, Protocol, Self
+from typing import Any, LiteralString, Self
 
 from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncClientCursor, ClientCursor, errors
@@ -56,12 +56,7 @@ DURATION_LOGGING_QUERY: LiteralString = f"""
 class SafeToRetry(ConnectorException):
     """The server ended the session before it began with the query.
 
-    Parameters
-    ----------
-    message
-        What happened.
-    is_certain
-        Whether it is so even if the server logs durations.
+    If that is not certain, the query may have been committed on a server that logs durations.
     """
 
     def __init__(self, message: str, *, is_certain: bool = False) -> None:
@@ -83,44 +78,27 @@ class OutcomeUnknown(ConnectorException):
         return unknown
 
 
-class ConnectionInfo(Protocol):
-    """The state of a connection of psycopg's or psycopg2's."""
-
-    @property
-    def status(self) -> int:
-        """libpq's number: 0 while the connection stands."""
-
-    @property
-    def error_message(self) -> str | None:
-        """libpq's last message, with the server's last one if the connection is lost."""
-
-
 class SentQuery:
     """The context in which one query is sent, and nothing else.
+
+    If the connection is lost, its error is raised as `SafeToRetry` or `OutcomeUnknown`.
 
     Parameters
     ----------
     info
-        The connection's.
+        The connection's, of psycopg or psycopg2.
     query
         The query.
     cursor
         psycopg's, new, which the query is sent with. It may send something more after the result.
     arguments
         The query's; psycopg sends a query that has some with the extended protocol.
-
-    Raises
-    ------
-    SafeToRetry
-        The server did not begin with the query; its cause is the driver's error.
-    OutcomeUnknown
-        The connection was lost otherwise; its cause is the driver's error.
     """
 
     __slots__ = ("_arguments", "_cursor", "_info", "_query", "_sent_at")
 
     def __init__(
-        self, info: ConnectionInfo, query: str, cursor: Any = None, arguments: Mapping[str, object] = {}
+        self, info: Any, query: str, cursor: Any = None, arguments: Mapping[str, object] = {}
     ) -> None:
         self._info = info
         self._query = query
@@ -150,7 +128,7 @@ class SentQuery:
         return None if self._info.status == 0 else OutcomeUnknown.after(error)
 
 
-def _is_shutdown(error: Exception, info: ConnectionInfo) -> bool:
+def _is_shutdown(error: Exception, info: Any) -> bool:
     """Tell whether the server itself, not a pooler, ended the session, and not from within a function."""
     if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
         return error.diag.source_function == "ProcessInterrupts" and error.diag.context is None

@@ -17,7 +17,7 @@ from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from psycopg.sql import SQL, Identifier
 
-from procrastinate_conn.connectors.runtime.backoff import LONGEST_PAUSE, Backoff
+from procrastinate_conn.connectors.runtime.retry import LONGEST_PAUSE, Backoff
 
 logger = logging.getLogger(__name__)
 

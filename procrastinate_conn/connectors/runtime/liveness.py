@@ -35,23 +35,9 @@ class SocketWatchdog:
 
     To cancel the task of a driver is no way: psycopg would wait for the server once more.
 
-    Parameters
-    ----------
-    seconds
-        The time limit.
-    fileno
-        The socket's descriptor. A duplicate is used, which stays valid when the driver closes its own.
-    errors
-        The errors that the driver may raise when its socket is shut down.
-    call_later
-        Calls a function after so many seconds; returns an object with ``cancel``.
-
-    Raises
-    ------
-    PingTimeout
-        The time limit was reached.
-    psycopg.OperationalError
-        There are too many descriptors or threads.
+    A duplicate of its descriptor is used, which stays valid when the driver closes its own. `errors` are
+    those that the driver may raise then; they become a `PingTimeout`. `call_later` calls a function after so
+    many seconds, and returns an object with ``cancel``.
     """
 
     def __init__(

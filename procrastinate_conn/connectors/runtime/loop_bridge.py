@@ -24,13 +24,7 @@ CANCELLED = (
 
 
 def require_sockets(loop: asyncio.AbstractEventLoop) -> None:
-    """Make sure that an event loop can watch sockets that are not its own, as the drivers need it.
-
-    Raises
-    ------
-    ConnectorException
-        It cannot, as the default loop on Windows; each attempt to connect would fail.
-    """
+    """Raise an error if an event loop cannot watch the drivers' sockets, as the default one on Windows."""
     if type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
         raise ConnectorException(
             f"{type(loop).__name__} cannot wait for the connections' sockets: run the application with "
@@ -42,26 +36,8 @@ def require_sockets(loop: asyncio.AbstractEventLoop) -> None:
 class CrossLoopCall(Generic[T]):
     """A call that is handed to the event loop of another thread, which starts it, or never does.
 
-    Parameters
-    ----------
-    call
-        The coroutine.
-    loop
-        The event loop.
-    timeout
-        Seconds that the loop may take to start the call, or be stopped.
-
-    Attributes
-    ----------
-    outcome : concurrent.futures.Future
-        The call's result.
-    check_interval : float
-        Seconds to wait for it before the next check.
-
-    Raises
-    ------
-    ConnectorException
-        The loop was closed.
+    Its result is set in `outcome`. `timeout` are the seconds that the loop may take to start the call, or be
+    stopped; to notice that, `check_loop` has to be called every `check_interval` seconds.
     """
 
     def __init__(self, call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, timeout: float) -> None:
@@ -97,13 +73,7 @@ class CrossLoopCall(Generic[T]):
             self.outcome.set_exception(error)
 
     def check_loop(self) -> None:
-        """Make sure that the call can still complete.
-
-        Raises
-        ------
-        ConnectorException
-            It cannot.
-        """
+        """Raise an error if the call cannot complete any more."""
         if self._task is not None and self._loop.is_running():
             self._last_seen = monotonic()
         if not self._loop.is_closed() and monotonic() - self._last_seen < self._timeout:
@@ -133,15 +103,7 @@ class CrossLoopCall(Generic[T]):
 def run_on_owner_loop(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, timeout: float) -> T:
     """Run a coroutine in the event loop of another thread, and return its result.
 
-    Parameters
-    ----------
-    call, loop, timeout
-        As in `CrossLoopCall`.
-
-    Raises
-    ------
-    ConnectorException
-        The loop does not start the call, or cancels it, or ends before it is done.
+    `ConnectorException` is raised if the loop does not start the call, or cancels it, or ends before.
     """
     handed = CrossLoopCall(call, loop, timeout)
     while not wait([handed.outcome], handed.check_interval).done:

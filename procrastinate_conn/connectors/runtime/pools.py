@@ -27,10 +27,7 @@ from psycopg_pool import (
 from psycopg_pool.base import BasePool
 
 from procrastinate_conn.connectors.runtime.acquire import RECONNECT_INTERVAL, AcquireAttempt
-from procrastinate_conn.connectors.runtime.connection_factory import (
-    AsyncConnectionFactory,
-    SyncConnectionFactory,
-)
+from procrastinate_conn.connectors.runtime.connection_factory import ConnectionFactory
 from procrastinate_conn.connectors.runtime.steps import Steps
 
 logger = logging.getLogger(__name__)
@@ -47,17 +44,7 @@ _RECONNECTION = (pool.AddConnection, pool_async.AddConnection)
 
 
 class _SharedPool(BasePool, ABC):
-    """What the synchronous and the asynchronous pool share.
-
-    Attributes
-    ----------
-    requests, requests_failed : int
-        Callers who asked for a connection, and those who got none; psycopg_pool counts each of their tries.
-    recheck_count : int
-        Calls that go round all connections, since one was found dead.
-    lifo_window : float
-        Seconds that a connection is left idle while others are in use: its age is checked on its return.
-    """
+    """What the synchronous and the asynchronous pool share."""
 
     sleep: Any
 
@@ -79,13 +66,7 @@ class _SharedPool(BasePool, ABC):
         self.lifo_window = min(options.check_after or math.inf, self.max_lifetime)
 
     def open_and_wait(self) -> Any:
-        """Open and fill the pool, and return it.
-
-        Raises
-        ------
-        psycopg_pool.PoolTimeout
-            It is not full within its `timeout`; the message says why, and the pool is closed.
-        """
+        """Open and fill the pool, and return it; if it is not full in time, it is closed."""
         return self.connection_factory.run(self._open_and_wait())
 
     def _open_and_wait(self) -> Steps:
@@ -213,7 +194,7 @@ class SyncPool(_SharedPool, ConnectionPool[Any]):
 
     sleep = staticmethod(time.sleep)
 
-    def __init__(self, connection_factory: SyncConnectionFactory) -> None:
+    def __init__(self, connection_factory: ConnectionFactory) -> None:
         self._process_id = os.getpid()
         super().__init__(connection_factory)
         _TO_CLOSE_AT_EXIT.add(self)
@@ -299,11 +280,9 @@ def _close_at_exit() -> None:
             open_pool.close()
 
 
-def sync_pool(connection_factory: SyncConnectionFactory) -> SyncPool:
+def make_pool(connection_factory: ConnectionFactory) -> Any:
     """Return the pool that the config asks for, not open yet."""
-    return (SyncNullPool if connection_factory.config.pool.null else SyncPool)(connection_factory)
-
-
-def async_pool(connection_factory: AsyncConnectionFactory) -> AsyncPool:
-    """Return the pool that the config asks for, not open yet."""
-    return (AsyncNullPool if connection_factory.config.pool.null else AsyncPool)(connection_factory)
+    null, asynchronous = connection_factory.config.pool.null, connection_factory.asynchronous
+    if asynchronous:
+        return (AsyncNullPool if null else AsyncPool)(connection_factory)
+    return (SyncNullPool if null else SyncPool)(connection_factory)

@@ -21,7 +21,6 @@ from typing import Any
 from procrastinate import sql
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors.runtime.backoff import Backoff
 from procrastinate_conn.connectors.runtime.disconnects import (
     DURATION_LOGGING_QUERY,
     OutcomeUnknown,
@@ -67,14 +66,28 @@ FETCH_WINDOW = 60.0
 """Seconds that the server may still fetch a job after the connection is lost that the query was sent on."""
 
 
-class InFlightJobs(dict[int, int]):
-    """The jobs that a connector's workers have fetched and not finished, each with its attempts so far.
+LONGEST_PAUSE = 10.0
+"""Seconds between two attempts at the same thing, at most."""
 
-    Attributes
-    ----------
-    last_lost_fetch : float
-        When the result of a fetch was lost the last time.
-    """
+
+class Backoff:
+    """Pauses that grow: none, then half a second, then twice the last one."""
+
+    def __init__(self) -> None:
+        self.pause = 0.0
+
+    def succeeded(self) -> None:
+        """Begin anew."""
+        self.pause = 0.0
+
+    def failed(self) -> float:
+        """Return the seconds to wait now."""
+        pause, self.pause = self.pause, min(2 * self.pause or 0.5, LONGEST_PAUSE)
+        return pause
+
+
+class InFlightJobs(dict[int, int]):
+    """The jobs that a connector's workers have fetched and not finished, each with its attempts so far."""
 
     last_lost_fetch = -math.inf
 

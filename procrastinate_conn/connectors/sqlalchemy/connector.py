@@ -11,13 +11,11 @@ from procrastinate.contrib.sqlalchemy.psycopg2_connector import PERCENT_PATTERN,
 from psycopg2.extras import Json
 from sqlalchemy.exc import DBAPIError
 
-from procrastinate_conn.connectors.base import SyncConnector
-from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
+from procrastinate_conn.connectors.base import SyncConnector, wrap_json
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, SentQuery
-from procrastinate_conn.connectors.runtime.json_arguments import wrap_json
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.sqlalchemy.engine import (
-    PooledConnection,
+    PooledConnectionFactory,
     driver_connection,
     make_engine,
     returned_if_connecting_fails,
@@ -34,6 +32,7 @@ class SQLAlchemyPsycopg2Connector(SyncConnector[sqlalchemy.Engine], contrib.SQLA
     safe.
     """
 
+    connection_factory = PooledConnectionFactory
     pool_attribute = "_engine"
 
     @property
@@ -41,33 +40,24 @@ class SQLAlchemyPsycopg2Connector(SyncConnector[sqlalchemy.Engine], contrib.SQLA
         """The engine; it has transactions as any engine has, only procrastinate's queries go without."""
         return self.require_pool()
 
-    def make_connection_factory(self) -> Psycopg2ConnectionFactory:
-        """Return what makes the connections of a pool."""
-        return Psycopg2ConnectionFactory(self.config, connection_class=PooledConnection)
-
     def adapt_pool(self, pool: SyncPool) -> sqlalchemy.Engine:
-        """Return an engine."""
         return make_engine(pool)
 
     @staticmethod
     def fetch_row(result: Result) -> dict[str, Any] | None:
-        """Return the first row, or None."""
         row = result.mappings().first()
         return None if row is None else dict(row)
 
     @staticmethod
     def fetch_one(result: Result) -> dict[str, Any]:
-        """Return the only row."""
         return dict(result.mappings().one())
 
     @staticmethod
     def fetch_all(result: Result) -> list[dict[str, Any]]:
-        """Return the rows."""
         return [dict(row) for row in result.mappings()]
 
     @wrap_exceptions()
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        """Send a query once."""
         with self._connect() as connection, connection.begin():  # which sends nothing by itself
             if self.own_pool is not None:  # an engine of the caller's keeps its transactions
                 set_autocommit(connection)

@@ -11,7 +11,10 @@ import psycopg2
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
-from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2Connection
+from procrastinate_conn.connectors.psycopg2.connection_factory import (
+    Psycopg2Connection,
+    Psycopg2ConnectionFactory,
+)
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 
@@ -35,6 +38,13 @@ class PooledConnection(Psycopg2Connection):
                 self.autocommit = True
         finally:  # even if that fails: otherwise the pool would lose a slot
             pool.putconn(self)
+
+
+class PooledConnectionFactory(Psycopg2ConnectionFactory):
+    """Makes connections for an engine, which has cursors of its own."""
+
+    connection_class = PooledConnection
+    cursor_factory = None
 
 
 class _ThisThread(threading.local):

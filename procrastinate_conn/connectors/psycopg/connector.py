@@ -1,0 +1,102 @@
+"""The kinds ``psycopg`` and ``sync-psycopg``: psycopg 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import procrastinate
+from procrastinate.exceptions import NoResult
+from procrastinate.sync_psycopg_connector import wrap_exceptions
+from psycopg.abc import AdaptContext
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector, wrap_json
+from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.psycopg.connection_factory import (
+    PsycopgConnectionFactory,
+    SyncPsycopgConnectionFactory,
+)
+from procrastinate_conn.connectors.runtime.disconnects import SentQuery
+
+
+class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.SyncPsycopgConnector):
+    """procrastinate's connector of that name, on a pool of ours."""
+
+    connection_factory = SyncPsycopgConnectionFactory
+    pool = property(SyncConnector.require_pool)
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        self._json = JsonAdapter(config)
+        super().__init__(config)
+
+    @staticmethod
+    def fetch_one(cursor: Any) -> dict[str, Any]:
+        return _require_row(cursor.fetchone())
+
+    @wrap_exceptions()
+    def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        with (
+            self.require_pool().connection() as connection,  # commits, and sends nothing in autocommit mode
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            self._json.adapt(cursor)
+            with SentQuery(connection.info, query, cursor, arguments):
+                cursor.execute(query, wrap_json(arguments, Jsonb))
+            return fetch and fetch(cursor)
+
+
+class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.PsycopgConnector):
+    """procrastinate's connector of that name, on a pool of ours."""
+
+    connection_factory = PsycopgConnectionFactory
+    sync_connector = SyncPsycopgConnector
+    pool_attribute = "_async_pool"
+    pool = property(AsyncConnector.require_pool)
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        self._json = JsonAdapter(config)
+        super().__init__(config)
+
+    @staticmethod
+    async def fetch_one(cursor: Any) -> dict[str, Any]:
+        return _require_row(await cursor.fetchone())
+
+    async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        with wrap_exceptions():
+            async with (
+                self.require_pool().connection() as connection,
+                connection.cursor(row_factory=dict_row) as cursor,
+            ):
+                self._json.adapt(cursor)
+                with SentQuery(connection.info, query, cursor, arguments):
+                    await cursor.execute(query, wrap_json(arguments, Jsonb))
+                return await fetch(cursor) if fetch else None
+
+
+def _require_row(row: dict[str, Any] | None) -> dict[str, Any]:
+    if row is None:
+        raise NoResult
+    return row
+
+
+class JsonAdapter:
+    """How psycopg writes and reads JSON for a connector."""
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        self.dumps = config.json_dumps
+        self.loads = None if config.json_loads is None else _from_text(config.json_loads)
+
+    def adapt(self, context: AdaptContext) -> None:
+        """Adapt a cursor, or another of psycopg's objects."""
+        if self.dumps is not None:
+            set_json_dumps(self.dumps, context)
+        if self.loads is not None:
+            set_json_loads(self.loads, context)
+
+
+def _from_text(loads: Callable[[str], Any]) -> Callable[[str | bytes], Any]:
+    """Give `loads` text, as the other drivers do; psycopg has bytes."""
+    return lambda data: loads(data if isinstance(data, str) else data.decode())
