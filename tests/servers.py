@@ -1,4 +1,4 @@
-"""What tests ask of a server, and connectors made for it."""
+"""Observing a server, and connectors made for it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def app(connector: BaseConnector) -> procrastinate.App:
 
 
 class Observer:
-    """Looks at a database from outside.
+    """Observes a database on a connection of its own.
 
     Parameters
     ----------

@@ -155,16 +155,13 @@ class SyncConnector(PooledConnector[P]):
                 own_pool.close()
 
     def execute_query(self, query: LiteralString, **arguments: Any) -> None:
-        """Execute a query."""
         self._execute(query, arguments, None)
 
     def execute_query_one(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
-        """Execute a query and return its first row."""
         row: dict[str, Any] = self._execute(query, arguments, self.fetch_one)
         return row
 
     def execute_query_all(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        """Execute a query and return its rows."""
         rows: list[dict[str, Any]] = self._execute(query, arguments, self.fetch_all)
         return rows
 
@@ -267,15 +264,12 @@ class AsyncConnector(PooledConnector[P]):
             await asyncio.to_thread(self._sync_side.close)
 
     def execute_query(self, query: LiteralString, **arguments: Any) -> None:
-        """Execute a query, from a thread other than the event loop's."""
         self._run(self.execute_query_async, query, arguments)
 
     def execute_query_one(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
-        """Execute a query and return its first row, from a thread other than the event loop's."""
         return self._run(self.execute_query_one_async, query, arguments)
 
     def execute_query_all(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        """Execute a query and return its rows, from a thread other than the event loop's."""
         return self._run(self.execute_query_all_async, query, arguments)
 
     def _run(
@@ -292,16 +286,13 @@ class AsyncConnector(PooledConnector[P]):
         return run_on_owner_loop(execute(query, **arguments), loop, self.config.pool.timeout)
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
-        """Execute a query."""
         await self._execute(query, arguments, None)
 
     async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
-        """Execute a query and return its first row."""
         row: dict[str, Any] = await self._execute(query, arguments, self.fetch_one)
         return row
 
     async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        """Execute a query and return its rows."""
         rows: list[dict[str, Any]] = await self._execute(query, arguments, self.fetch_all)
         return rows
 

@@ -1,4 +1,4 @@
-"""A database for each test, its address, and an observer who looks at it from outside."""
+"""A database for each test, its address, and an observer with a connection of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def address(server: EmbeddedPostgres, database: str) -> dict[str, str]:
 
 @pytest.fixture
 def observer(server: EmbeddedPostgres, database: str) -> Iterator[Observer]:
-    """Who looks at the test's database."""
+    """Observes the test's database."""
     observer = Observer(server, database)
     with observer.connection:
         yield observer
@@ -26,7 +26,7 @@ def observer(server: EmbeddedPostgres, database: str) -> Iterator[Observer]:
 
 @pytest.fixture(scope="session")
 def scram_server() -> Iterator[EmbeddedPostgres]:
-    """A server that wants a password, with a database ``jobs``."""
+    """A server that requires a password, with a database ``jobs``."""
     with EmbeddedPostgres(auth="scram-sha-256") as server:
         server.create_database("jobs")
         yield server

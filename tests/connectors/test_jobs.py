@@ -58,7 +58,7 @@ def test_jobs_are_deferred_and_worked_asynchronously(kind, address, observer):
 
 
 @pytest.mark.parametrize("kind", SYNC_KINDS)
-def test_synchronous_kinds_refuse_asynchronous_use(kind, address):
+def test_synchronous_kinds_raise_on_asynchronous_use(kind, address):
     jobs = app(connector(kind, address))
     with pytest.raises(procrastinate.exceptions.SyncConnectorConfigurationError):
         asyncio.run(jobs.connector.open_async())
@@ -115,7 +115,7 @@ def test_many_threads_use_an_open_asynchronous_connector(kind, address, observer
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_synchronous_call_that_would_block_the_event_loop_is_refused(kind, address):
+def test_a_synchronous_call_that_would_block_the_event_loop_raises(kind, address):
     jobs = app(connector(kind, address, min_size=1, timeout=2))
 
     async def scenario():

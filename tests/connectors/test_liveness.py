@@ -138,7 +138,7 @@ def test_an_asynchronous_query_that_dies_while_it_runs_is_reported(kind, address
     assert observer.jobs() == ["next"]
 
 
-def test_a_silent_socket_says_nothing_and_any_other_does():
+def test_socket_with_data_or_closed_is_readable():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert not is_readable(ours.fileno())
@@ -150,7 +150,7 @@ def test_a_silent_socket_says_nothing_and_any_other_does():
         assert is_readable(ours.fileno())
 
 
-def test_without_poll_there_is_select(monkeypatch):
+def test_select_is_used_without_poll(monkeypatch):
     monkeypatch.delattr("select.poll")
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -160,7 +160,7 @@ def test_without_poll_there_is_select(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_says_something_else_costs_no_connection(kind, address, observer):
+def test_unread_notification_loses_no_connection(kind, address, observer):
     sync = connector(kind, address, min_size=1).get_sync_connector()
     sync.open()
     pid = backend(sync)
@@ -173,7 +173,7 @@ def test_a_server_that_says_something_else_costs_no_connection(kind, address, ob
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_tickets_of_tls_cost_no_connection(kind, server, database):
+def test_tls_session_tickets_lose_no_connection(kind, server, database):
     with TlsProxy(server.host, server.port) as proxy:
         address = {**server.parameters(database), "port": str(proxy.port), "sslmode": "require"}
         sync = connector(kind, address, min_size=1).get_sync_connector()

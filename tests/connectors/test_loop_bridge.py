@@ -44,7 +44,7 @@ def loop_in_a_thread() -> Iterator[
 
 
 @each_kind
-def test_a_call_that_begins_just_as_its_caller_gives_up_is_waited_for(kind, address, observer, monkeypatch):
+def test_call_started_just_as_its_caller_gives_up_is_awaited(kind, address, observer, monkeypatch):
     """Otherwise the caller would be told that nothing was done, and defer again."""
     jobs = app(connector(kind, address, min_size=1))
     released = threading.Event()
@@ -67,7 +67,7 @@ def test_a_call_that_begins_just_as_its_caller_gives_up_is_waited_for(kind, addr
 
 
 @each_kind
-def test_a_call_that_its_caller_gave_up_is_never_begun(kind, address, observer):
+def test_withdrawn_call_is_never_started(kind, address, observer):
     jobs = app(connector(kind, address, min_size=1))
     released = threading.Event()
     with loop_in_a_thread() as (loop, run):
@@ -82,7 +82,7 @@ def test_a_call_that_its_caller_gave_up_is_never_begun(kind, address, observer):
 
 
 @each_kind
-def test_a_call_whose_loop_ends_meanwhile_fails_as_any_query_may(kind, server, database, address, observer):
+def test_call_cancelled_by_its_loop_has_an_unknown_outcome(kind, server, database, address, observer):
     jobs = app(connector(kind, address, min_size=1))
     with (
         ThreadPoolExecutor(1) as thread,
@@ -99,7 +99,7 @@ def test_a_call_whose_loop_ends_meanwhile_fails_as_any_query_may(kind, server, d
             call.result(20)
 
 
-def test_a_call_is_not_waited_for_once_its_loop_is_closed(monkeypatch):
+def test_call_into_a_closed_loop_raises(monkeypatch):
     monkeypatch.setattr(loop_bridge, "CHECK_INTERVAL", 0.01)
     begun = threading.Event()
 
@@ -119,7 +119,7 @@ def test_a_call_is_not_waited_for_once_its_loop_is_closed(monkeypatch):
 
 
 @each_kind
-def test_a_call_that_is_awaited_in_another_loop_is_run_at_home(kind, address, observer):
+def test_call_awaited_in_another_loop_runs_in_the_owner_loop(kind, address, observer):
     """There it would wait for what never comes, and keep connections from those who are at home."""
     jobs = app(connector(kind, address, min_size=1, max_size=2, timeout=20))
 
@@ -140,7 +140,7 @@ def test_a_call_that_is_awaited_in_another_loop_is_run_at_home(kind, address, ob
 
 
 @each_kind
-def test_a_call_that_is_cancelled_in_another_loop_is_cancelled_at_home(kind, address, observer):
+def test_cancellation_in_another_loop_is_propagated_to_the_owner_loop(kind, address, observer):
     jobs = app(connector(kind, address, min_size=1))
     observer.connection.execute("CREATE TABLE seen (number int)")
 
@@ -163,7 +163,7 @@ def test_a_call_that_is_cancelled_in_another_loop_is_cancelled_at_home(kind, add
 
 
 @each_kind
-def test_a_call_awaited_in_another_loop_while_its_own_is_blocked_is_refused(kind, address, observer):
+def test_call_awaited_in_another_loop_raises_while_the_owner_loop_is_blocked(kind, address, observer):
     jobs = app(connector(kind, address, min_size=1, timeout=2))
 
     async def scenario():
@@ -178,7 +178,7 @@ def test_a_call_awaited_in_another_loop_while_its_own_is_blocked_is_refused(kind
     assert observer.jobs() == ["later"]
 
 
-def test_calls_between_two_runs_of_the_loop_do_without_it(address, observer):
+def test_psycopg_calls_run_in_another_loop_while_the_owner_loop_is_stopped(address, observer):
     """As in a script, a notebook, or tests around a loop of their own; aiopg's connections cannot."""
     jobs = app(connector("psycopg", address, min_size=1, timeout=20))
     with contextlib.closing(asyncio.new_event_loop()) as home:
@@ -190,7 +190,7 @@ def test_calls_between_two_runs_of_the_loop_do_without_it(address, observer):
     assert observer.jobs() == [0, 1, 2, 3]
 
 
-def test_a_call_between_two_runs_of_the_loop_is_refused_where_connections_are_bound_to_it(address, observer):
+def test_aiopg_calls_raise_while_the_owner_loop_is_stopped(address, observer):
     jobs = app(connector("aiopg", address, min_size=1, timeout=20))
     with contextlib.closing(asyncio.new_event_loop()) as home:
         home.run_until_complete(jobs.connector.open_async())
@@ -205,7 +205,7 @@ def test_a_call_between_two_runs_of_the_loop_is_refused_where_connections_are_bo
 
 
 @each_kind
-def test_a_call_whose_loop_stops_is_not_waited_for_without_end(kind, address, observer):
+def test_call_whose_loop_stops_raises_after_the_timeout(kind, address, observer):
     ours = connector(kind, address, min_size=1, timeout=20)
     calls = []
 
@@ -222,7 +222,7 @@ def test_a_call_whose_loop_stops_is_not_waited_for_without_end(kind, address, ob
         home.run_until_complete(ours.close_async())
 
 
-def test_a_call_is_refused_at_once_whose_loop_ends_before_it_begins_with_it():
+def test_call_raises_if_its_loop_is_closed_before_starting_it():
     async def never_begun():
         raise AssertionError
 
@@ -237,7 +237,7 @@ def test_a_call_is_refused_at_once_whose_loop_ends_before_it_begins_with_it():
 
 
 @each_kind
-def test_what_a_closed_loop_leaves_is_closed(kind, address, observer):
+def test_connector_is_closed_with_its_event_loop(kind, address, observer):
     ours = connector(kind, address, min_size=1)
     asyncio.run(ours.open_async())
     asyncio.run(ours.close_async())
@@ -255,7 +255,7 @@ def test_what_a_closed_loop_leaves_is_closed(kind, address, observer):
 
 
 @each_kind
-def test_a_loop_that_cannot_wait_for_sockets_is_refused_at_once(kind, address):
+def test_opening_in_a_loop_that_cannot_watch_sockets_raises(kind, address):
     """As that of Windows, whose class has no `add_reader` of its own either."""
 
     class Proactor(asyncio.SelectorEventLoop):
@@ -270,7 +270,7 @@ def test_a_loop_that_cannot_wait_for_sockets_is_refused_at_once(kind, address):
 
 
 @each_kind
-def test_an_opening_that_failed_leaves_calls_from_threads_as_they_were(kind, address):
+def test_calls_from_threads_raise_app_not_open_after_a_failed_opening(kind, address):
     """A thread that defers has to be told at once that the connector is not open."""
     with closed_port() as port:
         ours = connector(kind, {**address, "port": str(port)}, min_size=1, timeout=0.2)
@@ -286,7 +286,7 @@ def test_an_opening_that_failed_leaves_calls_from_threads_as_they_were(kind, add
 
 
 @each_kind
-def test_threads_that_ask_at_once_get_the_same_synchronous_side(kind, address, monkeypatch):
+def test_threads_get_the_same_synchronous_side(kind, address, monkeypatch):
     ours = connector(kind, address, min_size=1)
     make = ours.sync_connector
     at_once = threading.Barrier(2)
@@ -303,7 +303,7 @@ def test_threads_that_ask_at_once_get_the_same_synchronous_side(kind, address, m
 
 
 @each_kind
-def test_to_read_the_stats_makes_nothing(kind, address, monkeypatch):
+def test_reading_stats_makes_no_synchronous_side(kind, address, monkeypatch):
     ours = connector(kind, address, min_size=1)
     monkeypatch.setattr(ours, "sync_connector", pytest.fail)
     with pytest.raises(AppNotOpen):
@@ -311,7 +311,7 @@ def test_to_read_the_stats_makes_nothing(kind, address, monkeypatch):
 
 
 @each_kind
-def test_closing_waits_for_an_opening_that_is_under_way(kind, address, observer):
+def test_closing_waits_for_a_pending_opening(kind, address, observer):
     """Who closes last has to find it closed; the opening would leave its pool behind."""
     ours = connector(kind, address, min_size=2)
 
@@ -328,7 +328,7 @@ def test_closing_waits_for_an_opening_that_is_under_way(kind, address, observer)
 
 
 @each_kind
-def test_openings_at_once_make_one_pool(kind, address, observer):
+def test_concurrent_openings_make_one_pool(kind, address, observer):
     ours = connector(kind, address, min_size=2)
     made = []
     make = ours.make_connection_factory
@@ -345,7 +345,7 @@ def test_openings_at_once_make_one_pool(kind, address, observer):
 
 
 @each_kind
-def test_openings_and_closings_that_are_cancelled_anywhere_leave_nothing(kind, address, observer):
+def test_cancelled_openings_and_closings_leave_no_connection(kind, address, observer):
     ours = connector(kind, address, min_size=2, timeout=10)
 
     async def cancelled_after(steps: int, call: Coroutine[Any, Any, None]) -> bool:
@@ -392,7 +392,7 @@ def test_a_thread_may_open_while_the_event_loop_closes(kind, address, observer):
 
 
 @each_kind
-def test_a_query_under_way_ends_well_while_the_connector_closes(kind, address, observer):
+def test_pending_query_completes_while_the_connector_closes(kind, address, observer):
     ours = connector(kind, address, min_size=1)
 
     async def scenario():

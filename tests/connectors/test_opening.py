@@ -113,7 +113,7 @@ def test_the_pool_is_of_the_type_that_procrastinate_documents(kind, address):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_opens_once_and_again_after_closing(kind, address, observer):
+def test_connector_opens_once_and_again_after_closing(kind, address, observer):
     sync = connector(kind, address, min_size=1).get_sync_connector()
     with pytest.raises(AppNotOpen):
         sync.execute_query("SELECT 1")
@@ -146,7 +146,7 @@ def test_tasks_that_open_at_the_same_time_share_one_pool(kind, address, observer
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_is_away_is_told_after_the_timeout_with_the_reason(kind, caplog):
+def test_opening_without_a_server_raises_the_reason_after_the_timeout(kind, caplog):
     caplog.set_level(logging.DEBUG)
     ours = connector(kind, ELSEWHERE, min_size=1, timeout=2)
     with pytest.raises(ConnectorException) as caught:
@@ -175,7 +175,7 @@ def test_an_opening_that_failed_can_be_tried_again(kind, own_server):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_json_is_written_and_read_as_it_is_told(kind, address, observer):
+def test_json_dumps_and_json_loads_are_used(kind, address, observer):
     def dumps(value):
         return json.dumps({"wrapped": value})
 
@@ -220,7 +220,7 @@ def test_passwords_that_change_are_read_anew(kind, scram_server):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_source_of_passwords_that_fails_is_named(kind, address):
+def test_opening_names_a_password_source_that_fails(kind, address):
     def password():
         raise OSError("the vault is sealed")
 
@@ -258,7 +258,7 @@ def test_external_connections_keep_their_transactions(address, observer):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_turns_tls_away_is_reached_without_where_sslmode_prefers_it(kind, server, database):
+def test_sslmode_prefer_connects_without_tls_to_a_server_that_has_none(kind, server, database):
     with TlsProxy(server.host, server.port, rejects_tls=True) as proxy:
         address = {**server.parameters(database), "port": str(proxy.port), "sslmode": "prefer"}
         jobs = app(connector(kind, address, min_size=1, timeout=10))
@@ -274,7 +274,7 @@ def test_a_server_that_turns_tls_away_is_reached_without_where_sslmode_prefers_i
                 jobs.tasks["work"].defer(argument="in clear")
 
 
-def test_a_new_socket_is_watched_under_the_number_of_one_that_was_closed_behind_aiopg(server, database):
+def test_aiopg_watches_a_new_socket_with_the_descriptor_of_a_closed_one(server, database):
     """Where another thread has the number for a moment, aiopg leaves a reader for it with the event loop."""
     jobs = app(connector("aiopg", server.parameters(database), min_size=1, timeout=5))
 

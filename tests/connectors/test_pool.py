@@ -103,7 +103,7 @@ def test_max_size_bounds_the_connections_under_100_tasks(kind, address, observer
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_caller_over_the_limit_waits_and_is_told_why_it_got_nothing(kind, address, observer):
+def test_caller_over_max_size_waits_and_gets_a_timeout_error(kind, address, observer):
     sync = connector(kind, address, min_size=1, timeout=2).get_sync_connector()
     sync.open()
     with ThreadPoolExecutor(1) as thread:
@@ -121,7 +121,7 @@ def test_a_caller_over_the_limit_waits_and_is_told_why_it_got_nothing(kind, addr
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_caller_over_the_limit_gets_the_connection_that_comes_back(kind, address):
+def test_caller_over_max_size_gets_the_connection_that_is_returned(kind, address):
     sync = connector(kind, address, min_size=1, timeout=20).get_sync_connector()
     sync.open()
     with ThreadPoolExecutor(4) as threads:
@@ -131,7 +131,7 @@ def test_a_caller_over_the_limit_gets_the_connection_that_comes_back(kind, addre
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_task_over_the_limit_waits_and_is_told_why_it_got_nothing(kind, address, observer):
+def test_task_over_max_size_waits_and_gets_a_timeout_error(kind, address, observer):
     ours = connector(kind, address, min_size=1, timeout=2)
 
     async def scenario():
@@ -150,7 +150,7 @@ def test_a_task_over_the_limit_waits_and_is_told_why_it_got_nothing(kind, addres
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_max_waiting_callers_wait_and_no_more(kind, address):
+def test_more_than_max_waiting_callers_are_rejected(kind, address):
     sync = connector(kind, address, min_size=1, max_waiting=1, timeout=20).get_sync_connector()
     sync.open()
     with ThreadPoolExecutor(2) as threads:
@@ -255,7 +255,7 @@ def test_callbacks_of_an_asynchronous_connector_are_awaited(kind, address):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_check_of_the_callers_own_has_the_last_word(kind, address):
+def test_connection_rejected_by_the_check_callback_is_replaced(kind, address):
     refused = []
 
     def refuse_the_first(connection):
@@ -284,7 +284,7 @@ def test_a_configure_that_runs_a_query_does_not_stop_the_pool_from_filling(kind,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_configure_that_fails_is_named(kind, address, observer):
+def test_opening_names_the_error_of_configure(kind, address, observer):
     def configure(connection):
         raise RuntimeError("no such setting")
 
@@ -296,7 +296,7 @@ def test_a_configure_that_fails_is_named(kind, address, observer):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_null_pool_keeps_nothing(kind, address, observer):
+def test_null_pool_keeps_no_connection(kind, address, observer):
     jobs = app(connector(kind, address, null=True, max_size=2).get_sync_connector())
     with jobs.open():
         wait_until(lambda: observer.backends() == 0)
@@ -307,7 +307,7 @@ def test_a_null_pool_keeps_nothing(kind, address, observer):
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_an_asynchronous_null_pool_keeps_nothing(kind, address, observer):
+def test_asynchronous_null_pool_keeps_no_connection(kind, address, observer):
     jobs = app(connector(kind, address, null=True, max_size=2))
 
     async def scenario():
@@ -347,7 +347,7 @@ def test_stats_count_a_call_once_however_often_it_is_tried(kind, null, own_serve
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pool_goes_on_to_connect_at_short_intervals(kind, own_server, monkeypatch):
+def test_pool_reconnects_at_short_intervals(kind, own_server, monkeypatch):
     """Left to itself, psycopg_pool tries after 1, 2, 4, 8, ... seconds: the tenth time after 17 minutes."""
     monkeypatch.setattr(pools, "RECONNECT_INTERVAL", 0.05)
     sync = connector(kind, own_server.parameters("jobs"), min_size=1, timeout=30).get_sync_connector()

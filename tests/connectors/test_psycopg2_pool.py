@@ -38,14 +38,14 @@ def test_a_key_is_forgotten_with_its_connection(pool):
     pool.putconn(keyed, "key")
 
 
-def test_a_connection_goes_back_once(pool):
+def test_connection_put_back_twice_raises_pool_error(pool):
     connection = pool.getconn()
     pool.putconn(connection)
     with pytest.raises(PoolError):
         pool.putconn(connection)
 
 
-def test_a_connection_from_elsewhere_is_refused(pool, server, database):
+def test_connection_from_elsewhere_raises_pool_error(pool, server, database):
     connection = psycopg2.connect(server.dsn(database))
     with pytest.raises(PoolError):
         pool.putconn(connection)
@@ -57,7 +57,7 @@ def test_a_connection_from_elsewhere_is_refused(pool, server, database):
 
 @pytest.mark.parametrize("key", [None, "unknown"])
 @pytest.mark.parametrize("pool", ["ours"], indirect=True)
-def test_a_key_without_a_connection_is_refused(pool, key):
+def test_unknown_key_raises_pool_error(pool, key):
     with pytest.raises(PoolError):
         pool.putconn(key=key)
 

@@ -75,7 +75,7 @@ def test_a_job_worked_is_two_round_trips(kind, through_proxy, proxy):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_opening_asks_nothing(kind, through_proxy, proxy):
+def test_opening_makes_no_round_trip_of_its_own(kind, through_proxy, proxy):
     sync = connector(kind, through_proxy, min_size=3).get_sync_connector()
     sync.open()
     sync.close()
@@ -83,7 +83,7 @@ def test_opening_asks_nothing(kind, through_proxy, proxy):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_connection_that_was_idle_for_long_is_asked_for_real(kind, through_proxy, proxy):
+def test_long_idle_connection_is_pinged(kind, through_proxy, proxy):
     sync = connector(kind, through_proxy, min_size=1, check_after=0.0).get_sync_connector()
     sync.open()
     for _ in range(WARM):

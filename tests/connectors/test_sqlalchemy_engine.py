@@ -10,7 +10,7 @@ from procrastinate_conn.registry import ConnectorKind
 from tests.servers import connector, wait_until
 
 
-def test_a_connection_whose_closing_fails_leaves_its_place_in_the_pool(address, observer):
+def test_connection_whose_closing_fails_loses_no_slot(address, observer):
     ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1, max_size=1, timeout=5)
     ours.open()
     for _ in range(2):
@@ -26,9 +26,7 @@ def test_a_connection_whose_closing_fails_leaves_its_place_in_the_pool(address, 
     ours.close()
 
 
-def test_a_connection_that_is_lost_while_an_engine_begins_leaves_its_place_in_the_pool(
-    address, observer, monkeypatch
-):
+def test_connection_lost_while_an_engine_initializes_loses_no_slot(address, observer, monkeypatch):
     """SQLAlchemy before 2.1 forgets it; the farewell comes a moment too late to be seen."""
     ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1, max_size=1, timeout=20)
     ours.open()

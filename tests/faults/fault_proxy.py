@@ -1,5 +1,4 @@
-"""A TCP proxy on which an answer can get lost, as on a network that fails while the server works, or comes
-together with something else that the server says."""
+"""A TCP proxy that can lose or delay a result, as a failing network does, or add a message to it."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import Self
 
-END_OF_ANSWER = b"Z\x00\x00\x00\x05I"
+END_OF_RESULT = b"Z\x00\x00\x00\x05I"
 """PostgreSQL's message ReadyForQuery: the transaction is over, and committed."""
 
 _FIELDS = {
@@ -25,17 +24,17 @@ _FIELDS = {
 }
 _BODY = b"".join(f"{field}{text}\0".encode() for field, text in _FIELDS.items()) + b"\0"
 SHUTDOWN = b"E" + (4 + len(_BODY)).to_bytes(4, "big") + _BODY
-"""What a server process says that is told to end."""
+"""The notice of a server process that is terminated."""
 
 NOTIFICATION = b"A" + (4 + 4 + 4 + 6).to_bytes(4, "big") + (1).to_bytes(4, "big") + b"two\0hello\0"
-"""What it says on NOTIFY two, 'hello'."""
+"""The message of NOTIFY two, 'hello'."""
 
-TAKES_LEAVE_FOR = 0.3
-"""Seconds from the farewell until it hangs up: a busy machine lets the process wait before it ends."""
+SHUTDOWN_DELAY = 0.3
+"""Seconds from that notice until the connection is closed, as on a busy machine."""
 
 
 class FaultProxy(socketserver.ThreadingTCPServer):
-    """Pass bytes between clients and one server; lose the answers to what is asked for with `lose`.
+    """Pass bytes between clients and one server; lose the results of the queries given to `lose`.
 
     Parameters
     ----------
@@ -46,8 +45,8 @@ class FaultProxy(socketserver.ThreadingTCPServer):
     ----------
     lost, delayed, added : int
         How often that has happened.
-    hangs_up_at_once : bool
-        Whether an answer gets lost while the server still works at it, and not once it is there.
+    closes_at_once : bool
+        Whether a result is lost while the server still executes the query, and not once it is there.
     """
 
     daemon_threads = True
@@ -58,7 +57,7 @@ class FaultProxy(socketserver.ThreadingTCPServer):
         self.lost = 0
         self.delayed = 0
         self.added = 0
-        self.hangs_up_at_once = False
+        self.closes_at_once = False
         self._to_lose: list[bytes] = []
         self._to_delay: list[tuple[bytes, float]] = []
         self._to_add: list[tuple[bytes, bytes]] = []
@@ -70,12 +69,12 @@ class FaultProxy(socketserver.ThreadingTCPServer):
         return self.socket.getsockname()[1]
 
     def lose(self, *texts: bytes) -> None:
-        """Lose the answers to the next queries that contain these texts: one for each of them."""
+        """Lose the results of the next queries that contain these texts: one for each of them."""
         with self._lock:
             self._to_lose += texts
 
     def is_to_be_lost(self, query: bytes) -> bool:
-        """Tell whether the answer to a query is to be lost, and count it."""
+        """Tell whether the result of a query is to be lost, and count it."""
         with self._lock:
             for text in self._to_lose:
                 if text in query:
@@ -100,15 +99,15 @@ class FaultProxy(socketserver.ThreadingTCPServer):
         return 0.0
 
     def add(self, message: bytes, *texts: bytes) -> None:
-        """Say something right behind the answers to the next messages that contain these texts.
+        """Send a message right after the results of the next messages that contain these texts.
 
-        The session ends with a farewell.
+        The session ends after `SHUTDOWN`.
         """
         with self._lock:
             self._to_add += [(text, message) for text in texts]
 
     def to_add(self, query: bytes) -> bytes:
-        """Return what is to be said behind the answer to a query, and count it."""
+        """Return the message to be sent after the result of a query, and count it."""
         with self._lock:
             for text, message in self._to_add:
                 if text in query:
@@ -131,7 +130,7 @@ class _Connection(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        """Pass bytes on until either side closes, or until an answer is lost and the connection with it."""
+        """Pass bytes on until either side closes, or until a result is lost and the connection with it."""
         client = self.request
         with (
             suppress(ConnectionError),
@@ -149,23 +148,23 @@ class _Connection(socketserver.BaseRequestHandler):
                         return
                     receiver.sendall(message)
                     if sender is client and self.server.is_to_be_lost(message):
-                        if self.server.hangs_up_at_once:
+                        if self.server.closes_at_once:
                             client.shutdown(socket.SHUT_RDWR)
-                        _answer(upstream)
+                        _result(upstream)
                         return
                     if sender is client and (seconds := self.server.delay_of(message)):
-                        result = _answer(upstream)
+                        result = _result(upstream)
                         time.sleep(seconds)
                         client.sendall(result)
                     if sender is client and (addition := self.server.to_add(message)):
-                        client.sendall(_answer(upstream) + addition)
+                        client.sendall(_result(upstream) + addition)
                         if addition == SHUTDOWN:
-                            time.sleep(TAKES_LEAVE_FOR)
+                            time.sleep(SHUTDOWN_DELAY)
                             return
 
 
-def _answer(upstream: socket.socket) -> bytes:
-    answer = b""
-    while END_OF_ANSWER not in answer:
-        answer += upstream.recv(65536)
-    return answer
+def _result(upstream: socket.socket) -> bytes:
+    result = b""
+    while END_OF_RESULT not in result:
+        result += upstream.recv(65536)
+    return result

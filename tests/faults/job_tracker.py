@@ -1,4 +1,4 @@
-"""An account of jobs under a fault: what was asked for, what failed, what is stored, what was worked."""
+"""Jobs under a fault: the calls, their errors, the jobs stored and worked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNFINISHED = "SELECT count(*) FROM procrastinate_jobs WHERE status <> 'succeeded
 
 
 class JobTracker:
-    """Numbers the calls of deferrers, and notes what came of each.
+    """Numbers the calls of deferrers, and keeps the error of each.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ def test_asynchronous_calls_on_silenced_connections_end_in_time(kind, far, far_d
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_query_that_the_server_works_on_is_given_up_in_time(kind, far, far_database):
+def test_pending_query_on_a_silenced_connection_ends_in_time(kind, far, far_database):
     address = {**far.parameters(far_database), **IMPATIENT}
     jobs = app(connector(kind, address, min_size=1, timeout=20).get_sync_connector())
     tracker = JobTracker(jobs)
@@ -102,7 +102,7 @@ def test_a_query_that_the_server_works_on_is_given_up_in_time(kind, far, far_dat
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_an_idle_worker_goes_on_with_listen(kind, far, far_database):
+def test_idle_worker_listens_again_after_silence(kind, far, far_database):
     """All its connections are silenced; it hears of a job all the same, long before it would look for one."""
     address = {**far.parameters(far_database), **IMPATIENT}
     worker = app(connector(kind, address, min_size=2, timeout=20))
@@ -131,7 +131,7 @@ def listeners(server, database):
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_worker_under_load_goes_on_when_the_network_has_been_away(kind, far, far_database):
+def test_busy_worker_continues_after_a_network_outage(kind, far, far_database):
     address = {**far.parameters(far_database), **IMPATIENT}
     worker, deferrer = (app(connector(kind, address, min_size=2, timeout=30)) for _ in range(2))
     tracker = JobTracker(deferrer)

@@ -70,7 +70,7 @@ def test_libpqs_defaults_are_the_kernels(kind, server, database):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_the_user_says_wins(kind, server, database):
+def test_configured_keywords_override_the_resilient_defaults(kind, server, database):
     found, ours = on_the_socket(
         kind, server.dsn(database), connection={"keepalives_idle": "42", "tcp_user_timeout": "7000"}
     )

@@ -69,7 +69,7 @@ def test_children_open_anew_what_was_opened_before_the_fork(kind, server, databa
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_child_is_not_open_where_its_parent_was_open_asynchronously(kind, server, database):
+def test_child_of_an_asynchronously_open_parent_is_closed(kind, server, database):
     """Its event loop is the parent's: whoever uses it there is told to open it."""
     jobs = app(connector(kind, server.parameters(database), min_size=2))
     observer = Observer(server, database)
@@ -93,7 +93,7 @@ def test_a_child_is_not_open_where_its_parent_was_open_asynchronously(kind, serv
 
 
 @pytest.mark.parametrize("kind", SYNC_KINDS)
-def test_a_child_of_a_child_opens_anew_what_neither_had_used(kind, server, database):
+def test_grandchild_opens_anew_what_no_child_has_used(kind, server, database):
     jobs = app(connector(kind, server.parameters(database), min_size=1, timeout=10))
 
     def defer_in_a_grandchild():
@@ -106,7 +106,7 @@ def test_a_child_of_a_child_opens_anew_what_neither_had_used(kind, server, datab
 
 
 @pytest.mark.parametrize("kind", SYNC_KINDS)
-def test_a_child_that_could_not_open_tries_again(kind, server, database):
+def test_child_that_failed_to_open_tries_again(kind, server, database):
     sealed = []
 
     def password() -> str:
@@ -128,7 +128,7 @@ def test_a_child_that_could_not_open_tries_again(kind, server, database):
     assert Observer(server, database).jobs() == ["again"]
 
 
-def test_an_engine_of_the_callers_is_in_use_in_a_child_too(server, database):
+def test_engine_of_the_callers_is_used_in_a_child(server, database):
     """One without a pool is fit for it; of any other the caller has to dispose there."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg2://", connect_args=server.parameters(database), poolclass=NullPool
@@ -141,7 +141,7 @@ def test_an_engine_of_the_callers_is_in_use_in_a_child_too(server, database):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_to_read_the_stats_in_a_child_opens_nothing(kind, server, database):
+def test_reading_stats_in_a_child_opens_nothing(kind, server, database):
     jobs = app(connector(kind, server.parameters(database), min_size=1))
 
     def read():

@@ -29,7 +29,7 @@ def opening(ours):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_host_that_was_tried_is_told_with_its_reason(kind):
+def test_error_names_each_host_with_its_reason(kind):
     if kind in ("psycopg", "sync-psycopg"):
         needs("psycopg>=3.2.8")  # older ones tell of the last host alone
     with closed_port() as refuses, silent_port() as silent:
@@ -44,7 +44,7 @@ def test_each_host_that_was_tried_is_told_with_its_reason(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_silent_server_is_told_before_connect_timeout(kind):
+def test_error_names_a_silent_server_before_connect_timeout(kind):
     with silent_port() as silent:
         hosts = {**MANY, "host": "127.0.0.1", "port": str(silent), "connect_timeout": "30"}
         said, seconds = opening(connector(kind, hosts, timeout=1, min_size=4))
@@ -77,7 +77,7 @@ def test_a_later_attempt_to_open_succeeds(kind, victim, victim_database):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("null", [False, True], ids=["pool", "null"])
-def test_it_opens_while_the_server_comes_up(kind, null, victim, victim_database):
+def test_opening_succeeds_while_the_server_starts(kind, null, victim, victim_database):
     """Also beyond reconnect_timeout, after which psycopg_pool would give up."""
     sizes = {"null": True} if null else {"min_size": 2}
     ours = connector(kind, victim.parameters(victim_database), timeout=30, reconnect_timeout=0.5, **sizes)
@@ -101,7 +101,7 @@ def test_it_opens_while_the_server_comes_up(kind, null, victim, victim_database)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_only_host_is_named_where_it_does_not_answer_within_connect_timeout(kind):
+def test_error_names_the_only_host_after_connect_timeout(kind):
     with silent_port() as silent:
         host = {**MANY, "host": "127.0.0.1", "port": str(silent)}
         said, _ = opening(connector(kind, host, timeout=3, min_size=1))
@@ -111,7 +111,7 @@ def test_the_only_host_is_named_where_it_does_not_answer_within_connect_timeout(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_host_that_cannot_be_looked_up_is_told_beside_one_that_refuses(kind):
+def test_error_names_an_unresolved_host_beside_a_closed_port(kind):
     with closed_port() as refuses:
         hosts = {**MANY, "host": "nowhere.invalid,127.0.0.1", "port": f"5432,{refuses}"}
         said, _ = opening(connector(kind, hosts, timeout=2, min_size=1))
@@ -121,7 +121,7 @@ def test_a_host_that_cannot_be_looked_up_is_told_beside_one_that_refuses(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_host_that_cannot_be_looked_up_is_told_once(kind):
+def test_error_names_each_unresolved_host_once(kind):
     hosts = {**MANY, "host": "one.invalid,two.invalid"}
     said, _ = opening(connector(kind, hosts, timeout=2, min_size=1))
     assert said.count("one.invalid") == 1

@@ -1,4 +1,4 @@
-"""A port that accepts connections and never says a word, as a hung server or pooler does."""
+"""A port that accepts connections and never sends anything, as a hung server or pooler does."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_a_worker_that_polls_works_every_job_once(kind, profiled, server, databa
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_worker_that_passes_pgbouncer_by_hears_of_jobs_deferred_through_it(
+def test_worker_connected_directly_is_notified_of_jobs_deferred_through_pgbouncer(
     kind, profiled, server, database
 ):
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'LISTEN%%'"
@@ -160,7 +160,7 @@ def test_options_of_the_environment_do_not_reach_pgbouncer(profiled, server, dat
     assert jobs(server, database) == [(1, "todo")]
 
 
-def test_pgbouncer_refuses_options(bouncer, database):
+def test_pgbouncer_rejects_options(bouncer, database):
     """Why the profile keeps them out."""
     address = {**bouncer.parameters(database), "options": OPTIONS}
     stating = make_connector(env_file=None, connection=address, pool={"timeout": 2})
@@ -181,7 +181,7 @@ def test_a_restart_of_pgbouncer_costs_no_defer(kind, profiled, bouncer, server, 
     assert jobs(server, database) == [(number, "todo") for number in range(20)]
 
 
-def test_the_profile_is_for_every_kind(profiled):
+def test_profile_builds_every_kind(profiled):
     for kind in KINDS:
         connector = profiled(kind).connector
         assert type(connector).__name__ == REGISTRY[kind].class_name

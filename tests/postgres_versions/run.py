@@ -17,9 +17,9 @@ VERSIONS = (14, 15, 16, 17, 18)
 TESTS = [
     "tests/connectors/test_jobs.py",
     "tests/connectors/test_liveness.py",
-    "tests/connectors/test_listening.py",
+    "tests/connectors/test_listener.py",
     "tests/connectors/test_round_trips.py",
-    "tests/connectors/test_faces.py",
+    "tests/connectors/test_driver_pools.py",
     "tests/connectors/test_opening.py",
 ]
 

@@ -14,8 +14,7 @@ from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from procrastinate.exceptions import ConnectorException
 from psycopg2.extras import Json
 
-from procrastinate_conn.connectors.aiopg.connection import buffered_result
-from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory
+from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory, buffered_result
 from procrastinate_conn.connectors.aiopg.pool_adapter import AiopgPoolAdapter
 from procrastinate_conn.connectors.base import AsyncConnector, wrap_json
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector

@@ -9,21 +9,14 @@ from weakref import WeakSet
 if TYPE_CHECKING:
     # Not at run time: what the hook below can reach stays alive until the very end of the interpreter, and
     # through `typing` that is half of everything, which then takes another round of garbage collection.
-    from typing import Any, Protocol
-
-    class Forkable(Protocol):
-        """Something that has connections."""
-
-        def after_fork(self) -> object:
-            """In a child: let go of the connections, and return what must not be closed there."""
-
+    from typing import Any
 
 _FORKABLE: WeakSet[Any] = WeakSet()
 _OF_THE_PARENT: list[object] = []
 
 
-def register(forkable: Forkable) -> None:
-    """Call `forkable.after_fork` in every child of this process from now on."""
+def register(forkable: Any) -> None:
+    """Call `forkable.after_fork` in every child from now on; what it returns is never closed there."""
     _FORKABLE.add(forkable)
 
 

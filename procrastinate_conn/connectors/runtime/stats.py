@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from procrastinate.connector import BaseConnector
@@ -82,20 +83,20 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
     if pool is None:
         raise AppNotOpen
     if not isinstance(pool, ConnectionPool | AsyncConnectionPool):
-        raise ConnectorException("the pool is the caller's: only that one can tell")
-    counted = pool.get_stats()
-    size, idle = counted["pool_size"], counted["pool_available"]
+        raise ConnectorException("the pool is the caller's, and not one of psycopg_pool's")
+    counters = Counter(pool.get_stats())  # those that are still zero are missing
+    size, idle = counters["pool_size"], counters["pool_available"]
     return PoolStats(
         size=size,
         idle=idle,
         in_use=size - idle,
-        waiting=counted["requests_waiting"],
+        waiting=counters["requests_waiting"],
         max_size=pool.max_size,
-        requests=counted.get("requests_num", 0) if own_pool is None else own_pool.requests,
-        requests_waited=counted.get("requests_queued", 0),
-        requests_failed=counted.get("requests_errors", 0) if own_pool is None else own_pool.requests_failed,
-        wait_ms=counted.get("requests_wait_ms", 0),
-        connections_made=counted.get("connections_num", 0),
-        connections_failed=counted.get("connections_errors", 0),
-        connections_lost=counted.get("connections_lost", 0) + counted.get("returns_bad", 0),
+        requests=counters["requests_num"] if own_pool is None else own_pool.requests,
+        requests_waited=counters["requests_queued"],
+        requests_failed=counters["requests_errors"] if own_pool is None else own_pool.requests_failed,
+        wait_ms=counters["requests_wait_ms"],
+        connections_made=counters["connections_num"],
+        connections_failed=counters["connections_errors"],
+        connections_lost=counters["connections_lost"] + counters["returns_bad"],
     )

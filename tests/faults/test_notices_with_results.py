@@ -1,4 +1,4 @@
-"""The server says something right behind an answer: libpq reads both at once, and the socket is silent."""
+"""The server sends a notice right after a result: libpq reads both at once, and the socket is silent."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.faults.fault_proxy import NOTIFICATION, SHUTDOWN
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon
 
 AFTER = pytest.mark.parametrize("after", [b"defer_jobs", b"user\0"], ids=["another query", "the next login"])
-"""What is answered together with the second farewell; the first one comes after a query."""
+"""The message whose result comes with the second termination notice; the first one comes after a query."""
 
 
 @AFTER
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_farewell_with_the_last_answer_fails_no_synchronous_call(
+def test_termination_notice_with_a_result_fails_no_synchronous_call(
     kind, after, observer, proxy, through_proxy
 ):
     jobs = app(connector(kind, through_proxy, min_size=1))
@@ -31,7 +31,7 @@ def test_a_farewell_with_the_last_answer_fails_no_synchronous_call(
 
 @AFTER
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_farewell_with_the_last_answer_fails_no_asynchronous_call(
+def test_termination_notice_with_a_result_fails_no_asynchronous_call(
     kind, after, observer, proxy, through_proxy
 ):
     jobs = app(connector(kind, through_proxy, min_size=1))
@@ -89,7 +89,7 @@ def test_configure_may_replace_the_notices(kind, observer, server, database):
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_notification_with_an_answer_is_heard_at_once(kind, proxy, through_proxy):
+def test_notification_with_a_result_is_delivered_at_once(kind, proxy, through_proxy):
     ours = connector(kind, through_proxy, min_size=1)
     heard = []
 

@@ -1,4 +1,4 @@
-"""LISTEN goes on through whatever happens to its connection."""
+"""LISTEN continues through any number of lost connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.servers import ASYNC_KINDS, Observer, app, connector, soon, wait_unti
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_worker_that_rarely_polls_is_woken_after_each_loss_of_its_connections(kind, address, observer):
+def test_a_worker_is_woken_by_notify_after_each_loss_of_its_connections(kind, address, observer):
     jobs = app(connector(kind, {**address, "application_name": "ours"}, min_size=1))
 
     async def scenario():
@@ -35,8 +35,8 @@ def test_a_worker_that_rarely_polls_is_woken_after_each_loss_of_its_connections(
     wait_until(lambda: observer.backends() == 0)
 
 
-def test_a_connector_that_is_lent_the_pool_of_another_listens_with_its_connections(address, observer):
-    """procrastinate then dials as the pool does, by its connection_class."""
+def test_a_connector_on_the_pool_of_another_listens_with_its_connections(address, observer):
+    """procrastinate then connects as the pool does, by its connection_class."""
     ours, other = (
         connector("psycopg", address, min_size=1),
         connector("psycopg", {"host": "127.0.0.1", "port": "1"}),
@@ -63,7 +63,7 @@ def test_a_connector_that_is_lent_the_pool_of_another_listens_with_its_connectio
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_job_deferred_while_nobody_listens_is_worked_once_somebody_does(kind, address, observer):
+def test_a_job_deferred_while_listen_is_lost_is_worked_after_it(kind, address, observer):
     jobs = app(connector(kind, {**address, "application_name": "ours"}, min_size=1))
 
     async def scenario():
@@ -82,7 +82,7 @@ def test_a_job_deferred_while_nobody_listens_is_worked_once_somebody_does(kind, 
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_listening_outlives_an_outage_and_says_so(kind, own_server, caplog):
+def test_listening_continues_after_an_outage_with_warnings(kind, own_server, caplog):
     ours = connector(kind, own_server.parameters("jobs"), min_size=1)
     heard = []
 
@@ -112,7 +112,7 @@ def test_listening_outlives_an_outage_and_says_so(kind, own_server, caplog):
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_listening_begins_once_the_server_is_there(kind, own_server, caplog):
+def test_listening_starts_once_the_server_is_up(kind, own_server, caplog):
     """The pool is open already; what fails is the connection for LISTEN, and that is no reason to end."""
     ours = connector(kind, own_server.parameters("jobs"), min_size=1)
 
@@ -134,7 +134,7 @@ def test_listening_begins_once_the_server_is_there(kind, own_server, caplog):
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_the_connection_for_listen_is_asked_now_and_then(kind, address, observer, monkeypatch):
+def test_the_connection_for_listen_is_pinged_and_loses_no_notification(kind, address, observer, monkeypatch):
     monkeypatch.setattr(procrastinate_connector, "LISTEN_TIMEOUT", 0.3)
     ours = connector(kind, address, min_size=1)
     heard = []

@@ -1,4 +1,4 @@
-"""The connection is lost after the server has done what it was asked for, and before it could say so."""
+"""The connection is lost after the server has executed a query, and before its result arrives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_defer_whose_answer_is_lost_is_told_and_not_repeated(kind, observer, proxy, through_proxy):
+def test_defer_with_a_lost_result_is_reported_and_not_repeated(kind, observer, proxy, through_proxy):
     jobs = app(connector(kind, through_proxy, min_size=1))
     with jobs.open():
         proxy.lose(b"defer_jobs")
@@ -34,7 +34,7 @@ def test_a_defer_whose_answer_is_lost_is_told_and_not_repeated(kind, observer, p
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_a_worker_loses_no_job_with_an_answer(kind, concurrency, observer, proxy, through_proxy):
+def test_worker_loses_no_job_with_a_lost_result(kind, concurrency, observer, proxy, through_proxy):
     """Jobs fetched are worked though the worker was not told which; jobs finished are finished once."""
     jobs = app(connector(kind, through_proxy, min_size=1))
 
@@ -56,7 +56,7 @@ def test_a_worker_loses_no_job_with_an_answer(kind, concurrency, observer, proxy
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_job_is_retried_once_though_the_answer_is_lost(kind, observer, proxy, through_proxy):
+def test_job_is_retried_once_if_the_result_is_lost(kind, observer, proxy, through_proxy):
     jobs = app(connector(kind, through_proxy, min_size=1))
     begun = []
 
@@ -85,12 +85,10 @@ CREATE TRIGGER slowly BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW WHEN ({})
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_job_is_worked_though_the_server_was_still_fetching_it_when_it_was_asked(
-    kind, observer, proxy, through_proxy
-):
+def test_job_fetched_after_its_fetch_was_lost_is_worked(kind, observer, proxy, through_proxy):
     """The worker is asked about what it has fetched by then, which is another one."""
     observer.connection.execute(SLOWLY.format("NEW.status = 'doing' AND NEW.args->>'argument' = '0'"))
-    proxy.hangs_up_at_once = True
+    proxy.closes_at_once = True
     jobs = app(connector(kind, through_proxy, min_size=1))
 
     async def scenario():
@@ -107,11 +105,9 @@ def test_a_job_is_worked_though_the_server_was_still_fetching_it_when_it_was_ask
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_retry_that_the_server_is_still_at_is_done_when_it_is_asked_for_again(
-    kind, observer, proxy, through_proxy, caplog
-):
+def test_retry_completed_after_its_result_was_lost_is_accepted(kind, observer, proxy, through_proxy, caplog):
     observer.connection.execute(SLOWLY.format("NEW.status = 'todo'"))
-    proxy.hangs_up_at_once = True
+    proxy.closes_at_once = True
     jobs = app(connector(kind, through_proxy, min_size=1))
     begun = []
 
@@ -148,7 +144,7 @@ def fails_once(jobs):
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_retry_is_not_repeated_for_a_job_that_was_fetched_once_more(
+def test_retry_is_not_repeated_for_a_job_that_was_fetched_again(
     kind, observer, proxy, through_proxy, monkeypatch
 ):
     """It would be retried while it runs, by the same worker."""
@@ -168,9 +164,7 @@ def test_a_retry_is_not_repeated_for_a_job_that_was_fetched_once_more(
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_job_that_is_fetched_before_its_retry_is_answered_is_known_to_be_at_work(
-    kind, observer, proxy, through_proxy
-):
+def test_job_fetched_before_the_result_of_its_retry_stays_in_flight(kind, observer, proxy, through_proxy):
     """In the minute after a fetch was lost, it would be taken for one that was fetched without knowing it."""
     jobs = app(connector(kind, through_proxy, min_size=2, max_size=4))
     task, begun = fails_once(jobs)
@@ -188,7 +182,7 @@ def test_a_job_that_is_fetched_before_its_retry_is_answered_is_known_to_be_at_wo
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_worker_survives_only_so_many_lost_answers_in_a_row(kind, proxy, through_proxy):
+def test_worker_ends_after_a_limited_number_of_lost_results(kind, proxy, through_proxy):
     jobs = app(connector(kind, through_proxy, min_size=1))
 
     async def scenario():
@@ -232,7 +226,7 @@ def with_client_cursors(connection):
     [*((kind, {}) for kind in KINDS), (ConnectorKind.SYNC_PSYCOPG, {"configure": with_client_cursors})],
     ids=[*KINDS, "sync-psycopg in the simple protocol"],
 )
-def test_a_job_that_is_committed_when_the_server_says_farewell_is_not_deferred_twice(
+def test_job_committed_before_its_session_is_terminated_is_not_deferred_twice(
     kind, options, slow_to_commit, monkeypatch
 ):
     """The server says so where it logs a duration, which comes behind the commit in the simple protocol."""

@@ -1,4 +1,4 @@
-"""What must not happen: an effect twice, a wait without end, a slot lost, a storm of attempts."""
+"""No effect happens twice, no wait is endless, no slot is lost, no storm of attempts is made."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCRIPT = "INSERT INTO seen DEFAULT VALUES; COMMIT; SELECT pg_terminate_backend(p
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_script_that_was_complete_in_part_is_not_sent_again(kind, address, observer):
+def test_script_that_was_executed_in_part_is_not_sent_again(kind, address, observer):
     observer.connection.execute("CREATE TABLE seen (number int GENERATED ALWAYS AS IDENTITY)")
     sync = connector(kind, address, min_size=1).get_sync_connector()
     sync.open()
@@ -55,13 +55,13 @@ def test_a_script_that_was_complete_in_part_is_not_sent_again(kind, address, obs
         ("log_transaction_sample_rate", "0.1", True),
     ],
 )
-def test_the_server_says_whether_it_may_log_a_duration_behind_a_commit(setting, value, logged, observer):
+def test_settings_that_log_a_duration_after_the_commit_are_found(setting, value, logged, observer):
     if setting:
         observer.connection.execute(f"SET {setting} = '{value}'")
     assert observer.one(disconnects.DURATION_LOGGING_QUERY) is logged
 
 
-def test_a_query_that_was_answered_is_not_sent_again_for_what_psycopg_says_after_it(address, observer):
+def test_query_with_a_result_is_not_sent_again_for_a_later_failure(address, observer):
     """Where a connection has many prepared statements, psycopg deallocates some in the same call."""
     with psycopg.connect(**address, autocommit=True) as connection, connection.cursor() as cursor:
 
@@ -86,7 +86,7 @@ def stopped(pid):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_connection_that_does_not_answer_is_given_up_in_good_time(kind, address, observer, monkeypatch):
+def test_unresponsive_connection_is_discarded_after_the_ping_timeout(kind, address, observer, monkeypatch):
     monkeypatch.setattr(acquire, "PING_TIMEOUT", 0.3)
     sync = connector(kind, address, min_size=1, timeout=20, check_after=0).get_sync_connector()
     sync.open()
@@ -106,7 +106,7 @@ class SlowToReturn(socket.socket):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_connection_that_does_not_answer_is_told_from_one_that_is_dead(kind, address, monkeypatch):
+def test_unresponsive_connection_raises_ping_timeout(kind, address, monkeypatch):
     """The next one has less time to answer, as all may be silent."""
     names = {"dup": socket.dup, "SHUT_RDWR": socket.SHUT_RDWR}
     monkeypatch.setattr(liveness, "socket", SimpleNamespace(socket=SlowToReturn, **names))
@@ -123,7 +123,7 @@ def test_a_connection_that_does_not_answer_is_told_from_one_that_is_dead(kind, a
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_connection_that_is_hung_up_just_after_its_answer_is_not_used(kind, address):
+def test_connection_shut_down_just_after_its_answer_raises_ping_timeout(kind, address):
     sync = connector(kind, address, min_size=1, max_size=1).get_sync_connector()
     sync.open()
     connection_factory = sync.own_pool.connection_factory
@@ -141,7 +141,7 @@ def test_a_connection_that_is_hung_up_just_after_its_answer_is_not_used(kind, ad
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_task_gives_a_connection_that_does_not_answer_up_in_good_time(kind, address, monkeypatch):
+def test_unresponsive_connection_of_a_task_is_discarded_after_the_ping_timeout(kind, address, monkeypatch):
     monkeypatch.setattr(acquire, "PING_TIMEOUT", 0.3)
     ours = connector(kind, address, min_size=1, timeout=20, check_after=0)
 
@@ -158,9 +158,7 @@ def test_a_task_gives_a_connection_that_does_not_answer_up_in_good_time(kind, ad
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
-    kind, server, database, observer, monkeypatch
-):
+def test_dead_connections_do_not_shorten_the_ping_timeout(kind, server, database, observer, monkeypatch):
     """It had half as long after each of them, which is too short for a server that is not near."""
     monkeypatch.setattr(acquire, "PING_TIMEOUT", 3.0)
     with CountingProxy(server.host, server.port, delay=0.25) as proxy:
@@ -175,7 +173,7 @@ def test_connections_that_are_dead_leave_a_new_one_all_its_time_to_answer(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_new_connections_are_asked_before_use_for_a_while_after_a_loss(kind, address, observer, monkeypatch):
+def test_new_connections_are_pinged_for_a_while_after_a_loss(kind, address, observer, monkeypatch):
     sync = connector(kind, address, min_size=1).get_sync_connector()
     sync.open()
     connection_factory = sync.own_pool.connection_factory
@@ -190,7 +188,7 @@ def test_new_connections_are_asked_before_use_for_a_while_after_a_loss(kind, add
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_caller_who_got_a_dead_connection_is_not_sent_away_for_those_who_wait(kind, address):
+def test_max_waiting_does_not_reject_a_caller_who_got_a_dead_connection(kind, address):
     refused = []
 
     def refuse_the_first(connection):
@@ -211,7 +209,7 @@ def test_a_caller_who_got_a_dead_connection_is_not_sent_away_for_those_who_wait(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_why_no_connection_was_fit_for_use_is_told(kind, address):
+def test_timeout_error_names_the_reason_of_the_last_discarded_connection(kind, address):
     def refuse(connection):
         raise RuntimeError("the tenant is not set")
 
@@ -224,7 +222,7 @@ def test_why_no_connection_was_fit_for_use_is_told(kind, address):
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_task_is_told_in_time_why_no_connection_was_fit_for_use(kind, address):
+def test_timeout_error_of_a_task_names_the_reason_of_the_last_discarded_connection(kind, address):
     async def refuse(connection):
         raise RuntimeError("the tenant is not set")
 
@@ -245,7 +243,7 @@ def test_a_task_is_told_in_time_why_no_connection_was_fit_for_use(kind, address)
     "close_returns" not in psycopg_pool.ConnectionPool.__init__.__kwdefaults__,
     reason="psycopg_pool has the option from 3.3 on",
 )
-def test_a_connection_that_is_refused_leaves_the_pool_though_closing_returns_it(address):
+def test_rejected_connection_leaves_a_pool_with_close_returns(address):
     refused = []
 
     def refuse_the_first(connection):
@@ -263,7 +261,7 @@ def test_a_connection_that_is_refused_leaves_the_pool_though_closing_returns_it(
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_pool_keeps_its_slots_though_tasks_are_cancelled_at_any_moment(kind, address):
+def test_cancelled_tasks_lose_no_slot(kind, address):
     """psycopg_pool loses one where it is cancelled while it hands a connection to the next who waits."""
     ours = connector(kind, address, min_size=1, max_size=3, max_lifetime=0.5, timeout=20)
     chance = random.Random(12)
@@ -287,7 +285,7 @@ def test_a_pool_keeps_its_slots_though_tasks_are_cancelled_at_any_moment(kind, a
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_null_pool_keeps_its_slots_though_tasks_are_cancelled(kind, address):
+def test_cancelled_tasks_lose_no_slot_of_a_null_pool(kind, address):
     ours = connector(kind, address, null=True, max_size=2, timeout=5)
 
     async def scenario():
@@ -314,7 +312,7 @@ def test_a_null_pool_keeps_its_slots_though_tasks_are_cancelled(kind, address):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pool_that_gives_up_at_once_makes_no_storm(kind, own_server):
+def test_reconnect_timeout_of_0_makes_few_attempts(kind, own_server):
     options = {"min_size": 1, "timeout": 1.5, "reconnect_timeout": 0}
     sync = connector(kind, own_server.parameters("jobs"), **options).get_sync_connector()
     sync.open()
@@ -325,7 +323,7 @@ def test_a_pool_that_gives_up_at_once_makes_no_storm(kind, own_server):
     sync.close()
 
 
-def test_sessions_that_end_at_once_are_begun_ever_more_rarely():
+def test_pauses_between_failing_listen_sessions_grow():
     begun = 0
 
     async def session(listening):
@@ -347,7 +345,7 @@ def test_sessions_that_end_at_once_are_begun_ever_more_rarely():
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_listener_whose_cancellation_is_swallowed_ends_with_the_notification(kind, address, observer):
+def test_listener_whose_cancellation_is_swallowed_ends_with_the_next_notification(kind, address, observer):
     """As asyncio.wait_for of Python 3.11 may swallow it; a worker that stops waits for its listener."""
     ours = connector(kind, address, min_size=1)
 
@@ -384,7 +382,7 @@ def test_no_secret_is_in_the_repr_of_aiopgs_connection(address):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_piece_of_a_password_that_spills_is_in_an_error_or_a_log_record(kind, caplog):
+def test_no_piece_of_a_password_that_becomes_a_host_is_in_an_error_or_a_log_record(kind, caplog):
     """libpq takes what stands behind the first @ for the host, and tells that it cannot look it up."""
     dsn = "postgresql://app:a@hunter2@localhost:1/jobs"
     ours = make_connector(kind, dsn=dsn, pool={"timeout": 2}, env_file=None).get_sync_connector()
@@ -430,7 +428,7 @@ def test_an_exception_from_a_signal_ends_the_wait_for_a_connection(kind, address
 
 @on_unix
 @pytest.mark.parametrize("kind", SYNC_KINDS)
-def test_an_exception_from_a_signal_ends_the_look_at_a_connection(kind, address, monkeypatch):
+def test_an_exception_from_a_signal_ends_a_ping(kind, address, monkeypatch):
     """psycopg2 hears it only once the server has answered, or the connection is hung up."""
     monkeypatch.setattr(acquire, "PING_TIMEOUT", 1.0)
     ours = connector(kind, address, min_size=1, timeout=20, check_after=0)

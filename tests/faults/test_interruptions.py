@@ -1,4 +1,4 @@
-"""Somebody leaves in the middle: cancelled, interrupted, ended. No connection leaks, nothing hangs."""
+"""Tasks are cancelled, loops end, processes are interrupted: no connection leaks, nothing hangs."""
 
 from __future__ import annotations
 

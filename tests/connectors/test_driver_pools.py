@@ -1,4 +1,4 @@
-"""The pools and the engine as the drivers' own: what an application can do with `connector.pool`."""
+"""`connector.pool` and `connector.engine` behave as the drivers' own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def engine_connector(address):
     ours.close()
 
 
-def test_a_pool_of_psycopg2_lends_and_takes_back(psycopg2_connector):
+def test_psycopg2_pool_acquires_waits_and_takes_connections_back(psycopg2_connector):
     pool = psycopg2_connector.pool
     assert (pool.minconn, pool.maxconn, pool.closed) == (1, 2, False)
     one, two = pool.getconn(), pool.getconn()
@@ -44,7 +44,7 @@ def test_a_pool_of_psycopg2_lends_and_takes_back(psycopg2_connector):
     assert two.closed
 
 
-def test_a_pool_of_psycopg2_gives_the_same_connection_for_the_same_key(psycopg2_connector):
+def test_psycopg2_pool_returns_the_same_connection_for_a_key(psycopg2_connector):
     pool = psycopg2_connector.pool
     one = pool.getconn("key")
     assert pool.getconn("key") is one
@@ -56,7 +56,7 @@ def test_a_pool_of_psycopg2_gives_the_same_connection_for_the_same_key(psycopg2_
     assert pool_stats(psycopg2_connector).in_use == 0
 
 
-def test_connections_of_psycopg2_have_transactions_where_they_are_asked_for(psycopg2_connector, observer):
+def test_psycopg2_connection_has_transactions_as_a_context_manager(psycopg2_connector, observer):
     pool = psycopg2_connector.pool
     connection = pool.getconn()
     with pytest.raises(ZeroDivisionError):
@@ -71,7 +71,7 @@ def undone(connection):
         raise ZeroDivisionError
 
 
-def test_a_transaction_left_open_ends_with_the_return_to_the_pool(psycopg2_connector, observer):
+def test_open_psycopg2_transaction_is_rolled_back_on_return_to_the_pool(psycopg2_connector, observer):
     pool = psycopg2_connector.pool
     connection = pool.getconn()
     with connection.cursor() as cursor:
@@ -82,7 +82,7 @@ def test_a_transaction_left_open_ends_with_the_return_to_the_pool(psycopg2_conne
     assert observer.one("SELECT count(*) FROM pg_stat_activity WHERE state ~ 'in transaction'") == 0
 
 
-def test_a_transaction_left_open_with_aiopg_ends_with_the_return_to_the_pool(address, observer):
+def test_open_aiopg_transaction_is_rolled_back_on_return_to_the_pool(address, observer):
     async def scenario():
         ours = connector(ConnectorKind.AIOPG, address, min_size=1)
         await ours.open_async()
@@ -97,7 +97,7 @@ def test_a_transaction_left_open_with_aiopg_ends_with_the_return_to_the_pool(add
     asyncio.run(scenario())
 
 
-def test_a_closed_pool_of_psycopg2_says_so(psycopg2_connector):
+def test_closed_psycopg2_pool_raises_pool_error(psycopg2_connector):
     pool = psycopg2_connector.pool
     connection = pool.getconn()
     pool.closeall()
@@ -108,13 +108,13 @@ def test_a_closed_pool_of_psycopg2_says_so(psycopg2_connector):
     assert connection.closed
 
 
-def test_the_secrets_of_a_connection_stay_out_of_its_representation(psycopg2_connector):
+def test_repr_of_psycopg2_connection_has_no_dsn(psycopg2_connector):
     connection = psycopg2_connector.pool.getconn()
     assert "dsn" not in f"{connection} {connection!r}"
     psycopg2_connector.pool.putconn(connection)
 
 
-def test_a_pool_of_aiopg_lends_in_every_way_that_aiopg_has(address):
+def test_aiopg_pool_acquires_in_every_way_of_aiopg(address):
     async def scenario():
         ours = connector(ConnectorKind.AIOPG, address, min_size=1, max_size=2, timeout=2)
         await ours.open_async()
@@ -144,7 +144,7 @@ def test_a_pool_of_aiopg_lends_in_every_way_that_aiopg_has(address):
     asyncio.run(scenario())
 
 
-def test_a_pool_of_aiopg_waits_for_its_connections_to_come_back(address):
+def test_closing_aiopg_pool_waits_for_connections_in_use(address):
     async def scenario():
         ours = connector(ConnectorKind.AIOPG, address, min_size=1, max_size=2)
         await ours.open_async()
@@ -165,7 +165,7 @@ def test_a_pool_of_aiopg_waits_for_its_connections_to_come_back(address):
     asyncio.run(scenario())
 
 
-def test_a_pool_of_aiopg_that_is_terminated_closes_what_is_in_use(address):
+def test_terminated_aiopg_pool_closes_connections_in_use(address):
     async def scenario():
         ours = connector(ConnectorKind.AIOPG, address, min_size=1)
         await ours.open_async()
@@ -178,7 +178,7 @@ def test_a_pool_of_aiopg_that_is_terminated_closes_what_is_in_use(address):
     asyncio.run(scenario())
 
 
-def test_an_engine_lends_waits_and_takes_back(engine_connector, observer):
+def test_engine_acquires_waits_and_takes_connections_back(engine_connector, observer):
     engine = engine_connector.engine
     with engine.connect() as one, engine.connect() as two:
         one.execute(text("CREATE TABLE undone ()"))
@@ -191,7 +191,7 @@ def test_an_engine_lends_waits_and_takes_back(engine_connector, observer):
     assert pool_stats(engine_connector).in_use == 0
 
 
-def test_a_connection_that_sqlalchemy_invalidates_costs_no_slot(engine_connector):
+def test_invalidated_sqlalchemy_connection_loses_no_slot(engine_connector):
     with engine_connector.engine.connect() as connection:
         connection.execute(text("SELECT 1"))
         connection.invalidate()
@@ -199,7 +199,7 @@ def test_a_connection_that_sqlalchemy_invalidates_costs_no_slot(engine_connector
     engine_connector.execute_query("SELECT 1")
 
 
-def test_isolation_levels_of_the_application_s_do_not_stay(engine_connector):
+def test_isolation_level_is_reset_on_return_to_the_pool(engine_connector):
     engine = engine_connector.engine
     with engine.connect().execution_options(isolation_level="SERIALIZABLE") as connection:
         assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "serializable"

@@ -1,4 +1,4 @@
-"""The server is there and lets nobody in: callers wait, with few attempts, and hear why in the end."""
+"""The server is up and accepts no session: callers wait, with few attempts, and get the reason."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def in_a_thread(function):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_callers_wait_without_a_storm_and_hear_the_reason(kind, fault, victim, victim_database):
+def test_callers_wait_with_few_attempts_and_get_the_reason(kind, fault, victim, victim_database):
     let_nobody_in, reason = fault
     address = {**victim.parameters(victim_database), "connect_timeout": "10"}
     patient = app(connector(kind, address, timeout=60, **SIZES))
@@ -168,7 +168,7 @@ def test_callers_wait_without_a_storm_and_hear_the_reason(kind, fault, victim, v
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_wrong_password_is_told(kind, guarded):
+def test_opening_names_a_wrong_password(kind, guarded):
     ours = connector(kind, {**guarded.parameters("jobs"), "password": "wr0ng"}, timeout=1, min_size=1)
     with pytest.raises(ConnectorException) as caught:
         asyncio.run(ours.open_async()) if kind in ASYNC_KINDS else ours.open()
