@@ -20,9 +20,8 @@ class Problem:
     code
         The code of the rule, such as ``PC301``; stable across versions.
     severity
-        An error keeps the connector from being built, or is one that only ``check`` looks for and that
-        keeps the connector from working (PC214 to PC216, PC219, PC504, PC505, PC507, PC508); a warning does
-        neither.
+        An error keeps the connector from being built, or, if only ``check`` looks for it, from working; a
+        warning does neither.
     setting
         The dotted path of the setting: ``dsn``, ``connection.port``, ``pool.min_size``.
     message

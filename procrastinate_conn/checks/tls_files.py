@@ -16,7 +16,7 @@ from procrastinate_conn.connection.validation import as_texts
 from procrastinate_conn.files import status
 from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.redaction import MASK, is_file_content, is_file_name
+from procrastinate_conn.redaction import is_file_content, redact_value
 from procrastinate_conn.rules import Example, Rule
 
 UNUSABLE_TLS_FILE = Rule(
@@ -316,5 +316,5 @@ def _problem(keyword: str, sourced: SourcedValue, fault: Fault, consequence: str
     )
 
 
-def _shown(file: object) -> str:
-    return str(file) if is_file_name(str(file)) else MASK
+def _shown(file: str | Path) -> str:
+    return redact_value("connection.sslcert", str(file))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from procrastinate_conn import libpq
 from procrastinate_conn.demo.postgres import free_port
-from procrastinate_conn.redaction import MASK, redact
+from procrastinate_conn.redaction import MASK, redact, redact_value
 from procrastinate_conn.redaction.lines import redact_dsn, redact_env_line, redact_service_line
 from tests.checks.running import SECRET, run
 
@@ -154,6 +154,26 @@ def test_password_is_masked_in_a_line_of_a_service_file(line: str, password: str
 )
 def test_safe_line_is_shown_unchanged(line: str) -> None:
     assert redact_env_line(line) == line
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "",
+        "connection",
+        "connection.host.x",
+        "connection.pasword",
+        "connection.password",
+        "database_url",
+        "dsn",
+        "password_command",
+        "pool",
+        "pool.kwargs",
+        "pool.max_size.x",
+    ],
+)
+def test_value_of_an_unknown_or_secret_setting_is_masked(setting: str) -> None:
+    assert redact_value(setting, SECRET) == MASK
 
 
 @pytest.mark.parametrize(
