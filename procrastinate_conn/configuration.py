@@ -34,22 +34,9 @@ logger = logging.getLogger("procrastinate_conn")
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings of all sources, resolved and validated.
+    """The settings of all sources, which stand by precedence, resolved and validated.
 
-    Parameters
-    ----------
-    sources
-        By precedence, highest first.
-    settings
-        The settings that have one value.
-    connection
-        Every value that is configured for the connection.
-    spec
-        The connection as libpq reads it; None if libpq would reject it.
-    pool
-        The valid pool options.
-    problems
-        Everything that is wrong, room by room.
+    `spec` is None if libpq would reject it; `pool` has the valid options alone.
     """
 
     sources: tuple[Source, ...]
@@ -102,12 +89,7 @@ class Configuration:
 
 
 def configure(sources: Sequence[Source]) -> Configuration:
-    """Resolve and validate the settings of all sources.
-
-    Parameters
-    ----------
-    sources
-        By precedence, highest first.
+    """Resolve and validate the settings of all sources, which are given by precedence.
 
     Raises
     ------

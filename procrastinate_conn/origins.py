@@ -52,19 +52,8 @@ PASSFILE = SourceKind("passfile", protects_secrets=True, is_shared=True)
 RESILIENT_DEFAULT = SourceKind("resilient-default", is_shared=True, is_default=True)
 LIBPQ_DEFAULT = SourceKind("libpq-default", is_shared=True, is_default=True)
 
-SOURCE_KINDS = {
-    kind.name: kind
-    for kind in (
-        CALL,
-        ENVIRONMENT,
-        DOTENV,
-        SECRETS,
-        SERVICE_FILE,
-        PASSFILE,
-        RESILIENT_DEFAULT,
-        LIBPQ_DEFAULT,
-    )
-}
+_FILES = (DOTENV, SECRETS, SERVICE_FILE, PASSFILE)
+SOURCE_KINDS = {kind.name: kind for kind in (CALL, ENVIRONMENT, *_FILES, RESILIENT_DEFAULT, LIBPQ_DEFAULT)}
 """The kinds of our own sources, by name."""
 
 

@@ -80,17 +80,7 @@ class ResolvedConnection(NamedTuple):
 def merge_connection(
     sources: Sequence[Source], dsn: ParsedDsn | None, defaults: Defaults
 ) -> ResolvedConnection:
-    """Merge the keywords of all sources.
-
-    Parameters
-    ----------
-    sources
-        By precedence, highest first.
-    dsn
-        The effective DSN of the sources.
-    defaults
-        Whether the resilient defaults override libpq's own.
-    """
+    """Merge the keywords of all sources, which are given by precedence, and of their effective DSN."""
     problems = _dsn_problems(sources, dsn)
     parameters, embedded = split_embedded_dsns(dsn.parameters if dsn else {})
     problems += embedded

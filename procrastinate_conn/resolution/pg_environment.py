@@ -40,12 +40,7 @@ _OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")
 def misspelt_variables(sources: Sequence[Source], configured: Collection[str]) -> Iterator[Problem]:
     """Yield a warning for each variable that libpq does not know, and whose name is near one that it does.
 
-    Parameters
-    ----------
-    sources
-        All of them.
-    configured
-        The keywords that are set anywhere: a ``PG_HOST`` beside them may be what the DSN is made of.
+    If its keyword is configured elsewhere, a ``PG_HOST`` may be a part of that, such as of a DSN.
     """
     keywords = libpq.variables()
     known = keywords.keys() | set(_NO_KEYWORD)

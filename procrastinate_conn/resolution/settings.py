@@ -60,20 +60,8 @@ _DEFAULTS: tuple[Defaults, ...] = ("resilient", "libpq")
 class ResolvedSettings:
     """The settings that have one value, converted to their types.
 
-    Parameters
-    ----------
-    kind
-        The kind of connector.
-    defaults
-        Whether the resilient defaults are on.
-    json_dumps, json_loads
-        As procrastinate's connectors take them.
-    password
-        Returns the password for a new connection, if it may change.
-    explicit
-        Those that are set, by name, as they are written.
-    problems
-        What is wrong with those that cannot be used.
+    `password` returns the password for a new connection, if it may change. `explicit` has the settings that
+    are set, by name, as they are written.
     """
 
     kind: ConnectorKind
@@ -86,15 +74,7 @@ class ResolvedSettings:
 
 
 def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> ResolvedSettings:
-    """Take each setting from the source of the highest precedence that sets it.
-
-    Parameters
-    ----------
-    sources
-        By precedence, highest first.
-    dsn
-        The effective DSN, which may have a password.
-    """
+    """Take each setting from the first source that sets it; the effective DSN may have the password."""
     explicit: dict[str, SourcedValue] = {}
     for source in reversed(sources):
         explicit.update({path[0]: sourced for path, sourced in source.settings.items() if len(path) == 1})

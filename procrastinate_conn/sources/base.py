@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from procrastinate_conn.files import remedy, unreadable
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
@@ -57,6 +58,14 @@ SHADOWED_SETTING = Rule(
 )
 
 
+def unreadable_file(
+    setting: str, name: str, error: OSError | ValueError, origin: Origin, hint: str
+) -> Problem:
+    """Report a file or directory that cannot be read; some errors have a better hint than the given one."""
+    message = f"{name} cannot be read: {unreadable(error)}"
+    return UNREADABLE_FILE(setting, message, hint=remedy(error, hint), origin=origin)
+
+
 def not_a_file(setting: str) -> Problem:
     """Report a connection string that was given for a file's name, without repeating it."""
     message = f"{setting} is a connection string, not the name of a file"
@@ -69,20 +78,9 @@ SettingPath = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The settings of one source.
+    """The settings of one source, its ``DATABASE_URL``, its variables of libpq, and what cannot be read.
 
-    Parameters
-    ----------
-    kind
-        What is known about sources of its kind.
-    settings
-        The settings of procrastinate-conn.
-    database_url
-        Its ``DATABASE_URL``.
-    variables
-        The variables of libpq, by name; an empty one counts as set.
-    problems
-        What cannot be read.
+    A variable that is empty counts as set.
     """
 
     kind: SourceKind

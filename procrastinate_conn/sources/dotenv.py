@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.files import expanded, remedy, unreadable
+from procrastinate_conn.files import expanded
 from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import is_connection_string
@@ -19,9 +19,9 @@ from procrastinate_conn.setting_names import PREFIX, is_setting, setting_of
 from procrastinate_conn.sources.base import (
     INVALID_VALUE,
     SHADOWED_SETTING,
-    UNREADABLE_FILE,
     Source,
     not_a_file,
+    unreadable_file,
 )
 from procrastinate_conn.sources.variables import read_variables
 
@@ -115,13 +115,11 @@ def read_dotenv(
 
 
 def _unreadable(file: str | Path, error: OSError | ValueError) -> Source:
-    problem = UNREADABLE_FILE(
-        "env_file",
-        f"the env file {file} cannot be read: {unreadable(error)}",
-        hint=remedy(error, "name a file that exists, relative to the working directory"),
-        origin=Origin("dotenv", None, str(file)),
+    origin = Origin("dotenv", None, str(file))
+    hint = "name a file that exists, relative to the working directory"
+    return Source(
+        DOTENV, problems=(unreadable_file("env_file", f"the env file {file}", error, origin, hint),)
     )
-    return Source(DOTENV, problems=(problem,))
 
 
 def _origin(file: str | Path, binding: Binding, name: str | None) -> Origin:

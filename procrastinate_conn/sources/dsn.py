@@ -52,19 +52,10 @@ UNKNOWN_KEYWORD = Rule(
 
 
 def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: bool = True) -> Problem:
-    """Report a keyword that libpq does not know, with the one that was probably meant.
+    """Report a keyword that libpq does not know, and that the subject (a variable, the DSN) sets.
 
-    Parameters
-    ----------
-    keyword
-        The keyword as it is written.
-    subject
-        What sets it: a variable, an argument, the DSN.
-    origin
-        Where the keyword is written.
-    safe
-        Whether it cannot be a piece of a password; if it may be one, it is shown only if it is a slip of the
-        pen, or another library's name of a keyword.
+    If it is not safe, it may be a piece of a password: then it is shown only if it is a slip of the pen, or
+    another library's name of a keyword.
     """
     hint, is_certain = suggestions.keyword_hint(keyword)
     is_shown = safe or is_certain

@@ -51,15 +51,7 @@ def find_short_line(file: Path) -> Origin | None:
 
 
 def validate_file(file: Path, origin: Origin | None) -> Iterator[Problem]:
-    """Report why libpq ignores a password file; one that does not exist is valid.
-
-    Parameters
-    ----------
-    file
-        The password file.
-    origin
-        Where the file is named.
-    """
+    """Report why libpq ignores a password file, where it is named; one that does not exist is valid."""
     found = status(file)
     if found is None or str(file) == os.devnull:  # which stands for no password file
         return

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from procrastinate_conn.files import expanded, remedy, unreadable
+from procrastinate_conn.files import expanded
 from procrastinate_conn.origins import SECRETS, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.setting_names import is_setting
-from procrastinate_conn.sources.base import UNREADABLE_FILE, Source, not_a_file
+from procrastinate_conn.sources.base import Source, not_a_file, unreadable_file
 from procrastinate_conn.sources.variables import read_variables
 
 MISSING_SECRETS_DIRECTORY = Rule(
@@ -26,13 +26,7 @@ MISSING_SECRETS_DIRECTORY = Rule(
 
 
 def read_secrets(directory: str | Path) -> Source:
-    """Read the files of a directory as pydantic-settings does: names in any case, values stripped.
-
-    Parameters
-    ----------
-    directory
-        Relative to the working directory; ``~`` is the home directory.
-    """
+    """Read the files of a directory as pydantic-settings does: names in any case, values stripped."""
     if is_connection_string(str(directory)):
         return Source(SECRETS, problems=(not_a_file("secrets_dir"),))
     path = expanded(directory)
@@ -66,9 +60,6 @@ def _read_files(files: Iterable[Path], problems: list[Problem]) -> Iterator[tupl
 
 
 def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
-    return UNREADABLE_FILE(
-        "secrets_dir",
-        f"{file} cannot be read: {unreadable(error)}",
-        hint=remedy(error, "make it a readable directory of text files, each named like a variable"),
-        origin=Origin("secrets", None, str(file)),
-    )
+    origin = Origin("secrets", None, str(file))
+    hint = "make it a readable directory of text files, each named like a variable"
+    return unreadable_file("secrets_dir", str(file), error, origin, hint)

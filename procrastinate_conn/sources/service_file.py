@@ -34,17 +34,7 @@ _EXAMPLE = "write keyword=value with no blanks around =, as libpq expects it"
 
 
 class Fault(NamedTuple):
-    """Why libpq rejects a service file.
-
-    Parameters
-    ----------
-    reason
-        What is wrong.
-    hint
-        How to correct it.
-    line
-        The line; None if it is the whole file.
-    """
+    """Why libpq rejects a service file, and in which line; None if it is the whole file."""
 
     reason: str
     hint: str
@@ -52,13 +42,7 @@ class Fault(NamedTuple):
 
 
 class InvalidServiceFile(ValueError):
-    """A service file that libpq rejects.
-
-    Parameters
-    ----------
-    *faults
-        Everything that is wrong; libpq would report the first.
-    """
+    """libpq rejects a service file, and would report the first of its faults."""
 
     def __init__(self, *faults: Fault) -> None:
         super().__init__(*faults)
@@ -68,7 +52,7 @@ class InvalidServiceFile(ValueError):
 def read_service(
     service: SourcedValue, named: SourcedValue | None, variables: Mapping[str, SourcedValue]
 ) -> tuple[dict[str, SourcedValue], list[Problem]]:
-    """Look a service up, in the user's service file and then in the system's.
+    """Look a service up, in the named or the user's service file, and then in the system's.
 
     Parameters
     ----------
@@ -78,11 +62,6 @@ def read_service(
         The service file that is named (``PGSERVICEFILE``), if one is.
     variables
         libpq's variables, for ``PGSYSCONFDIR``.
-
-    Returns
-    -------
-    tuple
-        Keyword to value, each with its line, and what is wrong.
     """
     name = str(service.value)
     files: list[str] = []

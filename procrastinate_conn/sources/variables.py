@@ -26,12 +26,7 @@ LIKELY_MISSPELT_VARIABLE = Rule(
 def read_variables(kind: SourceKind, variables: Iterable[tuple[str, str, Origin]]) -> Source:
     """Sort the variables of a source: settings, libpq's variables, ``DATABASE_URL``.
 
-    Parameters
-    ----------
-    kind
-        The kind of source that they are in.
-    variables
-        Name, value and origin of each; a later one replaces an earlier one of the same name.
+    Each has a name, a value and an origin; a later one replaces an earlier one of the same name.
     """
     settings: dict[SettingPath, SourcedValue] = {}
     sections: dict[SettingPath, SourcedValue] = {}
