@@ -216,9 +216,13 @@ def test_call_whose_loop_stops_raises_after_the_timeout(kind, address, observer)
 
     with contextlib.closing(asyncio.new_event_loop()) as home, ThreadPoolExecutor(1) as thread:
         home.run_until_complete(ours.open_async())
+        pools_tasks = asyncio.all_tasks(home)
         home.run_until_complete(hand_over())
         with pytest.raises(ConnectorException, match="may have had its effect or not"):
             calls[0].result(20)
+        for task in (pending := asyncio.all_tasks(home) - pools_tasks):
+            task.cancel()
+        home.run_until_complete(asyncio.wait(pending))
         home.run_until_complete(ours.close_async())
 
 
