@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 
 # Tests wait half of the time: for servers to start, and for time to pass.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())' 2> /dev/null)
-# The slow tests are neighbours: an idle worker takes some of them from the one that got them all.
+# The slow tests are next to each other: work stealing spreads them over the workers.
 IN_PARALLEL = -n $(WORKERS) --dist worksteal
 PYTEST = $(BIN)/pytest $(IN_PARALLEL)
 

@@ -1,6 +1,6 @@
 """PostgreSQL servers for the tests, an environment without other connection settings, and the markers.
 
-The markers ``server`` and ``subprocess`` tell what a test needs. In a run that deselects ``subprocess``, as
+A test that needs a server or a process has the marker ``server`` or ``subprocess``. In a run that deselects ``subprocess``, as
 ``make quick`` does, a test fails that starts a process without the marker.
 """
 
@@ -88,28 +88,36 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedPostgres]:
-    """One server for the whole run of a worker process; do not stop it: see `own_server`."""
+    """A server for the whole run of a worker process; a test that stops its server uses `own_server`."""
     with EmbeddedPostgres(binaries=BINARIES, settings={"max_connections": "300"}) as server:
         yield server
 
 
 @pytest.fixture
 def own_server() -> Iterator[EmbeddedPostgres]:
-    """A server for one test, which may stop and restart it; its database ``jobs`` has the schema."""
+    """A server for one test, which may stop it; its database ``jobs`` has the schema."""
     with EmbeddedPostgres() as server:
         apply_schema(server, server.create_database("jobs"))
         yield server
 
 
 @pytest.fixture(scope="session")
+def scram_server() -> Iterator[EmbeddedPostgres]:
+    """A server that requires a password, for the whole run; its database ``jobs`` has the schema."""
+    with EmbeddedPostgres(auth="scram-sha-256") as server:
+        apply_schema(server, server.create_database("jobs"))
+        yield server
+
+
+@pytest.fixture(scope="session")
 def template(server: EmbeddedPostgres) -> str:
-    """The name of a database with procrastinate's schema, to copy."""
+    """The name of a database with procrastinate's schema, which `database` copies."""
     return apply_schema(server, server.create_database("template"))
 
 
 @pytest.fixture
 def database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
-    """The name of a fresh database with procrastinate's schema."""
+    """The name of a new database with procrastinate's schema."""
     name = server.create_database(template=template)
     yield name
     server.drop_database(name)

@@ -22,11 +22,3 @@ def observer(server: EmbeddedPostgres, database: str) -> Iterator[Observer]:
     observer = Observer(server, database)
     with observer.connection:
         yield observer
-
-
-@pytest.fixture(scope="session")
-def scram_server() -> Iterator[EmbeddedPostgres]:
-    """A server that requires a password, with a database ``jobs``."""
-    with EmbeddedPostgres(auth="scram-sha-256") as server:
-        server.create_database("jobs")
-        yield server

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import procrastinate
 import pytest
 import yaml
-from procrastinate.schema import SchemaManager
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
@@ -17,15 +16,6 @@ from tests.examples.running import EXAMPLES, Example
 
 MOUNTED = "/run/secrets"
 Mount = Callable[[EmbeddedPostgres, Path], tuple[list[str], dict[str, str]]]
-
-
-@pytest.fixture(scope="module")
-def scram() -> Iterator[EmbeddedPostgres]:
-    """A server that requires a password; its database ``jobs`` has the schema."""
-    with EmbeddedPostgres(auth="scram-sha-256") as server:
-        with server.connect(server.create_database("jobs")) as connection:
-            connection.execute(SchemaManager.get_schema())
-        yield server
 
 
 def compose(server: EmbeddedPostgres, secrets: Path) -> tuple[list[str], dict[str, str]]:
@@ -51,18 +41,18 @@ def deployment(server: EmbeddedPostgres, secrets: Path) -> tuple[list[str], dict
 
 @pytest.mark.parametrize("mount", [compose, deployment])
 def test_worker_reads_its_connection_from_the_secrets_directory(
-    mount, scram: EmbeddedPostgres, tmp_path: Path
+    mount, scram_server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    command, environment = mount(scram, secrets)
+    command, environment = mount(scram_server, secrets)
     shutil.copy(EXAMPLES / "secrets_directory" / "worker.py", tmp_path)
     for file in secrets.glob("*_dsn"):
-        file.write_text(localized(file.read_text(), scram, secrets))
-    variables = [f"{name}={localized(value, scram, secrets)}" for name, value in environment.items()]
-    words = [localized(word, scram, secrets) for word in command]
+        file.write_text(localized(file.read_text(), scram_server, secrets))
+    variables = [f"{name}={localized(value, scram_server, secrets)}" for name, value in environment.items()]
+    words = [localized(word, scram_server, secrets) for word in command]
 
-    connector = make_connector("sync-psycopg", env_file=None, connection=scram.parameters("jobs"))
+    connector = make_connector("sync-psycopg", env_file=None, connection=scram_server.parameters("jobs"))
     with procrastinate.App(connector=connector).open() as app:
         app.configure_task("greet").defer(name=mount.__name__)
     with Example(tmp_path, []).running(" ".join([*variables, *words])) as worker:
