@@ -1,7 +1,7 @@
 """PostgreSQL servers for the tests, an environment without other connection settings, and the markers.
 
-A test that needs a server or a process has the marker ``server`` or ``subprocess``. In a run that deselects ``subprocess``, as
-``make quick`` does, a test fails that starts a process without the marker.
+A test that needs a server or a process has the marker ``server`` or ``subprocess``. If a run deselects
+``subprocess``, as ``make quick`` does, a test fails that starts a process without the marker.
 """
 
 from __future__ import annotations
