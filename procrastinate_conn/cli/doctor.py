@@ -38,16 +38,16 @@ def doctor(
 
     Every host is checked on its own. Nothing is written except a NOTIFY on a channel of doctor's own.
 
-    Exit status: 0 no problems; 1 problems found; 2 wrong usage.
+    Exit status: 0 no problems; 1 problems found; 2 wrong usage; 3 internal error.
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
     target = runner.CheckTarget(file, connector, secrets_dir or (), isolated)
-    report = diagnose(target, processes=processes, seconds=timeout, strict=strict)
-    if output is options.OutputFormat.JSON:
-        terminal.print(json.dumps(_document(report), indent=1))
-    else:
-        terminal.print(render(report, terminal))
+    with options.internal_error(str(file or "the configuration")):
+        report = diagnose(target, processes=processes, seconds=timeout, strict=strict)
+        is_json = output is options.OutputFormat.JSON
+        text = json.dumps(_document(report), indent=1) if is_json else render(report, terminal)
+    terminal.print(text)
     if not report.ok:
         raise typer.Exit(options.PROBLEMS_FOUND)
 

@@ -119,7 +119,7 @@ def test_env_file_may_have_any_name(name: str, folder: Path) -> None:
     assert run(folder, "check", name).returncode == 0
 
 
-@pytest.mark.parametrize("command", ["check", "show"])
+@pytest.mark.parametrize("command", ["check", "show", "doctor"])
 def test_internal_error_is_one_line_without_the_values_read(command: str, folder: Path) -> None:
     script = (
         "from procrastinate_conn.checks import hosts\n"
@@ -207,7 +207,7 @@ def test_output_of_an_imported_module_goes_to_stderr(folder: Path) -> None:
 
 def test_formats_import_neither_rich_nor_procrastinate(folder: Path) -> None:
     needs("typer>=0.19")  # older ones import Rich by themselves
-    for output in ("text", "json", "github", "sarif"):
+    for output in ("text", "json", "github", "gitlab", "sarif"):
         script = (
             "import sys\n"
             "from procrastinate_conn.cli import app\n"

@@ -95,7 +95,7 @@ WITH_SECRETS = [
 def test_no_command_prints_a_secret_of_the_corpus(name: str, tmp_path: Path) -> None:
     case = read_case(name)
     lay_out(CORPUS / name, tmp_path, case.get("modes", {}))
-    commands = [["check", "--format", output] for output in ("text", "github", "sarif")]
+    commands = [["check", "--format", output] for output in ("text", "github", "gitlab", "sarif")]
     commands += [["show", "--all", "--format", output] for output in ("text", "json")]
     for command in commands:
         done = run(tmp_path, *command, *case.get("arguments", ()), environment=case.get("environment", {}))

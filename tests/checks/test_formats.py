@@ -1,13 +1,15 @@
-"""The formats for programs: JSON, GitHub's workflow commands, SARIF."""
+"""The formats for programs: JSON, GitHub's workflow commands, GitLab's code quality reports, SARIF."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from procrastinate_conn.checks.catalogue import all_rules
@@ -28,6 +30,38 @@ LINES = (
 )
 
 SSLMODES = ", ".join(CHOICES["sslmode"])
+
+
+GITLAB_SCHEMA = {
+    "type": "array",
+    "uniqueItems": True,
+    "items": {
+        "type": "object",
+        "required": ["description", "check_name", "fingerprint", "severity", "location"],
+        "additionalProperties": False,
+        "properties": {
+            "description": {"type": "string", "minLength": 1},
+            "check_name": {"type": "string", "minLength": 1},
+            "fingerprint": {"type": "string", "minLength": 1},
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": {
+                "type": "object",
+                "required": ["path", "lines"],
+                "additionalProperties": False,
+                "properties": {
+                    "path": {"type": "string", "minLength": 1, "not": {"pattern": "^\\./"}},
+                    "lines": {
+                        "type": "object",
+                        "required": ["begin"],
+                        "additionalProperties": False,
+                        "properties": {"begin": {"type": "integer", "minimum": 1}},
+                    },
+                },
+            },
+        },
+    },
+}
+"""The table of the report format in GitLab's documentation, docs.gitlab.com/ci/testing/code_quality."""
 
 
 @pytest.fixture
@@ -127,6 +161,103 @@ def test_github_prints_nothing_without_findings(folder: Path) -> None:
     (folder / "settings" / "prod.env").write_text("PROCRASTINATE_CONN_DSN=postgresql://localhost\n")
     done = run(folder, "check", "settings/prod.env", "--format", "github")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def gitlab_report(text: str) -> list[dict[str, Any]]:
+    """Return a report that GitLab accepts, with every fingerprint once."""
+    issues: list[dict[str, Any]] = json.loads(text)
+    Draft202012Validator(GITLAB_SCHEMA).validate(issues)
+    fingerprints = [issue["fingerprint"] for issue in issues]
+    assert len(set(fingerprints)) == len(fingerprints)
+    return issues
+
+
+@pytest.mark.subprocess
+def test_gitlab_report_is_valid_and_has_every_finding(folder: Path) -> None:
+    done = run(folder, "check", "settings/prod.env", "--format", "gitlab", environment={"PGHSOT": "db1"})
+    assert done.returncode == 1
+    found = [
+        (i["check_name"], i["severity"], i["location"]["lines"]["begin"], i["description"])
+        for i in gitlab_report(done.stdout)
+    ]
+    assert found == [
+        ("PC106", "minor", 1, "libpq does not know PGHSOT (did you mean PGHOST?)"),
+        ("PC301", "major", 2, "there is no pool option min_szie (did you mean min_size?)"),
+        (
+            "PC205",
+            "major",
+            3,
+            f"libpq rejects sslmode: 'requre' is none of {SSLMODES} (did you mean require?)",
+        ),
+    ]
+
+
+def test_gitlab_report_without_findings_is_an_empty_array() -> None:
+    assert gitlab_report(render(report(), FindingsFormat.GITLAB, Terminal())) == []
+
+
+def test_gitlab_report_of_every_rule_is_valid() -> None:
+    every = [
+        rule("dsn", rule.title, origin=Origin("dotenv", "X", "a.env", 1)) for rule in all_rules().values()
+    ]
+    assert len(gitlab_report(render(report(*every), FindingsFormat.GITLAB, Terminal()))) == len(every)
+
+
+def fingerprint(*problems: Problem) -> list[str]:
+    issues = gitlab_report(render(report(*problems), FindingsFormat.GITLAB, Terminal()))
+    return [issue["fingerprint"] for issue in issues]
+
+
+def test_gitlab_fingerprint_stays_if_the_line_moves() -> None:
+    at_1, at_7 = (all_rules()["PC301"]("pool.x", "x", origin=Origin("dotenv", "X", "a", n)) for n in (1, 7))
+    assert fingerprint(at_1) == fingerprint(at_7)
+    assert fingerprint(at_1, at_7)[0] == fingerprint(at_7)[0]
+
+
+def test_gitlab_fingerprint_differs_by_file_rule_setting_and_message() -> None:
+    pool, connection = Origin("dotenv", "X", "a.env", 1), Origin("dotenv", "X", "b.env", 1)
+    problems = [
+        all_rules()["PC301"]("pool.x", "x", origin=pool),
+        all_rules()["PC301"]("pool.x", "x", origin=connection),
+        all_rules()["PC302"]("pool.x", "x", origin=pool),
+        all_rules()["PC301"]("pool.y", "x", origin=pool),
+        all_rules()["PC301"]("pool.x", "y", origin=pool),
+    ]
+    assert len(set(fingerprint(*problems))) == len(problems)
+
+
+@pytest.mark.parametrize(
+    ("file", "project", "path"),
+    [
+        ("prod.env", None, "prod.env"),
+        ("./a b/prod.env", None, "a b/prod.env"),
+        ("prod.env", "{parent}", "{folder}/prod.env"),
+        ("{absolute}/prod.env", "{parent}", "{folder}/prod.env"),
+        ("../prod.env", "{parent}", "prod.env"),
+        ("../prod.env", None, "../prod.env"),
+        ("/etc/jobs/prod.env", "{parent}", "/etc/jobs/prod.env"),
+        ("\udcff.env", None, "\N{REPLACEMENT CHARACTER}.env"),
+    ],
+)
+def test_gitlab_path_is_relative_to_the_repository(
+    file: str, project: str | None, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"parent": str(tmp_path.parent), "folder": tmp_path.name, "absolute": str(tmp_path)}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI_PROJECT_DIR", raising=False)
+    if project is not None:
+        monkeypatch.setenv("CI_PROJECT_DIR", project.format(**names))
+    problem = all_rules()["PC301"]("pool.x", "x", origin=Origin("dotenv", "X", file.format(**names), 1))
+    [issue] = gitlab_report(render(report(problem), FindingsFormat.GITLAB, Terminal()))
+    assert issue["location"]["path"] == path.format(**names)
+
+
+@pytest.mark.parametrize(("file", "path"), [("a.env", "a.env"), (None, ".env")])
+def test_gitlab_finding_without_file_is_located_in_checked_file(file: str | None, path: str) -> None:
+    problem = all_rules()["PC201"]("dsn", "it is wrong", origin=Origin("environment", "DATABASE_URL"))
+    [issue] = gitlab_report(render(report(problem, file=file), FindingsFormat.GITLAB, Terminal()))
+    assert issue["location"] == {"path": path, "lines": {"begin": 1}}
+    assert issue["description"] == "DATABASE_URL: it is wrong"
 
 
 @pytest.mark.subprocess

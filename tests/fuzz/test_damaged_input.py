@@ -29,7 +29,7 @@ ROUND = 25
 
 ORIGINALS = originals()
 COMMANDS = [
-    *(["check", "--format", output] for output in ("text", "json", "github", "sarif")),
+    *(["check", "--format", output] for output in ("text", "json", "github", "gitlab", "sarif")),
     *(["show", "--all", "--format", output] for output in ("text", "json")),
 ]
 VARIABLES = (

@@ -16,6 +16,18 @@ class Finding(NamedTuple):
     configuration: str | None
 
     @property
+    def file(self) -> str:
+        """The file of the problem, for formats that need one.
+
+        A problem outside of any file, such as in a variable of the environment, is located in the file that
+        was checked.
+        """
+        from procrastinate_conn.sources import DEFAULT_ENV_FILE  # imported late: `--help` needs no sources
+
+        origin = self.problem.origin
+        return (origin and origin.file) or self.configuration or DEFAULT_ENV_FILE
+
+    @property
     def sentence(self) -> str:
         """The message with its hint, for formats that show files only.
 

@@ -13,7 +13,6 @@ from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.formats.report import Finding, Report
 from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.rules import Rule
-from procrastinate_conn.sources import DEFAULT_ENV_FILE
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -59,12 +58,10 @@ def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
 def _location(finding: Finding) -> dict[str, Any]:
     """Locate a finding by file and line, and by the name of the setting.
 
-    GitHub rejects a log with a result without a file. A problem outside of any file, such as in a variable
-    of the environment, is located in the file that was checked.
+    GitHub rejects a log with a result without a file.
     """
     origin = finding.problem.origin
-    file = (origin and origin.file) or finding.configuration or DEFAULT_ENV_FILE
-    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(file)}}
+    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.file)}}
     if origin and origin.line:
         physical["region"] = {"startLine": origin.line}
     return {
