@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.registry import REGISTRY
 
-# procrastinate imports psycopg, which fails where there is no libpq: `check` says so better.
+# procrastinate imports psycopg, which fails if there is no libpq: `check` reports that better.
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
 

@@ -142,7 +142,7 @@ class SyncConnector(PooledConnector[P]):
                 except BaseException:
                     own_pool.close()
                     raise
-                self.own_pool = own_pool  # first, as it tells other threads whose pool it is
+                self.own_pool = own_pool  # first, as other threads see by it whose pool it is
             self.pool_or_none = pool
             self._open_in_parent = False
 
@@ -282,7 +282,7 @@ class AsyncConnector(PooledConnector[P]):
         """
         loop = self.owner_loop
         if loop is None or not loop.is_running() or in_event_loop():
-            return async_to_sync(execute, query, **arguments)  # which refuses to block a loop
+            return async_to_sync(execute, query, **arguments)  # which raises if it would block a loop
         return run_on_owner_loop(execute(query, **arguments), loop, self.config.pool.timeout)
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:

@@ -41,19 +41,21 @@ def test_a_connector_on_the_pool_of_another_listens_with_its_connections(address
         connector("psycopg", address, min_size=1),
         connector("psycopg", {"host": "127.0.0.1", "port": "1"}),
     )
-    heard = []
+    received = []
 
     async def note(*, channel, payload):
-        heard.append(payload)
+        received.append(payload)
 
     async def scenario():
         await ours.open_async()
         await other.open_async(ours.pool)
         listening = asyncio.create_task(other.listen_notify(note, channels=["one"]))
-        heard_by = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN.*one' AND state = 'idle'"
-        await soon(lambda: observer.one(heard_by))
+        listening_session = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN.*one' AND state = 'idle'"
+        )
+        await soon(lambda: observer.one(listening_session))
         observer.connection.execute("NOTIFY one, 'hello'")
-        await soon(lambda: heard == ["hello"])
+        await soon(lambda: received == ["hello"])
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await other.close_async()
@@ -84,10 +86,10 @@ def test_a_job_deferred_while_listen_is_lost_is_worked_after_it(kind, address, o
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_listening_continues_after_an_outage_with_warnings(kind, own_server, caplog):
     ours = connector(kind, own_server.parameters("jobs"), min_size=1)
-    heard = []
+    received = []
 
     async def note(*, channel, payload):
-        heard.append((channel, payload))
+        received.append((channel, payload))
 
     async def scenario():
         await ours.open_async()
@@ -101,14 +103,14 @@ def test_listening_continues_after_an_outage_with_warnings(kind, own_server, cap
         to_both = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN.*two' AND state = 'idle'"
         await soon(lambda: observer.one(to_both), 60)
         observer.connection.execute("NOTIFY two, 'hello'")
-        await soon(lambda: heard)
+        await soon(lambda: received)
         assert not listening.done()
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await ours.close_async()
 
     asyncio.run(scenario())
-    assert heard == [("two", "hello")]
+    assert received == [("two", "hello")]
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
@@ -137,10 +139,10 @@ def test_listening_starts_once_the_server_is_up(kind, own_server, caplog):
 def test_the_connection_for_listen_is_pinged_and_loses_no_notification(kind, address, observer, monkeypatch):
     monkeypatch.setattr(procrastinate_connector, "LISTEN_TIMEOUT", 0.3)
     ours = connector(kind, address, min_size=1)
-    heard = []
+    received = []
 
     async def note(*, channel, payload):
-        heard.append(payload)
+        received.append(payload)
 
     async def scenario():
         await ours.open_async()
@@ -149,13 +151,13 @@ def test_the_connection_for_listen_is_pinged_and_loses_no_notification(kind, add
         for number in range(20):
             observer.connection.execute(f"NOTIFY one, '{number}'")
             await asyncio.sleep(0.03)
-        await soon(lambda: len(heard) == 20)
+        await soon(lambda: len(received) == 20)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await ours.close_async()
 
     asyncio.run(scenario())
-    assert heard == [str(number) for number in range(20)]
+    assert received == [str(number) for number in range(20)]
 
 
 def failures(caplog):

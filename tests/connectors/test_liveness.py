@@ -127,7 +127,7 @@ def test_an_asynchronous_query_that_dies_while_it_runs_is_reported(kind, address
             await soon(
                 lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
             )
-            await asyncio.sleep(0.1)  # so that it is beyond doubt that the query had begun
+            await asyncio.sleep(0.1)  # so that it is beyond doubt that the query had started
             assert observer.terminate("active") == 1
             with pytest.raises(ConnectorException) as caught:
                 await sleeping

@@ -92,7 +92,7 @@ def test_call_cancelled_by_its_loop_has_an_unknown_outcome(kind, server, databas
     ):
         run(jobs.connector.open_async())
         blocker.execute("LOCK TABLE procrastinate_jobs")
-        call = thread.submit(jobs.tasks["work"].defer, argument="begun")
+        call = thread.submit(jobs.tasks["work"].defer, argument="started")
         wait_until(lambda: observer.one(WAITING) == 1)
         loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
         with pytest.raises(ConnectorException, match="may have had its effect or not"):
@@ -101,16 +101,16 @@ def test_call_cancelled_by_its_loop_has_an_unknown_outcome(kind, server, databas
 
 def test_call_into_a_closed_loop_raises(monkeypatch):
     monkeypatch.setattr(loop_bridge, "CHECK_INTERVAL", 0.01)
-    begun = threading.Event()
+    started = threading.Event()
 
     async def never_ends():
-        begun.set()
+        started.set()
         await asyncio.Event().wait()
 
     with loop_in_a_thread() as (loop, _), ThreadPoolExecutor(1) as thread:
         loop.set_exception_handler(lambda *_: None)  # it tells of a task that was left behind
         call = thread.submit(loop_bridge.run_on_owner_loop, never_ends(), loop, 20)
-        assert begun.wait(20)
+        assert started.wait(20)
         loop.call_soon_threadsafe(loop.stop)
         wait_until(lambda: not loop.is_running())
         loop.close()
@@ -120,7 +120,7 @@ def test_call_into_a_closed_loop_raises(monkeypatch):
 
 @each_kind
 def test_call_awaited_in_another_loop_runs_in_the_owner_loop(kind, address, observer):
-    """There it would wait for what never comes, and keep connections from those who are at home."""
+    """There it would wait for what never comes, and keep connections from those who are at owner_loop."""
     jobs = app(connector(kind, address, min_size=1, max_size=2, timeout=20))
 
     def defers_in_a_loop_of_its_own(thread):
@@ -181,26 +181,26 @@ def test_call_awaited_in_another_loop_raises_while_the_owner_loop_is_blocked(kin
 def test_psycopg_calls_run_in_another_loop_while_the_owner_loop_is_stopped(address, observer):
     """As in a script, a notebook, or tests around a loop of their own; aiopg's connections cannot."""
     jobs = app(connector("psycopg", address, min_size=1, timeout=20))
-    with contextlib.closing(asyncio.new_event_loop()) as home:
-        home.run_until_complete(jobs.connector.open_async())
+    with contextlib.closing(asyncio.new_event_loop()) as owner_loop:
+        owner_loop.run_until_complete(jobs.connector.open_async())
         for number in range(3):
             jobs.tasks["work"].defer(argument=number)
         asyncio.run(jobs.tasks["work"].defer_async(argument=3))
-        home.run_until_complete(jobs.connector.close_async())
+        owner_loop.run_until_complete(jobs.connector.close_async())
     assert observer.jobs() == [0, 1, 2, 3]
 
 
 def test_aiopg_calls_raise_while_the_owner_loop_is_stopped(address, observer):
     jobs = app(connector("aiopg", address, min_size=1, timeout=20))
-    with contextlib.closing(asyncio.new_event_loop()) as home:
-        home.run_until_complete(jobs.connector.open_async())
+    with contextlib.closing(asyncio.new_event_loop()) as owner_loop:
+        owner_loop.run_until_complete(jobs.connector.open_async())
         for _ in range(3):
             with pytest.raises(ConnectorException, match="opened in does not run now"):
                 jobs.tasks["work"].defer(argument="never")
             with pytest.raises(ConnectorException, match="opened in does not run now"):
                 asyncio.run(jobs.tasks["work"].defer_async(argument="never"))
-        home.run_until_complete(jobs.tasks["work"].defer_async(argument="later"))
-        home.run_until_complete(jobs.connector.close_async())
+        owner_loop.run_until_complete(jobs.tasks["work"].defer_async(argument="later"))
+        owner_loop.run_until_complete(jobs.connector.close_async())
     assert observer.jobs() == ["later"]
 
 
@@ -214,26 +214,26 @@ def test_call_whose_loop_stops_raises_after_the_timeout(kind, address, observer)
         calls.append(thread.submit(loop_bridge.run_on_owner_loop, query, asyncio.get_running_loop(), 0.5))
         await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
 
-    with contextlib.closing(asyncio.new_event_loop()) as home, ThreadPoolExecutor(1) as thread:
-        home.run_until_complete(ours.open_async())
-        pools_tasks = asyncio.all_tasks(home)
-        home.run_until_complete(hand_over())
+    with contextlib.closing(asyncio.new_event_loop()) as owner_loop, ThreadPoolExecutor(1) as thread:
+        owner_loop.run_until_complete(ours.open_async())
+        pools_tasks = asyncio.all_tasks(owner_loop)
+        owner_loop.run_until_complete(hand_over())
         with pytest.raises(ConnectorException, match="may have had its effect or not"):
             calls[0].result(20)
-        for task in (pending := asyncio.all_tasks(home) - pools_tasks):
+        for task in (pending := asyncio.all_tasks(owner_loop) - pools_tasks):
             task.cancel()
-        home.run_until_complete(asyncio.wait(pending))
-        home.run_until_complete(ours.close_async())
+        owner_loop.run_until_complete(asyncio.wait(pending))
+        owner_loop.run_until_complete(ours.close_async())
 
 
 def test_call_raises_if_its_loop_is_closed_before_starting_it():
-    async def never_begun():
+    async def never_started():
         raise AssertionError
 
     with loop_in_a_thread() as (loop, _), ThreadPoolExecutor(1) as thread:
         loop.call_soon_threadsafe(loop.stop)
         wait_until(lambda: not loop.is_running())
-        call = thread.submit(loop_bridge.run_on_owner_loop, never_begun(), loop, 60)
+        call = thread.submit(loop_bridge.run_on_owner_loop, never_started(), loop, 60)
         wait_until(call.running)
         loop.close()
         with pytest.raises(ConnectorException, match=r"has it ended|was closed"):

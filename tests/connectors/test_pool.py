@@ -256,17 +256,17 @@ def test_callbacks_of_an_asynchronous_connector_are_awaited(kind, address):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_connection_rejected_by_the_check_callback_is_replaced(kind, address):
-    refused = []
+    rejected = []
 
-    def refuse_the_first(connection):
-        if not refused:
-            refused.append(connection)
+    def reject_the_first(connection):
+        if not rejected:
+            rejected.append(connection)
             raise RuntimeError("not this one")
 
-    sync = connector(kind, address, min_size=1, check=refuse_the_first).get_sync_connector()
+    sync = connector(kind, address, min_size=1, check=reject_the_first).get_sync_connector()
     sync.open()
     sync.execute_query("SELECT 1")
-    assert len(refused) == 1
+    assert len(rejected) == 1
     assert pool_stats(sync).connections_lost == 1
     sync.close()
 

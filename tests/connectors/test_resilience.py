@@ -189,20 +189,20 @@ def test_new_connections_are_pinged_for_a_while_after_a_loss(kind, address, obse
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_max_waiting_does_not_reject_a_caller_who_got_a_dead_connection(kind, address):
-    refused = []
+    rejected = []
 
-    def refuse_the_first(connection):
-        if not refused:
-            refused.append(connection)
+    def reject_the_first(connection):
+        if not rejected:
+            rejected.append(connection)
             wait_until(lambda: pool_stats(sync).waiting == 1)
             raise RuntimeError("not this one")
 
-    options = {"min_size": 1, "max_waiting": 1, "timeout": 20, "check": refuse_the_first}
+    options = {"min_size": 1, "max_waiting": 1, "timeout": 20, "check": reject_the_first}
     sync = connector(kind, address, **options).get_sync_connector()
     sync.open()
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(sync.execute_query, "SELECT 1")
-        wait_until(lambda: refused)
+        wait_until(lambda: rejected)
         threads.submit(sync.execute_query, "SELECT 1").result()
         first.result()
     sync.close()
@@ -210,10 +210,10 @@ def test_max_waiting_does_not_reject_a_caller_who_got_a_dead_connection(kind, ad
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_timeout_error_names_the_reason_of_the_last_discarded_connection(kind, address):
-    def refuse(connection):
+    def reject(connection):
         raise RuntimeError("the tenant is not set")
 
-    sync = connector(kind, address, min_size=1, timeout=2, check=refuse).get_sync_connector()
+    sync = connector(kind, address, min_size=1, timeout=2, check=reject).get_sync_connector()
     sync.open()
     with pytest.raises(ConnectorException) as caught:
         sync.execute_query("SELECT 1")
@@ -223,10 +223,10 @@ def test_timeout_error_names_the_reason_of_the_last_discarded_connection(kind, a
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_timeout_error_of_a_task_names_the_reason_of_the_last_discarded_connection(kind, address):
-    async def refuse(connection):
+    async def reject(connection):
         raise RuntimeError("the tenant is not set")
 
-    ours = connector(kind, address, min_size=1, timeout=2, check=refuse)
+    ours = connector(kind, address, min_size=1, timeout=2, check=reject)
 
     async def scenario():
         await ours.open_async()
@@ -244,19 +244,19 @@ def test_timeout_error_of_a_task_names_the_reason_of_the_last_discarded_connecti
     reason="psycopg_pool has the option from 3.3 on",
 )
 def test_rejected_connection_leaves_a_pool_with_close_returns(address):
-    refused = []
+    rejected = []
 
-    def refuse_the_first(connection):
-        if not refused:
-            refused.append(connection)
+    def reject_the_first(connection):
+        if not rejected:
+            rejected.append(connection)
             raise RuntimeError("not this one")
 
-    sync = connector("sync-psycopg", address, min_size=1, close_returns=True, check=refuse_the_first)
+    sync = connector("sync-psycopg", address, min_size=1, close_returns=True, check=reject_the_first)
     sync.open()
     sync.execute_query("SELECT 1")
     wait_until(lambda: pool_stats(sync).idle == 1)
     with sync.pool.connection() as connection:
-        assert connection is not refused[0]
+        assert connection is not rejected[0]
     sync.close()
 
 
@@ -324,11 +324,11 @@ def test_reconnect_timeout_of_0_makes_few_attempts(kind, own_server):
 
 
 def test_pauses_between_failing_listen_sessions_grow():
-    begun = 0
+    started = 0
 
     async def session(listening):
-        nonlocal begun
-        begun += 1
+        nonlocal started
+        started += 1
         await listening()
         raise ConnectorException
 
@@ -341,7 +341,7 @@ def test_pauses_between_failing_listen_sessions_grow():
 
     with pytest.raises(TimeoutError):
         asyncio.run(scenario())
-    assert begun == 4  # at 0, 0, 0.5 and 1.5 seconds
+    assert started == 4  # at 0, 0, 0.5 and 1.5 seconds
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
@@ -357,8 +357,8 @@ def test_listener_whose_cancellation_is_swallowed_ends_with_the_next_notificatio
 
         await ours.open_async()
         listening = asyncio.create_task(ours.listen_notify(swallow, ["one"]))
-        heard = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN.*one' AND state = 'idle'"
-        await soon(lambda: observer.one(heard))
+        received = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN.*one' AND state = 'idle'"
+        await soon(lambda: observer.one(received))
         observer.connection.execute("NOTIFY one")
         async with asyncio.timeout(10):  # it would end at the next look at the connection, after 30 s
             await asyncio.gather(listening, return_exceptions=True)
@@ -388,10 +388,10 @@ def test_no_piece_of_a_password_that_becomes_a_host_is_in_an_error_or_a_log_reco
     ours = make_connector(kind, dsn=dsn, pool={"timeout": 2}, env_file=None).get_sync_connector()
     with pytest.raises(ConnectorException) as caught:
         ours.open()
-    told = causes(caught.value)
-    assert "hunter2" not in told + caplog.text
+    message = causes(caught.value)
+    assert "hunter2" not in message + caplog.text
     if kind.endswith("psycopg2") or kind == "aiopg" or not unmet(["psycopg>=3.3"]):  # older: names no host
-        assert "********" in told
+        assert "********" in message
 
 
 @contextmanager

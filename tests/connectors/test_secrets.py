@@ -141,9 +141,9 @@ def test_nothing_shows_a_secret_while_all_goes_well_and_when_connections_are_los
 def test_nothing_shows_a_secret_when_nothing_can_be_connected_to(kind, null, sources, caplog):
     caplog.set_level(logging.DEBUG)
     pool = PoolOptions({"max_size": 4, "timeout": 0.3}, null=null)
-    with closed_port() as refuses:
+    with closed_port() as closed:
         for arguments in sources.values():
-            elsewhere = {**arguments, "connection": {**arguments.get("connection", {}), "port": str(refuses)}}
+            elsewhere = {**arguments, "connection": {**arguments.get("connection", {}), "port": str(closed)}}
             ours = make_connector(kind, env_file=None, pool=pool, **elsewhere)
             with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
                 asyncio.run(ours.open_async()) if kind in ASYNC_KINDS else ours.open()
@@ -169,8 +169,8 @@ def test_no_frame_holds_a_secret_where_an_attempt_to_connect_fails(kind, marked,
     def fails(_):
         raise ValueError("no")
 
-    with closed_port() as refuses:
-        assert secrets_in(failure(connection={**marked, "port": str(refuses), "password": MARK})) == []
+    with closed_port() as closed:
+        assert secrets_in(failure(connection={**marked, "port": str(closed), "password": MARK})) == []
     assert secrets_in(failure(connection={**marked, "password": f"{MARK}, a wrong one"})) == []
     configured = failure(fails_in_a_loop if kind in ASYNC_KINDS else fails, **sources["keyword"])
     assert any("ValueError" in text for text in configured)

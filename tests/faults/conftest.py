@@ -40,7 +40,7 @@ def through_proxy(server: EmbeddedPostgres, database: str, proxy: FaultProxy) ->
 
 
 @pytest.fixture(scope="session")
-def hurt_server() -> Iterator[EmbeddedPostgres]:
+def shared_server() -> Iterator[EmbeddedPostgres]:
     """The server; its database ``template`` has the schema."""
     with EmbeddedPostgres(settings={**DURABLE, **SMALL}) as server:
         apply_schema(server, server.create_database("template"))
@@ -48,14 +48,14 @@ def hurt_server() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture
-def victim(hurt_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+def stoppable_server(shared_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
     """The server, up again after the test, whatever the test has done to it."""
-    yield hurt_server
-    if not (hurt_server.data / "postmaster.pid").exists():
-        hurt_server.start()
+    yield shared_server
+    if not (shared_server.data / "postmaster.pid").exists():
+        shared_server.start()
 
 
 @pytest.fixture
-def victim_database(victim: EmbeddedPostgres) -> str:
-    """The name of a fresh database of the victim's, with the schema."""
-    return victim.create_database(template="template")
+def stoppable_database(stoppable_server: EmbeddedPostgres) -> str:
+    """The name of a fresh database of the stoppable_server's, with the schema."""
+    return stoppable_server.create_database(template="template")

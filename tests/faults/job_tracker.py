@@ -30,7 +30,7 @@ class JobTracker:
     Attributes
     ----------
     asked : int
-        Calls begun.
+        Calls started.
     failed : dict
         Number of a call to its error.
     longest : float
@@ -51,13 +51,13 @@ class JobTracker:
         with self._lock:
             number = next(self._numbers)
             self.asked += 1
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             yield number
         except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
             self.failed[number] = error
         finally:
-            self.longest = max(self.longest, time.monotonic() - begun)
+            self.longest = max(self.longest, time.monotonic() - started)
 
     def _defer(self) -> None:
         while not self._stop.wait(PAUSE):
@@ -94,14 +94,14 @@ class JobTracker:
             await asyncio.gather(*tasks)
 
     def goes_on(self, calls: int = 20) -> None:
-        """Wait until so many more calls have begun."""
-        begun = self.asked
-        wait_until(lambda: self.asked >= begun + calls, within=60)
+        """Wait until so many more calls have started."""
+        started = self.asked
+        wait_until(lambda: self.asked >= started + calls, within=60)
 
     async def goes_on_async(self, calls: int = 20) -> None:
-        """Wait until so many more calls have begun."""
-        begun = self.asked
-        await soon(lambda: self.asked >= begun + calls, within=60)
+        """Wait until so many more calls have started."""
+        started = self.asked
+        await soon(lambda: self.asked >= started + calls, within=60)
 
     def stored_once(self, observer: Observer) -> list[int]:
         """Return the jobs in the database, having made sure that none is lost or doubled.

@@ -109,7 +109,7 @@ class FarPostgres(EmbeddedPostgres):
         self.network.inside(*as_server, self.binaries / command, *arguments)
 
     def silence_clients(self, database: str) -> int:
-        """Silence the present connections to a database, and return how many; new ones are heard."""
+        """Silence the present connections to a database, and return how many; new ones are received."""
         query = "SELECT client_port FROM pg_stat_activity WHERE datname = %s AND client_port > 0"
         with self.connect() as connection:
             ports = [port for (port,) in connection.execute(query, [database]).fetchall()]

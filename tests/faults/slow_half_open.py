@@ -16,7 +16,7 @@ from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wa
 REASON = why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
-IMPATIENT = {
+SHORT_TIMEOUTS = {
     "connect_timeout": "2",
     "keepalives": "1",
     "keepalives_idle": "1",
@@ -50,7 +50,7 @@ def far_database(far) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_calls_on_silenced_connections_end_in_time(kind, far, far_database):
     """A call that sends into the silence fails; those that come later go through."""
-    address = {**far.parameters(far_database), **IMPATIENT}
+    address = {**far.parameters(far_database), **SHORT_TIMEOUTS}
     jobs = app(connector(kind, address, min_size=2, timeout=20))
     tracker = JobTracker(jobs)
     with jobs.open(), tracker.in_threads(3):
@@ -66,7 +66,7 @@ def test_calls_on_silenced_connections_end_in_time(kind, far, far_database):
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_asynchronous_calls_on_silenced_connections_end_in_time(kind, far, far_database):
-    address = {**far.parameters(far_database), **IMPATIENT}
+    address = {**far.parameters(far_database), **SHORT_TIMEOUTS}
     jobs = app(connector(kind, address, min_size=2, timeout=20))
     tracker = JobTracker(jobs)
 
@@ -86,7 +86,7 @@ def test_asynchronous_calls_on_silenced_connections_end_in_time(kind, far, far_d
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pending_query_on_a_silenced_connection_ends_in_time(kind, far, far_database):
-    address = {**far.parameters(far_database), **IMPATIENT}
+    address = {**far.parameters(far_database), **SHORT_TIMEOUTS}
     jobs = app(connector(kind, address, min_size=1, timeout=20).get_sync_connector())
     tracker = JobTracker(jobs)
     waiting = "SELECT client_port FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
@@ -104,7 +104,7 @@ def test_pending_query_on_a_silenced_connection_ends_in_time(kind, far, far_data
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_idle_worker_listens_again_after_silence(kind, far, far_database):
     """All its connections are silenced; it hears of a job all the same, long before it would look for one."""
-    address = {**far.parameters(far_database), **IMPATIENT}
+    address = {**far.parameters(far_database), **SHORT_TIMEOUTS}
     worker = app(connector(kind, address, min_size=2, timeout=20))
     deferrer = app(connector("sync-psycopg", address, min_size=1))
 
@@ -115,12 +115,12 @@ def test_idle_worker_listens_again_after_silence(kind, far, far_database):
             await soon(lambda: listeners(far, far_database) == 2, within=2 * WITHIN)  # one is a ghost
             await asyncio.sleep(1)  # it looks for jobs, and forgets a NOTIFY that comes meanwhile
             with deferrer.open():
-                await asyncio.to_thread(deferrer.tasks["work"].defer, argument="heard")
+                await asyncio.to_thread(deferrer.tasks["work"].defer, argument="received")
             await soon(lambda: worker.worked, within=WITHIN)
             assert not running.done()
 
     asyncio.run(scenario())
-    assert worker.worked == ["heard"]
+    assert worker.worked == ["received"]
 
 
 def listeners(server, database):
@@ -132,7 +132,7 @@ def listeners(server, database):
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_busy_worker_continues_after_a_network_outage(kind, far, far_database):
-    address = {**far.parameters(far_database), **IMPATIENT}
+    address = {**far.parameters(far_database), **SHORT_TIMEOUTS}
     worker, deferrer = (app(connector(kind, address, min_size=2, timeout=30)) for _ in range(2))
     tracker = JobTracker(deferrer)
 

@@ -26,10 +26,10 @@ async def both_go_on(tracker: JobTracker, worker: App) -> None:
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_worker_and_deferrers_outlive_35_seconds_twice(kind, victim, victim_database):
+def test_worker_and_deferrers_outlive_35_seconds_twice(kind, stoppable_server, stoppable_database):
     """`timeout` says that they should; `reconnect_timeout` ends much earlier."""
     pool = {"timeout": 60, "reconnect_timeout": 10}
-    dsn = victim.dsn(victim_database)
+    dsn = stoppable_server.dsn(stoppable_database)
     worker, deferrer = (app(make_connector(kind, dsn=dsn, pool=pool, env_file=None)) for _ in range(2))
     tracker = JobTracker(deferrer)
 
@@ -38,9 +38,9 @@ def test_worker_and_deferrers_outlive_35_seconds_twice(kind, victim, victim_data
             async with tracker.in_tasks(3):
                 for _ in range(2):
                     await both_go_on(tracker, worker)
-                    await outage(victim, "fast", 35)
+                    await outage(stoppable_server, "fast", 35)
                 await both_go_on(tracker, worker)
-            observer = Observer(victim, victim_database)
+            observer = Observer(stoppable_server, stoppable_database)
             await soon(lambda: observer.one(UNFINISHED) == 0)
             assert not running.done()
             return tracker.stored_once(observer)

@@ -94,9 +94,9 @@ REASONS = {
 
 
 @pytest.fixture(params=REASONS, ids=lambda fault: fault.__name__)
-def fault(request, victim, victim_database):
+def fault(request, stoppable_server, stoppable_database):
     """A server that lets nobody in while the context is entered."""
-    return lambda: request.param(victim, victim_database), REASONS[request.param]
+    return lambda: request.param(stoppable_server, stoppable_database), REASONS[request.param]
 
 
 @asynccontextmanager
@@ -128,31 +128,31 @@ def in_a_thread(function):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_callers_wait_with_few_attempts_and_get_the_reason(kind, fault, victim, victim_database):
-    let_nobody_in, reason = fault
-    address = {**victim.parameters(victim_database), "connect_timeout": "10"}
-    patient = app(connector(kind, address, timeout=60, **SIZES))
-    hasty = app(connector(kind, address, timeout=1, **SIZES))
+def test_callers_wait_with_few_attempts_and_get_the_reason(kind, fault, stoppable_server, stoppable_database):
+    no_sessions, reason = fault
+    address = {**stoppable_server.parameters(stoppable_database), "connect_timeout": "10"}
+    waiting_app = app(connector(kind, address, timeout=60, **SIZES))
+    impatient_app = app(connector(kind, address, timeout=1, **SIZES))
 
     async def scenario():
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4 * CALLERS))
-        for jobs in (patient, hasty):
+        for jobs in (waiting_app, impatient_app):
             await (
                 jobs.connector.open_async() if kind in ASYNC_KINDS else asyncio.to_thread(jobs.connector.open)
             )
-        with Observer(victim, victim_database).connection as connection:
+        with Observer(stoppable_server, stoppable_database).connection as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        before = pool_stats(patient.connector)
-        async with off_the_loop(let_nobody_in()):
-            waiting = asyncio.create_task(calls(patient, CALLERS))
-            failed = await calls(hasty, CALLERS)
+        before = pool_stats(waiting_app.connector)
+        async with off_the_loop(no_sessions()):
+            waiting = asyncio.create_task(calls(waiting_app, CALLERS))
+            failed = await calls(impatient_app, CALLERS)
             await asyncio.sleep(SECONDS - 1)
-            attempts = pool_stats(patient.connector).connections_made - before.connections_made
+            attempts = pool_stats(waiting_app.connector).connections_made - before.connections_made
         assert await waiting == []
-        for jobs in (patient, hasty):
+        for jobs in (waiting_app, impatient_app):
             await (
                 jobs.connector.close_async()
                 if kind in ASYNC_KINDS
@@ -164,7 +164,7 @@ def test_callers_wait_with_few_attempts_and_get_the_reason(kind, fault, victim, 
     assert [type(error) for error in failed] == [ConnectorException] * CALLERS
     assert all(reason in str(error.__cause__) for error in failed)
     assert attempts <= SIZES["max_size"] * (1 + SECONDS)
-    assert sorted(Observer(victim, victim_database).jobs()) == list(range(CALLERS))
+    assert sorted(Observer(stoppable_server, stoppable_database).jobs()) == list(range(CALLERS))
 
 
 @pytest.mark.parametrize("kind", KINDS)

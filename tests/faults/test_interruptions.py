@@ -152,18 +152,18 @@ print("ended", flush=True)
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 @pytest.mark.parametrize("server_is", ["up", "away"])
-def test_a_worker_ends_at_ctrl_c(kind, server_is, victim, victim_database):
+def test_a_worker_ends_at_ctrl_c(kind, server_is, stoppable_server, stoppable_database):
     worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, kind, victim.dsn(victim_database)],
+        [sys.executable, "-c", WORKER, kind, stoppable_server.dsn(stoppable_database)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    observer = Observer(victim, victim_database)
+    observer = Observer(stoppable_server, stoppable_database)
     try:
         wait_until(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
         if server_is == "away":
-            victim.stop()
+            stoppable_server.stop()
         worker.send_signal(signal.SIGINT)
         out, _ = worker.communicate(timeout=30)
     finally:

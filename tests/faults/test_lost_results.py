@@ -58,12 +58,12 @@ def test_worker_loses_no_job_with_a_lost_result(kind, concurrency, observer, pro
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_job_is_retried_once_if_the_result_is_lost(kind, observer, proxy, through_proxy):
     jobs = app(connector(kind, through_proxy, min_size=1))
-    begun = []
+    started = []
 
     @jobs.task(name="fails first", pass_context=True, retry=2)
     def fails_first(context):
-        begun.append(context.job.attempts)
-        if len(begun) == 1:
+        started.append(context.job.attempts)
+        if len(started) == 1:
             raise RuntimeError("once")
 
     async def scenario():
@@ -74,7 +74,7 @@ def test_job_is_retried_once_if_the_result_is_lost(kind, observer, proxy, throug
                 await soon(lambda: observer.one(UNFINISHED) == 0)
 
     asyncio.run(scenario())
-    assert begun == [0, 1]
+    assert started == [0, 1]
     assert proxy.lost == 2
 
 
@@ -109,12 +109,12 @@ def test_retry_completed_after_its_result_was_lost_is_accepted(kind, observer, p
     observer.connection.execute(SLOWLY.format("NEW.status = 'todo'"))
     proxy.closes_at_once = True
     jobs = app(connector(kind, through_proxy, min_size=1))
-    begun = []
+    started = []
 
     @jobs.task(name="fails first", retry=2)
     def fails_first():
-        begun.append(1)
-        if len(begun) == 1:
+        started.append(1)
+        if len(started) == 1:
             raise RuntimeError("once")
 
     async def scenario():
@@ -125,22 +125,22 @@ def test_retry_completed_after_its_result_was_lost_is_accepted(kind, observer, p
                 await soon(lambda: observer.one(UNFINISHED) == 0)
 
     asyncio.run(scenario())
-    assert len(begun) == 2
+    assert len(started) == 2
     assert "Job was not found" not in caplog.text
 
 
 def fails_once(jobs):
-    """Give a task that fails in its first run, takes a second for any other, and how many runs have begun."""
-    begun = []
+    """Return a task that fails in its first run and then takes a second, and the list of its runs."""
+    started = []
 
     @jobs.task(name="fails once", retry=2)
     async def task():
-        begun.append(1)
-        if len(begun) == 1:
+        started.append(1)
+        if len(started) == 1:
             raise RuntimeError("once")
         await asyncio.sleep(1)
 
-    return task, begun
+    return task, started
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
@@ -150,7 +150,7 @@ def test_retry_is_not_repeated_for_a_job_that_was_fetched_again(
     """It would be retried while it runs, by the same worker."""
     monkeypatch.setattr(Backoff, "failed", lambda _: 0.5)
     jobs = app(connector(kind, through_proxy, min_size=1))
-    task, begun = fails_once(jobs)
+    task, started = fails_once(jobs)
 
     async def scenario():
         async with jobs.open_async():
@@ -160,14 +160,14 @@ def test_retry_is_not_repeated_for_a_job_that_was_fetched_again(
                 await soon(lambda: observer.one(UNFINISHED) == 0)
 
     asyncio.run(scenario())
-    assert (proxy.lost, len(begun)) == (1, 2)
+    assert (proxy.lost, len(started)) == (1, 2)
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_job_fetched_before_the_result_of_its_retry_stays_in_flight(kind, observer, proxy, through_proxy):
     """In the minute after a fetch was lost, it would be taken for one that was fetched without knowing it."""
     jobs = app(connector(kind, through_proxy, min_size=2, max_size=4))
-    task, begun = fails_once(jobs)
+    task, started = fails_once(jobs)
 
     async def scenario():
         async with jobs.open_async():
@@ -178,7 +178,7 @@ def test_job_fetched_before_the_result_of_its_retry_stays_in_flight(kind, observ
                 await soon(lambda: observer.one(UNFINISHED) == 0)
 
     asyncio.run(scenario())
-    assert (proxy.lost, proxy.delayed, len(begun)) == (1, 1, 2)
+    assert (proxy.lost, proxy.delayed, len(started)) == (1, 1, 2)
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)

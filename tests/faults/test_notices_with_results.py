@@ -66,17 +66,17 @@ def test_a_notice_of_the_applications_own_discards_no_connection(kind, observer,
 
 @pytest.mark.parametrize("kind", [ConnectorKind.PSYCOPG2, ConnectorKind.SQLALCHEMY_PSYCOPG2])
 def test_configure_may_replace_the_notices(kind, observer, server, database):
-    class Told:
+    class OwnNotices:
         def __init__(self):
-            self.said = []
+            self.taken = []
 
         def append(self, notice):
-            self.said.append(notice)
+            self.taken.append(notice)
 
-    told = Told()
+    notices = OwnNotices()
 
     def configure(connection):
-        connection.notices = told
+        connection.notices = notices
 
     observer.connection.execute(NOTICE)
     jobs = app(connector(kind, server.parameters(database), min_size=1, configure=configure))
@@ -84,25 +84,25 @@ def test_configure_may_replace_the_notices(kind, observer, server, database):
         for number in range(4):
             jobs.tasks["work"].defer(argument=number)
         assert pool_stats(jobs.connector).connections_lost == 0
-    assert len(told.said) == 4
+    assert len(notices.taken) == 4
     assert observer.jobs() == list(range(4))
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_notification_with_a_result_is_delivered_at_once(kind, proxy, through_proxy):
     ours = connector(kind, through_proxy, min_size=1)
-    heard = []
+    received = []
 
     async def note(*, channel, payload):
-        heard.append((channel, payload))
+        received.append((channel, payload))
 
     async def scenario():
         async with app(ours).open_async():
             proxy.add(NOTIFICATION, b'LISTEN "two"')
             listening = asyncio.create_task(ours.listen_notify(note, channels=["one", "two"]))
-            await soon(lambda: heard, 5)
+            await soon(lambda: received, 5)
             listening.cancel()
             await asyncio.wait([listening])
 
     asyncio.run(scenario())
-    assert heard == [("two", "hello")]
+    assert received == [("two", "hello")]

@@ -12,7 +12,7 @@ from tests.faults.job_tracker import UNFINISHED, JobTracker, working
 from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
 
 DEFERRERS = 3
-PATIENT = {"min_size": 2, "max_size": 4, "timeout": 60, "reconnect_timeout": 1}
+LONG_TIMEOUT = {"min_size": 2, "max_size": 4, "timeout": 60, "reconnect_timeout": 1}
 """Callers wait for much longer than the pool tries to connect before it gives up."""
 
 
@@ -26,7 +26,7 @@ async def outage(server: EmbeddedPostgres, mode: str, seconds: float) -> None:
 async def outages_under_a_worker(kind, server, database, *, mode, seconds=2.0):
     """Take the server away twice under a worker and deferrers, and return the tracker and the jobs."""
     address = server.parameters(database)
-    deferrer, worker = (app(connector(kind, address, **PATIENT)) for _ in range(2))
+    deferrer, worker = (app(connector(kind, address, **LONG_TIMEOUT)) for _ in range(2))
     tracker = JobTracker(deferrer)
     async with deferrer.open_async(), worker.open_async(), working(worker, concurrency=3) as running:
         async with tracker.in_tasks(DEFERRERS):
@@ -45,7 +45,7 @@ async def outages_under_a_worker(kind, server, database, *, mode, seconds=2.0):
     return tracker, stored, worker.worked
 
 
-def only_answers_were_lost(tracker: JobTracker) -> None:
+def only_results_were_lost(tracker: JobTracker) -> None:
     """Make sure that nobody waited in vain: those calls alone failed whose query was with the server.
 
     There is one for each deferrer and outage at most.
@@ -55,55 +55,57 @@ def only_answers_were_lost(tracker: JobTracker) -> None:
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_worker_and_deferrers_outlive_a_server_that_is_switched_off_twice(kind, victim, victim_database):
-    scenario = outages_under_a_worker(kind, victim, victim_database, mode="fast")
+def test_worker_and_deferrers_outlive_a_server_that_is_switched_off_twice(
+    kind, stoppable_server, stoppable_database
+):
+    scenario = outages_under_a_worker(kind, stoppable_server, stoppable_database, mode="fast")
     tracker, stored, worked = asyncio.run(scenario)
-    only_answers_were_lost(tracker)
+    only_results_were_lost(tracker)
     assert sorted(worked) == stored
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_worker_and_deferrers_outlive_a_server_that_crashes_twice(kind, victim, victim_database):
-    scenario = outages_under_a_worker(kind, victim, victim_database, mode="immediate")
+def test_worker_and_deferrers_outlive_a_server_that_crashes_twice(kind, stoppable_server, stoppable_database):
+    scenario = outages_under_a_worker(kind, stoppable_server, stoppable_database, mode="immediate")
     tracker, stored, worked = asyncio.run(scenario)
-    only_answers_were_lost(tracker)
+    only_results_were_lost(tracker)
     assert sorted(worked) == stored
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_threads_outlive_a_server_that_is_switched_off_twice(kind, victim, victim_database):
-    deferrer = app(connector(kind, victim.parameters(victim_database), **PATIENT))
+def test_threads_outlive_a_server_that_is_switched_off_twice(kind, stoppable_server, stoppable_database):
+    deferrer = app(connector(kind, stoppable_server.parameters(stoppable_database), **LONG_TIMEOUT))
     tracker = JobTracker(deferrer)
     with deferrer.open(), tracker.in_threads(DEFERRERS):
         for _ in range(2):
             tracker.goes_on()
-            asyncio.run(outage(victim, "fast", 2))
+            asyncio.run(outage(stoppable_server, "fast", 2))
             tracker.goes_on()
-    only_answers_were_lost(tracker)
-    tracker.stored_once(Observer(victim, victim_database))
+    only_results_were_lost(tracker)
+    tracker.stored_once(Observer(stoppable_server, stoppable_database))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_restarted_between_calls_fails_none(kind, victim, victim_database):
-    deferrer = app(connector(kind, victim.parameters(victim_database), min_size=4))
+def test_a_server_restarted_between_calls_fails_none(kind, stoppable_server, stoppable_database):
+    deferrer = app(connector(kind, stoppable_server.parameters(stoppable_database), min_size=4))
     with deferrer.open():
         for round_ in range(3):
             for call in range(8):
                 deferrer.tasks["work"].defer(argument=8 * round_ + call)
-            victim.restart()
-    assert Observer(victim, victim_database).jobs() == list(range(24))
+            stoppable_server.restart()
+    assert Observer(stoppable_server, stoppable_database).jobs() == list(range(24))
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_a_server_restarted_between_asynchronous_calls_fails_none(kind, victim, victim_database):
-    deferrer = app(connector(kind, victim.parameters(victim_database), min_size=4))
+def test_a_server_restarted_between_asynchronous_calls_fails_none(kind, stoppable_server, stoppable_database):
+    deferrer = app(connector(kind, stoppable_server.parameters(stoppable_database), min_size=4))
 
     async def scenario():
         async with deferrer.open_async():
             for round_ in range(3):
                 for call in range(8):
                     await deferrer.tasks["work"].defer_async(argument=8 * round_ + call)
-                await asyncio.to_thread(victim.restart)
+                await asyncio.to_thread(stoppable_server.restart)
 
     asyncio.run(scenario())
-    assert Observer(victim, victim_database).jobs() == list(range(24))
+    assert Observer(stoppable_server, stoppable_database).jobs() == list(range(24))

@@ -37,7 +37,7 @@ from procrastinate_conn.registry import ConnectorKind
 
 
 class BufferedConnection(psycopg2.extensions.connection):
-    """A connection of psycopg2's that can be told to read no further than to the end of a result.
+    """A connection of psycopg2's that can stop reading at the end of a result.
 
     aiopg reads whenever there is something to read. If that is the end of the connection, a result that was
     received and not fetched yet would be lost with it.

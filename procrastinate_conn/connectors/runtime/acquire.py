@@ -86,7 +86,7 @@ class AcquireAttempt:
     def failed(self, error: Exception) -> None:
         """Note that the pool had no connection to give; raise the error if there will be none.
 
-        A caller who has waited in turn is not sent away for the number of callers.
+        A caller who has waited in turn is not rejected for the number of callers.
         """
         if isinstance(error, PoolClosed) or (isinstance(error, TooManyRequests) and not self._failures):
             raise error

@@ -87,7 +87,7 @@ class ConnectionFactory(ABC):
         return f"{spec.conninfo(drivers.keywords(self.kind))} {libpq.conninfo(overrides)}"
 
     def raise_timeout(self, message: str, rejection: Exception | None = None) -> NoReturn:
-        """Raise the error of a caller who waited in vain, with what keeps the pool from connecting.
+        """Raise the error of a caller who got no connection in time, with the reason.
 
         Its cause is the error of the last attempt to connect, or else why the last connection was discarded.
         """

@@ -1,6 +1,6 @@
 """Classify disconnects; find the one after which a query is safe to retry.
 
-Whether a connection is alive is told from its socket, so a session may be ended just when its connection is
+Whether a connection is alive is seen on its socket, so a session may be ended just when its connection is
 handed out. The query then crosses with the server's notice, and is not read. A server process sends that
 notice only at points where a statement is not complete, and a statement that is not complete leaves nothing
 behind. Several statements in one query may have been complete in part. They, and any other loss of a
@@ -23,7 +23,7 @@ from psycopg import AsyncClientCursor, ClientCursor, errors
 
 SHUTDOWN_RACE_WINDOW = 0.05
 """Seconds within which the end of the session has crossed with the query. If it comes later, it has ended a
-statement that was running: nothing of it is left either, but whoever ended it may not want it back."""
+statement that was running: nothing of it is left either, but it may have been ended on purpose."""
 
 SHUTDOWN_MESSAGES = (
     "terminating connection due to administrator command",

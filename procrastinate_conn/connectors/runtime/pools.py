@@ -250,7 +250,7 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
             self.connection_factory.abort(connection)
             return
         if sys.version_info >= (3, 12):
-            # Over at once if nobody else uses the pool. Some versions do not find the loop by themselves.
+            # Done at once if no other task uses the pool. Some versions do not find the loop by themselves.
             task = asyncio.Task(work(connection), loop=loop, eager_start=True)
         else:
             task = loop.create_task(work(connection))

@@ -7,8 +7,8 @@ the server did not begin with it  send again    send again        send again
 the outcome is unknown            report        send again        look up its effect, or send again
 ================================  ============  ================  ===================================
 
-If durations that the server logs would leave that in doubt (see `disconnects`), it is asked whether it logs
-them. A worker lives on; to defer a job is none of its queries.
+If that depends on whether the server logs durations (see `disconnects`), its settings are read. So a worker
+continues; to defer a job is none of its queries.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class RetryableQuery:
         return query != RETRY or self._attempts is not None  # otherwise a user retries any job
 
     def _may_be_logged(self) -> Steps:
-        """Ask on another connection whether the server logs durations; if it does not answer, it may."""
+        """Read on another connection whether the server logs durations; if that fails, it may."""
         if self._query in IDEMPOTENT:
             return False
         question = RetryableQuery(self._connector, DURATION_LOGGING_QUERY, {}, self._connector.fetch_row)
