@@ -85,17 +85,7 @@ def is_quoted(value: object) -> bool:
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the most similar known name, ignoring case; None if none is similar enough.
-
-    Parameters
-    ----------
-    name
-        The unknown name.
-    known
-        The known names.
-    cutoff
-        The least similarity, from 0 to 1.
-    """
+    """Return the most similar known name, ignoring case; None below a similarity of `cutoff`, from 0 to 1."""
     from difflib import get_close_matches  # imported late: only mistakes need it
 
     by_lower_case = {one.lower(): one for one in known}

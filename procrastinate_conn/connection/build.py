@@ -22,23 +22,10 @@ def build_spec(
     session: Mapping[str, str] | None = None,
     known: Collection[str] | None = None,
 ) -> tuple[ConnectionSpec | None, list[Problem]]:
-    """Let libpq complete and validate the effective values.
+    """Let libpq complete and validate the effective values, which are text.
 
-    Parameters
-    ----------
-    effective
-        Keyword to value; the values are text, the keywords are libpq's.
-    redacted_keywords
-        The keywords whose value may contain a piece of a password.
-    session
-        libpq's variables for the session, from the process environment.
-    known
-        The keywords that the driver's libpq knows; by default those of psycopg's.
-
-    Returns
-    -------
-    tuple
-        The spec, or None if libpq would reject the values, and what it would reject.
+    Returns the spec, or None if libpq would reject the values, and what it would reject. The other arguments
+    are those of `ConnectionSpec.from_parameters`.
     """
     if problems := list(validation.validate_encoding(effective)):
         return None, problems

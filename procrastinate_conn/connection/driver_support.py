@@ -46,16 +46,9 @@ _HINT = f"choose the {_ON_PSYCOPG} connector, or install a newer psycopg2"
 def validate_driver(
     kind: ConnectorKind, effective: Mapping[str, SourcedValue], spec: ConnectionSpec | None
 ) -> Iterator[Problem]:
-    """Yield what the installed driver of a kind would reject; nothing is connected.
+    """Yield what the installed driver of a kind would reject, without connecting.
 
-    Parameters
-    ----------
-    kind
-        The connector.
-    effective
-        Keyword to value.
-    spec
-        What libpq makes of them; None if psycopg's libpq rejects them already.
+    There is no spec if psycopg's libpq rejects the values already.
     """
     known = drivers.keywords(kind)
     for keyword, sourced in effective.items():

@@ -49,13 +49,7 @@ class Host(NamedTuple):
 
 
 def hosts(values: Mapping[str, str]) -> list[Host]:
-    """Return the hosts that parameters describe; the lists must match, and the ports be numbers.
-
-    Parameters
-    ----------
-    values
-        Keyword to value; `host`, `hostaddr` and `port` may be absent or empty.
-    """
+    """Return the hosts of valid parameters; `host`, `hostaddr` and `port` may be absent or empty."""
     names, addresses, ports = (values.get(keyword, "").split(",") for keyword in ("host", "hostaddr", "port"))
     if len(ports) == 1:
         ports *= max(len(names), len(addresses))

@@ -80,15 +80,7 @@ def validate_integer(keyword: str, effective: Sourced) -> Iterator[Problem]:
 
 
 def validate_values(effective: Sourced, rejection: Rejection) -> Iterator[Problem]:
-    """Let libpq validate each value by itself, and then the combination of those that it accepts.
-
-    Parameters
-    ----------
-    effective
-        Without the keywords that say where the hosts are.
-    rejection
-        Asks libpq.
-    """
+    """Let libpq validate each value by itself, and then the combination of those that it accepts."""
     values = as_texts(effective)
     rejected = {k: reason for k, value in values.items() if (reason := rejection({k: value}))}
     for keyword, reason in rejected.items():

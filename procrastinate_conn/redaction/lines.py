@@ -12,7 +12,7 @@ from collections.abc import Callable
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.redaction import MASK, is_file_name, is_safe_to_show, redact_value
-from procrastinate_conn.setting_names import PREFIX
+from procrastinate_conn.setting_names import PREFIX, SECTIONS
 
 _VARIABLE = re.compile(
     r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
@@ -70,10 +70,9 @@ def redact_variable(name: str, value: str) -> str:
         setting = f"connection.{libpq.variables().get(name)}"
     if setting == "dsn":
         return redact_dsn(value)
-    if setting == "connection":
-        return _redact_pairs(value, _MEMBER, setting, between=r"[{},\s]*")
-    if setting == "pool":
-        return _redact_pairs(value, _MEMBER, setting, between=r"[{},\s]*|[a-z]{1,8}")
+    if setting in SECTIONS:
+        between = r"[{},\s]*|[a-z]{1,8}" if setting == "pool" else r"[{},\s]*"  # such as null
+        return _redact_pairs(value, _MEMBER, setting, between=between)
     return value and redact_value(setting, value)
 
 
