@@ -13,7 +13,8 @@ from docs.generate.markdown import code, page, paragraphs, table
 INTRODUCTION = """\
 # Public interface
 
-The names that `procrastinate_conn` exports, besides `__version__`. Everything else may change with any version.
+The names that `procrastinate_conn` exports, besides `__version__`. Everything else may change with any
+version.
 """
 
 ORDER = (
