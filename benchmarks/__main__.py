@@ -39,19 +39,25 @@ def main(
         Path | None, typer.Option(help="Folder for the results.", show_default="benchmarks/results")
     ] = None,
     *,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Measure nothing: draw the plot of the results once more.")
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="One short round, as a test; results in build/.")
     ] = False,
 ) -> None:
     """Compare our connectors with the same ones written by hand, and with the limit.
 
-    The limit is the same SQL on one open psycopg connection in autocommit mode. The results are printed as a
+    The limit is the same SQL on open psycopg connections in autocommit mode. The results are printed as a
     table, and written as a table, JSON and a plot.
     """
     if quick:
         rounds, jobs = 1, 32
     a_part = quick or only
     folder = output or (ROOT / "build" / "benchmarks" if a_part else ROOT / "benchmarks" / "results")
+    if plot:
+        draw(report.read(folder), folder / "results.svg")
+        return
     folder.mkdir(parents=True, exist_ok=True)
     treat_sigterm_as_sigint()
     outcomes: list[Outcome] = []

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from urllib.parse import quote
 
 from procrastinate.schema import SchemaManager
 
-from benchmarks.comparison import Outcome, compare
-from benchmarks.contenders import BY_HAND, LIMIT, OURS, by_hand, ours
+from benchmarks.comparison import WARM_UP, Outcome, compare
+from benchmarks.contenders import BY_HAND, LIMIT, OURS, RAW, by_hand, ours
 from benchmarks.measures import Measure, measures
 from benchmarks.network import Network, network
-from benchmarks.queries import connect, defer_jobs
+from benchmarks.queries import DEFER, defer_arguments
 from procrastinate_conn import ConnectorKind
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 
-TABLES = "procrastinate_jobs, procrastinate_events, procrastinate_workers"
+MORE_JOBS = 4
+"""How many times as many jobs a turn has without a delay, so that it takes about as long."""
 
 
 class Bench:
@@ -29,7 +32,7 @@ class Bench:
     rounds
         Turns of each contender.
     jobs
-        Jobs in a turn.
+        Jobs in a turn, with a delay.
     report
         Called with the name of each measure before it starts.
     """
@@ -41,9 +44,8 @@ class Bench:
         self.rounds = rounds
         self.jobs = jobs
         self.report = report
-        database = server.create_database()
-        self.dsn = f"postgresql://{server.user}@{server.host}:{{port}}/{database}"
-        self.direct = connect(self.dsn.format(port=server.port))
+        self.database = server.create_database()
+        self.direct = server.connect(self.database)
         self.direct.execute(SchemaManager.get_schema())
 
     def run(self, delay_ms: float, only: str) -> Iterator[Outcome]:
@@ -52,19 +54,26 @@ class Bench:
         Parameters
         ----------
         delay_ms
-            Milliseconds added to each round trip. Without a delay there is no proxy, which would take more
-            time than the network that it simulates; then the round trips are not counted.
+            Milliseconds added to each round trip. Without a delay the contenders use the Unix socket, and no
+            proxy, which would take more time than the network that it simulates; then the round trips are
+            not counted.
         only
             A part of the names of the measures to run.
         """
-        direct = self.dsn.format(port=self.server.port)
+        server = self.server
+        host = server.host if os.name == "nt" else str(server.directory)
+        direct = self._dsn(host, server.port)
         with self._network(delay_ms) as proxy:
-            dsn = self.dsn.format(port=proxy.port) if proxy else direct
+            dsn = self._dsn(server.host, proxy.port) if proxy else direct
             for measure in measures(direct):
                 if only in measure.name:
                     for kind in measure.kinds:
                         self.report(f"{measure.name}, {kind}, {delay_ms:g} ms")
                         yield self._measure(measure, kind, dsn, delay_ms, proxy)
+
+    def _dsn(self, host: str, port: int) -> str:
+        """Return a URI, which SQLAlchemy accepts as libpq does, also with the directory of a Unix socket."""
+        return f"postgresql://{self.server.user}@/{self.database}?host={quote(host)}&port={port}"
 
     @contextmanager
     def _network(self, delay_ms: float) -> Iterator[Network | None]:
@@ -77,15 +86,19 @@ class Bench:
     def _measure(
         self, measure: Measure, kind: ConnectorKind, dsn: str, delay_ms: float, proxy: Network | None
     ) -> Outcome:
+        contenders = {
+            BY_HAND: measure.work(by_hand(kind, dsn, measure.connections)),
+            OURS: measure.work(ours(kind, dsn, measure.connections)),
+            LIMIT: measure.limit(dsn, measure.limit_driver()),
+        }
+        if driver := measure.raw_driver(kind):
+            contenders[RAW] = measure.limit(dsn, driver)
         return compare(
             Outcome(measure.name, kind, delay_ms, measure.unit),
-            {
-                BY_HAND: measure.work(by_hand(kind, dsn, measure.connections)),
-                OURS: measure.work(ours(kind, dsn, measure.connections)),
-                LIMIT: measure.limit(dsn),
-            },
+            contenders,
             rounds=self.rounds,
-            times=max(1, int(measure.share * self.jobs)),
+            times=max(1, int(measure.share * self.jobs * (1 if delay_ms else MORE_JOBS))),
+            warm_up=WARM_UP * measure.at_a_time,
             jobs_each=measure.jobs_each,
             before=partial(self._provide, measure),
             after=partial(self._check, measure),
@@ -95,13 +108,14 @@ class Bench:
     def _provide(self, measure: Measure, jobs: int) -> None:
         """Empty the queue, and defer the jobs of a measure that works jobs."""
         self.direct.execute("DELETE FROM procrastinate_jobs")
+        self.direct.execute("VACUUM procrastinate_jobs, procrastinate_events")
         if measure.provides:
-            defer_jobs(self.direct, jobs)
+            self.direct.execute(DEFER, defer_arguments(jobs))
 
     def _check(self, measure: Measure, jobs: int) -> None:
         """Raise an error unless the jobs were deferred or worked."""
         status = "succeeded" if measure.works else "todo"
-        query = "SELECT count(*) FROM procrastinate_jobs WHERE status = %s::procrastinate_job_status"
-        [row] = self.direct.execute(query, [status]).fetchall()
-        if row["count"] != jobs:
-            raise RuntimeError(f"{measure.name}: {row['count']} of {jobs} jobs are {status}")
+        query = "SELECT count(*) FROM procrastinate_jobs WHERE status = %(status)s::procrastinate_job_status"
+        [(count,)] = self.direct.execute(query, {"status": status}).fetchall()
+        if count != jobs:
+            raise RuntimeError(f"{measure.name}: {count} of {jobs} jobs are {status}")

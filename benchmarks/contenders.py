@@ -10,8 +10,9 @@ from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
 
 from procrastinate_conn import ConnectorKind, make_connector
 
-BY_HAND, OURS, LIMIT = "by hand", "ours", "limit"
-"""The contenders. The limit is the same SQL on one open psycopg connection in autocommit mode."""
+BY_HAND, OURS, LIMIT, RAW = "by hand", "ours", "limit", "raw driver"
+"""The contenders. The limit is the same SQL on open psycopg connections in autocommit mode; the raw driver is
+the same on connections of the kind's own driver, if that is not psycopg."""
 
 
 def by_hand(kind: ConnectorKind, dsn: str, connections: int | None = None) -> BaseConnector:

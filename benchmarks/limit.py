@@ -1,21 +1,27 @@
-"""The limit: the same work on open psycopg connections in autocommit mode, without pool and procrastinate."""
+"""The limit: the same work on open connections in autocommit mode, without pool and procrastinate.
+
+Every function takes the driver: psycopg's is the limit, and the kind's own the raw driver that its CPU time
+is compared with.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from statistics import median
 from time import perf_counter
 
+import psycopg
 from procrastinate.manager import get_channel_for_queues
 from psycopg.sql import SQL, Identifier
 
+from benchmarks.drivers import PSYCOPG, AsyncDriver, ExecuteAsync, SyncDriver
 from benchmarks.queries import (
     DEFER,
-    arguments,
-    connect,
-    connect_async,
+    QUERY,
+    defer_arguments,
     defer_jobs,
     fetch_job,
     finish_job,
@@ -27,7 +33,10 @@ from benchmarks.work import (
     IDLE,
     THREADS,
     AsyncWork,
+    LoopFactory,
     Opened,
+    Stopwatch,
+    Time,
     Work,
     on_a_loop,
     repeated,
@@ -37,81 +46,110 @@ from benchmarks.work import (
 
 
 @contextmanager
-def defer(dsn: str, jobs: int = 1) -> Iterator[Work]:
-    """Defer `jobs` jobs with each query."""
-    parameters = arguments(jobs)
-    with connect(dsn) as connection:
-        yield repeated(lambda: connection.execute(DEFER, parameters).fetchall())
-
-
-def batch_defer(dsn: str) -> Opened:
-    """Defer jobs in batches."""
-    return defer(dsn, BATCH)
+def query(dsn: str, driver: SyncDriver) -> Iterator[Work]:
+    """Execute a query."""
+    with driver.connect(dsn) as execute:
+        yield repeated(lambda: execute(QUERY, None))
 
 
 @contextmanager
-def defer_from_threads(dsn: str) -> Iterator[Work]:
+def defer(dsn: str, driver: SyncDriver, jobs: int = 1) -> Iterator[Work]:
+    """Defer `jobs` jobs with each query."""
+    arguments = defer_arguments(jobs, driver.json)
+    with driver.connect(dsn) as execute:
+        yield repeated(lambda: execute(DEFER, arguments))
+
+
+def batch_defer(dsn: str, driver: SyncDriver) -> Opened:
+    """Defer jobs in batches."""
+    return defer(dsn, driver, BATCH)
+
+
+@contextmanager
+def defer_from_threads(dsn: str, driver: SyncDriver) -> Iterator[Work]:
     """Defer jobs from many threads, each with a connection."""
     with ExitStack() as stack, ThreadPoolExecutor(THREADS) as threads:
-        yield spread_over(threads, [stack.enter_context(defer(dsn)) for _ in range(THREADS)])
+        yield spread_over(threads, [stack.enter_context(defer(dsn, driver)) for _ in range(THREADS)])
 
 
-def defer_async(dsn: str, jobs: int = 1) -> Opened:
+def query_async(dsn: str, driver: AsyncDriver, loop_factory: LoopFactory | None = None) -> Opened:
+    """Execute a query, asynchronously."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[AsyncWork]:
+        async with driver.connect(dsn) as execute:
+            yield repeated_async(lambda: execute(QUERY, None))
+
+    return on_a_loop(opened(), loop_factory)
+
+
+def defer_async(
+    dsn: str, driver: AsyncDriver, loop_factory: LoopFactory | None = None, jobs: int = 1
+) -> Opened:
     """Defer `jobs` jobs with each query, asynchronously."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncWork]:
-        parameters = arguments(jobs)
-        async with await connect_async(dsn) as connection:
+        arguments = defer_arguments(jobs, driver.json)
+        async with driver.connect(dsn) as execute:
+            yield repeated_async(lambda: execute(DEFER, arguments))
 
-            async def once() -> None:
-                await (await connection.execute(DEFER, parameters)).fetchall()
-
-            yield repeated_async(once)
-
-    return on_a_loop(opened())
+    return on_a_loop(opened(), loop_factory)
 
 
-def batch_defer_async(dsn: str) -> Opened:
+def batch_defer_async(dsn: str, driver: AsyncDriver) -> Opened:
     """Defer jobs in batches, asynchronously."""
-    return defer_async(dsn, BATCH)
+    return defer_async(dsn, driver, jobs=BATCH)
 
 
-def worker(dsn: str) -> Opened:
-    """Fetch and finish jobs, one after the other, asynchronously as every worker does."""
+def worker(dsn: str, driver: AsyncDriver, concurrency: int) -> Opened:
+    """Fetch and finish jobs, `concurrency` at a time, each on a connection; asynchronously as workers do."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncWork]:
-        with connect(dsn) as registering:
-            async with await connect_async(dsn) as connection:
+        async with AsyncExitStack() as stack:
+            registering = stack.enter_context(PSYCOPG.connect(dsn))
+            connections = [await stack.enter_async_context(driver.connect(dsn)) for _ in range(concurrency)]
 
-                async def work(times: int) -> float:
-                    worker_id = register_worker(registering)  # a real worker removes stalled workers
-                    return await repeated_async(lambda: work_job_async(connection, worker_id))(times)
+            async def work(times: int) -> Time:
+                worker_id = register_worker(registering)  # a real worker removes stalled workers
+                remaining = iter(range(times))  # shared, so that whoever is free takes the next job
 
-                yield work
+                async def work_next(execute: ExecuteAsync) -> None:
+                    for _ in remaining:
+                        await work_job_async(execute, worker_id)
+
+                stopwatch = Stopwatch()
+                await asyncio.gather(*map(work_next, connections))
+                return stopwatch.stop()
+
+            yield work
 
     return on_a_loop(opened())
 
 
 @contextmanager
-def wake_up(dsn: str, deferring_dsn: str) -> Iterator[Work]:
+def wake_up(dsn: str, driver: SyncDriver, deferring_dsn: str) -> Iterator[Work]:
     """Fetch a job after its notification; then finish it, which is not part of the time."""
     [channel] = get_channel_for_queues()
-    with connect(deferring_dsn) as deferring, connect(dsn) as listening, connect(dsn) as connection:
+    with (
+        PSYCOPG.connect(deferring_dsn) as deferring,
+        psycopg.connect(dsn, autocommit=True) as listening,
+        driver.connect(dsn) as execute,
+    ):
         listening.execute(SQL("LISTEN {}").format(Identifier(channel)))
 
-        def work(times: int) -> float:
-            worker_id = register_worker(connection)
+        def work(times: int) -> Time:
+            worker_id = register_worker(execute)
             taken = []
             for _ in range(times):
                 list(listening.notifies(timeout=IDLE))  # of the other contenders' turns
                 started = perf_counter()
                 defer_jobs(deferring, 1)
                 assert list(listening.notifies(timeout=30, stop_after=1))
-                job = fetch_job(connection, worker_id)
+                job = fetch_job(execute, worker_id)
                 taken.append(perf_counter() - started)
-                finish_job(connection, job)
-            return times * median(taken)
+                finish_job(execute, job)
+            return Time(times * median(taken))
 
         yield work

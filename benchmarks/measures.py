@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-
-from procrastinate.connector import BaseConnector
+from typing import Any
 
 from benchmarks import limit, work
-from benchmarks.work import BATCH, THREADS, Opened
+from benchmarks.drivers import PSYCOPG, PSYCOPG_ASYNC, Driver, async_driver, sync_driver
+from benchmarks.work import BATCH, THREADS, LoopFactory, Opened
 from procrastinate_conn import ConnectorKind
 from procrastinate_conn.registry import REGISTRY
 
+try:
+    import uvloop
+except ImportError:
+    UVLOOP: LoopFactory | None = None
+else:
+    UVLOOP = uvloop.new_event_loop
+
 EVERY = tuple(ConnectorKind)
 ASYNCHRONOUS = tuple(kind for kind in EVERY if REGISTRY[kind].asynchronous)
-THREADED = tuple(kind for kind in EVERY if not REGISTRY[kind].asynchronous)
+SYNCHRONOUS = tuple(kind for kind in EVERY if not REGISTRY[kind].asynchronous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +36,17 @@ class Measure:
     kinds
         The kinds of connector that support it.
     work, limit
-        The work on a connector, and the same work at the limit, on a DSN.
+        The work on a connector; the same work at the limit, on a DSN and a driver.
+    asynchronous
+        Whether the limit needs an asynchronous driver.
     share
         The number of times in a turn, as a share of ``--jobs``.
     jobs_each
-        The number of jobs of one time.
+        The number of jobs of one time; 0 for a query that defers none.
     unit
-        ``jobs/s``, or ``ms`` for one time.
+        ``jobs/s``, ``queries/s``, or ``ms`` for one time.
+    at_a_time
+        The number of connections that are in use at the same time.
     connections
         The size of the pools; None for their defaults.
     provides
@@ -46,56 +57,106 @@ class Measure:
 
     name: str
     kinds: tuple[ConnectorKind, ...]
-    work: Callable[[BaseConnector], Opened]
-    limit: Callable[[str], Opened]
+    work: Callable[[Any], Opened]
+    limit: Callable[..., Opened]
+    asynchronous: bool = False
     share: float = 1.0
     jobs_each: int = 1
     unit: str = "jobs/s"
+    at_a_time: int = 1
     connections: int | None = None
     provides: bool = False
     works: bool = False
+
+    def limit_driver(self) -> Driver[Any]:
+        """Return psycopg."""
+        return PSYCOPG_ASYNC if self.asynchronous else PSYCOPG
+
+    def raw_driver(self, kind: ConnectorKind) -> Driver[Any] | None:
+        """Return the kind's own driver; None if it is psycopg, or no CPU time is measured."""
+        if self.unit == "ms":
+            return None
+        driver = async_driver(kind) if self.asynchronous else sync_driver(kind)
+        return None if driver is self.limit_driver() else driver
 
 
 def measures(deferring_dsn: str) -> list[Measure]:
     """Return the measures against a server; jobs that wake up a worker are deferred on `deferring_dsn`."""
     return [
+        Measure("query", SYNCHRONOUS, work.query, limit.query, share=2, jobs_each=0, unit="queries/s"),
+        _query_async(),
         Measure("defer", EVERY, work.defer, limit.defer),
-        Measure("defer_async", ASYNCHRONOUS, work.defer_async, limit.defer_async),
-        Measure("batch_defer, 100 jobs", EVERY, work.batch_defer, limit.batch_defer, 0.1, BATCH),
+        _defer_async(),
+        *([_query_async(UVLOOP), _defer_async(UVLOOP)] if UVLOOP else []),
+        Measure(
+            "batch_defer, 100 jobs", EVERY, work.batch_defer, limit.batch_defer, share=0.1, jobs_each=BATCH
+        ),
         Measure(
             "batch_defer_async, 100 jobs",
             ASYNCHRONOUS,
             work.batch_defer_async,
             limit.batch_defer_async,
-            0.1,
-            BATCH,
+            asynchronous=True,
+            share=0.1,
+            jobs_each=BATCH,
         ),
         Measure(
             f"defer, {THREADS} threads",
-            THREADED,
+            SYNCHRONOUS,
             work.defer_from_threads,
             limit.defer_from_threads,
-            4,
+            share=4,
+            at_a_time=THREADS,
             connections=THREADS,  # psycopg2's own pool does not wait for one
         ),
-        *(
-            Measure(
-                f"work, concurrency {concurrency}",
-                ASYNCHRONOUS,
-                partial(work.worker, concurrency=concurrency),
-                limit.worker,
-                provides=True,
-                works=True,
-            )
-            for concurrency in (1, 10)
-        ),
+        *map(_work, (1, 10)),
         Measure(
             "LISTEN wake-up",
             ASYNCHRONOUS,
             partial(work.wake_up, deferring_dsn=deferring_dsn),
             partial(limit.wake_up, deferring_dsn=deferring_dsn),
-            0.1,
+            share=0.1,
             unit="ms",
             works=True,
         ),
     ]
+
+
+def _query_async(loop_factory: LoopFactory | None = None) -> Measure:
+    return Measure(
+        _name("query_async", loop_factory),
+        ASYNCHRONOUS,
+        partial(work.query_async, loop_factory=loop_factory),
+        partial(limit.query_async, loop_factory=loop_factory),
+        asynchronous=True,
+        share=2,
+        jobs_each=0,
+        unit="queries/s",
+    )
+
+
+def _defer_async(loop_factory: LoopFactory | None = None) -> Measure:
+    return Measure(
+        _name("defer_async", loop_factory),
+        ASYNCHRONOUS,
+        partial(work.defer_async, loop_factory=loop_factory),
+        partial(limit.defer_async, loop_factory=loop_factory),
+        asynchronous=True,
+    )
+
+
+def _work(concurrency: int) -> Measure:
+    return Measure(
+        f"work, concurrency {concurrency}",
+        ASYNCHRONOUS,
+        partial(work.worker, concurrency=concurrency),
+        partial(limit.worker, concurrency=concurrency),
+        asynchronous=True,
+        at_a_time=concurrency,
+        provides=True,
+        works=True,
+    )
+
+
+def _name(name: str, loop_factory: LoopFactory | None) -> str:
+    return f"{name}, uvloop" if loop_factory else name

@@ -8,11 +8,12 @@ import platform
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 from rich.table import Table
 
 from benchmarks.comparison import Outcome
-from benchmarks.contenders import BY_HAND, LIMIT, OURS
+from benchmarks.contenders import BY_HAND, LIMIT, OURS, RAW
 
 PACKAGES = (
     "procrastinate",
@@ -23,7 +24,7 @@ PACKAGES = (
     "SQLAlchemy",
     "pydantic-settings",
 )
-WIDTH = 140
+WIDTH = 160
 """The width of the tables, in characters, in a terminal and in files."""
 COLUMNS = [
     "measure",
@@ -35,6 +36,9 @@ COLUMNS = [
     "ours / by hand",
     "ours / limit",
     "round trips",
+    "CPU, µs a call",
+    "CPU / by hand",
+    "CPU / raw driver",
 ]
 
 
@@ -42,7 +46,7 @@ def table(outcomes: Iterable[Outcome], title: str) -> Table:
     """Return a table with a row for each outcome."""
     result = Table(title=title, title_justify="left")
     for number, column in enumerate(COLUMNS):
-        result.add_column(column, justify="left" if number < 2 else "right")
+        result.add_column(column, justify="left" if number < 2 else "right", no_wrap=number < 2)
     for outcome in outcomes:
         result.add_row(*cells(outcome))
     return result
@@ -51,7 +55,7 @@ def table(outcomes: Iterable[Outcome], title: str) -> Table:
 def cells(outcome: Outcome) -> list[str]:
     """Return an outcome's row of the table."""
     to_hand, to_limit = outcome.ratio(BY_HAND), outcome.ratio(LIMIT)
-    trips = outcome.round_trips
+    trips, cpu = outcome.round_trips, outcome.cpu_us
     return [
         outcome.measure,
         outcome.kind,
@@ -60,6 +64,8 @@ def cells(outcome: Outcome) -> list[str]:
         f"{to_hand:.2f}" if to_hand else "",
         f"{to_limit:.0%}" if to_limit else "",
         f"{trips[BY_HAND]:.1f} -> {trips[OURS]:.1f}" if trips else "",
+        f"{median(cpu[OURS]):.0f}" if cpu else "",
+        *(f"{ratio:.2f}" if (ratio := outcome.cpu_ratio(name)) else "" for name in (BY_HAND, RAW)),
     ]
 
 
@@ -83,6 +89,12 @@ def distance(delay_ms: float | None) -> str:
     if delay_ms is None:
         return "without a server"
     return f"the server {delay_ms:g} ms away" if delay_ms else "the server on the same machine"
+
+
+def read(folder: Path) -> list[Outcome]:
+    """Return the outcomes in a folder's ``results.json``."""
+    document = json.loads((folder / "results.json").read_text())
+    return [Outcome.from_summary(summary) for summary in document["outcomes"]]
 
 
 def write(outcomes: Sequence[Outcome], parameters: dict[str, object], folder: Path) -> None:

@@ -12,18 +12,49 @@ from contextlib import (
     contextmanager,
 )
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import NamedTuple
 
 import procrastinate
-from procrastinate.connector import BaseConnector
+from procrastinate.connector import BaseAsyncConnector, BaseConnector
 
-from benchmarks.queries import ARGUMENTS, TASK, connect, defer_jobs
+from benchmarks.drivers import PSYCOPG
+from benchmarks.queries import ARGUMENTS, QUERY, TASK, defer_jobs
 
-Work = Callable[[int], float]
-"""Does something a number of times, and returns the seconds that it took."""
 
-AsyncWork = Callable[[int], Awaitable[float]]
+class Time(NamedTuple):
+    """What work took.
+
+    Parameters
+    ----------
+    seconds
+        The time that passed.
+    cpu
+        Seconds of CPU time, of all threads of this process; None if other work is included.
+    """
+
+    seconds: float
+    cpu: float | None = None
+
+
+class Stopwatch:
+    """Measures the time from its making."""
+
+    def __init__(self) -> None:
+        self._cpu = process_time()
+        self._started = perf_counter()
+
+    def stop(self) -> Time:
+        """Return the time until now."""
+        return Time(perf_counter() - self._started, process_time() - self._cpu)
+
+
+Work = Callable[[int], Time]
+"""Does something a number of times, and returns the time that it took."""
+
+AsyncWork = Callable[[int], Awaitable[Time]]
 Opened = AbstractContextManager[Work]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 BATCH = 100
 """Jobs in a batch."""
@@ -47,6 +78,13 @@ def app_on(connector: BaseConnector, ran: Callable[[], object] = bool) -> procra
 
 
 @contextmanager
+def query(connector: BaseConnector) -> Iterator[Work]:
+    """Execute a query."""
+    with app_on(connector).open():
+        yield repeated(lambda: connector.execute_query_one(QUERY))
+
+
+@contextmanager
 def defer(connector: BaseConnector) -> Iterator[Work]:
     """Defer jobs one by one."""
     with app_on(connector).open() as app:
@@ -67,7 +105,18 @@ def defer_from_threads(connector: BaseConnector) -> Iterator[Work]:
         yield spread_over(threads, [work] * THREADS)
 
 
-def defer_async(connector: BaseConnector) -> Opened:
+def query_async(connector: BaseAsyncConnector, loop_factory: LoopFactory | None = None) -> Opened:
+    """Execute a query, asynchronously."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[AsyncWork]:
+        async with app_on(connector).open_async():
+            yield repeated_async(lambda: connector.execute_query_one_async(QUERY))
+
+    return on_a_loop(opened(), loop_factory)
+
+
+def defer_async(connector: BaseConnector, loop_factory: LoopFactory | None = None) -> Opened:
     """Defer jobs one by one, asynchronously."""
 
     @asynccontextmanager
@@ -75,7 +124,7 @@ def defer_async(connector: BaseConnector) -> Opened:
         async with app_on(connector).open_async() as app:
             yield repeated_async(lambda: app.tasks[TASK].defer_async(**ARGUMENTS))
 
-    return on_a_loop(opened())
+    return on_a_loop(opened(), loop_factory)
 
 
 def batch_defer_async(connector: BaseConnector) -> Opened:
@@ -96,12 +145,12 @@ def worker(connector: BaseConnector, concurrency: int) -> Opened:
     async def opened() -> AsyncIterator[AsyncWork]:
         async with app_on(connector).open_async() as app:
 
-            async def work(_times: int) -> float:
-                started = perf_counter()
+            async def work(_times: int) -> Time:
+                stopwatch = Stopwatch()
                 await app.run_worker_async(
                     wait=False, concurrency=concurrency, listen_notify=False, install_signal_handlers=False
                 )
-                return perf_counter() - started
+                return stopwatch.stop()
 
             yield work
 
@@ -115,9 +164,9 @@ def wake_up(connector: BaseConnector, deferring_dsn: str) -> Opened:
     async def opened() -> AsyncIterator[AsyncWork]:
         ran = asyncio.Event()
         app = app_on(connector, ran.set)
-        with connect(deferring_dsn) as deferring:
+        with PSYCOPG.connect(deferring_dsn) as deferring:
 
-            async def work(times: int) -> float:
+            async def work(times: int) -> Time:
                 taken = []
                 for _ in range(times):
                     await asyncio.sleep(IDLE)
@@ -127,9 +176,8 @@ def wake_up(connector: BaseConnector, deferring_dsn: str) -> Opened:
                     await asyncio.wait_for(ran.wait(), 30)
                     taken.append(perf_counter() - started)
                 await asyncio.sleep(IDLE)
-                return times * median(
-                    taken
-                )  # the median, since one of them may have had to wait for the poll
+                # The median, since one of them may have had to wait for the poll.
+                return Time(times * median(taken))
 
             async with app.open_async():
                 waiting = app.run_worker_async(install_signal_handlers=False)
@@ -145,11 +193,11 @@ def wake_up(connector: BaseConnector, deferring_dsn: str) -> Opened:
 def repeated(once: Callable[[], object]) -> Work:
     """Return work that calls a function several times."""
 
-    def work(times: int) -> float:
-        started = perf_counter()
+    def work(times: int) -> Time:
+        stopwatch = Stopwatch()
         for _ in range(times):
             once()
-        return perf_counter() - started
+        return stopwatch.stop()
 
     return work
 
@@ -157,11 +205,11 @@ def repeated(once: Callable[[], object]) -> Work:
 def repeated_async(once: Callable[[], Awaitable[object]]) -> AsyncWork:
     """Return work that awaits a function several times, one after the other."""
 
-    async def work(times: int) -> float:
-        started = perf_counter()
+    async def work(times: int) -> Time:
+        stopwatch = Stopwatch()
         for _ in range(times):
             await once()
-        return perf_counter() - started
+        return stopwatch.stop()
 
     return work
 
@@ -169,22 +217,27 @@ def repeated_async(once: Callable[[], Awaitable[object]]) -> AsyncWork:
 def spread_over(threads: ThreadPoolExecutor, works: list[Work]) -> Work:
     """Return work that is shared by several threads."""
 
-    def work(times: int) -> float:
-        started = perf_counter()
+    def work(times: int) -> Time:
+        stopwatch = Stopwatch()
         shares = [threads.submit(one, times // len(works)) for one in works]
         for share in shares:
             share.result()
-        return perf_counter() - started
+        return stopwatch.stop()
 
     return work
 
 
 @contextmanager
-def on_a_loop(opened: AbstractAsyncContextManager[AsyncWork]) -> Iterator[Work]:
-    """Run asynchronous work on one event loop, on which its connector stays open between the runs."""
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+def on_a_loop(
+    opened: AbstractAsyncContextManager[AsyncWork], loop_factory: LoopFactory | None = None
+) -> Iterator[Work]:
+    """Run asynchronous work on one event loop, on which its connector stays open between the runs.
 
-        async def run(times: int) -> float:
+    The loop is asyncio's, unless there is a factory.
+    """
+    with asyncio.Runner(loop_factory=loop_factory or asyncio.SelectorEventLoop) as runner:
+
+        async def run(times: int) -> Time:
             return await work(times)
 
         work = runner.run(_enter(opened))

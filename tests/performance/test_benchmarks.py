@@ -1,4 +1,4 @@
-"""The benchmarks run, and count the round trips that the README claims.
+"""The benchmarks run, measure every contender, and count the round trips that the README claims.
 
 Only counts are tested: they do not depend on the machine.
 """
@@ -6,11 +6,16 @@ Only counts are tested: they do not depend on the machine.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks.comparison import Outcome
+from benchmarks.plot import draw
+from benchmarks.report import read
 
 pytestmark = pytest.mark.subprocess
 
@@ -18,6 +23,9 @@ ROOT = Path(__file__).parents[2]
 
 BY_HAND = {"psycopg": 4, "sync-psycopg": 4, "psycopg2": 3, "sqlalchemy-psycopg2": 3, "aiopg": 1}
 """Round trips of a deferred job with procrastinate's own classes."""
+
+RAW_DRIVERS = {"psycopg2", "sqlalchemy-psycopg2", "aiopg"}
+"""The kinds whose driver is not psycopg, which is the limit."""
 
 RoundTrips = dict[str, dict[str, float]]
 """By contender and kind of connector, for each call."""
@@ -31,7 +39,12 @@ def run(only: str, folder: Path) -> dict[str, RoundTrips]:
     assert done.returncode == 0, done.stderr
     counted: dict[str, RoundTrips] = {}
     for outcome in json.loads((folder / "results.json").read_text())["outcomes"]:
-        assert outcome["median"]["ours"] > 0
+        contenders = {"by hand", "ours", "limit"}
+        if outcome["kind"] in RAW_DRIVERS:
+            contenders.add("raw driver")
+        assert outcome["median"].keys() == outcome["cpu_us"].keys() == contenders
+        assert min(outcome["median"]["ours"], *outcome["cpu_us"].values()) > 0
+        assert outcome["cpu_ours_to"].keys() == {"by hand", "raw driver"}
         for contender, number in outcome["round_trips"].items():
             measured = counted.setdefault(outcome["measure"], {})
             measured.setdefault(contender, {})[outcome["kind"]] = number
@@ -58,3 +71,18 @@ def test_working_a_job_takes_two_round_trips(tmp_path):
             assert all(2 <= number < 3 for number in measured[contender].values())
     assert "| work, concurrency 1 | psycopg | jobs/s |" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "results.svg").read_text().startswith("<?xml")
+
+
+def test_query_takes_one_round_trip(tmp_path):
+    counted = run("query", tmp_path)
+    assert counted["query"]["ours"] == dict.fromkeys(("sync-psycopg", "psycopg2", "sqlalchemy-psycopg2"), 1)
+    assert counted["query_async"]["ours"] == {"psycopg": 1, "aiopg": 1}
+
+
+def test_plot_has_the_share_of_the_limit_and_how_many_times_by_hand(tmp_path):
+    samples = {"by hand": [100.0, 110.0], "ours": [300.0, 330.0], "limit": [400.0, 440.0]}
+    summary = Outcome("defer", "psycopg", 1.0, "jobs/s", samples).summary()
+    (tmp_path / "results.json").write_text(json.dumps({"outcomes": [summary]}))
+    draw(read(tmp_path), tmp_path / "results.svg")
+    text = re.findall(r">([^<>]+)</text>", (tmp_path / "results.svg").read_text())
+    assert {"defer", "psycopg", "75%", "3.0 ×", "Jobs a second, the server 1 ms away"} <= {*text}  # noqa: RUF001

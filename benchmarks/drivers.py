@@ -1,0 +1,111 @@
+"""The raw drivers: open connections in autocommit mode that execute queries, without a pool."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import aiopg
+import psycopg
+import psycopg2
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from psycopg2.extras import Json, RealDictCursor
+
+from procrastinate_conn import ConnectorKind
+from procrastinate_conn.registry import REGISTRY
+
+C = TypeVar("C")
+
+Rows = list[dict[str, Any]]
+Execute = Callable[[Any, Mapping[str, Any] | None], Rows]
+ExecuteAsync = Callable[[Any, Mapping[str, Any] | None], Awaitable[Rows]]
+
+
+class Driver(NamedTuple, Generic[C]):
+    """A driver.
+
+    Parameters
+    ----------
+    connect
+        Opens a connection to a DSN, and yields the function that executes a query on it and fetches the rows
+        as dictionaries, as the connectors do.
+    json
+        Wraps a value that is sent as JSON.
+    """
+
+    connect: Callable[[str], C]
+    json: Callable[[Any], Any]
+
+
+SyncDriver = Driver[AbstractContextManager[Execute]]
+AsyncDriver = Driver[AbstractAsyncContextManager[ExecuteAsync]]
+
+
+@contextmanager
+def _psycopg(dsn: str) -> Iterator[Execute]:
+    with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+        yield lambda query, arguments: connection.execute(query, arguments).fetchall()
+
+
+@contextmanager
+def _psycopg2(dsn: str) -> Iterator[Execute]:
+    connection = psycopg2.connect(dsn, cursor_factory=RealDictCursor)
+    connection.autocommit = True
+
+    def execute(query: Any, arguments: Mapping[str, Any] | None) -> Rows:
+        with connection.cursor() as cursor:
+            cursor.execute(query, arguments)
+            return cursor.fetchall()
+
+    try:
+        yield execute
+    finally:
+        connection.close()
+
+
+@asynccontextmanager
+async def _psycopg_async(dsn: str) -> AsyncIterator[ExecuteAsync]:
+    connect = psycopg.AsyncConnection.connect
+    async with await connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+
+        async def execute(query: Any, arguments: Mapping[str, Any] | None) -> Rows:
+            return await (await connection.execute(query, arguments)).fetchall()
+
+        yield execute
+
+
+@asynccontextmanager
+async def _aiopg(dsn: str) -> AsyncIterator[ExecuteAsync]:
+    connect = aiopg.connect(dsn, cursor_factory=RealDictCursor, enable_json=False, enable_hstore=False)
+    async with connect as connection:
+
+        async def execute(query: Any, arguments: Mapping[str, Any] | None) -> Rows:
+            async with connection.cursor() as cursor:
+                await cursor.execute(query, arguments)
+                return await cursor.fetchall()
+
+        yield execute
+
+
+PSYCOPG: SyncDriver = Driver(_psycopg, Jsonb)
+PSYCOPG_ASYNC: AsyncDriver = Driver(_psycopg_async, Jsonb)
+
+SYNC = {"psycopg": PSYCOPG, "psycopg2": Driver(_psycopg2, Json)}
+ASYNC = {"psycopg": PSYCOPG_ASYNC, "aiopg": Driver(_aiopg, Json)}
+
+
+def sync_driver(kind: ConnectorKind) -> SyncDriver:
+    """Return the driver that a kind defers with synchronously; SQLAlchemy and aiopg are on another's."""
+    return SYNC[REGISTRY[kind].drivers[-1]]
+
+
+def async_driver(kind: ConnectorKind) -> AsyncDriver:
+    """Return the driver that a kind defers with asynchronously."""
+    return ASYNC[REGISTRY[kind].drivers[0]]
