@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn import libpq
 from procrastinate_conn.checks.catalogue import all_checks, all_rules
 from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import redact
 from procrastinate_conn.registry import ConnectorKind
 
@@ -35,12 +36,20 @@ class CheckTarget:
         The secrets directories, of which a later one comes first.
     isolated
         Whether the process environment is ignored, also by ``${NAME}`` in the file.
+    settings
+        The settings in Python, as ``package.module:object``, that are read in place of the file.
     """
 
     file: Path | None = None
     connector: ConnectorKind | None = None
     secrets_dirs: Sequence[Path] = ()
     isolated: bool = False
+    settings: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What is checked, for messages."""
+        return self.settings or (str(self.file) if self.file else "the environment and .env")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +59,30 @@ class CheckResult:
     Parameters
     ----------
     file
-        The env file as it was named; None for the environment and ``.env``.
+        The env file as it was named; None for the environment and ``.env``, and for settings in Python.
     connector
-        The kind of connector; None if its setting is invalid.
+        The kind of connector; None if its setting is invalid, or if the settings cannot be loaded.
     problems
         In the order of files and lines.
     is_unconfigured
         Whether everything is left to defaults, without an error.
+    settings
+        The settings in Python as they were named; None for files and variables.
+    configuration
+        What was resolved; None if there is no libpq, or if settings in Python cannot be built.
     """
 
     file: str | None
     connector: ConnectorKind | None
     problems: tuple[Problem, ...]
     is_unconfigured: bool = False
+    settings: str | None = None
+    configuration: Configuration | None = field(default=None, repr=False)
 
-
-def check_target(target: CheckTarget) -> CheckResult:
-    """Resolve and check one configuration."""
-    return check_configuration(target, resolve(target))
+    @property
+    def name(self) -> str:
+        """What was checked, for messages."""
+        return self.settings or self.file or "the environment and .env"
 
 
 def has_libpq() -> bool:
@@ -79,48 +94,78 @@ def has_libpq() -> bool:
     return True
 
 
-def resolve(target: CheckTarget) -> Configuration | None:
-    """Resolve one configuration; None if there is no libpq. What a module prints goes to standard error."""
+def check_target(target: CheckTarget) -> CheckResult:
+    """Resolve and check one configuration. What the user's modules print goes to standard error."""
     if not has_libpq():
-        return None
+        return _result(target, target.connector, [no_libpq()])
+    try:
+        with redirect_stdout(sys.stderr):
+            configuration = _resolve(target)
+    except ConfigurationError as error:  # of settings in Python; all others are resolved with their errors
+        return _result(target, None, error.problems)
+    return check_configuration(target, configuration)
+
+
+def _resolve(target: CheckTarget) -> Configuration:
     from procrastinate_conn.configuration import configure
     from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_sources
+    from procrastinate_conn.sources.arguments import read_call
 
-    sources = read_sources(
-        {"connector": target.connector},
-        DEFAULT_ENV_FILE if target.file is None else target.file,
-        target.secrets_dirs,
-        {} if target.isolated else os.environ,
-    )
-    with redirect_stdout(sys.stderr):
-        return configure(sources)
+    arguments = {"connector": target.connector}
+    if target.settings is None:
+        file = DEFAULT_ENV_FILE if target.file is None else target.file
+        environment = {} if target.isolated else os.environ
+        return configure(read_sources(arguments, file, target.secrets_dirs, environment))
+    from procrastinate_conn.checks.settings_object import load_settings
+
+    with _necessary_environment() if target.isolated else nullcontext():
+        settings = load_settings(target.settings)
+    return configure([read_call(arguments), *settings.configuration.sources])
 
 
-def check_configuration(target: CheckTarget, configuration: Configuration | None) -> CheckResult:
-    """Run every check on a configuration.
+NECESSARY = re.compile(r"PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|VIRTUAL_ENV|PYTHON\w+")
+"""The variables that a program needs to run at all."""
 
-    Parameters
-    ----------
-    target
-        What was read.
-    configuration
-        What it was resolved to; None if there is no libpq.
-    """
-    from procrastinate_conn.checks.deduplication import deduplicate
 
-    file = None if target.file is None else str(target.file)
-    if configuration is None:
-        return CheckResult(file, target.connector, (no_libpq(),))
+@contextmanager
+def _necessary_environment() -> Iterator[None]:
+    """Hide the process environment from the user's modules, whatever prefix their settings have."""
+    environment = dict(os.environ)
+    for name in environment:
+        if not NECESSARY.fullmatch(name.upper()):
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
+    """Run every check on a configuration that was resolved from `target`."""
     found = [*configuration.problems]
     for check in all_checks():
         found += check(configuration)
-    problems = [_redacted(problem) for problem in deduplicate(found)]
-    if any(map(_leaves_kind_unknown, problems)):
-        problems = [problem for problem in problems if not all_rules()[problem.code].needs_kind]
-        return CheckResult(file, None, _in_order(problems))
-    has_errors = any(problem.severity == "error" for problem in problems)
+    has_errors = any(problem.severity == "error" for problem in found)
     is_unconfigured = not has_errors and _is_unconfigured(configuration)
-    return CheckResult(file, configuration.settings.kind, _in_order(problems), is_unconfigured)
+    result = _result(target, configuration.settings.kind, found)
+    return replace(result, is_unconfigured=is_unconfigured, configuration=configuration)
+
+
+def _result(target: CheckTarget, kind: ConnectorKind | None, found: Sequence[Problem]) -> CheckResult:
+    """Return the problems that `found` has, each mistake once; those on the kind only if it is known."""
+    from procrastinate_conn.checks.deduplication import deduplicate
+
+    problems = tuple(_redacted(problem) for problem in deduplicate(found))
+    if any(map(_leaves_kind_unknown, problems)):
+        problems = tuple(problem for problem in problems if not all_rules()[problem.code].needs_kind)
+        kind = None
+    if target.settings is not None:
+        from procrastinate_conn.checks.settings_object import located
+
+        problems = located(target.settings, problems)
+    file = None if target.file is None else str(target.file)
+    return CheckResult(file, kind, _in_order(problems), settings=target.settings)
 
 
 def _redacted(problem: Problem) -> Problem:

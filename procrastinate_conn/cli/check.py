@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from procrastinate_conn.cli import options
 from procrastinate_conn.cli.formats import FindingsFormat, render
 from procrastinate_conn.cli.formats.report import Report
 from procrastinate_conn.cli.output import standard_output
+from procrastinate_conn.registry import ConnectorKind
 
 
 def parse_codes(text: str) -> str:
@@ -44,6 +45,7 @@ def check(
         ),
     ] = None,
     *,
+    settings: Annotated[list[str] | None, options.settings_option()] = None,
     connector: options.Connector = None,
     strict: options.Strict = False,
     isolated: options.Isolated = False,
@@ -62,18 +64,34 @@ def check(
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    configurations: Sequence[Path | None] = files or [None]
     results = []
-    for file in configurations:
-        with options.internal_error(str(file or "the configuration")):
-            result = runner.check_target(runner.CheckTarget(file, connector, secrets_dir or (), isolated))
-            results.append(_filtered(result, select, ignore))
+    for target in _targets(files, settings, connector, secrets_dir, isolated=isolated):
+        with options.internal_error(target.name):
+            results.append(_filtered(runner.check_target(target), select, ignore))
     report = Report(results, strict=strict)
     with options.internal_error("the report"):
         text = render(report, output, terminal)
     terminal.print(text)
     if not report.ok:
         raise typer.Exit(options.PROBLEMS_FOUND)
+
+
+def _targets(
+    files: Sequence[Path] | None,
+    settings: Sequence[str] | None,
+    connector: ConnectorKind | None,
+    secrets_dirs: Sequence[Path] | None,
+    *,
+    isolated: bool,
+) -> Iterator[runner.CheckTarget]:
+    """Yield a configuration for each file and each settings object; the default one if there is neither."""
+    configurations: Sequence[Path | None] = files or ([] if settings else [None])
+    if secrets_dirs and not configurations:
+        raise typer.BadParameter("settings in Python read their own files", param_hint="'--secrets-dir'")
+    for file in configurations:
+        yield runner.CheckTarget(file, connector, secrets_dirs or (), isolated)
+    for path in settings or ():
+        yield runner.CheckTarget(connector=connector, isolated=isolated, settings=path)
 
 
 def _filtered(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # imported late, so that the other commands start fast
 def doctor(
     file: options.EnvFile = None,
     *,
+    settings: options.Settings = None,
     connector: options.Connector = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Processes of the application, each with a pool of its own.")
@@ -42,8 +43,8 @@ def doctor(
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    target = runner.CheckTarget(file, connector, secrets_dir or (), isolated)
-    with options.internal_error(str(file or "the configuration")):
+    target = options.single_target(file, connector, secrets_dir, isolated=isolated, settings=settings)
+    with options.internal_error(target.name):
         report = diagnose(target, processes=processes, seconds=timeout, strict=strict)
         is_json = output is options.OutputFormat.JSON
         text = json.dumps(_document(report), indent=1) if is_json else render(report, terminal)
@@ -73,9 +74,8 @@ def _document(report: DoctorReport) -> dict[str, Any]:
 
 def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, strict: bool) -> DoctorReport:
     """Check the settings, and then the hosts if a connector can be built, in a limited number of seconds."""
-    configuration = runner.resolve(target)
-    result = runner.check_configuration(target, configuration)
-    checks = settings_results(result.problems)
+    result = runner.check_target(target)
+    configuration, checks = result.configuration, settings_results(result.problems)
     hosts: list[HostReport] = []
     if configuration and configuration.errors:
         message = "not tried: no connector can be built from the settings"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,8 @@ import typer
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.checks.runner import CheckTarget
+from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import is_setting
 from procrastinate_conn.tracebacks import raised_at
@@ -50,6 +53,13 @@ def suggest_code(code: str) -> str:
     return f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
 
 
+def parse_object_path(path: str) -> str:
+    """Validate the form of ``package.module:object``."""
+    if not re.fullmatch(OBJECT_PATH, path):
+        raise typer.BadParameter(f"write {path!r} as package.module:object, such as myapp.conf:settings")
+    return path
+
+
 class OutputFormat(StrEnum):
     """The formats of commands other than `check`."""
 
@@ -83,6 +93,15 @@ SecretsDir = Annotated[
         "--secrets-dir", metavar="DIRECTORY", readable=False, help="A directory with a file for each setting."
     ),
 ]
+settings_option = partial(
+    typer.Option,
+    "--settings",
+    metavar="MODULE:OBJECT",
+    parser=parse_object_path,
+    help="Settings in Python instead: a ConnectorSettings subclass, an instance, a function that returns one,"
+    " or an attribute of those.",
+)
+Settings = Annotated[str | None, settings_option()]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings as well.")]
 FORMAT = typer.Option("--format", help="The output format.")
 Format = Annotated[OutputFormat, FORMAT]
@@ -104,6 +123,23 @@ def prepare_process(*, isolated: bool) -> None:
         for name in list(os.environ):
             if is_setting(name) or name.upper().startswith("PG"):
                 del os.environ[name]
+
+
+def single_target(
+    file: Path | None,
+    connector: ConnectorKind | None,
+    secrets_dir: list[Path] | None,
+    *,
+    isolated: bool,
+    settings: str | None,
+) -> CheckTarget:
+    """Return the one configuration that a command reads; settings in Python have their own files."""
+    if settings and (file or secrets_dir):
+        other = "an env file" if file else "--secrets-dir"
+        raise typer.BadParameter(
+            f"{settings} reads its own files: leave out {other}, or --settings", param_hint="'--settings'"
+        )
+    return CheckTarget(file, connector, secrets_dir or (), isolated, settings)
 
 
 @contextmanager

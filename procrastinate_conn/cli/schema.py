@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Any
 
 import typer
 
 from procrastinate_conn.checks.runner import has_libpq
-from procrastinate_conn.cli.options import PROBLEMS_FOUND
+from procrastinate_conn.cli import options
 from procrastinate_conn.drivers import no_libpq
+from procrastinate_conn.problems import ConfigurationError, Problem
 
 
-def schema() -> None:
+def schema(*, settings: options.Settings = None) -> None:
     """Print a JSON Schema of the settings, with the variable of each.
 
     It has the keywords and pool options of the installed libpq and psycopg_pool.
     """
-    if not has_libpq():
-        problem = no_libpq()
-        typer.echo(f"{problem.message}: {problem.hint}", err=True)
-        raise typer.Exit(PROBLEMS_FOUND)
-    from procrastinate_conn.schema import settings_schema
+    options.prepare_process(isolated=False)
+    with options.internal_error("the schema"):
+        document, problems = _document(settings)
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    if problems:
+        raise typer.Exit(options.PROBLEMS_FOUND)
+    typer.echo(json.dumps(document, indent=1))
 
-    typer.echo(json.dumps(settings_schema(), indent=1))
+
+def _document(settings: str | None) -> tuple[dict[str, Any], Sequence[Problem]]:
+    """Return the schema, or the problems for which there is none."""
+    if not has_libpq():
+        return {}, [no_libpq()]
+    if settings is None:
+        from procrastinate_conn.schema import settings_schema
+
+        return settings_schema(), []
+    from procrastinate_conn.checks.settings_object import load_schema
+
+    try:
+        with redirect_stdout(sys.stderr):
+            return load_schema(settings), []
+    except ConfigurationError as error:
+        return {}, error.problems

@@ -24,6 +24,7 @@ def show(
     everything: Annotated[
         bool, typer.Option("--all", help="Show overridden values and the libraries' defaults as well.")
     ] = False,
+    settings: options.Settings = None,
     connector: options.Connector = None,
     isolated: options.Isolated = False,
     secrets_dir: options.SecretsDir = None,
@@ -36,11 +37,10 @@ def show(
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    target = runner.CheckTarget(file, connector, secrets_dir or (), isolated)
-    with options.internal_error(str(file or "the configuration")):
-        configuration = runner.resolve(target)  # None if there is no libpq
-        result = runner.check_configuration(target, configuration)
-    report = Report([result])
+    target = options.single_target(file, connector, secrets_dir, isolated=isolated, settings=settings)
+    with options.internal_error(target.name):
+        result = runner.check_target(target)
+    report, configuration = Report([result]), result.configuration
     if output is options.OutputFormat.JSON:
         document = _document(configuration, everything=everything) if configuration else {}
         if result.problems:

@@ -14,6 +14,7 @@ def render(report: Report, _terminal: Terminal) -> str:
     configurations = [
         {
             "file": result.file,
+            "settings": result.settings,
             "ok": report.passes(result),
             "connector": result.connector,
             "problems": [asdict(problem) for problem in result.problems],

@@ -68,7 +68,7 @@ def _window(source: Excerpt, width: int | None) -> tuple[str, int, int]:
 
 def _summary(report: Report) -> str:
     problems = [finding.problem for finding in report.findings()]
-    names = [result.file or "the environment and .env" for result in report.results]
+    names = [result.name for result in report.results]
     empty = [name for name, result in zip(names, report.results, strict=True) if result.is_unconfigured]
     note = f" Nothing is set in {', '.join(empty)}: only defaults apply." if empty else ""
     if not problems:

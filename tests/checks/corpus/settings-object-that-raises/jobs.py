@@ -1,0 +1,7 @@
+import os
+
+from procrastinate_conn import ConnectorSettings
+
+
+def settings():
+    return ConnectorSettings(dsn=os.environ["JOBS_DSN"])
