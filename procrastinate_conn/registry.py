@@ -28,7 +28,7 @@ class ConnectorKind(StrEnum):
             return None
         wanted = value.strip().lower().replace("_", "-")
         for kind, info in REGISTRY.items():
-            if wanted in (kind.value, info.class_name.lower()):
+            if wanted in (kind.value, info.implementation_class.lower()):
                 return kind
         return None
 
@@ -62,9 +62,9 @@ class ConnectorInfo(NamedTuple):
     Parameters
     ----------
     class_module, class_name
-        Where procrastinate defines the class.
+        procrastinate's class that the connector is an instance of.
     implementation
-        The module below `connectors` whose class of that name is the connector.
+        The connector's class, as ``module:class`` below `connectors`; its name is another name of the kind.
     drivers, extra
         The modules that have to be installed, and the extra of procrastinate-conn that installs them.
     asynchronous
@@ -86,6 +86,11 @@ class ConnectorInfo(NamedTuple):
     resolves_hosts: bool
     pool_options: Mapping[str, OptionSupport]
     aliases: tuple[str, ...] = ()
+
+    @property
+    def implementation_class(self) -> str:
+        """The name of the connector's class."""
+        return self.implementation.rpartition(":")[2]
 
     @property
     def uses_psycopg2(self) -> bool:
@@ -136,7 +141,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.PSYCOPG: ConnectorInfo(
         class_module="procrastinate.psycopg_connector",
         class_name="PsycopgConnector",
-        implementation="psycopg.connector",
+        implementation="psycopg.connector:PsycopgConnector",
         drivers=("psycopg",),
         extra="binary",
         asynchronous=True,
@@ -147,7 +152,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.AIOPG: ConnectorInfo(
         class_module="procrastinate.contrib.aiopg",
         class_name="AiopgConnector",
-        implementation="aiopg.connector",
+        implementation="aiopg.connector:AiopgConnector",
         drivers=("aiopg", "psycopg2"),
         extra="aiopg",
         asynchronous=True,
@@ -168,7 +173,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.SYNC_PSYCOPG: ConnectorInfo(
         class_module="procrastinate.sync_psycopg_connector",
         class_name="SyncPsycopgConnector",
-        implementation="psycopg.connector",
+        implementation="psycopg.connector:SyncPsycopgConnector",
         drivers=("psycopg",),
         extra="binary",
         asynchronous=False,
@@ -179,7 +184,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.PSYCOPG2: ConnectorInfo(
         class_module="procrastinate.contrib.psycopg2",
         class_name="Psycopg2Connector",
-        implementation="psycopg2.connector",
+        implementation="psycopg2.connector:Psycopg2Connector",
         drivers=("psycopg2",),
         extra="psycopg2",
         asynchronous=False,
@@ -200,7 +205,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.SQLALCHEMY_PSYCOPG2: ConnectorInfo(
         class_module="procrastinate.contrib.sqlalchemy",
         class_name="SQLAlchemyPsycopg2Connector",
-        implementation="sqlalchemy.connector",
+        implementation="sqlalchemy.connector:SQLAlchemyPsycopg2Connector",
         drivers=("sqlalchemy", "psycopg2"),
         extra="sqlalchemy",
         asynchronous=False,

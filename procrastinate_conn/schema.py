@@ -40,7 +40,7 @@ def _setting(name: str) -> dict[str, Any]:
 
 
 def _connector() -> dict[str, Any]:
-    names = [*map(str, ConnectorKind), *(info.class_name for info in REGISTRY.values())]
+    names = [*map(str, ConnectorKind), *(info.implementation_class for info in REGISTRY.values())]
     return {"enum": names, "default": str(ConnectorKind.PSYCOPG)}
 
 

@@ -103,7 +103,9 @@ def connector(name: str) -> str:
     """Return the hint about an unknown connector."""
     wanted = name.strip().lower().rpartition(".")[2]  # the class may be named with its module
     aliases = {
-        alias: kind for kind, info in REGISTRY.items() for alias in (*info.aliases, info.class_name.lower())
+        alias: kind
+        for kind, info in REGISTRY.items()
+        for alias in (*info.aliases, info.implementation_class.lower())
     }
     near = aliases.get(wanted) or nearest(name, [kind.value for kind in REGISTRY])
     return f"did you mean {near}?" if near else f"the connectors are {', '.join(REGISTRY)}"

@@ -26,8 +26,6 @@ def build(config: ConnectorConfig) -> BaseConnector:
     ImportError
         The driver of the kind is not installed; no other driver is imported.
     """
-    info = REGISTRY[config.kind]
-    connector: BaseConnector = getattr(import_module(f"{__name__}.{info.implementation}"), info.class_name)(
-        config
-    )
+    module, _, name = REGISTRY[config.kind].implementation.partition(":")
+    connector: BaseConnector = getattr(import_module(f"{__name__}.{module}"), name)(config)
     return connector

@@ -27,7 +27,7 @@ def test_each_kind_is_an_instance_of_procrastinates_class(kind, address):
     theirs = getattr(__import__(module, fromlist=[name]), name)
     ours = connector(kind, address)
     assert isinstance(ours, theirs)
-    assert type(ours).__name__ == name
+    assert type(ours).__name__ == REGISTRY[kind].implementation_class
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -30,12 +30,16 @@ def test_each_name_of_a_kind_is_unique():
     names = Counter(
         name.lower()
         for kind, info in REGISTRY.items()
-        for name in (kind.value, info.class_name, *info.aliases)
+        for name in (kind.value, info.implementation_class, *info.aliases)
     )
     assert names.most_common(1)[0][1] == 1
 
 
 @pytest.mark.parametrize("kind", ConnectorKind)
 def test_kind_is_found_by_its_name_and_its_class_name_in_any_case(kind):
-    for name in (kind.value, kind.value.upper().replace("-", "_"), REGISTRY[kind].class_name.lower()):
+    for name in (
+        kind.value,
+        kind.value.upper().replace("-", "_"),
+        REGISTRY[kind].implementation_class.lower(),
+    ):
         assert ConnectorKind(name) is kind

@@ -184,4 +184,4 @@ def test_a_restart_of_pgbouncer_costs_no_defer(kind, profiled, bouncer, server, 
 def test_profile_builds_every_kind(profiled):
     for kind in KINDS:
         connector = profiled(kind).connector
-        assert type(connector).__name__ == REGISTRY[kind].class_name
+        assert type(connector).__name__ == REGISTRY[kind].implementation_class

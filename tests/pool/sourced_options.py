@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
-ASYNC_KINDS = (ConnectorKind.PSYCOPG, ConnectorKind.AIOPG)
-SYNC_KINDS = (ConnectorKind.SYNC_PSYCOPG, ConnectorKind.PSYCOPG2, ConnectorKind.SQLALCHEMY_PSYCOPG2)
+ASYNC_KINDS = tuple(kind for kind in ConnectorKind if REGISTRY[kind].asynchronous)
+SYNC_KINDS = tuple(kind for kind in ConnectorKind if not REGISTRY[kind].asynchronous)
 PSYCOPG_KINDS = (ConnectorKind.PSYCOPG, ConnectorKind.SYNC_PSYCOPG)
 
 NULL = SourcedValue("null", Origin("environment", "PROCRASTINATE_CONN_POOL"))
