@@ -12,6 +12,7 @@ from procrastinate_conn.configuration import configure_or_raise
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.defaults import Defaults
@@ -28,6 +29,7 @@ def make_connector(
     /,
     *,
     settings: ConnectorSettings | None = None,
+    env_prefix: str | None = None,
     env_file: Files = DEFAULT_ENV_FILE,
     secrets_dir: Files = None,
     dsn: str | SecretStr | None = None,
@@ -50,6 +52,8 @@ def make_connector(
         The name of a `ConnectorKind`, or procrastinate's class name, in any case; by default ``psycopg``.
     settings
         Replaces every source: no env file and no secrets directory is read. The other arguments override it.
+    env_prefix
+        What the names of the variables begin with; by default ``PROCRASTINATE_CONN_``.
     env_file
         An env file, several (a later one overrides), or None. The default may be absent.
     secrets_dir
@@ -95,7 +99,8 @@ def make_connector(
     }
     try:
         if settings is None:
-            sources = read_sources(arguments, env_file, secrets_dir)
+            names = DEFAULT_NAMES if env_prefix is None else SettingNames(env_prefix)
+            sources = read_sources(arguments, env_file, secrets_dir, names=names)
         else:
             sources = [read_call(arguments), *settings.configuration.sources]
         return configure_or_raise(sources).build_connector()

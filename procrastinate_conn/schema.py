@@ -10,7 +10,7 @@ from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq import CHOICES, INTEGERS, is_secret
 from procrastinate_conn.pool.metadata import describe, json_schema
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.setting_names import SETTINGS, variable
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SETTINGS, SettingNames
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -19,8 +19,8 @@ VARIABLE, UNIT = "x-variable", "x-unit"
 """Annotations of our own: the variable that sets a setting, and the unit of a number."""
 
 
-def settings_schema() -> dict[str, Any]:
-    """Return the schema of a JSON object with the settings; it names the variable of each.
+def settings_schema(names: SettingNames = DEFAULT_NAMES) -> dict[str, Any]:
+    """Return the schema of a JSON object with the settings; it names the variable of each in `names`.
 
     Keywords and pool options are those of the libpq and the psycopg_pool that are installed.
     """
@@ -29,34 +29,34 @@ def settings_schema() -> dict[str, Any]:
         "title": "procrastinate-conn",
         "description": f"The settings. Each can also be written as the variable that {VARIABLE} names.",
         "type": "object",
-        "properties": {name: _setting(name) for name in _SCHEMAS},
+        "properties": {name: _setting(name, names) for name in _SCHEMAS},
         "additionalProperties": False,
     }
 
 
-def _setting(name: str) -> dict[str, Any]:
-    annotations = {"description": SETTINGS[name], VARIABLE: variable((name,))}
-    return {**annotations, **_SCHEMAS[name]()}
+def _setting(name: str, names: SettingNames) -> dict[str, Any]:
+    annotations = {"description": SETTINGS[name], VARIABLE: names.variable((name,))}
+    return {**annotations, **_SCHEMAS[name](names)}
 
 
-def _connector() -> dict[str, Any]:
+def _connector(_names: SettingNames) -> dict[str, Any]:
     names = [*map(str, ConnectorKind), *(info.implementation_class for info in REGISTRY.values())]
     return {"enum": names, "default": str(ConnectorKind.PSYCOPG)}
 
 
-def _connection() -> dict[str, Any]:
+def _connection(names: SettingNames) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {keyword: _keyword(keyword) for keyword in libpq.keywords()},
+        "properties": {keyword: _keyword(keyword, names) for keyword in libpq.keywords()},
         "additionalProperties": False,
     }
 
 
-def _keyword(keyword: str) -> dict[str, Any]:
+def _keyword(keyword: str, names: SettingNames) -> dict[str, Any]:
     field = ConnectionSpec.model_fields.get(keyword)
     schema: dict[str, Any] = {
         "description": field.description if field else "A keyword that only a newer libpq knows.",
-        VARIABLE: variable(("connection", keyword)),
+        VARIABLE: names.variable(("connection", keyword)),
     }
     if keyword in CHOICES:
         schema["enum"] = list(CHOICES[keyword])
@@ -72,30 +72,34 @@ def _keyword(keyword: str) -> dict[str, Any]:
     return schema | ({"writeOnly": True} if is_secret(keyword) else {})
 
 
-def _pool() -> dict[str, Any]:
+def _pool(names: SettingNames) -> dict[str, Any]:
     schema = json_schema()
     units = {option.name: option.unit for option in describe()}
     for alternative in schema["anyOf"]:
         for name, option in alternative.get("properties", {}).items():
-            option[VARIABLE] = variable(("pool", name))
+            option[VARIABLE] = names.variable(("pool", name))
             if units[name]:
                 option[UNIT] = units[name]
     return schema
 
 
-def _function() -> dict[str, Any]:
+def _function(_names: SettingNames) -> dict[str, Any]:
     return {"type": "string", "pattern": r"^[\w.]+:[\w.]+$", "examples": ["myapp.json:function"]}
 
 
-_SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+_SCHEMAS: dict[str, Callable[[SettingNames], dict[str, Any]]] = {
     "connector": _connector,
-    "dsn": lambda: {"type": "string", "writeOnly": True, "examples": ["postgresql://app@db1,db2/jobs"]},
+    "dsn": lambda _names: {
+        "type": "string",
+        "writeOnly": True,
+        "examples": ["postgresql://app@db1,db2/jobs"],
+    },
     "connection": _connection,
     "pool": _pool,
     "json_dumps": _function,
     "json_loads": _function,
-    "password_file": lambda: {"type": "string"},
-    "password_command": lambda: {"type": "string", "writeOnly": True},
-    "defaults": lambda: {"enum": list(get_args(Defaults)), "default": "resilient"},
+    "password_file": lambda _names: {"type": "string"},
+    "password_command": lambda _names: {"type": "string", "writeOnly": True},
+    "defaults": lambda _names: {"enum": list(get_args(Defaults)), "default": "resilient"},
 }
 """The schema of each setting."""

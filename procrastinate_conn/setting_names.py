@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from procrastinate_conn.libpq import Keyword
 
-PREFIX = "PROCRASTINATE_CONN_"
-"""The prefix of procrastinate-conn's variables, in any case."""
+DEFAULT_PREFIX = "PROCRASTINATE_CONN_"
+"""The prefix of the variables, unless another is configured."""
 
 SECTIONS = ("connection", "pool")
 """The settings that consist of options, written ``PROCRASTINATE_CONN_POOL__MIN_SIZE`` or as JSON."""
@@ -32,21 +34,94 @@ SETTINGS = {
 """The settings that can be written as variables, each with its description."""
 
 
-def is_setting(name: str) -> bool:
-    """Tell whether a variable is one of procrastinate-conn's own, or ``DATABASE_URL``."""
-    return name.upper().startswith(PREFIX) or name.upper() == "DATABASE_URL"
+SettingPath = tuple[str, ...]
+"""A setting, step by step: ``("dsn",)``, ``("connection", "host")``."""
 
 
-def variable(path: Sequence[str]) -> str:
-    """Return the variable that sets a setting, given step by step."""
-    return PREFIX + "__".join(path).upper()
+@dataclass(frozen=True, slots=True)
+class SettingNames:
+    """The names of the variables that set the settings.
+
+    Parameters
+    ----------
+    prefix
+        What every variable begins with; may be empty.
+    delimiter
+        Between a section and its option; None if options can be written as JSON only.
+    case_sensitive
+        Whether a variable has to be written exactly as ``prefix + setting``; otherwise in any case.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+    delimiter: str | None = "__"
+    case_sensitive: bool = False
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the prefix is procrastinate-conn's own, which no application shares."""
+        return self.prefix.upper() == DEFAULT_PREFIX
+
+    @property
+    def database_url(self) -> str:
+        """The variable that is the DSN if no other is set: under another prefix, it has that prefix."""
+        return "DATABASE_URL" if self.is_default else self.variable(("database_url",))
+
+    def variable(self, path: Sequence[str]) -> str:
+        """Return the variable of a setting, given step by step."""
+        name = self.prefix + (self.delimiter or "__").join(path)
+        return name if self.case_sensitive else name.upper()
+
+    def path(self, variable: str) -> SettingPath | None:
+        """Return the setting that a variable sets, known or not; None if it has another prefix."""
+        if not self.fold(variable).startswith(self.fold(self.prefix)):
+            return None
+        name = variable[len(self.prefix) :]
+        name = name if self.case_sensitive else name.lower()
+        delimiter = self.delimiter and (self.delimiter if self.case_sensitive else self.delimiter.lower())
+        return tuple(name.split(delimiter)) if delimiter else (name,)
+
+    def is_setting(self, variable: str) -> bool:
+        """Tell whether a variable is one of these; not any other name with a shared prefix."""
+        path = self.path(variable)
+        is_ours = path is not None and (self.is_default or path[0] in SETTINGS)
+        return is_ours or self.is_database_url(variable)
+
+    def is_database_url(self, variable: str) -> bool:
+        """Tell whether a variable is `database_url`."""
+        return self.fold(variable) == self.fold(self.database_url)
+
+    def setting_of(self, variable: str) -> str:
+        """Return the dotted path of the setting that a variable of ours, or of libpq, sets."""
+        if variable in (keywords := {row.variable: row.name for row in keywords_if_any().values()}):
+            return f"connection.{keywords[variable]}"
+        return ".".join(self.path(variable) or (variable.lower(),))
+
+    def fold(self, variable: str) -> str:
+        """Return a name as it is compared with others."""
+        return variable if self.case_sensitive else variable.upper()
+
+    def translate(self, text: str) -> str:
+        """Return a text with the variables of the default prefix replaced by these."""
+
+        def replacement(found: re.Match[str]) -> str:
+            return self.variable(found[1].lower().split("__"))
+
+        text = re.sub(rf"\b{DEFAULT_PREFIX}(\w*)", replacement, text)
+        return text if self.is_default else re.sub(r"\bDATABASE_URL\b", self.database_url, text)
 
 
-def setting_of(name: str) -> str:
-    """Return the dotted path of the setting that a variable sets."""
-    if name in (variables := {row.variable: row.name for row in keywords_if_any().values()}):
-        return f"connection.{variables[name]}"
-    return name.upper().removeprefix(PREFIX).lower().replace("__", ".")
+DEFAULT_NAMES = SettingNames()
+"""The names that hold unless others are configured."""
+
+_ANY_PREFIX = re.compile(rf"(?:\w*?_)?({'|'.join(SETTINGS)}|database_url)(?:__(\w+))?", re.IGNORECASE)
+
+
+def setting_under_any_prefix(variable: str) -> str | None:
+    """Return the dotted path of the setting that a variable seems to set, whatever its prefix."""
+    if (path := DEFAULT_NAMES.path(variable)) is not None:
+        return ".".join(path)
+    found = _ANY_PREFIX.fullmatch(variable)
+    return found and ".".join(part for part in found.groups() if part).lower()
 
 
 def keywords_if_any() -> Mapping[str, Keyword]:

@@ -29,7 +29,7 @@ from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.redaction import MASK, format_value, is_safe_path
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
-from procrastinate_conn.setting_names import PREFIX, SETTINGS
+from procrastinate_conn.setting_names import DEFAULT_PREFIX, SETTINGS, SettingNames
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.base import Source
@@ -51,11 +51,14 @@ class ConnectorSettings(BaseSettings):
     They are, by precedence: the arguments, the process environment, the env files, the secrets directories;
     then ``DATABASE_URL``, the service file, libpq's own variables and the defaults.
 
-    A subclass may name another ``env_file`` and ``secrets_dir`` in its ``model_config``, and other defaults
+    A subclass may name another ``env_prefix``, ``env_file`` and ``secrets_dir`` in its ``model_config``, and
+    other defaults
     of connector, pool, json_dumps, json_loads and defaults; anything else that it changes is a TypeError.
 
     Parameters
     ----------
+    _env_prefix
+        What the names of the variables begin with; by default that of the class's config.
     _env_file
         An env file, several (a later one overrides), or None; by default ``.env``, which may be absent.
     _secrets_dir
@@ -70,7 +73,7 @@ class ConnectorSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
+        env_prefix=DEFAULT_PREFIX,
         env_nested_delimiter="__",
         env_file=DEFAULT_ENV_FILE,
         arbitrary_types_allowed=True,
@@ -91,12 +94,18 @@ class ConnectorSettings(BaseSettings):
     configuration: SkipJsonSchema[Configuration] = Field(exclude=True, repr=False)
 
     def __init__(
-        self, *, _env_file: Files = _FROM_CONFIG, _secrets_dir: Files = _FROM_CONFIG, **values: Any
+        self,
+        *,
+        _env_prefix: str | None = None,
+        _env_file: Files = _FROM_CONFIG,
+        _secrets_dir: Files = _FROM_CONFIG,
+        **values: Any,
     ) -> None:
         config = self.model_config
         env_file = config.get("env_file") if _env_file is _FROM_CONFIG else _env_file
         secrets_dir = config.get("secrets_dir") if _secrets_dir is _FROM_CONFIG else _secrets_dir
-        sources = [*read_sources(values, env_file, secrets_dir), _defaults_of(type(self))]
+        names = SettingNames(config.get("env_prefix", "") if _env_prefix is None else _env_prefix)
+        sources = [*read_sources(values, env_file, secrets_dir, names=names), _defaults_of(type(self))]
         try:
             configuration = configure_or_raise(sources)
         except ConfigurationError:
@@ -192,7 +201,7 @@ def _ineffective_changes(cls: type[ConnectorSettings]) -> Iterator[str]:
     yield from (n for n in fields if n not in _CHANGEABLE_DEFAULTS and _default(cls, n) != _default(None, n))
     for option in SettingsConfigDict.__annotations__.keys() - ConfigDict.__annotations__.keys():
         ours, theirs = (c.model_config.get(option) for c in (ConnectorSettings, cls))
-        if option not in ("env_file", "secrets_dir") and ours != theirs:
+        if option not in ("env_file", "env_prefix", "secrets_dir") and ours != theirs:
             yield option
 
 

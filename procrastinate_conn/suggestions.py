@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from procrastinate_conn import libpq
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
-from procrastinate_conn.setting_names import PREFIX, SECTIONS, SETTINGS, keywords_if_any
+from procrastinate_conn.setting_names import (
+    DEFAULT_NAMES,
+    DEFAULT_PREFIX,
+    SECTIONS,
+    SETTINGS,
+    SettingNames,
+    keywords_if_any,
+)
 
 _ALIASES_BY_SETTING = {
     "connector": "kind",
@@ -161,7 +168,7 @@ def _snake_case(name: str) -> str:
 
 
 _OTHER_PREFIX = re.compile(rf"(PR?O\w+?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?")
-_PREFIXES = (PREFIX.strip("_"), PREFIX.partition("_")[0])
+_PREFIXES = (DEFAULT_PREFIX.strip("_"), DEFAULT_PREFIX.partition("_")[0])
 
 
 def variable(name: str) -> str | None:
@@ -172,17 +179,17 @@ def variable(name: str) -> str | None:
     found = _OTHER_PREFIX.fullmatch(name.upper())
     if found is None or not nearest(found[1], _PREFIXES, cutoff=0.85):
         return None
-    return f"{PREFIX}{found[2]}{found[3] or ''}"
+    return f"{DEFAULT_PREFIX}{found[2]}{found[3] or ''}"
 
 
-def pg_variable(name: str, known: Iterable[str]) -> str | None:
+def pg_variable(name: str, known: Iterable[str], names: SettingNames = DEFAULT_NAMES) -> str | None:
     """Return the variable of libpq, or of ours, that was meant by one that begins with ``PG``.
 
     The name of a second server, such as ``PGHOST_REPLICA``, is no mistake.
     """
     lower = name.removeprefix("PG").lower()
     if lower in SETTINGS:
-        return PREFIX + lower.upper()
+        return names.variable((lower,))
     row = libpq.keywords().get(_alias(lower, "connection") or lower)
     if row is not None and row.variable is not None:
         return row.variable
@@ -210,6 +217,17 @@ def _parts() -> dict[str, Iterable[str]]:
     """Return the pool options and libpq's keywords; none if there is no libpq."""
     keywords = keywords_if_any()
     return {"pool": REGISTRY[DEFAULT_KIND].pool_options, "connection": keywords} if keywords else {}
+
+
+def is_near_setting(path: tuple[str, ...]) -> bool:
+    """Tell whether an unknown name is so near to a setting that it is one, under a prefix that is shared."""
+    name, *parts = path
+    if name in SETTINGS or nearest(name, SETTINGS, cutoff=0.8) or sorted(name) in map(sorted, SETTINGS):
+        return True
+    return not parts and any(
+        name.startswith(f"{section}_") and nearest(name.removeprefix(f"{section}_"), known, cutoff=0.85)
+        for section, known in _parts().items()
+    )
 
 
 def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str]) -> str:

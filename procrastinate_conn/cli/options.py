@@ -19,7 +19,7 @@ from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.checks.runner import CheckTarget
 from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.setting_names import is_setting
+from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.tracebacks import raised_at
 
 PROBLEMS_FOUND = 1
@@ -121,7 +121,7 @@ def prepare_process(*, isolated: bool) -> None:
         sys.path.append(os.getcwd())  # noqa: PTH109
     if isolated:
         for name in list(os.environ):
-            if is_setting(name) or name.upper().startswith("PG"):
+            if DEFAULT_NAMES.is_setting(name) or name.upper().startswith("PG"):
                 del os.environ[name]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.redaction import MASK, is_file_name, is_safe_to_show, redact_value
-from procrastinate_conn.setting_names import PREFIX, SECTIONS
+from procrastinate_conn.setting_names import SECTIONS, setting_under_any_prefix
 
 _VARIABLE = re.compile(
     r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
@@ -60,15 +60,10 @@ def redact_service_line(line: str) -> str:
 def redact_variable(name: str, value: str) -> str:
     """Mask the value of a variable; that of an unknown variable is masked as a whole."""
     name = name.upper()
-    if name == "DATABASE_URL":
-        return redact_dsn(value)
     if name in _FILE_VARIABLES:
         return value if is_file_name(value) else MASK
-    if name.startswith(PREFIX):
-        setting = name.removeprefix(PREFIX).lower().replace("__", ".")
-    else:
-        setting = f"connection.{libpq.variables().get(name)}"
-    if setting == "dsn":
+    setting = setting_under_any_prefix(name) or f"connection.{libpq.variables().get(name)}"
+    if setting in ("dsn", "database_url"):
         return redact_dsn(value)
     if setting in SECTIONS:
         between = r"[{},\s]*|[a-z]{1,8}" if setting == "pool" else r"[{},\s]*"  # such as null
@@ -142,7 +137,7 @@ def _without_quotes(value: str) -> str:
 
 def _is_read(name: str) -> bool:
     """Return whether procrastinate-conn or libpq reads a variable."""
-    return name.upper().startswith(PREFIX) or name == "DATABASE_URL" or name in libpq.variables()
+    return setting_under_any_prefix(name) is not None or name in libpq.variables()
 
 
 def _redact_quoted(value: str, redact: Callable[[str], str]) -> str:

@@ -126,10 +126,11 @@ def _database_url(sources: Sequence[Source]) -> SourcedValue | None:
 def _dsn_problems(sources: Sequence[Source], dsn: ParsedDsn | None) -> list[Problem]:
     if dsn is not None:
         return list(dsn.problems)
-    if (url := _database_url(sources)) is None:
+    source = next((source for source in sources if source.database_url), None)
+    if source is None or (url := source.database_url) is None:
         return []
-    message = f"DATABASE_URL is a {foreign_scheme(str(url.value))}: URL and is ignored"
-    hint = "set PROCRASTINATE_CONN_DSN to a postgresql:// URL"
+    message = f"{url.origin.name} is a {foreign_scheme(str(url.value))}: URL and is ignored"
+    hint = f"set {source.names.variable(('dsn',))} to a postgresql:// URL"
     return [FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
 
 

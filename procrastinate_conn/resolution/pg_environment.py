@@ -48,7 +48,7 @@ def misspelt_variables(sources: Sequence[Source], configured: Collection[str]) -
         for name, sourced in source.variables.items():
             if name in known or name in _OTHERS:
                 continue
-            near = suggestions.pg_variable(name, known)
+            near = suggestions.pg_variable(name, known, source.names)
             is_the_applications = name.startswith("PG_") and keywords.get(near or "") in configured
             if near and not is_the_applications:
                 message, hint = f"libpq does not know {name}", f"did you mean {near}?"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.dotenv import read_dotenv
@@ -24,6 +25,7 @@ def read_sources(
     env_file: Files,
     secrets_dir: Files,
     environment: Mapping[str, str] = os.environ,
+    names: SettingNames = DEFAULT_NAMES,
 ) -> list[Source]:
     """Read all sources; they are returned by precedence, highest first.
 
@@ -37,15 +39,17 @@ def read_sources(
         The secrets directories; a later one overrides an earlier one.
     environment
         The variables of the process.
+    names
+        The names of the variables.
     """
     return [
         read_call(arguments),
-        read_environment(environment),
+        read_environment(environment, names),
         *(
-            read_dotenv(file, optional=file == DEFAULT_ENV_FILE, environment=environment)
+            read_dotenv(file, optional=file == DEFAULT_ENV_FILE, environment=environment, names=names)
             for file in reversed(_as_list(env_file))
         ),
-        *(read_secrets(directory) for directory in reversed(_as_list(secrets_dir))),
+        *(read_secrets(directory, names) for directory in reversed(_as_list(secrets_dir))),
     ]
 
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import CALL, Origin, SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.setting_names import POOL_AS_MAPPING, SECTIONS, SETTINGS
-from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, SettingPath, Source
+from procrastinate_conn.setting_names import POOL_AS_MAPPING, SECTIONS, SETTINGS, SettingPath
+from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Source
 
 ARGUMENTS = (*SETTINGS, "password")
 """The settings that can be given as arguments."""

@@ -9,6 +9,7 @@ from procrastinate_conn.files import remedy, unreadable
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames, SettingPath
 
 UNKNOWN_SETTING = Rule(
     "PC101",
@@ -72,10 +73,6 @@ def not_a_file(setting: str) -> Problem:
     return UNREADABLE_FILE(setting, message, hint="give it as dsn", origin=Origin("call", setting))
 
 
-SettingPath = tuple[str, ...]
-"""A setting, step by step: ``("dsn",)``, ``("connection", "host")``."""
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """The settings of one source, its ``DATABASE_URL``, its variables of libpq, and what cannot be read.
@@ -88,6 +85,7 @@ class Source:
     database_url: SourcedValue | None = None
     variables: Mapping[str, SourcedValue] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    names: SettingNames = DEFAULT_NAMES
 
     @property
     def dsn(self) -> SourcedValue | None:

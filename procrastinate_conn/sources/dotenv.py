@@ -15,7 +15,7 @@ from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.rules import Example, Rule
-from procrastinate_conn.setting_names import PREFIX, is_setting, setting_of
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.base import (
     INVALID_VALUE,
     SHADOWED_SETTING,
@@ -55,7 +55,7 @@ MALFORMED_SETTING = Rule(
     fault_in="name",
 )
 
-_SETTING = re.compile(rf"(?!\s*(?:;|//|--))[^=#]*?(?<!\w)({PREFIX}\w+)", re.IGNORECASE)
+_LINE_OF_A_SETTING = r"(?!\s*(?:;|//|--))[^=#]*?(?<!\w)({prefix}\w+)"
 """One of our names at the place of a name, after anything that a shell or another format has before it.
 
 Lines that begin like comments of other formats are not matched.
@@ -69,7 +69,11 @@ _EXAMPLE = "write NAME=value, and close every quote"
 
 
 def read_dotenv(
-    file: str | Path, *, optional: bool = False, environment: Mapping[str, str] = os.environ
+    file: str | Path,
+    *,
+    optional: bool = False,
+    environment: Mapping[str, str] = os.environ,
+    names: SettingNames = DEFAULT_NAMES,
 ) -> Source:
     """Read one file; ``${NAME}`` is expanded from the lines above it and the environment.
 
@@ -81,45 +85,50 @@ def read_dotenv(
         Whether the file may be absent.
     environment
         The variables of the process, for ``${NAME}``.
+    names
+        The names of the variables.
     """
     if is_connection_string(str(file)):
-        return Source(DOTENV, problems=(not_a_file("env_file"),))
+        return Source(DOTENV, names=names, problems=(not_a_file("env_file"),))
     try:
         text = expanded(file).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
         # A container platform that mounts a file that does not exist makes a directory.
-        return Source(DOTENV) if optional else _unreadable(file, error)
+        return Source(DOTENV, names=names) if optional else _unreadable(file, error, names)
     except (OSError, ValueError) as error:
-        return _unreadable(file, error)
+        return _unreadable(file, error, names)
 
     from dotenv.parser import parse_stream  # not above: often there is no file to read
 
     bindings = list(parse_stream(io.StringIO(text)))
     values: dict[str, SourcedValue | None] = {}
     known = dict(environment)
-    problems = [*_malformed(file, bindings), *_repeated(file, bindings), *_typographic(file, bindings)]
+    problems = [
+        *_malformed(file, bindings, names),
+        *_repeated(file, bindings, names),
+        *_typographic(file, bindings, names),
+    ]
     for binding in bindings:
-        if (name := binding.key) is None or _has_typographic_quotes(binding):
+        if (name := binding.key) is None or _has_typographic_quotes(binding, names):
             continue
         origin = _origin(file, binding, name)
         values.pop(name, None)  # the last line counts, also among names that differ in case alone
         if binding.value is None:
             values[name], known[name] = None, ""  # a name alone unsets the lines above it
             continue
-        sourced, undefined = _expand(binding.value, known, origin)
+        sourced, undefined = _expand(binding.value, known, origin, names)
         values[name], known[name] = sourced, str(sourced.value)
         problems += undefined
     variables = ((name, str(sourced.value), sourced.origin) for name, sourced in values.items() if sourced)
-    source = read_variables(DOTENV, variables)
+    source = read_variables(DOTENV, variables, names)
     return replace(source, problems=(*problems, *source.problems))
 
 
-def _unreadable(file: str | Path, error: OSError | ValueError) -> Source:
+def _unreadable(file: str | Path, error: OSError | ValueError, names: SettingNames) -> Source:
     origin = Origin("dotenv", None, str(file))
     hint = "name a file that exists, relative to the working directory"
-    return Source(
-        DOTENV, problems=(unreadable_file("env_file", f"the env file {file}", error, origin, hint),)
-    )
+    problem = unreadable_file("env_file", f"the env file {file}", error, origin, hint)
+    return Source(DOTENV, names=names, problems=(problem,))
 
 
 def _origin(file: str | Path, binding: Binding, name: str | None) -> Origin:
@@ -129,79 +138,89 @@ def _origin(file: str | Path, binding: Binding, name: str | None) -> Origin:
     return Origin("dotenv", name, str(file), binding.original.line + blank.count("\n"))
 
 
-def _expand(value: str, known: Mapping[str, str], origin: Origin) -> tuple[SourcedValue, list[Problem]]:
+def _expand(
+    value: str, known: Mapping[str, str], origin: Origin, names: SettingNames
+) -> tuple[SourcedValue, list[Problem]]:
     """Expand ``${NAME}`` and ``${NAME:-default}`` as python-dotenv does, and report what is not defined."""
     from dotenv.variables import Variable, parse_variables
 
     atoms = list(parse_variables(value))
     problems = [
-        _undefined(atom.name, origin)
+        _undefined(atom.name, origin, names)
         for atom in atoms
         if isinstance(atom, Variable) and atom.default is None and atom.name not in known
     ]
     sourced = SourcedValue("".join(atom.resolve(known) for atom in atoms), origin)
-    return sourced, problems if _is_relevant(origin.name) else []
+    return sourced, problems if _is_relevant(origin.name, names) else []
 
 
-def _undefined(name: str, origin: Origin) -> Problem:
+def _undefined(name: str, origin: Origin, names: SettingNames) -> Problem:
     # A name that does not look like a variable may be a piece of a password.
     reference = f"${{{name}}}" if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name) else "${...}"
     return UNDEFINED_VARIABLE(
-        setting_of(origin.name or ""),
+        names.setting_of(origin.name or ""),
         f"{origin.name} refers to {reference}, which is not defined: it is replaced with nothing",
         hint="define it in the environment or on a line above, or write ${NAME:-default}",
         origin=origin,
     )
 
 
-def _malformed(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
-    names: set[str] = set()
+def _malformed(file: str | Path, bindings: list[Binding], names: SettingNames) -> Iterator[Problem]:
+    line_of_a_setting = re.compile(
+        _LINE_OF_A_SETTING.format(prefix=re.escape(names.prefix)),
+        re.NOFLAG if names.case_sensitive else re.IGNORECASE,
+    )
+    above: set[str] = set()
     for binding in bindings:
         name = binding.key or ""
-        ours = _SETTING.match(binding.original.string)
-        has_no_effect = binding.error or binding.value is None or not is_setting(name)
-        if has_no_effect and ours and name not in names:
+        ours = line_of_a_setting.match(binding.original.string)
+        if ours and not names.is_setting(ours[1]):
+            ours = None
+        has_no_effect = binding.error or binding.value is None or not names.is_setting(name)
+        if has_no_effect and ours and name not in above:
             message = f"the line of {ours[1]} is not NAME=value, and sets nothing"
             origin = _origin(file, binding, ours[1])
-            yield MALFORMED_SETTING(setting_of(ours[1]), message, hint=_EXAMPLE, origin=origin)
-        elif binding.error or (binding.value is None and name in names):
-            effect = "unsets the value of a line above" if name in names else "is ignored"
+            yield MALFORMED_SETTING(names.setting_of(ours[1]), message, hint=_EXAMPLE, origin=origin)
+        elif binding.error or (binding.value is None and name in above):
+            effect = "unsets the value of a line above" if name in above else "is ignored"
             message = f"this line is not NAME=value and {effect}"
             yield MALFORMED_LINE("env_file", message, hint=_EXAMPLE, origin=_origin(file, binding, None))
-        elif _is_relevant(name):
-            names.add(name)
+        elif _is_relevant(name, names):
+            above.add(name)
 
 
-def _repeated(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
+def _repeated(file: str | Path, bindings: list[Binding], names: SettingNames) -> Iterator[Problem]:
     """Report a variable that a later line sets to another value: the last line counts."""
-    last = {_identity(binding.key): binding for binding in bindings if not binding.error}
+    last = {_identity(binding.key, names): binding for binding in bindings if not binding.error}
     for binding in bindings:
-        name, effective = binding.key or "", last.get(_identity(binding.key))
+        name, effective = binding.key or "", last.get(_identity(binding.key, names))
         if effective is None or binding.value is None or effective.value in (None, binding.value):
             continue
-        if _is_relevant(name):
+        if _is_relevant(name, names):
             message = f"{name} has no effect: line {_origin(file, effective, name).line} sets it again"
             origin = _origin(file, binding, name)
-            yield SHADOWED_SETTING(setting_of(name), message, hint="remove one of them", origin=origin)
+            yield SHADOWED_SETTING(names.setting_of(name), message, hint="remove one of them", origin=origin)
 
 
-def _typographic(file: str | Path, bindings: list[Binding]) -> Iterator[Problem]:
+def _typographic(file: str | Path, bindings: list[Binding], names: SettingNames) -> Iterator[Problem]:
     """Report a value that was copied from a printed page, with quotes that would belong to it."""
-    for binding in filter(_has_typographic_quotes, bindings):
+    for binding in bindings:
+        if not _has_typographic_quotes(binding, names):
+            continue
         name = str(binding.key)
         message = f"the quotes around the value of {name} are typographic, and would belong to it"
         hint = "write them as \" or ', or leave them out"
-        yield INVALID_VALUE(setting_of(name), message, hint=hint, origin=_origin(file, binding, name))
+        yield INVALID_VALUE(names.setting_of(name), message, hint=hint, origin=_origin(file, binding, name))
 
 
-def _has_typographic_quotes(binding: Binding) -> bool:
-    return _is_relevant(binding.key) and bool(_TYPOGRAPHIC.fullmatch(binding.value or ""))
+def _has_typographic_quotes(binding: Binding, names: SettingNames) -> bool:
+    return _is_relevant(binding.key, names) and bool(_TYPOGRAPHIC.fullmatch(binding.value or ""))
 
 
-def _is_relevant(name: str | None) -> bool:
-    return name is not None and (is_setting(name) or name.upper().startswith("PG"))
+def _is_relevant(name: str | None, names: SettingNames) -> bool:
+    return name is not None and (names.is_setting(name) or name.upper().startswith("PG"))
 
 
-def _identity(name: str | None) -> str:
+def _identity(name: str | None, names: SettingNames) -> str:
     """Return our names in one case, in which they are the same setting; libpq's variables as they are."""
-    return name.upper() if name and is_setting(name) else name or ""
+    return names.fold(name) if name and names.is_setting(name) else name or ""

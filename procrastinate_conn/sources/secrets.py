@@ -11,7 +11,7 @@ from procrastinate_conn.origins import SECRETS, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.rules import Example, Rule
-from procrastinate_conn.setting_names import is_setting
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.base import Source, not_a_file, unreadable_file
 from procrastinate_conn.sources.variables import read_variables
 
@@ -25,10 +25,10 @@ MISSING_SECRETS_DIRECTORY = Rule(
 )
 
 
-def read_secrets(directory: str | Path) -> Source:
+def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> Source:
     """Read the files of a directory as pydantic-settings does: names in any case, values stripped."""
     if is_connection_string(str(directory)):
-        return Source(SECRETS, problems=(not_a_file("secrets_dir"),))
+        return Source(SECRETS, names=names, problems=(not_a_file("secrets_dir"),))
     path = expanded(directory)
     try:
         files = sorted(path.iterdir())
@@ -39,17 +39,19 @@ def read_secrets(directory: str | Path) -> Source:
             hint="mount it, or leave secrets_dir out",
             origin=Origin("secrets", None, str(directory)),
         )
-        return Source(SECRETS, problems=(problem,))
+        return Source(SECRETS, names=names, problems=(problem,))
     except (OSError, ValueError) as error:
-        return Source(SECRETS, problems=(_unreadable(path, error),))
+        return Source(SECRETS, names=names, problems=(_unreadable(path, error),))
     problems: list[Problem] = []
-    source = read_variables(SECRETS, _read_files(files, problems))
+    source = read_variables(SECRETS, _read_files(files, names, problems), names)
     return replace(source, problems=(*problems, *source.problems))
 
 
-def _read_files(files: Iterable[Path], problems: list[Problem]) -> Iterator[tuple[str, str, Origin]]:
+def _read_files(
+    files: Iterable[Path], names: SettingNames, problems: list[Problem]
+) -> Iterator[tuple[str, str, Origin]]:
     for file in files:
-        if not is_setting(file.name):
+        if not (names.is_setting(file.name) or (names.prefix and names.path(file.name))):
             continue
         try:
             value = file.read_text(encoding="utf-8-sig").strip()

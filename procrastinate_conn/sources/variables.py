@@ -9,8 +9,15 @@ from procrastinate_conn import suggestions
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.rules import Example, Rule
-from procrastinate_conn.setting_names import POOL_AS_MAPPING, PREFIX, SECTIONS, SETTINGS, variable
-from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, SettingPath, Source
+from procrastinate_conn.setting_names import (
+    DEFAULT_NAMES,
+    POOL_AS_MAPPING,
+    SECTIONS,
+    SETTINGS,
+    SettingNames,
+    SettingPath,
+)
+from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Source
 
 LIKELY_MISSPELT_VARIABLE = Rule(
     "PC106",
@@ -23,7 +30,9 @@ LIKELY_MISSPELT_VARIABLE = Rule(
 )
 
 
-def read_variables(kind: SourceKind, variables: Iterable[tuple[str, str, Origin]]) -> Source:
+def read_variables(
+    kind: SourceKind, variables: Iterable[tuple[str, str, Origin]], names: SettingNames = DEFAULT_NAMES
+) -> Source:
     """Sort the variables of a source: settings, libpq's variables, ``DATABASE_URL``.
 
     Each has a name, a value and an origin; a later one replaces an earlier one of the same name.
@@ -34,23 +43,22 @@ def read_variables(kind: SourceKind, variables: Iterable[tuple[str, str, Origin]
     database_url: SourcedValue | None = None
     problems: list[Problem] = []
     for name, value, origin in variables:
-        if name.upper().startswith(PREFIX):
-            path = tuple(name[len(PREFIX) :].lower().split("__"))
+        if name.startswith("PG") and not (names.prefix and names.path(name)):
+            libpq[name] = SourcedValue(value, origin)
+        elif names.is_database_url(name):
+            database_url = SourcedValue(value, origin)
+        elif (path := names.path(name)) is not None:
             if path[0] in SECTIONS and len(path) == 1:
-                problems += _read_section(path[0], value, origin, sections)
+                problems += _read_section(path[0], value, origin, sections, names)
             elif _is_known(path):
                 settings[path] = SourcedValue(value, origin)
-            else:
-                message, hint = f"no setting is called {name}", suggestions.setting_hint(path, variable)
+            elif names.is_default or suggestions.is_near_setting(path):
+                message, hint = f"no setting is called {name}", suggestions.setting_hint(path, names.variable)
                 problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
-        elif name.upper() == "DATABASE_URL":
-            database_url = SourcedValue(value, origin)
-        elif name.startswith("PG"):
-            libpq[name] = SourcedValue(value, origin)
-        elif meant := suggestions.variable(name):
+        elif names.is_default and (meant := suggestions.variable(name)):
             message, hint = f"procrastinate-conn does not read {name}", f"did you mean {meant}?"
             problems.append(LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin))
-    return Source(kind, {**sections, **settings}, database_url, libpq, tuple(problems))
+    return Source(kind, {**sections, **settings}, database_url, libpq, tuple(problems), names)
 
 
 def _is_known(path: SettingPath) -> bool:
@@ -60,7 +68,11 @@ def _is_known(path: SettingPath) -> bool:
 
 
 def _read_section(
-    section: str, value: str, origin: Origin, settings: dict[SettingPath, SourcedValue]
+    section: str,
+    value: str,
+    origin: Origin,
+    settings: dict[SettingPath, SourcedValue],
+    names: SettingNames,
 ) -> Iterable[Problem]:
     """Read a whole section that is written as JSON; ``pool`` may also be the word ``null``."""
     if section == "pool" and not value.lstrip().startswith("{"):
@@ -76,7 +88,9 @@ def _read_section(
         pass
     if not isinstance(options, dict):
         message = f"{origin.name} is not a JSON object{where}"
-        hint = f"write an object, or one variable for each part: {variable((section, 'name'))}=value"
+        hint = "write an object"
+        if names.delimiter:
+            hint += f", or one variable for each part: {names.variable((section, 'name'))}=value"
         yield NOT_AN_OBJECT(section, message, hint=hint, origin=origin)
         return
     if section == "pool":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.setting_names import PREFIX
+from procrastinate_conn.setting_names import DEFAULT_PREFIX as PREFIX
 from procrastinate_conn.sources.variables import read_variables
 
 

@@ -44,7 +44,6 @@ def test_a_subclass_may_have_other_defaults(monkeypatch):
 
 
 SUBCLASSES = {
-    "env_prefix": {"model_config": SettingsConfigDict(env_prefix="OURS_")},
     "case_sensitive": {"model_config": SettingsConfigDict(case_sensitive=True)},
     "dsn": {"__annotations__": {"dsn": SecretStr}, "dsn": SecretStr("host=db1")},
     "colour": {"__annotations__": {"colour": str}, "colour": "red"},
