@@ -21,11 +21,12 @@ PYTEST = $(BIN)/pytest $(IN_PARALLEL)
 # Arguments for pytest or the demo: make test ARGS="-k demo", make demo ARGS="--jobs 50"
 ARGS ?=
 
-# How long `make damage` runs.
-MINUTES ?= 60
+# How long `make damage` and `make soak` run.
+damage: MINUTES ?= 60
+soak: MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench quick test lowest fuzz damage mutants faults versions lint format docs pages types build check clean
+.PHONY: help demo bench quick test lowest fuzz damage soak mutants faults versions lint format docs pages types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +52,9 @@ fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations: fiv
 
 damage: $(INSTALLED) ## feed damaged files and variables to everything that reads them: an hour
 	DAMAGE_MINUTES=$(MINUTES) $(PYTEST) tests/fuzz $(ARGS)
+
+soak: $(INSTALLED) ## defer jobs while backends are terminated, and account for every job: ten minutes
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 mutants: $(INSTALLED) ## list the changes of resolution, pool rules and liveness that no test notices: hours
 	$(BIN)/pip install --quiet mutmut
