@@ -30,15 +30,19 @@ class Call(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why a call failed: the names of the error, and of the driver's error that caused it."""
+    """Why a call failed: the error's name, and the driver's error that caused it with its first line."""
 
     error: str
     cause: str
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Return the names of an error; to keep it would keep its traceback and its frames."""
-        return cls(type(error).__name__, type(error.__cause__).__name__ if error.__cause__ else "")
+        """Return the texts of an error; to keep it would keep its traceback and its frames."""
+        cause = error.__cause__
+        if cause is None:
+            return cls(type(error).__name__, "")
+        [first_line, *_] = str(cause).splitlines() or [""]
+        return cls(type(error).__name__, f"{type(cause).__name__}: {first_line}")
 
 
 @dataclass(frozen=True, slots=True)
