@@ -10,9 +10,8 @@ from importlib.util import find_spec
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.rules import Example, Rule
 
 MISSING_DRIVER = Rule(
     "PC401",

@@ -1,10 +1,11 @@
-"""What can be wrong with a configuration, and how all of it is reported at once."""
+"""What can be wrong with a configuration: rules, their problems, and the error that reports all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from procrastinate_conn.origins import Origin
 
@@ -45,6 +46,70 @@ class Problem:
         severity = "warning: " if self.severity == "warning" else ""
         hint = f" ({self.hint})" if self.hint else ""
         return f"{place}{self.code} {severity}{self.message}{hint}"
+
+
+class Example(NamedTuple):
+    """A small configuration that breaks a rule.
+
+    Parameters
+    ----------
+    env
+        The content of the file ``.env``.
+    files
+        The other files, name to content, readable for everybody.
+    arguments
+        The arguments of the command ``check``.
+    given
+        What has to be true besides, in words.
+    """
+
+    env: str = ""
+    files: Mapping[str, str] = MappingProxyType({})
+    arguments: tuple[str, ...] = (".env",)
+    given: str = ""
+
+
+class Rule(NamedTuple):
+    """One rule that a configuration can break; called, it makes a problem.
+
+    Parameters
+    ----------
+    code
+        ``PC`` and three digits, the first of which names the section; never reused.
+    title
+        What breaks the rule, as a noun phrase: ``unknown pool option``.
+    why
+        What would happen at run time.
+    fix
+        What to do, in general.
+    example
+        A configuration that breaks it.
+    severity
+        An error is anything with which the connector cannot work. Most keep it from being built; those about
+        servers, and about files and commands that are read for each connection, only `check` looks for.
+    fault_in
+        Which part of the setting is wrong: its name or its value.
+    needs_kind
+        Whether it depends on the kind of connector, so that it means nothing while the kind is invalid.
+    """
+
+    code: str
+    title: str
+    why: str
+    fix: str
+    example: Example
+    severity: Severity = "error"
+    fault_in: Literal["name", "value"] = "value"
+    needs_kind: bool = False
+
+    def __hash__(self) -> int:
+        return hash(self.code)
+
+    def __call__(
+        self, setting: str, message: str, *, hint: str = "", origin: Origin | None = None
+    ) -> Problem:
+        """Make the problem of one setting; see `Problem` for the arguments."""
+        return Problem(self.code, self.severity, setting, message, hint, origin)
 
 
 def counted(count: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.rules import Rule
+from procrastinate_conn.problems import Rule
 
 if TYPE_CHECKING:  # importing this module stays cheap: the command line does so before it parses anything
     from procrastinate_conn.configuration import Configuration

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.libpq import is_secret
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 
 DSN_SEPARATORS = Rule(
     "PC216",

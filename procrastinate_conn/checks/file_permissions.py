@@ -13,8 +13,7 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.files import expanded, status
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 
 EXPOSED_PASSWORD = Rule(
     "PC506",

@@ -10,9 +10,8 @@ from typing import NamedTuple
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.connection.validation import as_texts
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import quote_value
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
 IMPOSSIBLE_HOST = Rule(

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 
 REJECTED_SERVER_OPTIONS = Rule(
     "PC215",

@@ -16,10 +16,9 @@ from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.files import expanded, is_plain_file, status
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_file_content, is_safe_path
 from procrastinate_conn.resolution.settings import PASSWORD_SOURCES
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.password_file import PASSWORD_FILE_IGNORED, find_short_line
 
 UNUSABLE_PASSWORD_FILE = Rule(

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import CALL, Origin
-from procrastinate_conn.problems import ConfigurationError, Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import ConfigurationError, Example, Problem, Rule
 from procrastinate_conn.tracebacks import user_frame
 
 if TYPE_CHECKING:

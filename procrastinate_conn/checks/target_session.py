@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 
 READ_ONLY_SESSION = Rule(
     "PC219",

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 
 WRONG_TIME_UNIT = Rule(
     "PC220",

@@ -14,9 +14,8 @@ from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.files import status
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import redact_value
-from procrastinate_conn.rules import Example, Rule
 
 PLAINTEXT_POSSIBLE = Rule(
     "PC501",

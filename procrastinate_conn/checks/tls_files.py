@@ -15,9 +15,8 @@ from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.validation import as_texts
 from procrastinate_conn.files import status
 from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_file_content, redact_value
-from procrastinate_conn.rules import Example, Rule
 
 UNUSABLE_TLS_FILE = Rule(
     "PC504",

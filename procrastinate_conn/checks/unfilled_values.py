@@ -10,8 +10,7 @@ from procrastinate_conn.checks.dsn import check_separators
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.validation import as_texts
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES
 
 UNFILLED_VALUE = Rule(

@@ -14,7 +14,7 @@ import typer
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.options import FORMAT, Colour, complete_codes, suggest_code
 from procrastinate_conn.cli.output import Terminal, standard_output
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Rule
 
 CATEGORIES = {"1": "Settings", "2": "Connection", "3": "Pool", "4": "Connector", "5": "Security"}
 """The categories of rules, by the first digit of their codes."""

@@ -10,10 +10,9 @@ from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq.environment import override_environment
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
-from procrastinate_conn.rules import Example, Rule
 
 OLD_LIBPQ = Rule(
     "PC402",

@@ -10,10 +10,9 @@ from procrastinate_conn import libpq
 from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.libpq import CHOICES, INTEGERS
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.resolution.connection import REJECTED_VALUE
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted, nearest
 
 MISMATCHED_HOSTS = Rule(

@@ -10,9 +10,9 @@ from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
 from procrastinate_conn.pool.conversion import is_none
 from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter, parameters
+from procrastinate_conn.problems import Example, Rule
 from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.rules import Example, Rule
 
 _CONFIGURE = "PROCRASTINATE_CONN_POOL__CONFIGURE=database:configure"
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool.options import PoolOptions
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import format_value
-from procrastinate_conn.rules import Example, Rule
 
 CONFLICTING_OPTIONS = Rule(
     "PC304",

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter
+from procrastinate_conn.problems import Example, Rule
 from procrastinate_conn.redaction import describe_value, format_value
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
 
 WRONG_TYPE = Rule(

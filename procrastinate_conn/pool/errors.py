@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Rule
+from procrastinate_conn.problems import Problem, Rule
 
 
 class InvalidOption(Exception):

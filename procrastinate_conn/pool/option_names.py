@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from procrastinate_conn import suggestions
 from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter, installed_version, parameters
+from procrastinate_conn.problems import Example, Rule
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.rules import Example, Rule
 
 UNKNOWN_OPTION = Rule(
     "PC301",

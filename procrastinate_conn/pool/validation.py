@@ -14,10 +14,9 @@ from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter, parameters, pool_class
 from procrastinate_conn.pool.option_names import known_options, require_known, require_possible
 from procrastinate_conn.pool.options import PoolOptions
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import describe_value
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.suggestions import nearest
 
 REJECTED_OPTIONS = Rule(

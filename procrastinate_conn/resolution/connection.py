@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.embedded_dsn import split_embedded_dsns
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 from procrastinate_conn.sources.dsn import ParsedDsn, foreign_scheme, parse_dsn, unknown_keyword

@@ -9,8 +9,7 @@ from dataclasses import replace
 from procrastinate_conn import libpq
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.sources.base import Source
 
 DSN_IN_VALUE = Rule(

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.origins import ENVIRONMENT
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.variables import LIKELY_MISSPELT_VARIABLE
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from procrastinate_conn import suggestions
 from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import describe_value
 from procrastinate_conn.registry import DEFAULT_KIND, ConnectorKind
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.dsn import ParsedDsn

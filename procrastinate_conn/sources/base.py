@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from procrastinate_conn.files import remedy, unreadable
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames, SettingPath
 
 UNKNOWN_SETTING = Rule(

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from procrastinate_conn.files import expanded
 from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.base import (
     INVALID_VALUE,

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 
 MALFORMED_DSN = Rule(
     "PC201",

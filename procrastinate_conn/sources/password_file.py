@@ -11,8 +11,7 @@ from typing import get_args
 from procrastinate_conn import libpq
 from procrastinate_conn.files import is_plain_file, status
 from procrastinate_conn.origins import Origin
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 
 PASSWORD_FILE_IGNORED = Rule(
     "PC209",

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from procrastinate_conn.files import expanded
 from procrastinate_conn.origins import SECRETS, Origin
-from procrastinate_conn.problems import Problem
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
-from procrastinate_conn.rules import Example, Rule
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.base import Source, not_a_file, unreadable_file
 from procrastinate_conn.sources.variables import read_variables

@@ -10,8 +10,7 @@ from typing import NamedTuple
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.files import unreadable
 from procrastinate_conn.origins import Origin, SourcedValue
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.suggestions import nearest
 
 UNREADABLE_SERVICE = Rule(

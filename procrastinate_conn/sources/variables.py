@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
-from procrastinate_conn.problems import Problem
-from procrastinate_conn.rules import Example, Rule
+from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.setting_names import (
     DEFAULT_NAMES,
     POOL_AS_MAPPING,

@@ -10,7 +10,7 @@ import pytest
 
 from procrastinate_conn.checks.catalogue import all_checks, all_rules
 from procrastinate_conn.cli.rule import CATEGORIES
-from procrastinate_conn.rules import Rule
+from procrastinate_conn.problems import Rule
 from tests.checks.running import run
 from tests.installed import needs
 from tests.other_versions import other_versions

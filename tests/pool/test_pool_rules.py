@@ -32,8 +32,8 @@ from procrastinate_conn.pool.option_names import (
     UNSUPPORTED_OPTION,
 )
 from procrastinate_conn.pool.validation import INVALID_POOL, REJECTED_OPTIONS
+from procrastinate_conn.problems import Rule
 from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.rules import Rule
 from tests.pool import callbacks
 from tests.pool.sourced_options import NULL, errors, origin_of, sourced, validate
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.cli.formats.report import Finding, Report
 from procrastinate_conn.cli.output import Terminal
-from procrastinate_conn.rules import Rule
+from procrastinate_conn.problems import Rule
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
