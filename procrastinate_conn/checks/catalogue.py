@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -9,6 +10,7 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from procrastinate_conn import suggestions
 from procrastinate_conn.problems import Rule
 
 if TYPE_CHECKING:  # importing this module stays cheap: the command line does so before it parses anything
@@ -31,6 +33,13 @@ def all_rules() -> Mapping[str, Rule]:
         value.code: value for module in modules for value in vars(module).values() if isinstance(value, Rule)
     }
     return dict(sorted(rules.items()))
+
+
+def suggest_code(code: str) -> str:
+    """Return a hint for an unknown code; a well-formed one is probably not a misspelt neighbour."""
+    is_well_formed = re.fullmatch(r"PC[0-9]{3}", code.strip().upper())
+    near = None if is_well_formed else suggestions.nearest(code, all_rules())
+    return f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
 
 
 @cache

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from procrastinate_conn import libpq
 from procrastinate_conn.checks.catalogue import all_checks, all_rules
 from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
+from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import redact
 from procrastinate_conn.registry import ConnectorKind
 
 if TYPE_CHECKING:  # imported late, so that --help and completion answer at once
+    from procrastinate_conn.checks.project import Project
     from procrastinate_conn.configuration import Configuration
 
 
@@ -38,6 +40,8 @@ class CheckTarget:
         Whether the process environment is ignored, also by ``${NAME}`` in the file.
     settings
         The settings in Python, as ``package.module:object``, that are read in place of the file.
+    named_at
+        Where `settings` is written, for problems that have no other place; None for an argument.
     """
 
     file: Path | None = None
@@ -45,6 +49,7 @@ class CheckTarget:
     secrets_dirs: Sequence[Path] = ()
     isolated: bool = False
     settings: str | None = None
+    named_at: Origin | None = None
 
     @property
     def name(self) -> str:
@@ -106,6 +111,11 @@ def check_target(target: CheckTarget) -> CheckResult:
     return check_configuration(target, configuration)
 
 
+def check_project(project: Project) -> CheckResult:
+    """Return the mistakes in the table of pyproject.toml, which has to exist."""
+    return _result(CheckTarget(Path(project.file or "")), None, project.problems)
+
+
 def _resolve(target: CheckTarget) -> Configuration:
     from procrastinate_conn.configuration import configure
     from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_sources
@@ -163,7 +173,7 @@ def _result(target: CheckTarget, kind: ConnectorKind | None, found: Sequence[Pro
     if target.settings is not None:
         from procrastinate_conn.checks.settings_object import located
 
-        problems = located(target.settings, problems)
+        problems = located(target.settings, problems, target.named_at)
     file = None if target.file is None else str(target.file)
     return CheckResult(file, kind, _in_order(problems), settings=target.settings)
 

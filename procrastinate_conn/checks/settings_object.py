@@ -79,9 +79,29 @@ def _warnings_hidden() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def located(path: str, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Locate problems of arguments at the definition of the object that `load_settings` returned."""
-    return _located(problems, _Path(path).definition())
+def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -> tuple[Problem, ...]:
+    """Locate problems that are in no file of their own.
+
+    Parameters
+    ----------
+    path
+        The object. Problems of arguments are located at its definition.
+    problems
+        The problems of the settings, or the one for which they cannot be loaded.
+    named_at
+        Where the path is written, for an object whose module does not exist; None for an argument.
+    """
+    problems = _located(problems, _Path(path).definition())
+    if named_at is None:
+        return problems
+    return tuple(
+        replace(p, origin=named_at) if p.code == SETTINGS_NOT_LOADED.code and not _has_file(p) else p
+        for p in problems
+    )
+
+
+def _has_file(problem: Problem) -> bool:
+    return problem.origin is not None and problem.origin.file is not None
 
 
 class _Path:

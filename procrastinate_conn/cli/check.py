@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,12 +11,16 @@ from typing import Annotated
 import typer
 
 from procrastinate_conn.checks import runner
-from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.checks.catalogue import all_rules, suggest_code
+from procrastinate_conn.checks.project import Project, read_project
+from procrastinate_conn.checks.runner import CheckTarget
 from procrastinate_conn.cli import options
 from procrastinate_conn.cli.formats import FindingsFormat, render
 from procrastinate_conn.cli.formats.report import Report
 from procrastinate_conn.cli.output import standard_output
-from procrastinate_conn.registry import ConnectorKind
+
+UNREADABLE = ("PC114", "PC115")
+"""The rules about what could not be checked at all, which are reported whichever are selected."""
 
 
 def parse_codes(text: str) -> str:
@@ -24,8 +28,7 @@ def parse_codes(text: str) -> str:
     codes = [code.strip().upper() for code in text.split(",")]
     for code in codes:
         if not code or not any(rule.startswith(code) for rule in all_rules()):
-            hint = options.suggest_code(code)
-            raise typer.BadParameter(f"no rule's code begins with {code!r}; {hint}")
+            raise typer.BadParameter(f"no rule's code begins with {code!r}; {suggest_code(code)}")
     return ",".join(codes)
 
 
@@ -47,7 +50,9 @@ def check(
     *,
     settings: Annotated[list[str] | None, options.settings_option()] = None,
     connector: options.Connector = None,
-    strict: options.Strict = False,
+    strict: Annotated[
+        bool | None, typer.Option("--strict/--no-strict", help="Exit with 1 on warnings as well.")
+    ] = None,
     isolated: options.Isolated = False,
     secrets_dir: options.SecretsDir = None,
     output: Annotated[FindingsFormat, options.FORMAT] = FindingsFormat.TEXT,
@@ -60,15 +65,26 @@ def check(
 ) -> None:
     """Find everything that is wrong with the settings, without a server.
 
+    Without FILE.env and --settings, [tool.procrastinate-conn] in pyproject.toml names what is checked.
+
     Exit status: 0 no problems; 1 problems found; 2 wrong usage; 3 internal error.
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    results = []
-    for target in _targets(files, settings, connector, secrets_dir, isolated=isolated):
+    with options.internal_error("pyproject.toml"):
+        project = read_project()
+        results = [runner.check_project(project)] if project.problems else []
+    selected, ignored = _codes(select) or project.select, _codes(ignore) or project.ignore
+    targets = _targets(project, files, settings)
+    if secrets_dir and all(target.settings for target in targets):
+        raise typer.BadParameter("settings in Python read their own files", param_hint="'--secrets-dir'")
+    for target in targets:
+        directories = () if target.settings else (secrets_dir or ())
+        complete = replace(target, connector=connector, secrets_dirs=directories, isolated=isolated)
         with options.internal_error(target.name):
-            results.append(_filtered(runner.check_target(target), select, ignore))
-    report = Report(results, strict=strict)
+            results.append(runner.check_target(complete))
+    results = [_filtered(result, selected, ignored) for result in results]
+    report = Report(results, strict=project.strict if strict is None else strict)
     with options.internal_error("the report"):
         text = render(report, output, terminal)
     terminal.print(text)
@@ -77,27 +93,26 @@ def check(
 
 
 def _targets(
-    files: Sequence[Path] | None,
-    settings: Sequence[str] | None,
-    connector: ConnectorKind | None,
-    secrets_dirs: Sequence[Path] | None,
-    *,
-    isolated: bool,
-) -> Iterator[runner.CheckTarget]:
-    """Yield a configuration for each file and each settings object; the default one if there is neither."""
-    configurations: Sequence[Path | None] = files or ([] if settings else [None])
-    if secrets_dirs and not configurations:
-        raise typer.BadParameter("settings in Python read their own files", param_hint="'--secrets-dir'")
-    for file in configurations:
-        yield runner.CheckTarget(file, connector, secrets_dirs or (), isolated)
-    for path in settings or ():
-        yield runner.CheckTarget(connector=connector, isolated=isolated, settings=path)
+    project: Project, files: Sequence[Path] | None, settings: Sequence[str] | None
+) -> list[CheckTarget]:
+    """Return a configuration for each file and each settings object; the default one if none is named."""
+    if files or settings:
+        targets = [CheckTarget(file) for file in files or ()]
+        return targets + [CheckTarget(settings=path) for path in settings or ()]
+    if not project.names_targets:
+        return [CheckTarget()]
+    options.import_from(Path(project.file or "").parent)
+    targets = [CheckTarget(file) for file in project.files]
+    return targets + [CheckTarget(settings=path, named_at=at) for path, at in project.settings.items()]
 
 
 def _filtered(
-    result: runner.CheckResult, select: list[str] | None, ignore: list[str] | None
+    result: runner.CheckResult, selected: Sequence[str], ignored: Sequence[str]
 ) -> runner.CheckResult:
-    selected, ignored = _codes(select) or ("",), _codes(ignore)  # every code begins with ""
+    selected, ignored = (
+        (*selected, *UNREADABLE) if selected else ("",),
+        tuple(ignored),
+    )  # "" begins every code
     problems = (p for p in result.problems if p.code.startswith(selected) and not p.code.startswith(ignored))
     return replace(result, problems=tuple(problems))
 

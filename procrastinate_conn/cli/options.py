@@ -46,13 +46,6 @@ def complete_codes(incomplete: str) -> list[tuple[str, str]]:
     return [(c, rule.title) for c, rule in all_rules().items() if c.startswith(incomplete.upper())]
 
 
-def suggest_code(code: str) -> str:
-    """Return a hint for an unknown code; a well-formed one is probably not a misspelt neighbour."""
-    is_well_formed = re.fullmatch(r"PC[0-9]{3}", code.strip().upper())
-    near = None if is_well_formed else suggestions.nearest(code, all_rules())
-    return f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
-
-
 def parse_object_path(path: str) -> str:
     """Validate the form of ``package.module:object``."""
     if not re.fullmatch(OBJECT_PATH, path):
@@ -117,12 +110,17 @@ def prepare_process(*, isolated: bool) -> None:
     Settings may name functions in modules of the working directory, from where the application imports
     them too. If `isolated`, the variables about a connection are removed: libpq reads its own by itself.
     """
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
-        sys.path.append(os.getcwd())  # noqa: PTH109
+    import_from(Path.cwd())
     if isolated:
         for name in list(os.environ):
             if DEFAULT_NAMES.is_setting(name) or name.upper().startswith("PG"):
                 del os.environ[name]
+
+
+def import_from(folder: Path) -> None:
+    """Let modules be imported from a folder, after all others."""
+    if (path := str(folder.absolute())) not in sys.path:
+        sys.path.append(path)
 
 
 def single_target(

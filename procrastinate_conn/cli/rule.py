@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.options import FORMAT, Colour, complete_codes, suggest_code
+from procrastinate_conn.checks.catalogue import all_rules, suggest_code
+from procrastinate_conn.cli.options import FORMAT, Colour, complete_codes
 from procrastinate_conn.cli.output import Terminal, standard_output
 from procrastinate_conn.problems import Example, Rule
 
@@ -111,4 +111,4 @@ def _example(example: Example) -> Iterator[str]:
     if example.given:
         yield f"# and {example.given}" if example.env else f"# {example.given}"
         yield ""
-    yield f"$ procrastinate-conn check {shlex.join(example.arguments)}"
+    yield f"$ {shlex.join(['procrastinate-conn', 'check', *example.arguments])}"

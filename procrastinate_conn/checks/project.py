@@ -1,0 +1,276 @@
+"""Reads ``[tool.procrastinate-conn]`` in pyproject.toml: what `check` without arguments checks."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from procrastinate_conn import suggestions
+from procrastinate_conn.checks.catalogue import all_rules, suggest_code
+from procrastinate_conn.files import status, unreadable
+from procrastinate_conn.imports import OBJECT_PATH
+from procrastinate_conn.origins import Origin
+from procrastinate_conn.problems import Example, Problem, Rule
+from procrastinate_conn.redaction import describe_value, is_connection_string
+
+FILE, TABLE = "pyproject.toml", "procrastinate-conn"
+
+INVALID_PROJECT = Rule(
+    "PC115",
+    "mistake in [tool.procrastinate-conn] of pyproject.toml",
+    "`procrastinate-conn check` would check less than was meant, and pass.",
+    "Correct the line that is named. The keys are files, prefixes, settings, select and ignore, each an array"
+    " of strings, and strict, a boolean.",
+    example=Example(
+        files={FILE: f'[tool.{TABLE}]\nfiles = ["settings/production.env"]\n'},
+        arguments=(),
+        given="there is no file settings/production.env",
+    ),
+)
+
+_ALIASES = {"paths": "files", "env": "files", "modules": "settings", "objects": "settings"}
+_OPTIONS = ("color", "connector", "format", "isolated", "secrets_dir")
+_GLOB = re.compile(r"[*?[]")
+_OTHER_HEADER = re.compile(r"\s*\[+\s*[\w\"'][^,]*\]\s*(#|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The valid part of the table.
+
+    Parameters
+    ----------
+    file
+        The pyproject.toml, relative to the working directory; None if no table was found.
+    files
+        The env files, relative to the working directory.
+    prefixes
+        The prefixes of the variables, each a configuration of its own in every env file.
+    settings
+        The settings in Python, as ``package.module:object``, and where each is named.
+    select, ignore
+        The codes of rules, or beginnings of codes.
+    strict
+        Whether warnings are failures.
+    names_targets
+        Whether it names files, prefixes or settings, valid or not.
+    problems
+        The mistakes in it.
+    """
+
+    file: str | None = None
+    files: tuple[Path, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    settings: Mapping[str, Origin] = field(default_factory=dict)
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    strict: bool = False
+    names_targets: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
+def read_project() -> Project:
+    """Read the table of the nearest pyproject.toml that has one, in the working directory or above it."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        file = Path(os.path.relpath(folder / FILE))
+        try:
+            content = file.read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            continue
+        except OSError as error:
+            problem = _problem(f"{file} cannot be read: {unreadable(error)}", Origin(FILE, None, str(file)))
+            return Project(str(file), problems=(problem,))
+        if b"procrast" in content.lower() and (project := _read(file, content)):
+            return project
+    return Project()
+
+
+def _problem(message: str, origin: Origin, *, hint: str = "", key: str = "") -> Problem:
+    return INVALID_PROJECT(f"tool.{TABLE}{key and f'.{key}'}", message, hint=hint, origin=origin)
+
+
+def _read(file: Path, content: bytes) -> Project | None:
+    """Return the project of a file; None if it has no table of ours, nor one that is meant to be ours."""
+    import tomllib  # imported late: most commands read no TOML
+
+    try:
+        text = content.decode("utf-8")
+        tables = tomllib.loads(text).get("tool", {})
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return _malformed(file, content.decode("utf-8", "replace"), error)
+    lines = _Lines(str(file), text)
+    if isinstance(tables, dict) and TABLE in tables:
+        return _Reader(file, lines).read(tables[TABLE])
+    for name in tables if isinstance(tables, dict) else ():
+        if suggestions.nearest(name.replace("_", "-"), [TABLE], cutoff=0.9):
+            origin = lines.origin(lines.mention(name), None)
+            problem = _problem(f"[tool.{name}] is not read", origin, hint=f"did you mean [tool.{TABLE}]?")
+            return Project(str(file), problems=(problem,))
+    return None
+
+
+def _malformed(file: Path, text: str, error: ValueError) -> Project | None:
+    """Report a file that is no TOML if it has our table; otherwise it is no concern of ours."""
+    if not re.search(rf"tool\s*\.\s*[\"']?{TABLE}", text):
+        return None
+    if isinstance(error, UnicodeDecodeError):
+        line, reason = error.object.count(b"\n", 0, error.start) + 1, unreadable(error)
+    else:
+        found = re.search(r" \(at (?:line (\d+)|end of document).*\Z", str(error), re.DOTALL)
+        line = int(found[1]) if found and found[1] else text.count("\n") + 1
+        reason = str(error)[: found.start()] if found else str(error)
+    origin = Origin(FILE, None, str(file), line)
+    return Project(str(file), problems=(_problem(f"this is not TOML: {reason}", origin),))
+
+
+class _Lines:
+    """The lines of a file, in which keys and values are searched: tomllib does not tell their lines."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self._file = file
+        self._lines = text.splitlines()
+        header = re.compile(rf"\s*\[\s*tool\s*\.\s*[\"']?{TABLE}[\"']?\s*\]")
+        start = next((n for n, line in enumerate(self._lines) if header.match(line)), None)
+        self._has_header = start is not None
+        following = range((start or 0) + 1, len(self._lines))
+        end = next(
+            (n for n in following if re.match(r"\s*\[+\s*[\w\"'][^,]*\]\s*(#|$)", self._lines[n])), None
+        )
+        self._range = range(start or 0, end if self._has_header and end else len(self._lines))
+
+    def mention(self, text: str) -> int | None:
+        """Return the first line that mentions a text."""
+        return next((n for n, line in enumerate(self._lines, 1) if text in line), None)
+
+    def key(self, key: str) -> int | None:
+        """Return the line of a key of the table."""
+        before = r"\s*" if self._has_header else r"(?:.*[\s.{,])?"
+        pattern = re.compile(rf"{before}[\"']?{re.escape(key)}[\"']?\s*=")
+        return next((n + 1 for n in self._range if pattern.match(self._lines[n])), None) or self.mention(
+            TABLE
+        )
+
+    def element(self, key: str, value: object) -> int | None:
+        """Return the line of an element of an array."""
+        start = self.key(key) or 1
+        quoted = (f'"{value}"', f"'{value}'") if isinstance(value, str) else (str(value),)
+        lines = range(start - 1, self._range.stop)
+        return next((n + 1 for n in lines if any(text in self._lines[n] for text in quoted)), start)
+
+    def origin(self, line: int | None, name: str | None) -> Origin:
+        return Origin(FILE, name, self._file, line)
+
+
+class _Reader:
+    """Validates the table, and collects its problems."""
+
+    def __init__(self, file: Path, lines: _Lines) -> None:
+        self._file, self._lines = file, lines
+        self._problems: list[Problem] = []
+
+    def read(self, table: object) -> Project:
+        if not isinstance(table, dict):
+            origin = self._lines.origin(self._lines.mention(TABLE), None)
+            problem = _problem(f"tool.{TABLE} is {describe_value(table)}, and not a table", origin)
+            return Project(str(self._file), problems=(problem,))
+        for key in table.keys() - _KEYS:
+            self._reject_key(key)
+        values = {key: list(self._strings(table, key)) for key in _ARRAYS}
+        strict = table.get("strict", False)
+        if not isinstance(strict, bool):
+            self._reject("strict", f"strict is {describe_value(strict)}", hint="write true or false")
+        return Project(
+            file=str(self._file),
+            files=tuple(path for name in values["files"] for path in self._paths(name)),
+            prefixes=tuple(filter(self._is_prefix, values["prefixes"])),
+            settings={
+                path: self._lines.origin(self._lines.element("settings", path), "settings")
+                for path in values["settings"]
+                if self._is_object_path(path)
+            },
+            select=tuple(code.upper() for code in values["select"] if self._is_code("select", code)),
+            ignore=tuple(code.upper() for code in values["ignore"] if self._is_code("ignore", code)),
+            strict=strict is True,
+            names_targets=any(table.get(key) for key in ("files", "prefixes", "settings")),
+            problems=tuple(self._problems),
+        )
+
+    def _reject(self, key: str, message: str, *, hint: str = "", line: int | None = None) -> None:
+        origin = self._lines.origin(line or self._lines.key(key), key)
+        self._problems.append(_problem(message, origin, hint=hint, key=key))
+
+    def _reject_key(self, key: str) -> None:
+        name = key.replace("-", "_")
+        near = _ALIASES.get(name) or suggestions.nearest(name, _KEYS)
+        hint = f"did you mean {near}?" if near else f"the keys are {', '.join(_KEYS)}"
+        if name in _OPTIONS:
+            hint = "it is an option of the command only"
+        self._reject(key, f"there is no key {key}", hint=hint)
+
+    def _strings(self, table: Mapping[str, Any], key: str) -> Iterator[str]:
+        values = table.get(key, [])
+        if not isinstance(values, list):
+            hint = f'write {key} = ["{values}"]' if isinstance(values, str) else "write strings in brackets"
+            self._reject(key, f"{key} is {describe_value(values)}, and not an array", hint=hint)
+            return
+        for value in values:
+            if isinstance(value, str):
+                yield value
+            else:
+                line = self._lines.element(key, value)
+                self._reject(key, f"{key} has {describe_value(value)}, and not a string", line=line)
+
+    def _paths(self, name: str) -> Iterator[Path]:
+        """Yield the files of a name or pattern, which is relative to the folder of pyproject.toml."""
+        line = self._lines.element("files", name)
+        if is_connection_string(name):
+            message = "files has a connection string, and not the name of a file"
+            self._reject("files", message, hint="write it into an env file", line=line)
+            return
+        path = Path(os.path.normpath(self._file.parent / Path(name).expanduser()))
+        if _GLOB.search(name) and status(path) is None:
+            matches = glob.glob(str(path), recursive=True, include_hidden=True)  # noqa: PTH207 - may be absolute
+            found = sorted(match for match in map(Path, matches) if not match.is_dir())
+            if not found:
+                self._reject("files", f"no file matches {name}", line=line)
+            yield from found
+        elif status(path) is None:
+            siblings = path.parent.glob("*") if path.parent.is_dir() else ()
+            near = suggestions.nearest(path.name, (sibling.name for sibling in siblings))
+            hint = f"did you mean {os.path.normpath(Path(name).with_name(near))}?" if near else ""
+            self._reject("files", f"there is no file {path}", hint=hint, line=line)
+        else:
+            yield path
+
+    def _is_prefix(self, prefix: str) -> bool:
+        if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", prefix):
+            return True
+        message = f"{describe_value(prefix)} is no prefix of a variable"
+        line = self._lines.element("prefixes", prefix)
+        self._reject("prefixes", message, hint="write letters, digits and _, as in JOBS_", line=line)
+        return False
+
+    def _is_object_path(self, path: str) -> bool:
+        if re.fullmatch(OBJECT_PATH, path):
+            return True
+        message = f"{describe_value(path)} is not written as package.module:object"
+        line = self._lines.element("settings", path)
+        self._reject("settings", message, hint="write a colon before the object, as in app:jobs", line=line)
+        return False
+
+    def _is_code(self, key: str, code: str) -> bool:
+        if code and any(known.startswith(code.upper()) for known in all_rules()):
+            return True
+        message = f"no rule's code begins with {describe_value(code)}"
+        self._reject(key, message, hint=suggest_code(code), line=self._lines.element(key, code))
+        return False
+
+
+_ARRAYS = ("files", "prefixes", "settings", "select", "ignore")
+_KEYS = (*_ARRAYS, "strict")
