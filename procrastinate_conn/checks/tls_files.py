@@ -14,7 +14,7 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.validation import as_texts
 from procrastinate_conn.files import status
-from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_file_content, redact_value
 
@@ -24,9 +24,7 @@ UNUSABLE_TLS_FILE = Rule(
     "libpq does not connect.",
     "Name a file in PEM format that exists and that the process may read.",
     example=Example(
-        "PROCRASTINATE_CONN_CONNECTION__HOST=db1.example.com\n"
-        "PROCRASTINATE_CONN_CONNECTION__SSLMODE=verify-full\n"
-        "PROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=ca.pem",
+        "PROCRASTINATE_CONN_DSN=postgresql://db1.example.com/jobs?sslmode=verify-full&sslrootcert=ca.pem",
         given="there is no file ca.pem",
     ),
 )
@@ -37,9 +35,7 @@ EXPOSED_KEY = Rule(
     "libpq does not use such a key, and does not connect.",
     "chmod 0600, or 0640 if the file belongs to root.",
     example=Example(
-        "PROCRASTINATE_CONN_CONNECTION__HOST=db1.example.com\n"
-        "PROCRASTINATE_CONN_CONNECTION__SSLMODE=verify-full\n"
-        "PROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=system\n"
+        "PROCRASTINATE_CONN_DSN=postgresql://db1.example.com/jobs?sslrootcert=system\n"
         "PROCRASTINATE_CONN_CONNECTION__SSLCERT=client.pem\n"
         "PROCRASTINATE_CONN_CONNECTION__SSLKEY=client.key",
         files={"client.key": "-----BEGIN PRIVATE KEY-----\n...\n"},
@@ -55,9 +51,7 @@ IGNORED_TLS_FILE = Rule(
     "Name a file that can be used, or leave the setting out.",
     severity="warning",
     example=Example(
-        "PROCRASTINATE_CONN_CONNECTION__HOST=db1.example.com\n"
-        "PROCRASTINATE_CONN_CONNECTION__SSLMODE=require\n"
-        "PROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=ca.pem",
+        "PROCRASTINATE_CONN_DSN=postgresql://db1.example.com/jobs?sslmode=require&sslrootcert=ca.pem",
         given="there is no file ca.pem",
     ),
 )
@@ -81,40 +75,50 @@ _IGNORED = {
 }
 _CONTENT = {"sslkey": "key", "sslcrl": "list of revocations", "sslcrldir": "list of revocations"}
 
-Fault = tuple[str, str]
-"""What is wrong with a file, as a predicate of its keyword, and a hint, which may be empty."""
+
+class Fault(NamedTuple):
+    """What is wrong with a file; `rule` is broken if libpq does not connect, and else `IGNORED_TLS_FILE`."""
+
+    message: str
+    hint: str = ""
+    rule: Rule = UNUSABLE_TLS_FILE
 
 
-class TlsRequirements(NamedTuple):
-    """What is required of TLS; it decides what libpq does without a file.
+class TlsFiles(NamedTuple):
+    """The configured files, and what is required of TLS; together they decide what libpq does without one."""
 
-    Parameters
-    ----------
-    sslmode, sslcertmode
-        The effective values.
-    has_root
-        Whether the server is verified against a file: revocations are checked only then.
-    has_crl
-        Whether sslcrl is set: libpq accepts an unusable sslcrldir only together with it.
-    """
-
+    files: Mapping[str, SourcedValue]
     sslmode: str
     sslcertmode: str
-    has_root: bool
-    has_crl: bool
 
-    def consequence(self, keyword: str, *, absent: bool = False) -> str:
-        """Return what libpq does if a file is unusable, or absent; see its ``initialize_SSL``."""
+    @property
+    def has_root(self) -> bool:
+        """Whether the server is verified against a file: revocations are checked only then."""
+        root = self.files.get("sslrootcert")
+        file = str(root.value if root else default_file("root.crt"))
+        return file != "system" and not _is_absent("sslrootcert", file)
+
+    def consequence(self, keyword: str, file: str) -> str:
+        """Return what libpq does if a file is absent or unusable; see its ``initialize_SSL``."""
+        absent = _is_absent(keyword, file)
         is_ignored = {
             "sslrootcert": absent and not self.sslmode.startswith("verify"),
             "sslcert": absent and self.sslcertmode != "require",
             "sslcrl": True,
-            "sslcrldir": not self.has_root or self.has_crl,  # else a list is required that is nowhere
+            # libpq accepts an unusable directory beside a list; else a list is required that is nowhere.
+            "sslcrldir": not self.has_root or "sslcrl" in self.files,
         }
         if is_ignored.get(keyword):
             return _IGNORED[keyword]
         is_tls_optional = self.sslmode in ("allow", "prefer") and self.sslcertmode != "require"
         return _WITHOUT_TLS if is_tls_optional else _DOES_NOT_CONNECT
+
+    def problem(self, keyword: str, sourced: SourcedValue, fault: Fault) -> Problem:
+        """Make the problem of a file; without a hint, the consequence takes its place."""
+        consequence = self.consequence(keyword, str(sourced.value))
+        rule = fault.rule if consequence == _DOES_NOT_CONNECT else IGNORED_TLS_FILE
+        hint = fault.hint or consequence
+        return rule(f"connection.{keyword}", fault.message, hint=hint, origin=sourced.origin)
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
@@ -125,19 +129,16 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     uses_no_tls = mode == "disable" or values.get("gssencmode") == "require"
     if uses_no_tls or all(host.is_socket for host in hosts(values)):
         return
-    root = values.get("sslrootcert") or str(default_file("root.crt"))
-    requirements = TlsRequirements(
-        sslmode=mode,
-        sslcertmode=values.get("sslcertmode") or "allow",
-        has_root=root != "system" and not _is_absent("sslrootcert", root),
-        has_crl=bool(values.get("sslcrl")),
-    )
     files = {keyword: sourced for keyword, sourced in effective.items() if sourced.value}
+    tls = TlsFiles(files, mode, values.get("sslcertmode") or "allow")
     for keyword in ("sslrootcert", "sslcrl", "sslcrldir"):
-        if keyword in files and (keyword, files[keyword].value) != ("sslrootcert", "system"):
-            yield from _check_file(keyword, files[keyword], requirements)
-    if requirements.sslcertmode != "disable":
-        yield from _check_client(files, requirements)
+        sourced = files.get(keyword)
+        if sourced is None or (keyword, sourced.value) == ("sslrootcert", "system"):
+            continue
+        if fault := _file_fault(keyword, str(sourced.value)):
+            yield tls.problem(keyword, sourced, fault)
+    if tls.sslcertmode != "disable":
+        yield from _check_client(tls)
 
 
 def default_file(name: str) -> Path:
@@ -146,56 +147,65 @@ def default_file(name: str) -> Path:
     return home / name if os.name == "nt" else home / ".postgresql" / name
 
 
-def _check_client(files: Mapping[str, SourcedValue], requirements: TlsRequirements) -> Iterator[Problem]:
+def _check_client(tls: TlsFiles) -> Iterator[Problem]:
     """Check the client certificate, and its key: libpq reads the key only if there is a certificate."""
-    named, key, passphrase = files.get("sslcert"), files.get("sslkey"), files.get("sslpassword")
-    default = default_file("postgresql.crt")
-    certificate = named or SourcedValue(str(default), Origin(LIBPQ_DEFAULT.name))
-    problems = list(_check_file("sslcert", named, requirements)) if named else []
-    yield from problems
-    if _is_absent("sslcert", str(certificate.value)):
-        if key and not named:
-            yield IGNORED_TLS_FILE(
-                "connection.sslkey",
-                f"sslkey is set without its certificate: sslcert is not, and there is no {default}",
-                hint="set sslcert; libpq does not look for the certificate in the key's file",
-                origin=key.origin,
-            )
-    elif key is None:
-        if named and not problems:
-            yield from _check_default_key(named, passphrase, requirements)
-    elif os.name == "nt" or ":" not in str(key.value):  # else the key is in an OpenSSL engine
-        key_problems = list(_check_file("sslkey", key, requirements))
-        yield from key_problems
-        if not problems and not key_problems:
-            yield from _check_pair(certificate, key, passphrase, requirements)
+    certificate, key = tls.files.get("sslcert"), tls.files.get("sslkey")
+    file = str(certificate.value if certificate else default_file("postgresql.crt"))
+    fault = _file_fault("sslcert", file) if certificate else None
+    if certificate and fault:
+        yield tls.problem("sslcert", certificate, fault)
+    if _is_absent("sslcert", file):
+        if key and not certificate:
+            message = f"sslkey is set without its certificate: sslcert is not, and there is no {file}"
+            hint = "set sslcert; libpq does not look for the certificate in the key's file"
+            yield IGNORED_TLS_FILE("connection.sslkey", message, hint=hint, origin=key.origin)
+    elif key:
+        yield from _check_key(tls, key, None if fault else file)
+    elif certificate and not fault and libpq.home() is not None:
+        yield from _check_default_key(tls, certificate)
 
 
-def _check_file(keyword: str, sourced: SourcedValue, requirements: TlsRequirements) -> Iterator[Problem]:
-    file = str(sourced.value)
-    consequence = requirements.consequence(keyword, absent=_is_absent(keyword, file))
-    if fault := _file_fault(keyword, file):
-        yield _problem(keyword, sourced, fault, consequence)
-    elif keyword == "sslkey":
-        yield from _check_permissions(Path(file), sourced, consequence)
+def _check_default_key(tls: TlsFiles, certificate: SourcedValue) -> Iterator[Problem]:
+    """Check the key that libpq uses for a certificate that is configured without one."""
+    default = default_file("postgresql.key")
+    if status(default) is not None:
+        yield from _check_key(tls, replace(certificate, value=str(default)), str(certificate.value))
+        return
+    message = f"sslcert is set without its key: sslkey is not, and there is no {default}"
+    hint = "set sslkey; libpq does not look for the key in the certificate's file"
+    yield tls.problem("sslcert", certificate, Fault(message, hint))
+
+
+def _check_key(tls: TlsFiles, key: SourcedValue, certificate: str | None) -> Iterator[Problem]:
+    """Check a key: its file, and whether it belongs to the certificate if that can be used."""
+    file, passphrase = str(key.value), tls.files.get("sslpassword")
+    if os.name != "nt" and ":" in file:  # the key is in an OpenSSL engine
+        return
+    fault = _file_fault("sslkey", file) or _permissions_fault(file)
+    if not fault and certificate:
+        password = os.fsencode(str(passphrase.value))[:MAX_PASSPHRASE] if passphrase else b""
+        fault = _key_fault(certificate, file, password)
+    if fault:
+        yield tls.problem("sslkey", key, fault)
 
 
 def _file_fault(keyword: str, file: str) -> Fault | None:
     if is_file_content(file):
         content = _CONTENT.get(keyword, "certificate")
-        message = f"is the {content} itself, and libpq takes it for the name of a file"
-        return message, "write it into a file, and name that"
-    named, found, is_directory = f"names {_shown(file)}, which", status(file), keyword == "sslcrldir"
+        message = f"{keyword} is the {content} itself, and libpq takes it for the name of a file"
+        return Fault(message, "write it into a file, and name that")
+    named = f"{keyword} names {_shown(file)}, which"
+    found, is_directory = status(file), keyword == "sslcrldir"
     if found is None:
         hint = "libpq does not expand ~; write the whole path" if file.startswith("~") else ""
-        return f"{named} {_reason_absent(Path(file))}", hint
+        return Fault(f"{named} {_reason_absent(Path(file))}", hint)
     if not (stat.S_ISDIR if is_directory else stat.S_ISREG)(found.st_mode):
         expected = "a directory" if is_directory else "a file"
-        return f"{named} is not {expected}", f"name {expected}"
+        return Fault(f"{named} is not {expected}", f"name {expected}")
     if not os.access(file, os.R_OK):
-        return f"{named} this user cannot read", ""
+        return Fault(f"{named} this user cannot read")
     if keyword in ("sslrootcert", "sslcert", "sslcrl") and not _is_pem(file):
-        return f"{named} is not in PEM format", "libpq reads PEM files only"
+        return Fault(f"{named} is not in PEM format", "libpq reads PEM files only")
     return None
 
 
@@ -221,68 +231,35 @@ def _reason_absent(path: Path) -> str:
     return "does not exist"
 
 
-def _check_permissions(key: Path, sourced: SourcedValue, consequence: str) -> Iterator[Problem]:
+def _permissions_fault(key: str) -> Fault | None:
     """Check a key as libpq's ``initialize_SSL`` does: root's may be readable for its group."""
     found = status(key)
     if found is None or os.name != "posix":
-        return
+        return None
     allowed = 0o640 if found.st_uid == 0 else 0o600
     mode = stat.S_IMODE(found.st_mode)
-    if mode & 0o077 & ~allowed:
-        rule = EXPOSED_KEY if consequence == _DOES_NOT_CONNECT else IGNORED_TLS_FILE
-        yield rule(
-            "connection.sslkey",
-            f"libpq does not use the private key {_shown(key)}: permissions {mode:04o} are too open",
-            hint=f"chmod {allowed:04o} {_shown(key)}",
-            origin=sourced.origin,
-        )
-
-
-def _check_default_key(
-    certificate: SourcedValue, passphrase: SourcedValue | None, requirements: TlsRequirements
-) -> Iterator[Problem]:
-    """Check the key that libpq uses for a certificate that is configured without one."""
-    default = default_file("postgresql.key")
-    if libpq.home() is None:
-        return
-    consequence = requirements.consequence("sslkey")
-    if status(default) is None:
-        message = f"is set without its key: sslkey is not, and there is no {default}"
-        hint = "set sslkey; libpq does not look for the key in the certificate's file"
-        yield _problem("sslcert", certificate, (message, hint), consequence)
-        return
-    problems = list(_check_permissions(default, certificate, consequence))
-    yield from problems
-    if not problems:
-        yield from _check_pair(certificate, replace(certificate, value=default), passphrase, requirements)
-
-
-def _check_pair(
-    certificate: SourcedValue,
-    key: SourcedValue,
-    passphrase: SourcedValue | None,
-    requirements: TlsRequirements,
-) -> Iterator[Problem]:
-    password = os.fsencode(str(passphrase.value))[:MAX_PASSPHRASE] if passphrase else b""
-    if fault := _key_fault(str(certificate.value), str(key.value), password):
-        yield _problem("sslkey", key, fault, requirements.consequence("sslkey"))
+    if not mode & 0o077 & ~allowed:
+        return None
+    message = f"libpq does not use the private key {_shown(key)}: permissions {mode:04o} are too open"
+    return Fault(message, f"chmod {allowed:04o} {_shown(key)}", EXPOSED_KEY)
 
 
 def _key_fault(certificate: str, key: str, password: bytes) -> Fault | None:
     """Return why a key does not belong to a certificate; the terminal is never asked for a passphrase."""
     import ssl
 
-    named = f"names {_shown(key)}, which"
+    named = f"sslkey names {_shown(key)}, which"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # the server decides how strong a key has to be
     try:
         context.load_cert_chain(certificate, key, password=password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            return f"{named} is not the key of {_shown(certificate)}", "name the key that belongs to it"
+            message = f"{named} is not the key of {_shown(certificate)}"
+            return Fault(message, "name the key that belongs to it")
         return _unloadable_fault(named, Path(key).read_bytes(), password)
     except OSError:
-        return f"{named} cannot be read", ""
+        return Fault(f"{named} cannot be read")
     return None
 
 
@@ -290,10 +267,10 @@ def _unloadable_fault(named: str, content: bytes, password: bytes) -> Fault | No
     if content.startswith(_ASN1_SEQUENCE):  # libpq can load DER, and Python cannot
         return None
     if b"ENCRYPTED" not in content:
-        return f"{named} contains no valid key", "libpq reads PEM and DER"
+        return Fault(f"{named} contains no valid key", "libpq reads PEM and DER")
     if password:
-        return f"{named} sslpassword does not decrypt", "set the passphrase that it was encrypted with"
-    return f"{named} is encrypted", "set the passphrase as sslpassword"
+        return Fault(f"{named} sslpassword does not decrypt", "set the passphrase that it was encrypted with")
+    return Fault(f"{named} is encrypted", "set the passphrase as sslpassword")
 
 
 def _is_pem(file: str) -> bool:
@@ -306,14 +283,5 @@ def _is_pem(file: str) -> bool:
     return True
 
 
-def _problem(keyword: str, sourced: SourcedValue, fault: Fault, consequence: str) -> Problem:
-    """Make a problem; without a hint, the consequence takes its place."""
-    rule = UNUSABLE_TLS_FILE if consequence == _DOES_NOT_CONNECT else IGNORED_TLS_FILE
-    message, hint = fault
-    return rule(
-        f"connection.{keyword}", f"{keyword} {message}", hint=hint or consequence, origin=sourced.origin
-    )
-
-
-def _shown(file: str | Path) -> str:
-    return redact_value("connection.sslcert", str(file))
+def _shown(file: str) -> str:
+    return redact_value("connection.sslcert", file)
