@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from procrastinate_conn.checks.passwords import effective_source
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.files import expanded, status
 from procrastinate_conn.libpq import is_secret
@@ -39,20 +38,17 @@ def check(configuration: Configuration) -> Iterator[Problem]:
             if _is_public(path := expanded(file)) and _is_literal(sourced, path):
                 seen.add(file)
                 yield _exposed(f"connection.{keyword}", path, sourced)
-    name, source = effective_source(configuration)
-    if name == "password_file" and source is not None:
-        path = expanded(str(source.value))
+    name = configuration.settings.password_setting
+    if name == "password_file":
+        sourced = configuration.settings.explicit[name]
+        path = expanded(str(sourced.value))
         if _is_public(path) and not any(map(path.is_relative_to, _MOUNTED_SECRETS)):
-            yield _exposed(name, path, source)
+            yield _exposed(name, path, sourced)
 
 
 def _exposed(setting: str, path: Path, sourced: SourcedValue) -> Problem:
-    return EXPOSED_PASSWORD(
-        setting,
-        f"everybody on this machine can read the password in {path}",
-        hint=f"chmod 0600 {path}",
-        origin=sourced.origin,
-    )
+    message = f"everybody on this machine can read the password in {path}"
+    return EXPOSED_PASSWORD(setting, message, hint=f"chmod 0600 {path}", origin=sourced.origin)
 
 
 def _is_public(path: Path) -> bool:

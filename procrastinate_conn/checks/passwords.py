@@ -18,7 +18,6 @@ from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_file_content, is_safe_path
-from procrastinate_conn.resolution.settings import PASSWORD_SOURCES
 from procrastinate_conn.sources.password_file import PASSWORD_FILE_IGNORED, find_short_line
 
 UNUSABLE_PASSWORD_FILE = Rule(
@@ -49,23 +48,14 @@ _PROGRAMS = (
 
 def check(configuration: Configuration) -> Iterator[Problem]:
     """Check the effective source; a command is looked up and not run."""
-    name, sourced = effective_source(configuration)
-    if sourced is None:
-        yield from _check_passfile(configuration)
-    elif name == "password_file":
-        yield from _check_file(sourced)
-    elif name == "password_command":
-        yield from _check_command(sourced)
-
-
-def effective_source(configuration: Configuration) -> tuple[str, SourcedValue | None]:
-    """Return the setting that the password is read with at run time, and its value; None if there is none."""
-    if configuration.settings.password is not None:
-        for source in configuration.sources:
-            for name in PASSWORD_SOURCES:
-                if (name,) in source.settings:
-                    return name, source.settings[(name,)]
-    return "", None
+    explicit = configuration.settings.explicit
+    match configuration.settings.password_setting:
+        case "password_file" as name:
+            yield from _check_file(explicit[name])
+        case "password_command" as name:
+            yield from _check_command(explicit[name])
+        case "":
+            yield from _check_passfile(configuration)
 
 
 def _check_file(sourced: SourcedValue) -> Iterator[Problem]:
@@ -76,12 +66,9 @@ def _check_file(sourced: SourcedValue) -> Iterator[Problem]:
         message = str(error)
     else:
         if "\n" in password:
-            yield UNUSABLE_PASSWORD_FILE(
-                "password_file",
-                "the file of password_file has several lines, and all of them are the password",
-                hint="name a file that holds the password alone; passfile names libpq's own password file",
-                origin=sourced.origin,
-            )
+            message = "the file of password_file has several lines, and all of them are the password"
+            hint = "name a file that holds the password alone; passfile names libpq's own password file"
+            yield UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=sourced.origin)
         return
     if is_file_content(path):
         message = "password_file is longer than the name of a file can be: it seems to be the password itself"
@@ -141,16 +128,10 @@ def _check_passfile(configuration: Configuration) -> Iterator[Problem]:
     if password is not None and password.value:
         return
     yield from _check_lines(configuration)
-    if passfile is None or not passfile.value:
-        return
-    path = str(passfile.value)
-    if not os.path.lexists(path):
-        yield PASSWORD_FILE_IGNORED(
-            "connection.passfile",
-            f"libpq finds no password file {path if is_safe_path(path) else 'of the configured name'}",
-            hint="name a file that exists; libpq does not expand ~",
-            origin=passfile.origin,
-        )
+    if passfile and passfile.value and not os.path.lexists(path := str(passfile.value)):
+        message = f"libpq finds no password file {path if is_safe_path(path) else 'of the configured name'}"
+        hint = "name a file that exists; libpq does not expand ~"
+        yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=hint, origin=passfile.origin)
 
 
 def _check_lines(configuration: Configuration) -> Iterator[Problem]:
@@ -159,9 +140,6 @@ def _check_lines(configuration: Configuration) -> Iterator[Problem]:
     if spec is None or spec.passfile is None or any(password_line(spec, h) for h in hosts(spec.parameters)):
         return
     if line := find_short_line(Path(spec.passfile)):
-        yield PASSWORD_FILE_IGNORED(
-            "connection.passfile",
-            f"libpq ignores line {line.line} of {line.file}, which has fewer than five fields",
-            hint="write host:port:database:user:password, with * for what may be anything",
-            origin=line,
-        )
+        message = f"libpq ignores line {line.line} of {line.file}, which has fewer than five fields"
+        hint = "write host:port:database:user:password, with * for what may be anything"
+        yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=hint, origin=line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procrastinate_conn.checks.passwords import effective_source
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
@@ -68,13 +67,13 @@ def _check_database_url(configuration: Configuration) -> Iterator[Problem]:
 
 def _check_password(configuration: Configuration) -> Iterator[Problem]:
     """Report a password beside another source of it; PGPASSWORD may be for other programs."""
-    name, source = effective_source(configuration)
+    name = configuration.settings.password_setting
     password = configuration.connection.effective.get("password")
-    if source is None or password is None or name == "password":
+    if password is None or name in ("", "password"):
         return
     origin = password.origin
     if not (origin.kind.is_shared and (origin.name or "").upper() == "PGPASSWORD"):
-        yield _shadowed("connection.password", password, source.origin)
+        yield _shadowed("connection.password", password, configuration.settings.explicit[name].origin)
 
 
 def _differs(first: SourcedValue, sourced: SourcedValue) -> bool:

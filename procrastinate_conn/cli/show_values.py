@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from procrastinate_conn import libpq
-from procrastinate_conn.checks.passwords import effective_source
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
@@ -109,8 +108,8 @@ def _connection(configuration: Configuration, *, everything: bool) -> dict[str, 
 
 def _password(configuration: Configuration) -> EffectiveValue | None:
     """Return the password that is read at run time, or the one that libpq finds in its password file."""
-    _, source = effective_source(configuration)
-    if source is not None:
+    settings = configuration.settings
+    if source := settings.explicit.get(settings.password_setting):
         configured = configuration.connection.configured.get("password", ())
         return _effective("connection.password", [source, *configured], mask=True)
     origin = password_line(configuration.spec) if configuration.spec is not None else None

@@ -59,8 +59,8 @@ _DEFAULTS: tuple[Defaults, ...] = ("resilient", "libpq")
 class ResolvedSettings:
     """The settings that have one value, converted to their types.
 
-    `password` returns the password for a new connection, if it may change. `explicit` has the settings that
-    are set, by name, as they are written.
+    `password` returns the password for a new connection, if it may change; `password_setting` is the setting
+    that it comes from. `explicit` has the settings that are set, by name, as they are written.
     """
 
     kind: ConnectorKind
@@ -68,6 +68,7 @@ class ResolvedSettings:
     json_dumps: Callable[[Any], str] | None
     json_loads: Callable[[str], Any] | None
     password: Callable[[], str] | None = field(repr=False)  # `PasswordFunction`, for pydantic to evaluate
+    password_setting: str
     explicit: dict[str, SourcedValue]
     problems: tuple[Problem, ...]
 
@@ -78,12 +79,15 @@ def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> Resolv
     for source in reversed(sources):
         explicit.update({path[0]: sourced for path, sourced in source.settings.items() if len(path) == 1})
     problems = [problem for source in sources for problem in source.problems]
+    password_setting = _password_setting(sources, dsn, problems)
+    password = _password(password_setting, explicit.get(password_setting), problems)
     return ResolvedSettings(
         kind=_kind(explicit.get("connector"), problems),
         defaults=_defaults(explicit.get("defaults"), problems),
         json_dumps=_function("json_dumps", explicit.get("json_dumps"), problems),
         json_loads=_function("json_loads", explicit.get("json_loads"), problems),
-        password=_password(sources, dsn, problems),
+        password=password,
+        password_setting=password_setting if password else "",
         explicit=explicit,
         problems=tuple(problems),
     )
@@ -135,10 +139,8 @@ def _function(name: str, sourced: SourcedValue | None, problems: list[Problem]) 
     return None
 
 
-def _password(
-    sources: Sequence[Source], dsn: ParsedDsn | None, problems: list[Problem]
-) -> PasswordFunction | None:
-    """Return the effective source of the password; None if a password overrides it, or if there is none."""
+def _password_setting(sources: Sequence[Source], dsn: ParsedDsn | None, problems: list[Problem]) -> str:
+    """Return the setting that the password is read with; empty if there is none, or if text overrides it."""
     for source in sources:
         found = [(name, source.settings[(name,)]) for name in PASSWORD_SOURCES if (name,) in source.settings]
         text = source.settings.get(("connection", "password"))
@@ -150,13 +152,15 @@ def _password(
                 name, sourced = found[-1]
                 message = f"{' and '.join(names)} are set in one place"
                 problems.append(COMPETING_PASSWORDS(name, message, hint="keep one", origin=sourced.origin))
-            return _password_source(*found[0], problems)
+            return found[0][0]
         if text is not None or (dsn and source.dsn is dsn.sourced and "password" in dsn.parameters):
-            return None
-    return None
+            break
+    return ""
 
 
-def _password_source(name: str, sourced: SourcedValue, problems: list[Problem]) -> PasswordFunction | None:
+def _password(name: str, sourced: SourcedValue | None, problems: list[Problem]) -> PasswordFunction | None:
+    if sourced is None:
+        return None
     from procrastinate_conn import passwords  # not above: most configurations have a constant password
 
     value, origin = sourced.value, sourced.origin
