@@ -12,6 +12,7 @@ from typing import Any
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.checks.catalogue import all_rules, suggest_code
+from procrastinate_conn.checks.runner import PREFIX
 from procrastinate_conn.files import status, unreadable
 from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.origins import Origin
@@ -48,7 +49,8 @@ class Project:
     file
         The pyproject.toml, relative to the working directory; None if no table was found.
     files
-        The env files, relative to the working directory.
+        The env files, relative to the working directory; None for the environment and ``.env``, which are
+        checked if the table names no files, and either prefixes or nothing else.
     prefixes
         The prefixes of the variables, each a configuration of its own in every env file.
     settings
@@ -57,20 +59,17 @@ class Project:
         The codes of rules, or beginnings of codes.
     strict
         Whether warnings are failures.
-    names_targets
-        Whether it names files, prefixes or settings, valid or not.
     problems
         The mistakes in it.
     """
 
     file: str | None = None
-    files: tuple[Path, ...] = ()
+    files: tuple[Path | None, ...] = (None,)
     prefixes: tuple[str, ...] = ()
     settings: Mapping[str, Origin] = field(default_factory=dict)
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     strict: bool = False
-    names_targets: bool = False
     problems: tuple[Problem, ...] = ()
 
 
@@ -185,10 +184,15 @@ class _Reader:
         strict = table.get("strict", False)
         if not isinstance(strict, bool):
             self._reject("strict", f"strict is {describe_value(strict)}", hint="write true or false")
+        files: tuple[Path | None, ...] = tuple(p for name in values["files"] for p in self._paths(name))
+        prefixes = tuple(filter(self._is_prefix, values["prefixes"]))
+        names_targets = any(table.get(key) for key in ("files", "prefixes", "settings"))
+        if not table.get("files") and (prefixes or not names_targets):
+            files = (None,)
         return Project(
             file=str(self._file),
-            files=tuple(path for name in values["files"] for path in self._paths(name)),
-            prefixes=tuple(filter(self._is_prefix, values["prefixes"])),
+            files=files,
+            prefixes=prefixes,
             settings={
                 path: self._lines.origin(self._lines.element("settings", path), "settings")
                 for path in values["settings"]
@@ -197,7 +201,6 @@ class _Reader:
             select=tuple(code.upper() for code in values["select"] if self._is_code("select", code)),
             ignore=tuple(code.upper() for code in values["ignore"] if self._is_code("ignore", code)),
             strict=strict is True,
-            names_targets=any(table.get(key) for key in ("files", "prefixes", "settings")),
             problems=tuple(self._problems),
         )
 
@@ -249,7 +252,7 @@ class _Reader:
             yield path
 
     def _is_prefix(self, prefix: str) -> bool:
-        if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", prefix):
+        if PREFIX.fullmatch(prefix):
             return True
         message = f"{describe_value(prefix)} is no prefix of a variable"
         line = self._lines.element("prefixes", prefix)

@@ -18,6 +18,7 @@ from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import redact
 from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 
 if TYPE_CHECKING:  # imported late, so that --help and completion answer at once
     from procrastinate_conn.checks.project import Project
@@ -38,6 +39,8 @@ class CheckTarget:
         The secrets directories, of which a later one comes first.
     isolated
         Whether the process environment is ignored, also by ``${NAME}`` in the file.
+    prefix
+        What the names of the variables begin with; None for ``PROCRASTINATE_CONN_``.
     settings
         The settings in Python, as ``package.module:object``, that are read in place of the file.
     named_at
@@ -48,13 +51,15 @@ class CheckTarget:
     connector: ConnectorKind | None = None
     secrets_dirs: Sequence[Path] = ()
     isolated: bool = False
+    prefix: str | None = None
     settings: str | None = None
     named_at: Origin | None = None
 
     @property
     def name(self) -> str:
         """What is checked, for messages."""
-        return self.settings or (str(self.file) if self.file else "the environment and .env")
+        source = self.settings or (str(self.file) if self.file else "the environment and .env")
+        return f"{source} with prefix {self.prefix}" if self.prefix else source
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,8 @@ class CheckResult:
         In the order of files and lines.
     is_unconfigured
         Whether everything is left to defaults, without an error.
-    settings
-        The settings in Python as they were named; None for files and variables.
+    target
+        What was checked.
     configuration
         What was resolved; None if there is no libpq, or if settings in Python cannot be built.
     """
@@ -81,13 +86,8 @@ class CheckResult:
     connector: ConnectorKind | None
     problems: tuple[Problem, ...]
     is_unconfigured: bool = False
-    settings: str | None = None
+    target: CheckTarget = field(default=CheckTarget(), repr=False)
     configuration: Configuration | None = field(default=None, repr=False)
-
-    @property
-    def name(self) -> str:
-        """What was checked, for messages."""
-        return self.settings or self.file or "the environment and .env"
 
 
 def has_libpq() -> bool:
@@ -125,13 +125,17 @@ def _resolve(target: CheckTarget) -> Configuration:
     if target.settings is None:
         file = DEFAULT_ENV_FILE if target.file is None else target.file
         environment = {} if target.isolated else os.environ
-        return configure(read_sources(arguments, file, target.secrets_dirs, environment))
+        names = DEFAULT_NAMES if target.prefix is None else SettingNames(target.prefix)
+        return configure(read_sources(arguments, file, target.secrets_dirs, environment, names))
     from procrastinate_conn.checks.settings_object import load_settings
 
     with _necessary_environment() if target.isolated else nullcontext():
         settings = load_settings(target.settings)
     return configure([read_call(arguments), *settings.configuration.sources])
 
+
+PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What a prefix may be: the beginning of a variable's name."""
 
 NECESSARY = re.compile(r"PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|VIRTUAL_ENV|PYTHON\w+")
 """The variables that a program needs to run at all."""
@@ -175,7 +179,7 @@ def _result(target: CheckTarget, kind: ConnectorKind | None, found: Sequence[Pro
 
         problems = located(target.settings, problems, target.named_at)
     file = None if target.file is None else str(target.file)
-    return CheckResult(file, kind, _in_order(problems), settings=target.settings)
+    return CheckResult(file, kind, _in_order(problems), target=target)
 
 
 def _redacted(problem: Problem) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from procrastinate_conn.cli import options
 from procrastinate_conn.cli.formats import FindingsFormat, render
 from procrastinate_conn.cli.formats.report import Report
 from procrastinate_conn.cli.output import standard_output
+from procrastinate_conn.origins import Origin
 
 UNREADABLE = ("PC114", "PC115")
 """The rules about what could not be checked at all, which are reported whichever are selected."""
@@ -48,6 +49,10 @@ def check(
         ),
     ] = None,
     *,
+    prefix: Annotated[
+        list[str] | None,
+        options.prefix_option(help="What the variables begin with; each is a configuration of its own."),
+    ] = None,
     settings: Annotated[list[str] | None, options.settings_option()] = None,
     connector: options.Connector = None,
     strict: Annotated[
@@ -65,7 +70,8 @@ def check(
 ) -> None:
     """Find everything that is wrong with the settings, without a server.
 
-    Without FILE.env and --settings, [tool.procrastinate-conn] in pyproject.toml names what is checked.
+    Without FILE.env, --prefix and --settings, it checks what [tool.procrastinate-conn] in pyproject.toml
+    names.
 
     Exit status: 0 no problems; 1 problems found; 2 wrong usage; 3 internal error.
     """
@@ -75,9 +81,9 @@ def check(
         project = read_project()
         results = [runner.check_project(project)] if project.problems else []
     selected, ignored = _codes(select) or project.select, _codes(ignore) or project.ignore
-    targets = _targets(project, files, settings)
+    targets = _targets(project, files, prefix, settings)
     if secrets_dir and all(target.settings for target in targets):
-        raise typer.BadParameter("settings in Python read their own files", param_hint="'--secrets-dir'")
+        raise typer.BadParameter("settings in Python have sources of their own", param_hint="'--secrets-dir'")
     for target in targets:
         directories = () if target.settings else (secrets_dir or ())
         complete = replace(target, connector=connector, secrets_dirs=directories, isolated=isolated)
@@ -93,17 +99,26 @@ def check(
 
 
 def _targets(
-    project: Project, files: Sequence[Path] | None, settings: Sequence[str] | None
+    project: Project,
+    files: Sequence[Path] | None,
+    prefixes: Sequence[str] | None,
+    settings: Sequence[str] | None,
 ) -> list[CheckTarget]:
-    """Return a configuration for each file and each settings object; the default one if none is named."""
-    if files or settings:
-        targets = [CheckTarget(file) for file in files or ()]
-        return targets + [CheckTarget(settings=path) for path in settings or ()]
-    if not project.names_targets:
-        return [CheckTarget()]
-    options.import_from(Path(project.file or "").parent)
-    targets = [CheckTarget(file) for file in project.files]
-    return targets + [CheckTarget(settings=path, named_at=at) for path, at in project.settings.items()]
+    """Return a configuration for each prefix in each file, and for each object of settings in Python.
+
+    The arguments are in the place of the files and settings in the project's table; its prefixes apply to
+    the files of the arguments as well.
+    """
+    named: Sequence[Path | None] = files or ([None] if prefixes else [])
+    objects: Mapping[str, Origin | None] = dict.fromkeys(settings or ())
+    if not named and not objects:
+        named, objects = project.files, project.settings
+        options.import_from(Path(project.file or "").parent)
+    each: Sequence[str | None] = prefixes or project.prefixes or [None]
+    return [
+        *(CheckTarget(file, prefix=prefix) for file in named for prefix in each),
+        *(CheckTarget(settings=path, named_at=origin) for path, origin in objects.items()),
+    ]
 
 
 def _filtered(

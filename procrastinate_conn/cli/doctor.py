@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # imported late, so that the other commands start fast
 def doctor(
     file: options.EnvFile = None,
     *,
+    prefix: options.Prefix = None,
     settings: options.Settings = None,
     connector: options.Connector = None,
     processes: Annotated[
@@ -43,7 +44,9 @@ def doctor(
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    target = options.single_target(file, connector, secrets_dir, isolated=isolated, settings=settings)
+    target = options.single_target(
+        file, connector, secrets_dir, isolated=isolated, prefix=prefix, settings=settings
+    )
     with options.internal_error(target.name):
         report = diagnose(target, processes=processes, seconds=timeout, strict=strict)
         is_json = output is options.OutputFormat.JSON

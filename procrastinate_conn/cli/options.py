@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -16,7 +16,7 @@ import typer
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.checks.runner import CheckTarget
+from procrastinate_conn.checks.runner import PREFIX, CheckTarget
 from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_NAMES
@@ -44,6 +44,13 @@ def complete_kind(incomplete: str) -> list[str]:
 def complete_codes(incomplete: str) -> list[tuple[str, str]]:
     """Complete the code of a rule for the shell."""
     return [(c, rule.title) for c, rule in all_rules().items() if c.startswith(incomplete.upper())]
+
+
+def parse_prefix(prefix: str) -> str:
+    """Validate the prefix of variables."""
+    if not PREFIX.fullmatch(prefix):
+        raise typer.BadParameter(f"{prefix!r} is no prefix of a variable; write letters, digits and _")
+    return prefix
 
 
 def parse_object_path(path: str) -> str:
@@ -85,6 +92,16 @@ SecretsDir = Annotated[
     typer.Option(
         "--secrets-dir", metavar="DIRECTORY", readable=False, help="A directory with a file for each setting."
     ),
+]
+prefix_option = partial(
+    typer.Option,
+    "--prefix",
+    metavar="PREFIX_",
+    parser=parse_prefix,
+    show_default=False,
+)
+Prefix = Annotated[
+    str | None, prefix_option(help="What the variables begin with. Default: PROCRASTINATE_CONN_.")
 ]
 settings_option = partial(
     typer.Option,
@@ -129,15 +146,21 @@ def single_target(
     secrets_dir: list[Path] | None,
     *,
     isolated: bool,
+    prefix: str | None,
     settings: str | None,
 ) -> CheckTarget:
-    """Return the one configuration that a command reads; settings in Python have their own files."""
-    if settings and (file or secrets_dir):
-        other = "an env file" if file else "--secrets-dir"
-        raise typer.BadParameter(
-            f"{settings} reads its own files: leave out {other}, or --settings", param_hint="'--settings'"
-        )
-    return CheckTarget(file, connector, secrets_dir or (), isolated, settings)
+    """Return the one configuration that a command reads."""
+    others = {"the env file": file, "--secrets-dir": secrets_dir, "--prefix": prefix}
+    reject_beside_settings(settings, others)
+    return CheckTarget(file, connector, secrets_dir or (), isolated, prefix, settings)
+
+
+def reject_beside_settings(settings: str | None, others: Mapping[str, object]) -> None:
+    """Reject arguments that settings in Python would ignore: they have sources of their own."""
+    given = [name for name, value in others.items() if value]
+    if settings and given:
+        message = f"{settings} has sources of its own: leave out {' and '.join(given)}, or --settings"
+        raise typer.BadParameter(message, param_hint="'--settings'")
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from procrastinate_conn.checks.catalogue import all_rules, suggest_code
-from procrastinate_conn.cli.options import FORMAT, Colour, complete_codes
+from procrastinate_conn.cli.options import FORMAT, Colour, Prefix, complete_codes
 from procrastinate_conn.cli.output import Terminal, standard_output
 from procrastinate_conn.problems import Example, Rule
+from procrastinate_conn.setting_names import SettingNames
 
 CATEGORIES = {"1": "Settings", "2": "Connection", "3": "Pool", "4": "Connector", "5": "Security"}
 """The categories of rules, by the first digit of their codes."""
@@ -38,6 +39,7 @@ def rule(
         ),
     ] = None,
     *,
+    prefix: Prefix = None,
     output: Annotated[RuleFormat, FORMAT] = RuleFormat.TEXT,
     color: Colour = None,
 ) -> None:
@@ -48,12 +50,29 @@ def rule(
         if code.strip().upper() not in rules:
             raise typer.BadParameter(f"there is no rule {code!r}; {suggest_code(code)}", param_hint="CODE")
         rules = {code: rules[code.strip().upper()]}
+    if prefix is not None:
+        rules = {code: _with_prefix(rule, SettingNames(prefix)) for code, rule in rules.items()}
     if output is RuleFormat.MARKDOWN:
         terminal.print(markdown(rules.values()))
     elif code is None:
         terminal.print(_overview(rules.values(), terminal))
     else:
         terminal.print(_explanation(rules[code], terminal))
+
+
+def _with_prefix(rule: Rule, names: SettingNames) -> Rule:
+    """Return a rule whose texts and example have the variables of another prefix."""
+    translate, example = names.translate, rule.example
+    return rule._replace(
+        why=translate(rule.why),
+        fix=translate(rule.fix),
+        example=example._replace(
+            env=translate(example.env),
+            files={translate(name): translate(text) for name, text in example.files.items()},
+            given=translate(example.given),
+            arguments=(*example.arguments, "--prefix", names.prefix),
+        ),
+    )
 
 
 def _overview(rules: Iterable[Rule], terminal: Terminal) -> str:

@@ -14,16 +14,18 @@ from procrastinate_conn.checks.runner import has_libpq
 from procrastinate_conn.cli import options
 from procrastinate_conn.drivers import no_libpq
 from procrastinate_conn.problems import ConfigurationError, Problem
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 
 
-def schema(*, settings: options.Settings = None) -> None:
+def schema(*, prefix: options.Prefix = None, settings: options.Settings = None) -> None:
     """Print a JSON Schema of the settings, with the variable of each.
 
     It has the keywords and pool options of the installed libpq and psycopg_pool.
     """
     options.prepare_process(isolated=False)
+    options.reject_beside_settings(settings, {"--prefix": prefix})
     with options.internal_error("the schema"):
-        document, problems = _document(settings)
+        document, problems = _document(prefix, settings)
     for problem in problems:
         typer.echo(str(problem), err=True)
     if problems:
@@ -31,14 +33,14 @@ def schema(*, settings: options.Settings = None) -> None:
     typer.echo(json.dumps(document, indent=1))
 
 
-def _document(settings: str | None) -> tuple[dict[str, Any], Sequence[Problem]]:
+def _document(prefix: str | None, settings: str | None) -> tuple[dict[str, Any], Sequence[Problem]]:
     """Return the schema, or the problems for which there is none."""
     if not has_libpq():
         return {}, [no_libpq()]
     if settings is None:
         from procrastinate_conn.schema import settings_schema
 
-        return settings_schema(), []
+        return settings_schema(DEFAULT_NAMES if prefix is None else SettingNames(prefix)), []
     from procrastinate_conn.checks.settings_object import load_schema
 
     try:

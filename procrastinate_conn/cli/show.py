@@ -24,6 +24,7 @@ def show(
     everything: Annotated[
         bool, typer.Option("--all", help="Show overridden values and the libraries' defaults as well.")
     ] = False,
+    prefix: options.Prefix = None,
     settings: options.Settings = None,
     connector: options.Connector = None,
     isolated: options.Isolated = False,
@@ -37,7 +38,9 @@ def show(
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
-    target = options.single_target(file, connector, secrets_dir, isolated=isolated, settings=settings)
+    target = options.single_target(
+        file, connector, secrets_dir, isolated=isolated, prefix=prefix, settings=settings
+    )
     with options.internal_error(target.name):
         result = runner.check_target(target)
     report, configuration = Report([result]), result.configuration

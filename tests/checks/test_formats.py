@@ -80,6 +80,7 @@ def test_json_document_of_check_is_as_documented(folder: Path) -> None:
         "configurations": [
             {
                 "file": "settings/prod.env",
+                "prefix": None,
                 "settings": None,
                 "ok": False,
                 "connector": "psycopg",

@@ -84,6 +84,43 @@ def test_settings_of_the_table_are_checked_and_imported_from_the_folder_of_pypro
         assert [(c["file"], c["settings"], c["ok"]) for c in configurations] == [(None, "conf:jobs", True)]
 
 
+MAILS = f"MAILS_DSN=postgresql://app@localhost/mails\nJOBS_POOL__MIN_SZIE=3\n{GOOD}"
+
+
+def test_prefixes_of_the_table_are_a_configuration_each_in_every_file(folder: Path) -> None:
+    (folder / "settings" / "mails.env").write_text(MAILS)
+    table = '[tool.procrastinate-conn]\nprefixes = ["JOBS_", "MAILS_"]\nfiles = ["settings/mails.env"]\n'
+    configurations, _ = check(folder, table)
+    assert [(c["file"], c["prefix"], c["ok"]) for c in configurations] == [
+        ("settings/mails.env", "JOBS_", False),
+        ("settings/mails.env", "MAILS_", True),
+    ]
+
+
+def test_prefixes_of_the_table_apply_to_the_environment_if_it_names_no_file(folder: Path) -> None:
+    (folder / ".env").write_text(MAILS)
+    configurations, _ = check(folder, '[tool.procrastinate-conn]\nprefixes = ["JOBS_", "MAILS_"]\n')
+    assert [(c["file"], c["prefix"], c["ok"]) for c in configurations] == [
+        (None, "JOBS_", False),
+        (None, "MAILS_", True),
+    ]
+
+
+def test_prefixes_of_the_table_apply_to_files_that_are_arguments(folder: Path) -> None:
+    (folder / "settings" / "mails.env").write_text(MAILS)
+    table = '[tool.procrastinate-conn]\nprefixes = ["MAILS_"]\nfiles = ["settings/good.env"]\n'
+    configurations, _ = check(folder, table, "settings/mails.env")
+    assert [(c["file"], c["prefix"]) for c in configurations] == [("settings/mails.env", "MAILS_")]
+    configurations, _ = check(folder, table, "settings/mails.env", "--prefix", "JOBS_")
+    assert [(c["file"], c["prefix"]) for c in configurations] == [("settings/mails.env", "JOBS_")]
+
+
+def test_prefix_option_replaces_the_targets_of_the_table(folder: Path) -> None:
+    table = '[tool.procrastinate-conn]\nprefixes = ["MAILS_"]\nfiles = ["settings/good.env"]\n'
+    configurations, _ = check(folder, table, "--prefix", "JOBS_")
+    assert [(c["file"], c["prefix"]) for c in configurations] == [(None, "JOBS_")]
+
+
 def test_settings_whose_module_does_not_exist_are_located_in_the_table(folder: Path) -> None:
     table = '[tool.procrastinate-conn]\nsettings = [\n  "conf:jobs",\n  "absent:jobs",\n]\n'
     configurations, _ = check(folder, table)
@@ -210,8 +247,17 @@ def test_invalid_part_of_the_table_hides_no_valid_one(folder: Path) -> None:
     assert done.returncode == 1
 
 
-def test_nothing_else_is_checked_if_every_named_target_is_invalid(folder: Path) -> None:
-    configurations, _ = check(folder, '[tool.procrastinate-conn]\nfiles = ["absent.env"]\n')
+@pytest.mark.parametrize(
+    "table",
+    [
+        'files = ["absent.env"]',
+        'settings = ["conf"]',
+        'prefixes = ["1"]',
+        'prefixes = ["A_"]\nfiles = ["b.env"]',
+    ],
+)
+def test_nothing_else_is_checked_if_every_named_target_is_invalid(table: str, folder: Path) -> None:
+    configurations, _ = check(folder, f"[tool.procrastinate-conn]\n{table}\n")
     assert [c["file"] for c in configurations] == ["pyproject.toml"]
 
 

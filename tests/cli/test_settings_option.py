@@ -113,6 +113,7 @@ def test_subclass_instance_function_and_attribute_are_checked(path: str, folder:
     environment = {"PROCRASTINATE_CONN_DSN": "postgresql://app@localhost/jobs"}
     assert checked(folder, path, **environment) == {
         "file": None,
+        "prefix": None,
         "settings": path,
         "ok": True,
         "connector": "psycopg",
@@ -260,7 +261,7 @@ def test_path_in_another_form_is_wrong_usage(command: str, folder: Path) -> None
 
 
 @pytest.mark.parametrize("command", ["show", "doctor"])
-@pytest.mark.parametrize("other", [["a.env"], ["--secrets-dir", "secrets"]])
+@pytest.mark.parametrize("other", [["a.env"], ["--secrets-dir", "secrets"], ["--prefix", "JOBS_"]])
 def test_settings_beside_a_file_are_wrong_usage_of_show_and_doctor(
     command: str, other: list[str], folder: Path
 ) -> None:

@@ -14,7 +14,8 @@ def render(report: Report, _terminal: Terminal) -> str:
     configurations = [
         {
             "file": result.file,
-            "settings": result.settings,
+            "prefix": result.target.prefix,
+            "settings": result.target.settings,
             "ok": report.passes(result),
             "connector": result.connector,
             "problems": [asdict(problem) for problem in result.problems],

@@ -10,10 +10,14 @@ from procrastinate_conn.problems import Problem
 
 
 class Finding(NamedTuple):
-    """A problem, and the first configuration that has it: one in the environment is in all of them."""
+    """A problem, and the file and prefix of the first configuration that has it.
+
+    A problem in the environment is in all of them.
+    """
 
     problem: Problem
     configuration: str | None
+    prefix: str | None = None
 
     @property
     def file(self) -> str:
@@ -61,5 +65,5 @@ class Report(NamedTuple):
             for problem in result.problems:
                 # Without an origin, only the configuration tells where the problem is.
                 key = (problem, None if problem.origin else result.file)
-                found.setdefault(key, Finding(problem, result.file))
+                found.setdefault(key, Finding(problem, result.file, result.target.prefix))
         return list(found.values())

@@ -67,16 +67,17 @@ def _window(source: Excerpt, width: int | None) -> tuple[str, int, int]:
 
 
 def _summary(report: Report) -> str:
-    problems = [finding.problem for finding in report.findings()]
-    names = [result.name for result in report.results]
+    findings = report.findings()
+    names = [result.target.name for result in report.results]
     empty = [name for name, result in zip(names, report.results, strict=True) if result.is_unconfigured]
     note = f" Nothing is set in {', '.join(empty)}: only defaults apply." if empty else ""
-    if not problems:
+    if not findings:
         return f"In order: {names[0] if len(names) == 1 else counted(len(names), 'configuration')}.{note}"
-    severities = [problem.severity for problem in problems]
+    severities = [finding.problem.severity for finding in findings]
     counts = " and ".join(counted(severities.count(s), s) for s in COLOURS if s in severities)
     if len(names) > 1:
         affected = sum(bool(result.problems) for result in report.results)
         counts += f" in {affected} of {len(names)} configurations"
-    first = next((p.code for p in problems if p.severity == "error"), problems[0].code)
-    return f"{counts}; `procrastinate-conn rule {first}` explains a code.{note}"
+    first = next((f for f in findings if f.problem.severity == "error"), findings[0])
+    prefix = f" --prefix {first.prefix}" if first.prefix else ""
+    return f"{counts}; `procrastinate-conn rule {first.problem.code}{prefix}` explains a code.{note}"
