@@ -29,14 +29,16 @@ def is_plain_file(file: str | Path) -> bool:
     return found is not None and stat.S_ISREG(found.st_mode)
 
 
-def unreadable(error: OSError | ValueError) -> str:
+def unreadable(error: OSError | ValueError | LookupError) -> str:
     """Return why a file cannot be read, without its content."""
     if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start} is not UTF-8"
+        return f"byte {error.start} is not {'UTF-8' if error.encoding == 'utf-8' else error.encoding}"
+    if isinstance(error, LookupError):
+        return "there is no such encoding"
     return getattr(error, "strerror", None) or "that is not the name of a file"
 
 
-def remedy(error: OSError | ValueError, default: str) -> str:
+def remedy(error: OSError | ValueError | LookupError, default: str) -> str:
     """Return what to do about a file that cannot be read; `default` if the error does not say."""
     match error:
         case UnicodeDecodeError():

@@ -40,7 +40,7 @@ SettingPath = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class SettingNames:
-    """The names of the variables that set the settings.
+    """The names of the variables that set the settings, and what their texts stand for.
 
     Parameters
     ----------
@@ -50,11 +50,24 @@ class SettingNames:
         Between a section and its option; None if options can be written as JSON only.
     case_sensitive
         Whether a variable has to be written exactly as ``prefix + setting``; otherwise in any case.
+    max_split
+        How often a name is split at the delimiter at most; None for no limit.
+    ignore_empty
+        Whether a variable without text counts as not set.
+    none_text
+        The text that stands for None.
+    fields, aliases
+        The fields of an application's own, and their aliases, which have no prefix.
     """
 
     prefix: str = DEFAULT_PREFIX
     delimiter: str | None = "__"
     case_sensitive: bool = False
+    max_split: int | None = None
+    ignore_empty: bool = False
+    none_text: str | None = None
+    fields: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
 
     @property
     def is_default(self) -> bool:
@@ -77,8 +90,10 @@ class SettingNames:
             return None
         name = variable[len(self.prefix) :]
         name = name if self.case_sensitive else name.lower()
-        delimiter = self.delimiter and (self.delimiter if self.case_sensitive else self.delimiter.lower())
-        return tuple(name.split(delimiter)) if delimiter else (name,)
+        if not self.delimiter or name in SETTINGS:
+            return (name,)
+        delimiter = self.delimiter if self.case_sensitive else self.delimiter.lower()
+        return tuple(name.split(delimiter, self.max_split or -1))
 
     def is_setting(self, variable: str) -> bool:
         """Tell whether a variable is one of these; not any other name with a shared prefix."""
@@ -89,6 +104,16 @@ class SettingNames:
     def is_database_url(self, variable: str) -> bool:
         """Tell whether a variable is `database_url`."""
         return self.fold(variable) == self.fold(self.database_url)
+
+    def is_field(self, variable: str) -> bool:
+        """Tell whether a variable sets a field of the application's own, or a part of one."""
+        folded = self.fold(variable)
+        names = [self.fold(self.prefix + field) for field in self.fields]
+        names += map(self.fold, self.aliases)
+        return any(
+            folded == name or (self.delimiter and folded.startswith(name + self.fold(self.delimiter)))
+            for name in names
+        )
 
     def setting_of(self, variable: str) -> str:
         """Return the dotted path of the setting that a variable of ours, or of libpq, sets."""

@@ -2,69 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import (
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     SecretStr,
     SerializationInfo,
+    ValidationError,
     field_serializer,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings.sources import DefaultSettingsSource
 
 from procrastinate_conn.configuration import Configuration, configure_or_raise
 from procrastinate_conn.connection.spec import ConnectionSpec, hide_inputs
 from procrastinate_conn.libpq import is_secret
-from procrastinate_conn.origins import Origin
+from procrastinate_conn.origins import CALL, Origin
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.problems import ConfigurationError
+from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import MASK, format_value, is_safe_path
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
-from procrastinate_conn.setting_names import DEFAULT_PREFIX, SETTINGS, SettingNames
-from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
+from procrastinate_conn.setting_names import DEFAULT_PREFIX, SETTINGS
+from procrastinate_conn.settings_sources import DotenvSource, failed, named_files, own_names, read
+from procrastinate_conn.sources import DEFAULT_ENV_FILE
 from procrastinate_conn.sources.arguments import read_call
-from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.base import INVALID_VALUE, UNKNOWN_SETTING, Source
 from procrastinate_conn.sources.defaults import Defaults
+from procrastinate_conn.sources.environment import read_environment
+from procrastinate_conn.suggestions import nearest
 
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
-
-_FROM_CONFIG: Any = object()
 
 _CHANGEABLE_DEFAULTS = ("connector", "pool", "json_dumps", "json_loads", "defaults")
 """The fields that a subclass may give another default. The others belong to the connection, whose sources
 are merged keyword by keyword, so that a default has no place between them."""
 
+_REJECTED_CONFIG: Mapping[str, str] = {
+    "alias_generator": "the settings have their names from the prefix",
+    "enable_decoding": "connection and pool can be written as JSON",
+    "dotenv_filtering": "no line of an env file is taken that is no setting",
+    "env_prefix_target": "every setting has the prefix, and none has an alias",
+    "env_parse_enums": "a connector is named by its value",
+    "nested_model_default_partial_update": "the pool's options are merged one by one already",
+}
+"""The options of ``model_config`` that cannot be honoured, and why."""
+
+_OPTIONS = frozenset(SettingsConfigDict.__annotations__) | {"build_sources", "cli_settings_source"}
+"""The options that a call can give with an underscore before them."""
+
+_NULLABLE = ("env_file", "secrets_dir")
+"""The options for which None means none, and not that of the class."""
+
+_nested: ContextVar[bool] = ContextVar("procrastinate_conn_nested", default=False)
+"""Whether pydantic builds the settings from a part of another model, instead of a call."""
+
+_constructing: ContextVar[bool] = ContextVar("procrastinate_conn_constructing", default=False)
+"""Whether the next validation is that of settings whose sources are read already."""
+
 
 class ConnectorSettings(BaseSettings):
-    """Everything that describes a connector, read from all its sources.
+    """Everything that describes a connector, read from all its sources: a model of pydantic-settings.
 
-    They are, by precedence: the arguments, the process environment, the env files, the secrets directories;
-    then ``DATABASE_URL``, the service file, libpq's own variables and the defaults.
+    They are, by precedence: the arguments, and what `settings_customise_sources` returns: by default the
+    process environment, the env files, the secrets directories; then ``DATABASE_URL``, the service file,
+    libpq's own variables and the defaults. As a part of another model, the settings are what that model
+    gives, the service file, libpq's variables in the process environment, and the defaults.
 
-    A subclass may name another ``env_prefix``, ``env_file`` and ``secrets_dir`` in its ``model_config``, and
-    other defaults
-    of connector, pool, json_dumps, json_loads and defaults; anything else that it changes is a TypeError.
+    A subclass may set the options of ``model_config``, return other sources from
+    `settings_customise_sources`, add fields and validators of its own, and change the defaults of connector,
+    pool, json_dumps, json_loads and defaults; anything else is a TypeError.
 
     Parameters
     ----------
-    _env_prefix
-        What the names of the variables begin with; by default that of the class's config.
-    _env_file
-        An env file, several (a later one overrides), or None; by default ``.env``, which may be absent.
-    _secrets_dir
-        A secrets directory, several (a later one overrides), or None; by default none.
     **values
-        The fields below, and ``password``, text or a function.
+        The fields below, and ``password``, text or a function; with an underscore before it any option of
+        pydantic-settings: ``_env_prefix``, ``_env_file``, ``_secrets_dir``, ...
 
     Raises
     ------
@@ -91,38 +125,65 @@ class ConnectorSettings(BaseSettings):
     password_file: Path | None = Field(None, description=SETTINGS["password_file"])
     password_command: SecretStr | None = Field(None, description=SETTINGS["password_command"])
     defaults: Defaults = Field("resilient", description=SETTINGS["defaults"])
-    configuration: SkipJsonSchema[Configuration] = Field(exclude=True, repr=False)
+    _configuration: Configuration = PrivateAttr()
 
-    def __init__(
-        self,
-        *,
-        _env_prefix: str | None = None,
-        _env_file: Files = _FROM_CONFIG,
-        _secrets_dir: Files = _FROM_CONFIG,
-        **values: Any,
-    ) -> None:
-        config = self.model_config
-        env_file = config.get("env_file") if _env_file is _FROM_CONFIG else _env_file
-        secrets_dir = config.get("secrets_dir") if _secrets_dir is _FROM_CONFIG else _secrets_dir
-        names = SettingNames(config.get("env_prefix", "") if _env_prefix is None else _env_prefix)
-        sources = [*read_sources(values, env_file, secrets_dir, names=names), _defaults_of(type(self))]
+    def __init__(self, **values: Any) -> None:
+        is_nested, is_inner = _nested.get(), _nested.set(False)
         try:
-            configuration = configure_or_raise(sources)
+            sources, problems = _read_nested(values) if is_nested else _read_sources(type(self), values)
+            configuration, fields = _resolve(sources, problems)
+            self._construct(fields, configuration)
+            configuration = self._apply_validators(fields, configuration)
         except ConfigurationError:
             values.clear()  # Sentry sends the variables of every frame
-            del _env_file, _secrets_dir, env_file, secrets_dir
             raise
-        # The sources are read already, with their origins, so pydantic-settings has none to read.
-        super().__init__(_env_file=None, **_fields(configuration))
+        finally:
+            _nested.reset(is_inner)
+        self._configuration = configuration
 
-    _hide_inputs = model_validator(mode="wrap")(hide_inputs)
+    def _construct(self, fields: dict[str, Any], configuration: Configuration) -> None:
+        """Validate the fields, which are read already, so that pydantic-settings has no source to read."""
+        token = _constructing.set(True)
+        try:
+            super(BaseSettings, self).__init__(**fields)
+        except ValidationError as error:
+            problems = list(_validation_problems(error, configuration))
+        else:
+            return
+        finally:
+            _constructing.reset(token)
+        raise ConfigurationError([*configuration.problems, *problems])
+
+    def _apply_validators(self, fields: Mapping[str, Any], configuration: Configuration) -> Configuration:
+        """Resolve the settings again if validators of a subclass have changed any of them."""
+        changed = {n: v for n in SETTINGS if (v := getattr(self, n)) != fields.get(n) and n in fields}
+        if not changed:
+            return configuration
+        return configure_or_raise([_changes(changed, type(self).__name__), *configuration.sources])
+
+    @property
+    def configuration(self) -> Configuration:
+        """The settings of all sources, resolved."""
+        return self._configuration
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _hide_inputs(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Hide the inputs in errors, and tell `__init__` whether another model calls it."""
+        variable, value = (_constructing, False) if _constructing.get() else (_nested, True)
+        token = variable.set(value)
+        try:
+            validated: Self = hide_inputs(cls, values, handler)
+        finally:
+            variable.reset(token)
+        return validated
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Reject a subclass that changes something without effect."""
+        """Reject a subclass that changes something that cannot be honoured."""
         super().__pydantic_init_subclass__(**kwargs)
-        if ignored := list(_ineffective_changes(cls)):
-            raise TypeError(f"{cls.__name__} cannot change these of ConnectorSettings: {', '.join(ignored)}")
+        if rejected := list(_rejected_changes(cls)):
+            raise TypeError(f"{cls.__name__} cannot change these of ConnectorSettings: {'; '.join(rejected)}")
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -157,11 +218,15 @@ class ConnectorSettings(BaseSettings):
         if not update:
             return super().model_copy(deep=deep)
         try:
-            configuration = configure_or_raise([read_call(update), *self.configuration.sources])
+            call = read_call(update, own_names(type(self)))
+            configuration, fields = _resolve([call, *self.configuration.sources])
+            copy = super().model_copy(deep=deep)
+            copy._construct(fields, configuration)  # noqa: SLF001 - of the same class
         except ConfigurationError:
             del update  # Sentry sends the variables of every frame
             raise
-        return super().model_copy(update=_fields(configuration), deep=deep)
+        copy._configuration = configuration  # noqa: SLF001
+        return copy
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Mask a password file whose name may be the password itself."""
@@ -173,18 +238,6 @@ class ConnectorSettings(BaseSettings):
         """Hash the configuration of the connector."""
         return hash((self.connector, self.spec()))
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the fields as they are resolved, and read no source again."""
-        return (init_settings,)
-
     def spec(self) -> ConnectionSpec:
         """Return the connection as libpq reads it."""
         return self.configuration.connector_config().spec
@@ -194,26 +247,173 @@ class ConnectorSettings(BaseSettings):
         return self.configuration.build_connector()
 
 
-def _ineffective_changes(cls: type[ConnectorSettings]) -> Iterator[str]:
-    """Yield the fields and config options that a subclass changes without effect."""
-    fields = ConnectorSettings.model_fields
-    yield from (name for name in cls.model_fields if name not in fields)
-    yield from (n for n in fields if n not in _CHANGEABLE_DEFAULTS and _default(cls, n) != _default(None, n))
-    for option in SettingsConfigDict.__annotations__.keys() - ConfigDict.__annotations__.keys():
-        ours, theirs = (c.model_config.get(option) for c in (ConnectorSettings, cls))
-        if option not in ("env_file", "env_prefix", "secrets_dir") and ours != theirs:
-            yield option
+def _rejected_changes(cls: type[ConnectorSettings]) -> Iterator[str]:
+    """Yield the fields and config options that cannot be honoured in a subclass, each with the reason."""
+    for name, field in ConnectorSettings.model_fields.items():
+        if cls.model_fields[name].validation_alias != field.validation_alias:
+            yield f"{name}: its variable has the prefix, and no alias"
+        elif name not in _CHANGEABLE_DEFAULTS and _default(cls, name) != _default(None, name):
+            yield f"{name}: the connection is merged by keyword, and no default is one of its sources"
+    for option, reason in _REJECTED_CONFIG.items():
+        if cls.model_config.get(option) != ConnectorSettings.model_config.get(option):
+            yield f"{option}: {reason}"
+    if cls.model_config.get("extra") == "allow":
+        yield "extra: a name that is no setting would be a misspelt one"
+    if not cls.model_config.get("frozen"):
+        yield "frozen: the settings are resolved together, once"
+
+
+def _read_sources(
+    cls: type[ConnectorSettings], arguments: dict[str, Any]
+) -> tuple[list[Source], list[Problem]]:
+    """Read the sources that the class returns, in their order, by the options of pydantic-settings."""
+    given = {name[1:]: arguments.pop(name) for name in list(arguments) if name.startswith("_")}
+    problems = [_unknown_option(name) for name in given.keys() - _OPTIONS]
+    options = {**cls.model_config, **{n: v for n, v in given.items() if v is not None or n in _NULLABLE}}
+    if (built := given.get("build_sources")) is not None:
+        chosen: Iterable[PydanticBaseSettingsSource] = built[0]
+    else:
+        try:
+            chosen = _with_command_line(cls, options, _customised(cls, options, arguments))
+        except Exception as error:  # noqa: BLE001 - whatever a hook of the application's raises
+            problems.append(_hook_failed(cls, error))
+            chosen = _built_in(cls, options, arguments).values()
+    sources = [s for source in chosen if not isinstance(source, DefaultSettingsSource) for s in read(source)]
+    return [*sources, _defaults_of(cls)], problems
+
+
+def _customised(
+    cls: type[ConnectorSettings], options: Mapping[str, Any], arguments: dict[str, Any]
+) -> tuple[PydanticBaseSettingsSource, ...]:
+    return cls.settings_customise_sources(cls, **_built_in(cls, options, arguments))
+
+
+def _built_in(
+    cls: type[ConnectorSettings], options: Mapping[str, Any], arguments: dict[str, Any]
+) -> dict[str, PydanticBaseSettingsSource]:
+    variables = {name: options.get(name) for name in ("case_sensitive", "env_prefix", "env_ignore_empty")}
+    variables["env_parse_none_str"] = options.get("env_parse_none_str")
+    names = ("env_nested_delimiter", "env_nested_max_split")
+    nested = {name: options[name] for name in names if name in options}
+    files = {name: options[name] for name in ("env_file_encoding", "env_file_depth") if name in options}
+    secrets = SecretsSettingsSource(cls, **variables)
+    secrets.secrets_dir = options.get("secrets_dir")  # as an argument, None would mean that of the class
+    return {
+        "init_settings": InitSettingsSource(cls, init_kwargs=arguments),
+        "env_settings": EnvSettingsSource(cls, **variables, **nested),
+        "dotenv_settings": DotenvSource(
+            cls, env_file=options.get("env_file"), **variables, **nested, **files
+        ),
+        "file_secret_settings": secrets,
+    }
+
+
+def _with_command_line(
+    cls: type[ConnectorSettings],
+    options: Mapping[str, Any],
+    sources: Sequence[PydanticBaseSettingsSource],
+) -> Sequence[PydanticBaseSettingsSource]:
+    """Put the command line in front, if ``cli_parse_args`` asks for it and no source is one already."""
+    parse = options.get("cli_parse_args")
+    command_line = next((source for source in sources if isinstance(source, CliSettingsSource)), None)
+    if command_line is not None:
+        if parse not in (None, False) and not command_line.env_vars:
+            command_line(args=parse)
+        return sources
+    if isinstance(given := options.get("cli_settings_source"), CliSettingsSource):
+        return [given, *sources]
+    if parse in (None, False):
+        return sources
+    cli = {name: value for name, value in options.items() if name.startswith("cli_")}
+    source: CliSettingsSource[Any] = CliSettingsSource(cls, **cli)
+    return [source, *sources]
+
+
+def _unknown_option(name: str) -> Problem:
+    near = nearest(name, _OPTIONS)
+    hint = f"did you mean _{near}?" if near else "see the options of pydantic-settings"
+    return UNKNOWN_SETTING(
+        f"_{name}", f"no option is called _{name}", hint=hint, origin=Origin("call", f"_{name}")
+    )
+
+
+def _hook_failed(cls: type[ConnectorSettings], error: Exception) -> Problem:
+    """Report the exception of `settings_customise_sources`, with the source in which it was raised."""
+    frames = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    source = next((one for one in frames if isinstance(one, PydanticBaseSettingsSource)), None)
+    if source is None:
+        return failed(error, f"{cls.__name__}.settings_customise_sources", ())
+    return failed(error, type(source).__name__, named_files(source))
+
+
+def _read_nested(values: Mapping[str, Any]) -> tuple[list[Source], list[Problem]]:
+    """Read what another model gives, and libpq's variables of the process: nothing else strays in."""
+    environment = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+    return [read_call(values), read_environment(environment)], []
+
+
+def _resolve(
+    sources: Sequence[Source], problems: Sequence[Problem] = ()
+) -> tuple[Configuration, dict[str, Any]]:
+    """Resolve the sources; return the configuration and the fields of the model."""
+    if problems:
+        sources = [Source(CALL, problems=tuple(problems)), *sources]
+    configuration = configure_or_raise(sources)
+    return configuration, {**_own_fields(sources), **_fields(configuration)}
+
+
+def _own_fields(sources: Sequence[Source]) -> dict[str, Any]:
+    """Return the fields of the application's own: of the first source that sets one; mappings are merged."""
+    fields: dict[str, Any] = {}
+    for source in reversed(sources):
+        for name, sourced in source.fields.items():
+            fields[name] = _merged(fields.get(name), sourced.value)
+    return fields
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if isinstance(below, Mapping) and isinstance(above, Mapping):
+        return {**below, **{name: _merged(below.get(name), value) for name, value in above.items()}}
+    return above
+
+
+def _validation_problems(error: ValidationError, configuration: Configuration) -> Iterator[Problem]:
+    """Report what pydantic and the validators of a subclass find wrong, each with its origin."""
+    for line in error.errors():
+        setting = ".".join(map(str, line["loc"])) or "settings"
+        cause = line.get("ctx", {}).get("error")
+        if isinstance(cause, ConfigurationError):  # of settings that are a field of these
+            yield from cause.problems
+            continue
+        origin = _origin_of(str(line["loc"][0]), configuration) if line["loc"] else None
+        message = f"{setting}: {line['msg'][:1].lower()}{line['msg'][1:]}"
+        yield INVALID_VALUE(setting, message, hint="write a value that its type allows", origin=origin)
+
+
+def _origin_of(name: str, configuration: Configuration) -> Origin | None:
+    for source in configuration.sources:
+        if name in source.fields:
+            return source.fields[name].origin
+        if (name,) in source.settings:
+            return source.settings[(name,)].origin
+    return None
+
+
+def _changes(changed: Mapping[str, Any], cls: str) -> Source:
+    source = read_call(changed)
+    return replace(
+        source,
+        settings={
+            path: replace(value, origin=Origin("call", f"{cls}.{value.origin.name}"))
+            for path, value in source.settings.items()
+        },
+    )
 
 
 def _defaults_of(cls: type[ConnectorSettings]) -> Source:
     """Return the defaults that a subclass changes, as the source of lowest precedence."""
     changed = {n: _default(cls, n) for n in _CHANGEABLE_DEFAULTS if _default(cls, n) != _default(None, n)}
-    source = read_call(changed)
-    sourced = {
-        path: replace(value, origin=Origin("call", f"{cls.__name__}.{value.origin.name}"))
-        for path, value in source.settings.items()
-    }
-    return replace(source, settings=sourced)
+    return _changes(changed, cls.__name__)
 
 
 def _default(cls: type[ConnectorSettings] | None, name: str) -> Any:
@@ -227,9 +427,11 @@ def _as_json(value: object) -> object:
 def _fields(configuration: Configuration) -> dict[str, Any]:
     """Return the fields of the model: the settings of all sources, merged and converted."""
     explicit = configuration.settings.explicit
-    fields: dict[str, Any] = {
-        name: explicit[name].value for name in ("password_file", "password_command") if name in explicit
-    }
+    fields: dict[str, Any] = {}
+    if "password_file" in explicit:
+        fields["password_file"] = Path(str(explicit["password_file"].value))
+    if "password_command" in explicit:
+        fields["password_command"] = SecretStr(str(explicit["password_command"].value))
     dsn = configuration.connection.dsn
     return {
         **fields,
@@ -245,5 +447,4 @@ def _fields(configuration: Configuration) -> dict[str, Any]:
         "json_dumps": configuration.settings.json_dumps,
         "json_loads": configuration.settings.json_loads,
         "defaults": configuration.settings.defaults,
-        "configuration": configuration,
     }

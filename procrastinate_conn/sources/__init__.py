@@ -47,13 +47,14 @@ def read_sources(
         read_environment(environment, names),
         *(
             read_dotenv(file, optional=file == DEFAULT_ENV_FILE, environment=environment, names=names)
-            for file in reversed(_as_list(env_file))
+            for file in reversed(as_list(env_file))
         ),
-        *(read_secrets(directory, names) for directory in reversed(_as_list(secrets_dir))),
+        *(read_secrets(directory, names) for directory in reversed(as_list(secrets_dir))),
     ]
 
 
-def _as_list(files: Files) -> list[str | Path]:
+def as_list(files: Files) -> list[str | Path]:
+    """Return one file, several or none as a list."""
     if files is None:
         return []
     return [files] if isinstance(files, str | os.PathLike) else list(files)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.origins import CALL, Origin, SourcedValue
+from procrastinate_conn.origins import CALL, Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.setting_names import POOL_AS_MAPPING, SECTIONS, SETTINGS, SettingPath
 from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Source
@@ -27,42 +27,80 @@ class SourcedOptions(Protocol):
         """Return the options that were set, all with one origin."""
 
 
-def read_call(arguments: Mapping[str, object]) -> Source:
+def read_call(arguments: Mapping[str, object], fields: Collection[str] = ()) -> Source:
     """Read the arguments of a call: the settings, and ``password``; one that is None counts as not given.
 
     The argument ``password`` overrides a password in ``connection``, in whatever order they are given.
     """
+
+    def origin(path: SettingPath) -> Origin:
+        return Origin("call", path[0] + "".join(f'["{part}"]' for part in path[1:]))
+
+    def hint(name: str) -> str:
+        return suggestions.argument_hint(name, ARGUMENTS)
+
+    return read_mapping(CALL, arguments, origin, hint, fields)
+
+
+def read_mapping(
+    kind: SourceKind,
+    values: Mapping[str, object],
+    origin: Callable[[SettingPath], Origin],
+    hint: Callable[[str], str],
+    fields: Collection[str] = (),
+) -> Source:
+    """Read settings that are objects already.
+
+    Parameters
+    ----------
+    kind
+        The kind of source that they are in.
+    values
+        By name; one that is None counts as not set.
+    origin
+        Where a setting is written.
+    hint
+        What was probably meant by an unknown name.
+    fields
+        The names of the application's own.
+    """
     settings: dict[SettingPath, SourcedValue] = {}
+    own: dict[str, SourcedValue] = {}
     problems: list[Problem] = []
-    for name, value in sorted(arguments.items(), key=lambda argument: argument[0] == "password"):
-        origin = Origin("call", name)
-        if value is None:
+    for name, value in sorted(values.items(), key=lambda item: item[0] == "password"):
+        place = origin((name,))
+        if name in fields:
+            own[name] = SourcedValue(value, place)
+        elif value is None:
             continue
-        if name not in ARGUMENTS:
-            message, hint = f"no setting is called {name}", suggestions.argument_hint(name, ARGUMENTS)
-            problems.append(UNKNOWN_SETTING(name, message, hint=hint, origin=origin))
+        elif name not in ARGUMENTS:
+            message = f"no setting is called {name}"
+            problems.append(UNKNOWN_SETTING(name, message, hint=hint(name), origin=place))
         elif name in SECTIONS and isinstance(value, Mapping):
-            settings.update(_section(name, value))
+            settings.update(_section(name, value, origin))
             if name == "pool":
-                settings[(name,)] = SourcedValue(POOL_AS_MAPPING, origin)
+                settings[(name,)] = SourcedValue(POOL_AS_MAPPING, place)
         elif isinstance(value, SourcedOptions):
-            settings.update({(name, option): sourced for option, sourced in value.sourced(origin).items()})
-            settings[(name,)] = SourcedValue("null" if value.null else POOL_AS_MAPPING, origin)
+            settings.update({(name, option): sourced for option, sourced in value.sourced(place).items()})
+            settings[(name,)] = SourcedValue("null" if value.null else POOL_AS_MAPPING, place)
         elif name == "password" and isinstance(value, str | SecretStr):
-            settings[("connection", name)] = SourcedValue(_plain(value), origin)
+            settings[("connection", name)] = SourcedValue(_plain(value), place)
         elif name == "connection":
             message = f"connection is a {type(value).__name__}, not a mapping"
-            hint = 'write connection={"host": "db1"}'
-            problems.append(NOT_AN_OBJECT(name, message, hint=hint, origin=origin))
+            example = 'write connection={"host": "db1"}' if kind is CALL else "write its keywords one by one"
+            problems.append(NOT_AN_OBJECT(name, message, hint=example, origin=place))
         else:
-            settings[(name,)] = SourcedValue(_plain(value), origin)
-    return Source(CALL, settings, problems=tuple(problems))
+            settings[(name,)] = SourcedValue(_plain(value), place)
+    return Source(kind, settings, problems=tuple(problems), fields=own)
 
 
-def _section(section: str, options: Mapping[object, object]) -> Iterator[tuple[SettingPath, SourcedValue]]:
+def _section(
+    section: str, options: Mapping[object, object], origin: Callable[[SettingPath], Origin]
+) -> Iterator[tuple[SettingPath, SourcedValue]]:
     for name, value in options.items():
+        path = (section, str(name))
         if value is not None or section == "pool":  # None is a value of some pool options
-            yield (section, str(name)), SourcedValue(_plain(value), Origin("call", f'{section}["{name}"]'))
+            yield path, SourcedValue(_plain(value), origin(path))
 
 
 def _plain(value: object) -> object:

@@ -43,6 +43,29 @@ INVALID_VALUE = Rule(
     example=Example("PROCRASTINATE_CONN_CONNECTOR=psycopg3"),
 )
 
+UNREADABLE_SOURCE = Rule(
+    "PC116",
+    "settings source that cannot be read",
+    "A source of pydantic-settings raises an exception, and the settings in it are missing.",
+    "Correct the file, or the arguments of the source; the message names its class.",
+    example=Example(
+        arguments=("--settings", "jobs:Jobs"),
+        files={
+            "queue.toml": "[pool\nmax_size = 4\n",
+            "jobs.py": (
+                "from procrastinate_conn import ConnectorSettings\n"
+                "from pydantic_settings import SettingsConfigDict, TomlConfigSettingsSource\n\n\n"
+                "class Jobs(ConnectorSettings):\n"
+                '    model_config = SettingsConfigDict(toml_file="queue.toml")\n\n'
+                "    @classmethod\n"
+                "    def settings_customise_sources(cls, settings_cls, **sources):\n"
+                "        return (TomlConfigSettingsSource(settings_cls),)\n"
+            ),
+        },
+        given="queue.toml has a syntax error",
+    ),
+)
+
 SHADOWED_SETTING = Rule(
     "PC110",
     "setting without effect",
@@ -59,7 +82,7 @@ SHADOWED_SETTING = Rule(
 
 
 def unreadable_file(
-    setting: str, name: str, error: OSError | ValueError, origin: Origin, hint: str
+    setting: str, name: str, error: OSError | ValueError | LookupError, origin: Origin, hint: str
 ) -> Problem:
     """Report a file or directory that cannot be read; some errors have a better hint than the given one."""
     message = f"{name} cannot be read: {unreadable(error)}"
@@ -76,7 +99,7 @@ def not_a_file(setting: str) -> Problem:
 class Source:
     """The settings of one source, its ``DATABASE_URL``, its variables of libpq, and what cannot be read.
 
-    A variable that is empty counts as set.
+    A variable of libpq that is empty counts as set. The fields are those of an application's own.
     """
 
     kind: SourceKind
@@ -85,6 +108,7 @@ class Source:
     variables: Mapping[str, SourcedValue] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     names: SettingNames = DEFAULT_NAMES
+    fields: Mapping[str, SourcedValue] = field(default_factory=dict)
 
     @property
     def dsn(self) -> SourcedValue | None:

@@ -73,6 +73,8 @@ def read_dotenv(
     optional: bool = False,
     environment: Mapping[str, str] = os.environ,
     names: SettingNames = DEFAULT_NAMES,
+    encoding: str | None = None,
+    depth: int = 0,
 ) -> Source:
     """Read one file; ``${NAME}`` is expanded from the lines above it and the environment.
 
@@ -86,15 +88,19 @@ def read_dotenv(
         The variables of the process, for ``${NAME}``.
     names
         The names of the variables.
+    encoding
+        By default UTF-8.
+    depth
+        How many directories above the working directory are searched for a file that is not in it.
     """
     if is_connection_string(str(file)):
         return Source(DOTENV, names=names, problems=(not_a_file("env_file"),))
     try:
-        text = expanded(file).read_text(encoding="utf-8-sig")
+        text = _find(file, depth).read_text(encoding=encoding or "utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
         # A container platform that mounts a file that does not exist makes a directory.
         return Source(DOTENV, names=names) if optional else _unreadable(file, error, names)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         return _unreadable(file, error, names)
 
     from dotenv.parser import parse_stream  # not above: often there is no file to read
@@ -123,7 +129,15 @@ def read_dotenv(
     return replace(source, problems=(*problems, *source.problems))
 
 
-def _unreadable(file: str | Path, error: OSError | ValueError, names: SettingNames) -> Source:
+def _find(file: str | Path, depth: int) -> Path:
+    path = expanded(file)
+    if depth and not path.is_absolute() and not path.exists():
+        above = (directory / path for directory in list(Path.cwd().parents)[:depth])
+        return next((candidate for candidate in above if candidate.exists()), path)
+    return path
+
+
+def _unreadable(file: str | Path, error: OSError | ValueError | LookupError, names: SettingNames) -> Source:
     origin = Origin("dotenv", None, str(file))
     hint = "name a file that exists, relative to the working directory"
     problem = unreadable_file("env_file", f"the env file {file}", error, origin, hint)

@@ -36,28 +36,54 @@ def read_variables(
 
     Each has a name, a value and an origin; a later one replaces an earlier one of the same name.
     """
-    settings: dict[SettingPath, SourcedValue] = {}
-    sections: dict[SettingPath, SourcedValue] = {}
-    libpq: dict[str, SourcedValue] = {}
-    database_url: SourcedValue | None = None
-    problems: list[Problem] = []
+    read = _Variables(names)
     for name, value, origin in variables:
-        if name.startswith("PG") and not (names.prefix and names.path(name)):
-            libpq[name] = SourcedValue(value, origin)
-        elif names.is_database_url(name):
-            database_url = SourcedValue(value, origin)
-        elif (path := names.path(name)) is not None:
-            if path[0] in SECTIONS and len(path) == 1:
-                problems += _read_section(path[0], value, origin, sections, names)
-            elif _is_known(path):
-                settings[path] = SourcedValue(value, origin)
-            elif names.is_default or suggestions.is_near_setting(path):
-                message, hint = f"no setting is called {name}", suggestions.setting_hint(path, names.variable)
-                problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
-        elif names.is_default and (meant := suggestions.variable(name)):
+        read.add(name, value, origin)
+    settings = {**read.sections, **read.settings}
+    return Source(kind, settings, read.database_url, read.libpq, tuple(read.problems), names, read.fields)
+
+
+class _Variables:
+    """The variables of a source, sorted."""
+
+    def __init__(self, names: SettingNames) -> None:
+        self.names = names
+        self.settings: dict[SettingPath, SourcedValue] = {}
+        self.sections: dict[SettingPath, SourcedValue] = {}
+        self.libpq: dict[str, SourcedValue] = {}
+        self.fields: dict[str, SourcedValue] = {}
+        self.database_url: SourcedValue | None = None
+        self.problems: list[Problem] = []
+
+    def add(self, name: str, value: str, origin: Origin) -> None:
+        """Sort a variable in."""
+        path = self.names.path(name)
+        if name.startswith("PG") and not (self.names.prefix and path):
+            self.libpq[name] = SourcedValue(value, origin)
+        elif self.names.ignore_empty and not value:
+            return
+        elif self.names.is_field(name):
+            self.fields[name] = SourcedValue(value, origin)
+        elif self.names.none_text is not None and value == self.names.none_text:
+            if path is not None and path[0] == "pool" and _is_known(path):
+                self.settings[path] = SourcedValue(None, origin)
+        elif self.names.is_database_url(name):
+            self.database_url = SourcedValue(value, origin)
+        elif path is not None:
+            self._add_setting(name, path, value, origin)
+        elif self.names.is_default and (meant := suggestions.variable(name)):
             message, hint = f"procrastinate-conn does not read {name}", f"did you mean {meant}?"
-            problems.append(LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin))
-    return Source(kind, {**sections, **settings}, database_url, libpq, tuple(problems), names)
+            self.problems.append(LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin))
+
+    def _add_setting(self, name: str, path: SettingPath, value: str, origin: Origin) -> None:
+        if path[0] in SECTIONS and len(path) == 1:
+            self.problems += _read_section(path[0], value, origin, self.sections, self.names)
+        elif _is_known(path):
+            self.settings[path] = SourcedValue(value, origin)
+        elif self.names.is_default or suggestions.is_near_setting(path):
+            hint = suggestions.setting_hint(path, self.names.variable)
+            message = f"no setting is called {name}"
+            self.problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
 
 
 def _is_known(path: SettingPath) -> bool:

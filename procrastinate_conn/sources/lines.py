@@ -1,0 +1,71 @@
+"""The line of a key in a TOML, YAML or JSON file, found without the parser that read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+Key = tuple[str, ...]
+
+_TOML_PART = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
+_TOML_KEY = re.compile(rf"\s*({_TOML_PART}(?:\s*\.\s*{_TOML_PART})*)\s*=")
+_TOML_TABLE = re.compile(rf"\s*\[\[?\s*({_TOML_PART}(?:\s*\.\s*{_TOML_PART})*)\s*\]")
+_YAML_KEY = re.compile(r"""(?P<indent>\s*)(?P<key>"[^"]*"|'[^']*'|[\w.-]+)\s*:(?:\s|$)""")
+_JSON_TOKEN = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"(?P<colon>\s*:)?|[\[{\]}]')
+
+
+def find_line(file: Path, key: Sequence[str], header: int = 0) -> int | None:
+    """Return the line of a key, or of the innermost table around it, counted from 1; None if it is not found.
+
+    The first `header` parts of the key are the tables around all settings, which are no place of one.
+    """
+    try:
+        text = file.read_text("utf-8-sig", "replace")
+    except (OSError, ValueError):
+        return None
+    keys = {".toml": _toml, ".json": _json}.get(file.suffix.lower(), _yaml)
+    wanted = tuple(key)
+    best: tuple[int, int | None] = (header, None)
+    for found, line in keys(text):
+        if wanted[: len(found)] == found and len(found) > best[0]:
+            best = (len(found), line)
+    return best[1]
+
+
+def _toml(text: str) -> Iterator[tuple[Key, int]]:
+    table: Key = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _TOML_TABLE.match(line):
+            table = _parts(header[1])
+            yield table, number
+        elif found := _TOML_KEY.match(line):
+            yield table + _parts(found[1]), number
+
+
+def _parts(dotted: str) -> Key:
+    return tuple(part.strip("\"'") for part in re.findall(_TOML_PART, dotted))
+
+
+def _yaml(text: str) -> Iterator[tuple[Key, int]]:
+    above: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if found := _YAML_KEY.match(line):
+            indent = len(found["indent"])
+            above = [(column, key) for column, key in above if column < indent]
+            above.append((indent, found["key"].strip("\"'")))
+            yield tuple(key for _, key in above), number
+
+
+def _json(text: str) -> Iterator[tuple[Key, int]]:
+    above: list[str] = []
+    last = ""
+    for found in _JSON_TOKEN.finditer(text):
+        if found["colon"]:
+            last = found["text"]
+            yield (*above[1:], last), text.count("\n", 0, found.start()) + 1
+        elif found[0] in "[{":
+            above.append(last)
+            last = ""
+        elif found[0] in "]}" and above:
+            above.pop()
