@@ -42,13 +42,17 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A git repository whose pre-commit runs our hook; only the installation from GitHub is left out."""
-    [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    hook = {**hook, "language": "system"}
-    del hook["additional_dependencies"]
+    return repository_with_hook("procrastinate-conn-check", tmp_path)
+
+
+def repository_with_hook(hook_id: str, folder: Path) -> Path:
+    hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    hook = {**hooks[hook_id], "language": "system"}
+    hook.pop("additional_dependencies", None)
     config = {"repos": [{"repo": "local", "hooks": [hook]}]}
-    (tmp_path / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
-    assert run(tmp_path, "git", "init", "--quiet").returncode == 0
-    return tmp_path
+    (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    assert run(folder, "git", "init", "--quiet").returncode == 0
+    return folder
 
 
 def test_pre_commit_manifest_is_valid(tmp_path: Path) -> None:
@@ -87,6 +91,53 @@ def test_hook_checks_only_env_files(name: str, content: str, status: int, reposi
     )
     assert done.returncode == status, done.stdout + done.stderr
     assert ("did you mean min_size?" in done.stdout) == (status == 1)
+
+
+TABLE = (
+    '[tool.procrastinate-conn]\nfiles = ["settings/*.env"]\nsettings = ["conf:jobs"]\nignore = ["PC302"]\n'
+)
+MODULE = "from procrastinate_conn import ConnectorSettings\njobs = ConnectorSettings(dsn='host=localhost')\n"
+
+
+def pre_commit(repository: Path) -> subprocess.CompletedProcess[str]:
+    assert run(repository, "git", "add", "--all").returncode == 0
+    command = (sys.executable, "-m", "pre_commit", "run", "--all-files")
+    return run(repository, *command, PRE_COMMIT_HOME=str(repository / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "finding"),
+    [
+        ("settings/staging.env", GOOD, ""),
+        ("settings/staging.env", BAD, "settings/staging.env:1: PC301 error"),
+        ("other/staging.env", BAD, ""),
+        ("conf.py", "jobs = 3\n", "conf.py:1: PC114 error"),
+        ("pyproject.toml", TABLE.replace("files", "flies"), "pyproject.toml:2: PC115 error"),
+    ],
+)
+def test_project_hook_checks_what_the_table_names(
+    name: str, content: str, finding: str, tmp_path: Path
+) -> None:
+    repository = repository_with_hook("procrastinate-conn-check-project", tmp_path)
+    for folder in ("settings", "other"):
+        (repository / folder).mkdir()
+    files = {"settings/production.env": GOOD, "conf.py": MODULE, "pyproject.toml": TABLE, name: content}
+    for file, text in files.items():
+        (repository / file).write_text(text)
+    done = pre_commit(repository)
+    assert done.returncode == bool(finding), done.stdout + done.stderr
+    assert finding in done.stdout
+
+
+def test_hook_uses_prefixes_and_codes_of_the_table(repository: Path) -> None:
+    (repository / "pyproject.toml").write_text(
+        '[tool.procrastinate-conn]\nprefixes = ["JOBS_"]\nignore = ["PC301"]\n'
+    )
+    (repository / ".env").write_text(f"{BAD}JOBS_POOL__MAX_SZIE=1\nJOBS_POOL__MAX_SIZE=-1\n")
+    done = pre_commit(repository)
+    assert done.returncode == 1
+    assert ".env:3: PC303 error" in done.stdout
+    assert "PC301" not in done.stdout
 
 
 def test_workflow_is_valid(tmp_path: Path) -> None:
