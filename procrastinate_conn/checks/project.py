@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import describe_value, is_connection_string
+from procrastinate_conn.sources.lines import find_line
 
 FILE, TABLE = "pyproject.toml", "procrastinate-conn"
 
@@ -37,7 +38,6 @@ INVALID_PROJECT = Rule(
 _ALIASES = {"paths": "files", "env": "files", "modules": "settings", "objects": "settings"}
 _OPTIONS = ("color", "connector", "format", "isolated", "secrets_dir")
 _GLOB = re.compile(r"[*?[]")
-_OTHER_HEADER = re.compile(r"\s*\[+\s*[\w\"'][^,]*\]\s*(#|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,11 @@ def _read(file: Path, content: bytes) -> Project | None:
         tables = tomllib.loads(text).get("tool", {})
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return _malformed(file, content.decode("utf-8", "replace"), error)
-    lines = _Lines(str(file), text)
     if isinstance(tables, dict) and TABLE in tables:
-        return _Reader(file, lines).read(tables[TABLE])
+        return _Reader(file, text.splitlines()).read(tables[TABLE])
     for name in tables if isinstance(tables, dict) else ():
         if suggestions.nearest(name.replace("_", "-"), [TABLE], cutoff=0.9):
-            origin = lines.origin(lines.mention(name), None)
+            origin = Origin(FILE, None, str(file), find_line(file, ("tool", name)))
             problem = _problem(f"[tool.{name}] is not read", origin, hint=f"did you mean [tool.{TABLE}]?")
             return Project(str(file), problems=(problem,))
     return None
@@ -128,54 +127,16 @@ def _malformed(file: Path, text: str, error: ValueError) -> Project | None:
     return Project(str(file), problems=(_problem(f"this is not TOML: {reason}", origin),))
 
 
-class _Lines:
-    """The lines of a file, in which keys and values are searched: tomllib does not tell their lines."""
-
-    def __init__(self, file: str, text: str) -> None:
-        self._file = file
-        self._lines = text.splitlines()
-        header = re.compile(rf"\s*\[\s*tool\s*\.\s*[\"']?{TABLE}[\"']?\s*\]")
-        start = next((n for n, line in enumerate(self._lines) if header.match(line)), None)
-        self._has_header = start is not None
-        following = range((start or 0) + 1, len(self._lines))
-        end = next(
-            (n for n in following if re.match(r"\s*\[+\s*[\w\"'][^,]*\]\s*(#|$)", self._lines[n])), None
-        )
-        self._range = range(start or 0, end if self._has_header and end else len(self._lines))
-
-    def mention(self, text: str) -> int | None:
-        """Return the first line that mentions a text."""
-        return next((n for n, line in enumerate(self._lines, 1) if text in line), None)
-
-    def key(self, key: str) -> int | None:
-        """Return the line of a key of the table."""
-        before = r"\s*" if self._has_header else r"(?:.*[\s.{,])?"
-        pattern = re.compile(rf"{before}[\"']?{re.escape(key)}[\"']?\s*=")
-        return next((n + 1 for n in self._range if pattern.match(self._lines[n])), None) or self.mention(
-            TABLE
-        )
-
-    def element(self, key: str, value: object) -> int | None:
-        """Return the line of an element of an array."""
-        start = self.key(key) or 1
-        quoted = (f'"{value}"', f"'{value}'") if isinstance(value, str) else (str(value),)
-        lines = range(start - 1, self._range.stop)
-        return next((n + 1 for n in lines if any(text in self._lines[n] for text in quoted)), start)
-
-    def origin(self, line: int | None, name: str | None) -> Origin:
-        return Origin(FILE, name, self._file, line)
-
-
 class _Reader:
     """Validates the table, and collects its problems."""
 
-    def __init__(self, file: Path, lines: _Lines) -> None:
+    def __init__(self, file: Path, lines: Sequence[str]) -> None:
         self._file, self._lines = file, lines
         self._problems: list[Problem] = []
 
     def read(self, table: object) -> Project:
         if not isinstance(table, dict):
-            origin = self._lines.origin(self._lines.mention(TABLE), None)
+            origin = Origin(FILE, None, str(self._file), find_line(self._file, ("tool", TABLE)))
             problem = _problem(f"tool.{TABLE} is {describe_value(table)}, and not a table", origin)
             return Project(str(self._file), problems=(problem,))
         for key in table.keys() - _KEYS:
@@ -194,7 +155,7 @@ class _Reader:
             files=files,
             prefixes=prefixes,
             settings={
-                path: self._lines.origin(self._lines.element("settings", path), "settings")
+                path: self._origin("settings", self._element_line("settings", path))
                 for path in values["settings"]
                 if self._is_object_path(path)
             },
@@ -205,8 +166,20 @@ class _Reader:
         )
 
     def _reject(self, key: str, message: str, *, hint: str = "", line: int | None = None) -> None:
-        origin = self._lines.origin(line or self._lines.key(key), key)
-        self._problems.append(_problem(message, origin, hint=hint, key=key))
+        self._problems.append(_problem(message, self._origin(key, line), hint=hint, key=key))
+
+    def _origin(self, key: str, line: int | None) -> Origin:
+        return Origin(FILE, key, str(self._file), line or self._key_line(key))
+
+    def _key_line(self, key: str) -> int | None:
+        return find_line(self._file, ("tool", TABLE, key))
+
+    def _element_line(self, key: str, value: object) -> int | None:
+        """Return the first line from the key on that has the element."""
+        start = self._key_line(key) or 1
+        quoted = (f'"{value}"', f"'{value}'") if isinstance(value, str) else (str(value),)
+        lines = range(start, len(self._lines) + 1)
+        return next((n for n in lines if any(text in self._lines[n - 1] for text in quoted)), start)
 
     def _reject_key(self, key: str) -> None:
         name = key.replace("-", "_")
@@ -226,12 +199,12 @@ class _Reader:
             if isinstance(value, str):
                 yield value
             else:
-                line = self._lines.element(key, value)
+                line = self._element_line(key, value)
                 self._reject(key, f"{key} has {describe_value(value)}, and not a string", line=line)
 
     def _paths(self, name: str) -> Iterator[Path]:
         """Yield the files of a name or pattern, which is relative to the folder of pyproject.toml."""
-        line = self._lines.element("files", name)
+        line = self._element_line("files", name)
         if is_connection_string(name):
             message = "files has a connection string, and not the name of a file"
             self._reject("files", message, hint="write it into an env file", line=line)
@@ -255,7 +228,7 @@ class _Reader:
         if PREFIX.fullmatch(prefix):
             return True
         message = f"{describe_value(prefix)} is no prefix of a variable"
-        line = self._lines.element("prefixes", prefix)
+        line = self._element_line("prefixes", prefix)
         self._reject("prefixes", message, hint="write letters, digits and _, as in JOBS_", line=line)
         return False
 
@@ -263,7 +236,7 @@ class _Reader:
         if re.fullmatch(OBJECT_PATH, path):
             return True
         message = f"{describe_value(path)} is not written as package.module:object"
-        line = self._lines.element("settings", path)
+        line = self._element_line("settings", path)
         self._reject("settings", message, hint="write a colon before the object, as in app:jobs", line=line)
         return False
 
@@ -271,7 +244,7 @@ class _Reader:
         if code and any(known.startswith(code.upper()) for known in all_rules()):
             return True
         message = f"no rule's code begins with {describe_value(code)}"
-        self._reject(key, message, hint=suggest_code(code), line=self._lines.element(key, code))
+        self._reject(key, message, hint=suggest_code(code), line=self._element_line(key, code))
         return False
 
 

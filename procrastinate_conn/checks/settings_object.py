@@ -18,8 +18,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.origins import CALL, Origin
+from procrastinate_conn.origins import CALL, DOTENV, ENVIRONMENT, Origin
 from procrastinate_conn.problems import ConfigurationError, Example, Problem, Rule
+from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.tracebacks import user_frame
 
 if TYPE_CHECKING:
@@ -56,16 +57,24 @@ def load_settings(path: str) -> ConnectorSettings:
 
 
 def load_schema(path: str) -> dict[str, Any]:
-    """Return the JSON Schema of settings in Python; a subclass is not instantiated.
+    """Return the JSON Schema of settings in Python, with their variables; a subclass is not instantiated.
 
     Raises
     ------
     ConfigurationError
         If the object cannot be loaded.
     """
+    from pydantic_settings import EnvSettingsSource
+
+    from procrastinate_conn.schema import settings_schema
+    from procrastinate_conn.settings_sources import setting_names
+
     with _warnings_hidden():
         found = _Path(path).find()
-    return (found if isinstance(found, type) else type(found)).model_json_schema()
+    if isinstance(found, type):
+        return settings_schema(setting_names(EnvSettingsSource(found)))
+    names = (source.names for source in found.configuration.sources if source.kind in (ENVIRONMENT, DOTENV))
+    return settings_schema(next(names, DEFAULT_NAMES))
 
 
 @contextmanager

@@ -241,6 +241,50 @@ def test_failure_is_one_line_of_text_without_traceback_or_secret(folder: Path) -
     assert SECRET not in done.stdout
 
 
+APPLICATION = """\
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
+
+from procrastinate_conn import ConnectorSettings
+
+
+class Jobs(ConnectorSettings):
+    model_config = SettingsConfigDict(env_prefix="JOBS_")
+
+
+class Queue(ConnectorSettings):
+    model_config = SettingsConfigDict(toml_file="queue.toml")
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, **others):
+        return init_settings, TomlConfigSettingsSource(settings_cls)
+
+
+class App(BaseSettings):
+    queue: ConnectorSettings = Field(default_factory=lambda: ConnectorSettings(_env_prefix="MYAPP_QUEUE__"))
+"""
+
+
+def test_one_check_names_the_mistake_in_each_of_three_databases(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APPLICATION)
+    (tmp_path / ".env").write_text("JOBS_POOL__MAX_SZIE=3\nMYAPP_QUEUE__CONNECTION__SSLMODE=requre\n")
+    (tmp_path / "queue.toml").write_text('dsn = "postgresql://app@localhost/jobs"\n[pool]\nmax_sise = 3\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.procrastinate-conn]\nsettings = ["app:Jobs", "app:App.queue", "app:Queue"]\n'
+    )
+    done = run(tmp_path, "check", "--format", "json")
+    found = [
+        (c["settings"], p["code"], p["origin"]["file"], p["origin"]["line"], p["hint"])
+        for c in json.loads(done.stdout)["configurations"]
+        for p in c["problems"]
+    ]
+    assert found == [
+        ("app:Jobs", "PC301", ".env", 1, "did you mean max_size?"),
+        ("app:App.queue", "PC205", ".env", 2, "did you mean require?"),
+        ("app:Queue", "PC301", "queue.toml", 3, "did you mean max_size?"),
+    ]
+
+
 def test_several_settings_and_files_are_a_configuration_each(folder: Path) -> None:
     (folder / "a.env").write_text("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n")
     done = run(folder, "check", "a.env", "--settings=conf:jobs", "--settings=conf:number", "--format=json")
@@ -311,6 +355,17 @@ def test_schema_of_settings_in_python_is_printed(path: str, folder: Path) -> Non
     done = run(folder, "schema", "--settings", path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "pool" in json.loads(done.stdout)["properties"]
+
+
+@pytest.mark.parametrize("path", ["prefixed:Mails", "prefixed:mails"])
+def test_schema_of_settings_in_python_names_the_variables_of_their_prefix(path: str, folder: Path) -> None:
+    (folder / "prefixed.py").write_text(
+        "from procrastinate_conn import ConnectorSettings\n\n\n"
+        "class Mails(ConnectorSettings, env_prefix='MAILS_'): ...\n\n\n"
+        "mails = ConnectorSettings(_env_prefix='MAILS_')\n"
+    )
+    done = run(folder, "schema", "--settings", path)
+    assert json.loads(done.stdout)["properties"]["dsn"]["x-variable"] == "MAILS_DSN"
 
 
 def test_schema_of_a_subclass_needs_no_valid_settings(folder: Path) -> None:
