@@ -61,17 +61,7 @@ def from_file(file: str | Path, origin: Origin | None = None) -> PasswordFunctio
     path = os.path.abspath(os.path.expanduser(file))  # noqa: PTH100, PTH111 - pathlib's raises for ~nobody
     setting = _setting("password_file", origin)
 
-    def read() -> str:
-        try:
-            return _validated(_content(path))
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-        except ValueError as error:
-            reason = str(error)
-        name = path if is_safe_path(str(file)) else "its file"
-        raise PasswordUnavailable(f"{setting}: {name} cannot be used: {reason}")
-
-    return PasswordSource(setting, read)
+    return PasswordSource(setting, _File(setting, path, path if is_safe_path(str(file)) else "its file"))
 
 
 def from_command(command: str, origin: Origin | None = None) -> PasswordFunction:
@@ -100,16 +90,38 @@ def from_function(function: Callable[[], object], origin: Origin | None = None) 
     """
     setting = _setting("password", origin)
 
-    def call() -> str:
+    return PasswordSource(setting, _Function(setting, function))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    setting: str
+    path: str
+    shown: str
+
+    def __call__(self) -> str:
         try:
-            return _validated(_encoded(function()))
+            return _validated(_content(self.path))
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except ValueError as error:
+            reason = str(error)
+        raise PasswordUnavailable(f"{self.setting}: {self.shown} cannot be used: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    setting: str
+    function: Callable[[], object] = field(repr=False)
+
+    def __call__(self) -> str:
+        try:
+            return _validated(_encoded(self.function()))
         except _InvalidPassword as invalid:
             reason = f"returned {invalid}"
         except Exception as error:  # noqa: BLE001 - whatever the user's function does
             reason = f"raised {type(error).__name__} at {raised_at(error, frames=2)}"
-        raise PasswordUnavailable(f"{setting}: the function {reason}")
-
-    return PasswordSource(setting, call)
+        raise PasswordUnavailable(f"{self.setting}: the function {reason}")
 
 
 class _Command:
@@ -136,6 +148,10 @@ class _Command:
         if failure:
             raise PasswordUnavailable(failure)
         return password
+
+    def __reduce__(self) -> tuple[type[_Command], tuple[list[str], str]]:
+        """Pickle neither the lock nor the password."""
+        return _Command, (self._words, self._setting)
 
     def _lock(self) -> threading.Lock:
         """Return the lock, a new one after a fork: a thread of the parent may have locked the old one."""

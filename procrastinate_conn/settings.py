@@ -28,9 +28,12 @@ from pydantic_settings import (
     CliSettingsSource,
     EnvSettingsSource,
     InitSettingsSource,
+    JsonConfigSettingsSource,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
+    TomlConfigSettingsSource,
+    YamlConfigSettingsSource,
 )
 from pydantic_settings.sources import DefaultSettingsSource
 
@@ -43,11 +46,11 @@ from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import MASK, format_value, is_safe_path
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.resolution.connection import as_text
-from procrastinate_conn.setting_names import DEFAULT_PREFIX, SETTINGS
+from procrastinate_conn.setting_names import DEFAULT_PREFIX, SETTINGS, SettingNames
 from procrastinate_conn.settings_sources import DotenvSource, failed, named_files, own_names, read
 from procrastinate_conn.sources import DEFAULT_ENV_FILE
 from procrastinate_conn.sources.arguments import read_call
-from procrastinate_conn.sources.base import INVALID_VALUE, UNKNOWN_SETTING, Source
+from procrastinate_conn.sources.base import INVALID_VALUE, UNKNOWN_SETTING, UNREADABLE_SOURCE, Source
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.suggestions import nearest
@@ -71,6 +74,13 @@ _REJECTED_CONFIG: Mapping[str, str] = {
 
 _OPTIONS = frozenset(SettingsConfigDict.__annotations__) | {"build_sources", "cli_settings_source"}
 """The options that a call can give with an underscore before them."""
+
+_READERS: Mapping[str, type[PydanticBaseSettingsSource]] = {
+    "toml_file": TomlConfigSettingsSource,
+    "yaml_file": YamlConfigSettingsSource,
+    "json_file": JsonConfigSettingsSource,
+}
+"""The sources that read the file of an option."""
 
 _NULLABLE = ("env_file", "secrets_dir")
 """The options for which None means none, and not that of the class."""
@@ -189,11 +199,20 @@ class ConnectorSettings(BaseSettings):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Return the schema that ``procrastinate-conn schema`` prints."""
-        from procrastinate_conn.schema import settings_schema
+        """Return the schema that ``procrastinate-conn schema`` prints, and the fields of a subclass."""
+        from procrastinate_conn.schema import VARIABLE, settings_schema
 
-        del core_schema, handler
-        return settings_schema()
+        config = cls.model_config
+        names = SettingNames(
+            config.get("env_prefix", ""),
+            config.get("env_nested_delimiter"),
+            case_sensitive=bool(config.get("case_sensitive")),
+        )
+        schema = settings_schema(names)
+        for name, field in _field_schemas(core_schema).items():
+            if name not in SETTINGS:
+                schema["properties"][name] = {**handler(field), VARIABLE: names.variable((name,))}
+        return schema
 
     @field_serializer("pool")
     def _write_pool(self, pool: PoolOptions, info: SerializationInfo) -> object:
@@ -247,6 +266,13 @@ class ConnectorSettings(BaseSettings):
         return self.configuration.build_connector()
 
 
+def _field_schemas(schema: Any) -> dict[str, CoreSchema]:
+    """Return the schemas of a model's fields, which are inside those of its validators."""
+    while schema["type"] != "model-fields":
+        schema = schema["schema"]
+    return {name: field["schema"] for name, field in schema["fields"].items()}
+
+
 def _rejected_changes(cls: type[ConnectorSettings]) -> Iterator[str]:
     """Yield the fields and config options that cannot be honoured in a subclass, each with the reason."""
     for name, field in ConnectorSettings.model_fields.items():
@@ -278,7 +304,10 @@ def _read_sources(
         except Exception as error:  # noqa: BLE001 - whatever a hook of the application's raises
             problems.append(_hook_failed(cls, error))
             chosen = _built_in(cls, options, arguments).values()
-    sources = [s for source in chosen if not isinstance(source, DefaultSettingsSource) for s in read(source)]
+    chosen = [source for source in chosen if not isinstance(source, DefaultSettingsSource)]
+    if not problems:
+        problems += _unread_files(options, chosen)
+    sources = [found for source in chosen for found in read(source)]
     return [*sources, _defaults_of(cls)], problems
 
 
@@ -327,6 +356,17 @@ def _with_command_line(
     cli = {name: value for name, value in options.items() if name.startswith("cli_")}
     source: CliSettingsSource[Any] = CliSettingsSource(cls, **cli)
     return [source, *sources]
+
+
+def _unread_files(
+    options: Mapping[str, Any], sources: Sequence[PydanticBaseSettingsSource]
+) -> Iterator[Problem]:
+    """Report a file in the class's config that no source reads."""
+    for option, reader in _READERS.items():
+        if options.get(option) is not None and not any(isinstance(source, reader) for source in sources):
+            message = f"{option} is set, and no {reader.__name__} reads it"
+            hint = f"return {reader.__name__}(settings_cls) from settings_customise_sources"
+            yield UNREADABLE_SOURCE(option, message, hint=hint, origin=Origin("call", option))
 
 
 def _unknown_option(name: str) -> Problem:

@@ -59,7 +59,7 @@ def session_variables(sources: Sequence[Source]) -> dict[str, str]:
     return {
         name: str(sourced.value)
         for source in sources
-        if source.kind is ENVIRONMENT
+        if source.kind == ENVIRONMENT
         for name, sourced in source.variables.items()
         if name in libpq.SESSION_VARIABLES
     }
@@ -69,7 +69,7 @@ def ignored_session_variables(sources: Sequence[Source]) -> Iterator[Problem]:
     """Yield a warning for each variable of the session that is in a file, where libpq does not read it."""
     for source in sources:
         for name in libpq.SESSION_VARIABLES:
-            if source.kind is not ENVIRONMENT and name in source.variables:
+            if source.kind != ENVIRONMENT and name in source.variables:
                 yield SESSION_VARIABLE(
                     name,
                     f"libpq does not read {name} from an env file",

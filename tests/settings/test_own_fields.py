@@ -1,0 +1,157 @@
+"""Fields and validators of a subclass's own are read and checked like ours."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict, TomlConfigSettingsSource
+
+from procrastinate_conn import ConfigurationError, ConnectorSettings
+
+
+class Limits(BaseModel):
+    jobs: int = 1
+    names: list[str] = []
+
+
+class Jobs(ConnectorSettings):
+    model_config = SettingsConfigDict(env_prefix="JOBS_", toml_file="queue.toml")
+
+    colour: str = "red"
+    tenants: list[str] = Field(default_factory=list)
+    limits: Limits = Limits()
+    token: SecretStr | None = Field(None, validation_alias="SHOP_TOKEN")
+    workers: int = 1
+
+    @field_validator("workers")
+    @classmethod
+    def positive(cls, workers):
+        if workers < 1:
+            raise ValueError("there must be a worker")
+        return workers
+
+    @model_validator(mode="after")
+    def enough_connections(self):
+        if self.workers > self.pool.max_size:
+            raise ValueError("more workers than connections")
+        return self
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, **sources):
+        inherited = super().settings_customise_sources(settings_cls, **sources)
+        return *inherited, TomlConfigSettingsSource(settings_cls)
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path, monkeypatch):
+    """Every test has a working directory of its own, with an empty TOML file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "queue.toml").write_text("")
+    return tmp_path
+
+
+def problem_of(**arguments):
+    with pytest.raises(ConfigurationError) as caught:
+        Jobs(**arguments)
+    [problem] = caught.value.problems
+    return problem
+
+
+def test_own_field_is_read_from_every_source(directory, monkeypatch):
+    (directory / "queue.toml").write_text("colour = 'toml'\n")
+    assert Jobs().colour == "toml"
+    (directory / "secrets").mkdir()
+    (directory / "secrets" / "jobs_colour").write_text("secret\n")
+    assert Jobs(_secrets_dir="secrets").colour == "secret"
+    (directory / ".env").write_text("JOBS_COLOUR=dotenv\n")
+    assert Jobs(_secrets_dir="secrets").colour == "dotenv"
+    monkeypatch.setenv("JOBS_COLOUR", "environment")
+    assert Jobs().colour == "environment"
+    assert Jobs(colour="call").colour == "call"
+
+
+def test_complex_field_is_json(monkeypatch):
+    monkeypatch.setenv("JOBS_TENANTS", '["a", "b"]')
+    assert Jobs().tenants == ["a", "b"]
+
+
+def test_nested_field_is_merged_across_sources(directory, monkeypatch):
+    (directory / "queue.toml").write_text("[limits]\njobs = 2\nnames = ['x']\n")
+    monkeypatch.setenv("JOBS_LIMITS__JOBS", "3")
+    assert Jobs().limits == Limits(jobs=3, names=["x"])
+
+
+def test_alias_of_a_field_has_no_prefix(directory):
+    (directory / ".env").write_text("SHOP_TOKEN=hush\n")
+    assert Jobs().token.get_secret_value() == "hush"
+
+
+def test_own_field_under_the_default_prefix_is_no_unknown_setting(monkeypatch):
+    class Own(ConnectorSettings):
+        colour: str = "red"
+
+    monkeypatch.setenv("PROCRASTINATE_CONN_COLOUR", "blue")
+    assert Own().colour == "blue"
+
+
+def test_wrong_type_of_a_field_is_a_problem_with_its_line(directory):
+    (directory / ".env").write_text("\nJOBS_WORKERS=many\n")
+    problem = problem_of()
+    assert (problem.code, problem.setting) == ("PC107", "workers")
+    assert str(problem.origin) == ".env:2 JOBS_WORKERS"
+    assert "many" not in str(problem)
+
+
+def test_field_that_is_no_json_is_a_problem_with_its_line(directory):
+    (directory / ".env").write_text("\nJOBS_TENANTS=a,b\n")
+    problem = problem_of()
+    assert (problem.code, problem.setting, str(problem.origin)) == ("PC107", "tenants", ".env:2 JOBS_TENANTS")
+
+
+def test_error_of_a_validator_is_a_problem_with_its_origin(directory):
+    (directory / "queue.toml").write_text("# workers\nworkers = 0\n")
+    problem = problem_of()
+    assert (problem.setting, str(problem.origin)) == ("workers", "queue.toml:2 workers")
+    assert "there must be a worker" in problem.message
+
+
+def test_error_of_a_validator_of_the_whole_model_is_a_problem():
+    problem = problem_of(workers=9)
+    assert "more workers than connections" in problem.message
+
+
+def test_missing_required_field_is_a_problem():
+    class Own(ConnectorSettings):
+        colour: str
+
+    with pytest.raises(ConfigurationError, match="colour: field required"):
+        Own()
+
+
+def test_what_a_validator_makes_of_a_setting_counts():
+    class Own(ConnectorSettings):
+        @field_validator("dsn")
+        @classmethod
+        def on_the_standby(cls, dsn):
+            return SecretStr(dsn.get_secret_value().replace("db1", "db2"))
+
+    built = Own(dsn="host=db1 port=5433")
+    assert (built.spec().host, built.spec().port) == ("db2", "5433")
+    assert built.dsn == SecretStr("host=db2 port=5433")
+    assert built.spec().origins["host"].name == "Own.dsn"
+
+
+def test_own_fields_survive_copy_and_dump():
+    built = Jobs(dsn="host=db1", colour="blue")
+    assert built.model_copy().colour == "blue"
+    assert built.model_copy(update={"dsn": "host=db2"}).colour == "blue"
+    assert built.model_copy(update={"colour": "green"}).colour == "green"
+    assert built.model_dump()["colour"] == "blue"
+    assert "configuration" not in built.model_dump()
+
+
+def test_json_schema_of_a_subclass_has_its_names_and_fields():
+    schema = Jobs.model_json_schema()
+    assert schema["properties"]["dsn"]["x-variable"] == "JOBS_DSN"
+    assert schema["properties"]["colour"]["type"] == "string"
+    assert schema["properties"]["colour"]["x-variable"] == "JOBS_COLOUR"
