@@ -32,24 +32,10 @@ class CommandFailed(Exception):
 def output(words: list[str], *, seconds: float, max_bytes: int) -> bytes:
     """Run a command, and return its standard output.
 
-    Its standard error is dropped, since that may hold a secret too. Processes that it leaves running are
-    left alone, and not waited for once there is output: an agent may hold it open for days.
-
-    Parameters
-    ----------
-    words
-        The command and its arguments.
-    seconds
-        Time limit; then the command is killed, with its process group.
-    max_bytes
-        Limit of output; a command that prints more is killed, and more is returned.
-
-    Raises
-    ------
-    OSError
-        The command cannot be started.
-    CommandFailed
-        It took too long, or ended with another status than 0.
+    Its standard error is dropped, since that may hold a secret too. After `seconds` the command is killed,
+    with its process group, and so it is after more than `max_bytes` of output, which are returned then.
+    Processes that it leaves running are left alone, and not waited for once there is output: an agent may
+    hold it open for days. `OSError` is raised if the command cannot be started.
     """
     deadline = monotonic() + seconds
     process = subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it

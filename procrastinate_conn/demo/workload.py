@@ -49,35 +49,17 @@ class Totals:
     working: Cost = field(default_factory=Cost)  # by a worker of this kind
 
 
+@dataclass
 class Workload:
-    """Jobs deferred by every kind, once for a worker of each kind that can run one.
+    """Jobs deferred by every kind, once for a worker of each kind that can run one."""
 
-    Parameters
-    ----------
-    server, database
-        The database that stores the jobs.
-    proxy
-        The connectors' way to the server.
-    jobs
-        Jobs that each kind defers for each worker.
-    progress
-        Called with the current step, and the number of jobs that were just deferred or worked.
-    """
+    server: EmbeddedPostgres
+    database: str  # on the server, for the jobs
+    proxy: CountingProxy  # the connectors' way to the server
+    jobs: int  # that each kind defers for each worker
+    progress: Callable[[str, int], object]  # gets the step, and how many jobs were just deferred or worked
 
-    def __init__(
-        self,
-        server: EmbeddedPostgres,
-        database: str,
-        proxy: CountingProxy,
-        *,
-        jobs: int,
-        progress: Callable[[str, int], object],
-    ) -> None:
-        self.server = server
-        self.database = database
-        self.proxy = proxy
-        self.jobs = jobs
-        self.progress = progress
+    def __post_init__(self) -> None:
         self.totals = {kind: Totals(settings_from=host_origin(kind)) for kind in ConnectorKind}
         self._numbers = itertools.count()
         self._deferred: dict[int, tuple[ConnectorKind, int]] = {}  # by the id of the job
@@ -109,10 +91,9 @@ class Workload:
         numbers = itertools.islice(self._numbers, self.jobs)
         jobs: list[Arguments] = [{"number": number, "text": text_argument(number)} for number in numbers]
         if REGISTRY[kind].asynchronous:
-            self._defer_synchronously(kind, jobs[::2])
             run(self._defer_asynchronously(kind, jobs[1::2]))
-        else:
-            self._defer_synchronously(kind, jobs)
+            jobs = jobs[::2]
+        self._defer_synchronously(kind, jobs)
 
     def _defer_synchronously(self, kind: ConnectorKind, jobs: list[Arguments]) -> None:
         first, single, batch = jobs[0], jobs[1::2], jobs[2::2]

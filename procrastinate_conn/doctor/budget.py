@@ -49,75 +49,58 @@ class ConnectionLimit:
         return max(0, self.allowed - self.taken)
 
 
-@dataclass(frozen=True, slots=True)
-class Headroom:
-    """The connections that the server allows."""
-
-    limits: list[ConnectionLimit]
-    own: int  # the application's sessions now: of its role, in its database, with its name
-    application_name: str
-
-    def lowest(self) -> ConnectionLimit:
-        """Return the limit that allows the fewest connections."""
-        return min(self.limits, key=lambda limit: limit.allowed)
-
-    def fullest(self) -> ConnectionLimit:
-        """Return the limit with the fewest available connections."""
-        return min(self.limits, key=lambda limit: limit.available)
-
-    def __str__(self) -> str:
-        """Read like ``12 of 97 are free now (max_connections)``."""
-        limit = self.fullest()
-        free = f"{limit.available} of {limit.allowed} are free now"
-        if not self.own:
-            return f"{free} ({limit.name})"
-        own = f"{counted(self.own, 'session')} named {self.application_name}"
-        return f"{free} or the application's own ({limit.name}; {own})"
-
-
 def run(context: HostContext) -> Iterator[Result]:
     """Compare the connections that the processes may open with the limits, and with what is available.
 
     Sessions that the application already has count as available: it may well be running.
     """
-    pool = context.config.pool
     if context.pooler != "none":
         message = "the pooler's limits apply: max_client_conn for us, default_pool_size towards the server"
         yield passed("budget", message)
         return
-    headroom = _headroom(context)
-    if pool.null and not pool.max_size:
+    limits, own, name = _query_limits(context)
+    fullest = min(limits, key=lambda limit: limit.available)
+    headroom = _describe(fullest, own, name)
+    max_size = context.config.pool.max_size
+    if not max_size:
         message = f"a null pool without max_size opens a connection for every call; {headroom}"
         yield warned("budget", message, "set pool.max_size")
         return
-    yield _result(context, headroom)
-
-
-def _result(context: HostContext, headroom: Headroom) -> Result:
-    max_size = context.config.pool.max_size
     needed = context.processes * (max_size + context.listens)
     value = {
         "needed": needed,
         "processes": context.processes,
         "max_size": max_size,
         "listen": int(context.listens),
-        "own": headroom.own,
-        "limits": {limit.name: {"allowed": limit.allowed, "taken": limit.taken} for limit in headroom.limits},
+        "own": own,
+        "limits": {limit.name: {"allowed": limit.allowed, "taken": limit.taken} for limit in limits},
     }
     processes = "1 process opens" if context.processes == 1 else f"{context.processes} processes open"
     listen = " + 1 to LISTEN" if context.listens else ""
     need = f"{processes} up to {needed} connections (max_size {max_size}{listen})"
-    lowest, fullest = headroom.lowest(), headroom.fullest()
+    lowest = min(limits, key=lambda limit: limit.allowed)
     if needed > lowest.allowed:
         message = f"{need}, and {lowest.name} allows {lowest.allowed}"
-        return failed("budget", message, _HINT.format(lowest.remedy), value=value)
-    if needed > fullest.available:
-        return warned("budget", f"{need}, and {headroom}", _HINT.format(fullest.remedy), value=value)
-    return passed("budget", f"{need}; {headroom}", value=value)
+        yield failed("budget", message, _HINT.format(lowest.remedy), value=value)
+    elif needed > fullest.available:
+        yield warned("budget", f"{need}, and {headroom}", _HINT.format(fullest.remedy), value=value)
+    else:
+        yield passed("budget", f"{need}; {headroom}", value=value)
 
 
-def _headroom(context: HostContext) -> Headroom:
-    """Query the limits that are in force; -1 means that there is none."""
+def _describe(limit: ConnectionLimit, own: int, name: str) -> str:
+    """Return like ``12 of 97 are free now (max_connections)``."""
+    free = f"{limit.available} of {limit.allowed} are free now"
+    if not own:
+        return f"{free} ({limit.name})"
+    return f"{free} or the application's own ({limit.name}; {counted(own, 'session')} named {name})"
+
+
+def _query_limits(context: HostContext) -> tuple[list[ConnectionLimit], int, str]:
+    """Return the limits in force, and the application's sessions: of its role, database and name; the name.
+
+    The server reports -1 if there is no limit.
+    """
     spec = context.config.spec
     name = libpq.parse(spec.conninfo(libpq.keywords())).get("application_name", "")
     [(maximum, reserved, of_role, of_database, clients, ours, here, own, role, database)] = context.rows(
@@ -130,4 +113,4 @@ def _headroom(context: HostContext) -> Headroom:
             f"database {database}", of_database, here - own, f"ALTER DATABASE {database} CONNECTION LIMIT ..."
         ),
     ]
-    return Headroom([limit for limit in limits if limit.allowed >= 0], own, name)
+    return [limit for limit in limits if limit.allowed >= 0], own, name

@@ -73,14 +73,8 @@ class HostContext:
     def connect(self) -> psycopg.Connection[Any]:
         """Return a new session on this host, primary or standby.
 
-        It is the application's in all else, except for keywords that psycopg's libpq does not know.
-
-        Raises
-        ------
-        psycopg.OperationalError
-            The connection fails.
-        PasswordUnavailable
-            The source of the password failed.
+        It is the application's in all else, except for keywords that psycopg's libpq does not know. If it
+        fails, a `psycopg.OperationalError` or `PasswordUnavailable` is raised.
         """
         overrides = {
             **self.config.credentials(),
@@ -99,13 +93,7 @@ class HostContext:
             return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
 
     def rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
-        """Return the rows of a read-only query, which is cancelled after `QUERY_TIMEOUT`.
-
-        Raises
-        ------
-        psycopg.Error
-            The query failed or took too long, or the session is lost.
-        """
+        """Return the rows of a read-only query, which is cancelled after `QUERY_TIMEOUT`."""
         milliseconds = round(1000 * self.time_left(QUERY_TIMEOUT))
         with self.session.transaction():
             self.session.execute("SET TRANSACTION READ ONLY")

@@ -34,12 +34,10 @@ def run(context: HostContext) -> Iterator[Result]:
         yield passed("pooler", "none: this is the server itself", value={"mode": "none"})
         return
     context.pooler = "unknown"
+    mode = "session mode, as far as can be detected"
     with closing(context.connect()) as second, suppress(TimeoutError):
         if any(shares_backend(context.session, second) for _ in range(ATTEMPTS)):
-            context.pooler = "transaction"
-    mode = (
-        "transaction mode" if context.pooler == "transaction" else "session mode, as far as can be detected"
-    )
+            context.pooler, mode = "transaction", "transaction mode"
     yield passed("pooler", f"there is one in between, in {mode}", value={"mode": context.pooler})
 
 
@@ -54,10 +52,7 @@ def backend_pid(connection: psycopg.Connection[Any]) -> int:
 def shares_backend(first: psycopg.Connection[Any], second: psycopg.Connection[Any]) -> bool:
     """Return whether the second client gets the backend that the first one has just had.
 
-    Raises
-    ------
-    TimeoutError
-        The second client gets no result: in session mode the pooler may have no session left for it.
+    `TimeoutError` is raised if it gets no result: in session mode the pooler may have no session left for it.
     """
     pid = backend_pid(first)
     second.pgconn.send_query_params(b"SELECT pg_backend_pid()", None)
@@ -67,11 +62,8 @@ def shares_backend(first: psycopg.Connection[Any], second: psycopg.Connection[An
 def receive(connection: psycopg.Connection[Any]) -> PGresult:
     """Return the result of the one command that was sent.
 
-    Raises
-    ------
-    TimeoutError
-        It does not arrive within `RESULT_TIMEOUT`; the connection can only be closed, or received from
-        again.
+    `TimeoutError` is raised if it does not arrive within `RESULT_TIMEOUT`; the connection can only be closed,
+    or received from again.
     """
     pgconn = connection.pgconn
     pgconn.flush()

@@ -18,19 +18,16 @@ from procrastinate_conn.registry import REGISTRY
 
 def run(context: HostContext) -> Iterator[Result]:
     """Prepare a statement, let another client occupy its session, and execute it in the next one."""
-    kind, pool = context.config.kind, context.config.pool
-    threshold = None if REGISTRY[kind].uses_psycopg2 else pool.prepare_threshold
     if context.pooler == "none":
         return
+    config = context.config
+    threshold = None if REGISTRY[config.kind].uses_psycopg2 else config.pool.prepare_threshold
+    hint = f"set pool.prepare_threshold=none, as {PROFILE} does"
     if threshold is None:
         yield passed("prepared", "no statements are prepared")
-        return
-    if context.pooler == "unknown":
+    elif context.pooler == "unknown":
         yield passed("prepared", "prepared statements work in session mode")
-        return
-    supported = _is_supported(context)
-    hint = f"set pool.prepare_threshold=none, as {PROFILE} does"
-    if supported is None:
+    elif (supported := _is_supported(context)) is None:
         message = "it could not be determined whether the pooler keeps prepared statements"
         yield warned("prepared", message, hint)
     elif supported:
@@ -52,15 +49,7 @@ def _is_supported(context: HostContext) -> bool | None:
 def _try(first: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> bool | None:
     """Return whether a statement that was prepared in one server session can be executed in another.
 
-    Returns
-    -------
-    bool or None
-        None if it was not executed in another one.
-
-    Raises
-    ------
-    TimeoutError
-        There is no second session.
+    It is None if it was not executed in another one. `TimeoutError` is raised if there is no second session.
     """
     name = f"procrastinate_conn_{secrets.token_hex(8)}".encode()
     first.pgconn.send_prepare(name, b"SELECT pg_backend_pid()")

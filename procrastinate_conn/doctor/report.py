@@ -14,27 +14,13 @@ Status = Literal["pass", "warning", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of one check.
+    """The result of one check."""
 
-    Parameters
-    ----------
-    name
-        The check: ``tls``, ``schema``.
-    status
-        Whether it passed.
-    message
-        What was found, in one sentence, without any secret.
-    hint
-        What to do about it; empty if nothing has to be done.
-    value
-        The same for programs, of JSON's types; None if the message is all.
-    """
-
-    name: str
+    name: str  # of the check
     status: Status
-    message: str
-    hint: str = ""
-    value: Any = None
+    message: str  # one sentence, without any secret
+    hint: str = ""  # what to do; empty if nothing has to be done
+    value: Any = None  # the message for programs, of JSON's types; None if there is no more to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +38,12 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """All results.
+    """All results."""
 
-    Parameters
-    ----------
-    connector
-        The kind of connector; None if that setting is invalid.
-    checks
-        The results that belong to no host: those of the settings and of the connector.
-    hosts
-        The results for each host.
-    strict
-        Whether a warning is a failure.
-    """
-
-    connector: ConnectorKind | None
-    checks: Sequence[Result]
+    connector: ConnectorKind | None  # None if that setting is invalid
+    checks: Sequence[Result]  # of the settings and of the connector, which belong to no host
     hosts: Sequence[HostReport] = ()
-    strict: bool = False
+    strict: bool = False  # whether a warning is a failure
 
     @property
     def ok(self) -> bool:

@@ -88,12 +88,7 @@ def run(
 ) -> tuple[list[HostReport], list[Result]]:
     """Check every host of a connection, and then the connector, within `seconds` for all of it.
 
-    Returns
-    -------
-    list of HostReport
-        The results for each host.
-    list of Result
-        The results for the connector; empty if no host accepts a login.
+    There are no results for the connector if no host accepts a login.
     """
     deadline = monotonic() + seconds
     all_hosts = hosts(config.spec.parameters)

@@ -13,7 +13,6 @@ from procrastinate_conn.doctor.report import Result, passed, warned
 MIN_TIMEOUT = 5.0
 """Seconds that a query of procrastinate's may take on a server under load."""
 
-
 NAMES = (
     "idle_session_timeout",
     "idle_in_transaction_session_timeout",
@@ -40,12 +39,10 @@ def run(context: HostContext) -> Iterator[Result]:
         [list(NAMES)],
     )
     timeouts = [Timeout(*row) for row in rows.fetchall()]
-    problems = [(timeout, _problem(context, timeout)) for timeout in timeouts]
+    problems = [(timeout, problem) for timeout in timeouts if (problem := _problem(context, timeout))]
     for timeout, problem in problems:
-        if problem:
-            value = {timeout.name: timeout.seconds}
-            yield warned("timeouts", problem, _hint(context, timeout), value=value)
-    if not any(problem for _, problem in problems):
+        yield warned("timeouts", problem, _hint(context, timeout), value={timeout.name: timeout.seconds})
+    if not problems:
         message = ", ".join(f"{timeout.name} {timeout.seconds:g} s" for timeout in timeouts) or "none is set"
         yield passed("timeouts", message, value={timeout.name: timeout.seconds for timeout in timeouts})
 

@@ -105,12 +105,8 @@ def _is_verified(spec: ConnectionSpec) -> bool:
 def _shake_hands(context: HostContext) -> Handshake:
     """Shake hands twice: to get the certificate, and to have it decoded.
 
-    Raises
-    ------
-    OSError
-        The server does not support TLS, or not with this client.
-    ValueError
-        Python rejects a host name that libpq accepts.
+    `OSError` is raised if the server does not support TLS, or not with this client; `ValueError` if Python
+    rejects a host name that libpq accepts.
     """
     with _connect(context, _client_context(context.config.spec)) as connection:
         certificate = connection.getpeercert(binary_form=True)

@@ -14,18 +14,9 @@ _UNKNOWN_KEYWORD = re.compile(r'(?:invalid connection option|invalid URI query p
 
 
 class InvalidConninfo(ValueError):
-    """libpq cannot read a connection string.
+    """libpq cannot read a connection string; the message leaves out what libpq quotes of the string.
 
-    Parameters
-    ----------
-    message
-        libpq's message, with the parts of the string that it quotes.
-
-    Attributes
-    ----------
-    unknown : str or None
-        The keyword that libpq does not know, if that is the reason. It is left out of the message, since it
-        may be part of a password.
+    If the reason is an unknown keyword, it is `unknown`: it may be part of a password.
     """
 
     def __init__(self, message: str) -> None:
@@ -38,10 +29,7 @@ class InvalidConninfo(ValueError):
 def parse(conninfo: str) -> dict[str, str]:
     """Return the keywords that a URI or keyword/value string sets; an empty value counts as set.
 
-    Raises
-    ------
-    InvalidConninfo
-        If libpq cannot read it.
+    `InvalidConninfo` is raised if libpq cannot read it.
     """
     from psycopg import OperationalError, pq
 
@@ -62,12 +50,7 @@ def conninfo(parameters: Mapping[str, str]) -> str:
 def start_connection(conninfo: str) -> tuple[dict[str, str], str]:
     """Start a connection that fails at once, with a string that libpq rejects or that reaches no server.
 
-    Returns
-    -------
-    dict
-        The parameters as libpq completes them, unset ones left out.
-    str
-        Its error message.
+    Returned are the parameters as libpq completes them, unset ones left out, and its error message.
     """
     from psycopg import pq
 

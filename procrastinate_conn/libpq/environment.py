@@ -70,17 +70,13 @@ if hasattr(os, "register_at_fork"):  # there is no fork on Windows
 def override_environment(values: Mapping[str, str | None]) -> Iterator[None]:
     """Set environment variables for the block, for libpq to read.
 
+    A value of None unsets the variable; when the last block that overrides it ends, it is set back.
+
     The environment belongs to the whole process, and other threads may be connecting: only variables that
     differ are changed. If two blocks that need different values overlap, the second one's thread waits for
     the first to end, for `MAX_WAIT` at most. In an event loop it does not wait, since that could stop the
     first block as well. After that, the later values apply to both. Connectors of one process need the same
     values unless the environment was changed between them.
-
-    Parameters
-    ----------
-    values
-        Name to value, or to None to unset it. The original value returns when the last block ends that
-        overrides the variable.
     """
     own = dict(values)
     _OVERRIDES.add(own)
@@ -96,15 +92,8 @@ def pinned_environment(conninfo: str, session: Mapping[str, str]) -> Iterator[No
 
     If a connection string sets every keyword, libpq still reads two kinds of variables. A service that
     ``PGSERVICE`` names adds what the string leaves open, and fails the connection if it is not defined;
-    only then the variable is unset. The session settings in `SESSION_VARIABLES` are set back to their
-    values at the time when the configuration was resolved.
-
-    Parameters
-    ----------
-    conninfo
-        The connection string.
-    session
-        The variables in `SESSION_VARIABLES` that were set when the configuration was resolved.
+    only then the variable is unset. The `SESSION_VARIABLES` are set back to `session`: those that were set
+    when the configuration was resolved.
     """
     values = {name: session.get(name) for name in SESSION_VARIABLES}
     if "PGSERVICE" in os.environ and _service_interferes(conninfo):

@@ -54,35 +54,17 @@ _SECRETS = ("oauth_client_secret", "password", "scram_client_key", "scram_server
 
 
 class Keyword(NamedTuple):
-    """One row of libpq's table of connection keywords.
-
-    Parameters
-    ----------
-    name
-        The keyword, as in ``host=...``.
-    variable
-        The environment variable that libpq reads if the keyword is unset; None if it has none.
-    default
-        The compiled-in default; None if it has none, or if it depends on other values.
-    secret
-        Whether libpq marks it as a password.
-    """
+    """One row of libpq's table of connection keywords."""
 
     name: str
-    variable: str | None
-    default: str | None
-    secret: bool
+    variable: str | None  # in the environment, read if the keyword is unset
+    default: str | None  # compiled in; None also if it depends on other values
+    secret: bool  # marked as a password
 
 
 @cache
 def keywords() -> Mapping[str, Keyword]:
-    """Return libpq's table of keywords, by name, in libpq's order.
-
-    Raises
-    ------
-    ImportError
-        If no libpq can be loaded.
-    """
+    """Return libpq's table of keywords, by name, in libpq's order; an `ImportError` if there is no libpq."""
     from psycopg import pq
 
     return {
@@ -105,8 +87,9 @@ def variables() -> Mapping[str, str]:
 def unset_value(keyword: str) -> str:
     """Return the value that means the same to libpq as an unset keyword."""
     row = keywords().get(keyword)
-    default = row.default if row is not None else None
-    return UNSET_VALUES.get(keyword, "") if default is None else default
+    if row is None or row.default is None:
+        return UNSET_VALUES.get(keyword, "")
+    return row.default
 
 
 def is_secret(keyword: str) -> bool:

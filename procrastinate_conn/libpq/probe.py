@@ -21,32 +21,18 @@ _NO_HOST = {"host": "", "hostaddr": "", "port": ""}
 
 
 class ProbeResult(NamedTuple):
-    """The result of passing parameters to libpq.
+    """The result of passing parameters to libpq."""
 
-    Parameters
-    ----------
-    info
-        The parameters, completed with libpq's defaults; unset ones are left out.
-    rejection
-        Why libpq rejects the parameters before it connects anywhere; None if it does not.
-    """
-
-    info: Mapping[str, str]
-    rejection: str | None
+    info: Mapping[str, str]  # the parameters, completed with libpq's defaults, without unset ones
+    rejection: str | None  # why libpq rejects the parameters before it connects anywhere
 
 
 def probe(parameters: Mapping[str, str], *, over_tcp: bool = False) -> ProbeResult:
     """Let libpq complete and validate parameters.
 
     libpq starts to connect to a socket that cannot exist: it decides all that it decides before it
-    connects, and opens nothing.
-
-    Parameters
-    ----------
-    parameters
-        Keyword to value, without `host`, `hostaddr` and `service`.
-    over_tcp
-        Whether no host is a socket, for which libpq rejects ``gssencmode=require``.
+    connects, and opens nothing. `host`, `hostaddr` and `service` are not among the parameters; `over_tcp` if
+    no host is a socket, for which libpq rejects ``gssencmode=require``.
     """
     password, gssencmode = parameters.get("password"), parameters.get("gssencmode")
     probed = {**parameters, "host": UNREACHABLE_HOST, "hostaddr": "", "password": password or "-"}
@@ -77,13 +63,7 @@ def lists_rejection(lists: Mapping[str, str]) -> str | None:
 
 
 def keepalives_rejection(parameters: Mapping[str, str]) -> str | None:
-    """Return why libpq, or the operating system, rejects keepalives for TCP; None if neither does.
-
-    Parameters
-    ----------
-    parameters
-        ``keepalives``, and any of ``keepalives_...``.
-    """
+    """Return why libpq, or the system, rejects `keepalives` and `keepalives_...`; None if neither does."""
     message = _message_after_keepalives(parameters)
     is_accepted = message == _message_for_keepalives("1") or message == _message_for_keepalives("0")
     return None if is_accepted else message
@@ -124,19 +104,8 @@ def _unless_same(parameters: Mapping[str, str], reference: Mapping[str, str]) ->
 def system_service(service: str, variables: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """Look up a service in the directory that was compiled into libpq, and that libpq alone knows.
 
-    Parameters
-    ----------
-    service
-        The name of the service, which the user's service file does not define.
-    variables
-        libpq's variables, which the service overrides.
-
-    Returns
-    -------
-    dict
-        The values of the service that differ from the variables and libpq's defaults.
-    str
-        Why there are none.
+    The user's service file does not define it. Returned are its values that differ from libpq's variables
+    and defaults, and if there are none, why.
     """
     values: dict[str, str] = {}
     message = ""

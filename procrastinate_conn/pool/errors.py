@@ -7,7 +7,7 @@ from procrastinate_conn.problems import Problem, Rule
 
 
 class InvalidOption(Exception):
-    """A pool option breaks a rule; the message is one sentence, and the hint says what to do about it."""
+    """A pool option breaks a rule."""
 
     def __init__(self, rule: Rule, message: str, hint: str = "") -> None:
         super().__init__(message)

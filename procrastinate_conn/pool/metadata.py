@@ -84,16 +84,15 @@ def _type(option: Parameter) -> str:
 
 def _schema(option: Parameter) -> dict[str, Any]:
     unit, text = _TEXTS[option.name]
-    description = {"description": f"{text} In seconds." if unit == "seconds" else text}
-    if option.is_callable:
-        default = {"default": None} if option.nullable else {}
-        return {**description, "anyOf": list(_callable_types(option)), **default}
-    types = list(_types(option))
-    alternatives = types[0] if len(types) == 1 else {"anyOf": types}
-    return {**description, "default": option.default, **alternatives}
+    types = list(_callable_types(option) if option.is_callable else _types(option))
+    return {
+        "description": f"{text} In seconds." if unit == "seconds" else text,
+        **({} if option.is_class else {"default": option.default}),
+        **(types[0] if len(types) == 1 else {"anyOf": types}),
+    }
 
 
-def _callable_types(option: Parameter) -> Iterator[dict[str, Any]]:
+def _callable_types(option: Parameter) -> Iterator[Mapping[str, Any]]:
     path = {"type": "string", "pattern": f"^{OBJECT_PATH}$"}
     yield path
     yield {"type": "string", "pattern": f"^{OBJECT_PATH},{OBJECT_PATH}$"}

@@ -44,14 +44,8 @@ def validate_pool_options(
 ) -> tuple[PoolOptions, list[Problem]]:
     """Return the options that are valid by themselves, and every problem, each once.
 
-    If there is no error among the problems, psycopg_pool accepts the options.
-
-    Parameters
-    ----------
-    options
-        The options that are set: text from a source, any object from a call.
-    null
-        The setting ``pool`` as a whole: ``null`` for a null pool, a mapping for any other; None if not set.
+    If there is no error among the problems, psycopg_pool accepts the options. `null` is the setting ``pool``
+    as a whole, if it is set: ``null``, or a mapping for any other pool.
     """
     is_null, problems = _read_null(null)
     known = known_options(kind, null=is_null)
@@ -67,15 +61,14 @@ def validate_pool_options(
     problems += validate_constraints(
         pool,
         origins={name: options[name].origin for name in values},
-        invalid={_intended(name, known) for name in options.keys() - values.keys()},
+        invalid={
+            name if name in known else suggestions.pool_option(name, known) or name
+            for name in options.keys() - values.keys()
+        },
     )
     if not any(problem.severity == "error" for problem in problems):
         problems += _rejected(pool, options, kind)
     return pool, problems
-
-
-def _intended(name: str, known: Mapping[str, Parameter]) -> str:
-    return name if name in known else suggestions.pool_option(name, known) or name
 
 
 def _read_null(null: SourcedValue | None) -> tuple[bool, list[Problem]]:
@@ -138,7 +131,7 @@ def _rejected(
 
 
 def _rejection(options: PoolOptions, *, asynchronous: bool) -> str | None:
-    """Return the error of psycopg_pool about the options; a pool that is not opened needs no server."""
+    """Let psycopg_pool make a pool, which needs no server until it is opened, and return its error."""
     default = parameters(asynchronous=asynchronous, null=options.null)["connection_class"].default
     arguments = options.arguments(asynchronous=asynchronous)
     if not arguments.get("name"):

@@ -85,7 +85,7 @@ VIOLATIONS = [
     Case({"check_after": "-1"}, OUT_OF_RANGE, "check_after", "check_after is -1, and has to be between 0"),
     Case({"min_size": 5, "max_size": 3}, CONFLICTING_OPTIONS, "max_size", "max_size is 3, less than min_size, which is 5"),
     Case({"max_size": 2}, CONFLICTING_OPTIONS, "max_size", "which is 4 by default", "set min_size=2 or less"),
-    Case({"max_size": 0}, CONFLICTING_OPTIONS, "max_size", "max_size is 0, less than min_size"),
+    Case({"max_size": 0}, CONFLICTING_OPTIONS, "max_size", "min_size is 4 by default and max_size is 0: such a pool"),
     Case({"min_size": 0}, CONFLICTING_OPTIONS, "min_size", "min_size is 0 and max_size is not set", 'pool="null"'),
     Case({"min_size": 0, "max_size": "0"}, CONFLICTING_OPTIONS, "min_size", "max_size is 0", 'pool="null"'),
     Case({"min_size": 1}, CONFLICTING_OPTIONS, "min_size", "a null pool keeps no connections", "remove min_size", null=True),
@@ -177,8 +177,8 @@ def test_violation_is_reported_once_with_setting_origin_and_hint(case):
 
 
 HINTS = [
-    ({"min_size": 5, "max_size": 3}, "make min_size the smaller one"),
-    ({"max_size": 2}, "set min_size=2 or less as well"),
+    ({"min_size": 5, "max_size": 3}, "set min_size=3 or less"),
+    ({"max_size": 2}, "set min_size=2 or less"),
     ({"max_size": 0}, 'set max_size to 1 or more; for connections that are not kept write pool="null"'),
     ({"wibble": 3}, "`procrastinate-conn schema` lists them all"),
     ({"autocommit": True}, "leave it out: every connector commits each query by itself"),
