@@ -37,19 +37,12 @@ _DISTRIBUTIONS = {"psycopg2": ("psycopg2", "psycopg2-binary")}
 class InstalledDrivers:
     """What is installed of a kind's requirements.
 
-    Parameters
-    ----------
-    drivers
-        The version of each driver; None if it is not installed.
-    libpq
-        The version of the libpq that it connects with, like ``18.4``; None if there is none.
-    importable
-        Whether procrastinate can be imported: it imports psycopg whatever the kind, and psycopg a libpq.
+    `importable` is procrastinate: it imports psycopg whatever the kind, and psycopg a libpq.
     """
 
     kind: ConnectorKind
-    drivers: dict[str, str | None]
-    libpq: str | None
+    drivers: dict[str, str | None]  # the version of each; None if it is not installed
+    libpq: str | None  # the version that it connects with, like ``18.4``; None if there is none
     importable: bool
 
     @property

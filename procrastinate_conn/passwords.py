@@ -67,13 +67,8 @@ def from_file(file: str | Path, origin: Origin | None = None) -> PasswordFunctio
 def from_command(command: str, origin: Origin | None = None) -> PasswordFunction:
     """Return a source that runs a command, without a shell, and uses its output for `COMMAND_CACHED_FOR`.
 
-    The command is split into words as a POSIX shell splits them. Its output is the password, less one line
-    break at the end.
-
-    Raises
-    ------
-    ValueError
-        The command has an open quote, or no words.
+    The command is split into words as a POSIX shell splits them; `ValueError` is raised if it has an open
+    quote, or no words. Its output is the password, less one line break at the end.
     """
     words = shlex.split(command)
     if not words:

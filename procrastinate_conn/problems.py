@@ -49,58 +49,29 @@ class Problem:
 
 
 class Example(NamedTuple):
-    """A small configuration that breaks a rule.
+    """A small configuration that breaks a rule."""
 
-    Parameters
-    ----------
-    env
-        The content of the file ``.env``.
-    files
-        The other files, name to content, readable for everybody.
-    arguments
-        The arguments of the command ``check``.
-    given
-        What has to be true besides, in words.
-    """
-
-    env: str = ""
-    files: Mapping[str, str] = MappingProxyType({})
-    arguments: tuple[str, ...] = (".env",)
-    given: str = ""
+    env: str = ""  # the content of the file ``.env``
+    files: Mapping[str, str] = MappingProxyType({})  # the others, name to content, readable for everybody
+    arguments: tuple[str, ...] = (".env",)  # of the command ``check``
+    given: str = ""  # what has to be true besides, in words
 
 
 class Rule(NamedTuple):
     """One rule that a configuration can break; called, it makes a problem.
 
-    Parameters
-    ----------
-    code
-        ``PC`` and three digits, the first of which names the section; never reused.
-    title
-        What breaks the rule, as a noun phrase: ``unknown pool option``.
-    why
-        What would happen at run time.
-    fix
-        What to do, in general.
-    example
-        A configuration that breaks it.
-    severity
-        An error is anything with which the connector cannot work. Most keep it from being built; those about
-        servers, and about files and commands that are read for each connection, only `check` looks for.
-    fault_in
-        Which part of the setting is wrong: its name or its value.
-    needs_kind
-        Whether it depends on the kind of connector, so that it means nothing while the kind is invalid.
+    An error is anything with which the connector cannot work. Most keep it from being built; those about
+    servers, and about files and commands that are read for each connection, only `check` looks for.
     """
 
-    code: str
-    title: str
-    why: str
-    fix: str
+    code: str  # ``PC`` and three digits, the first of which names the section; never reused
+    title: str  # what breaks the rule, as a noun phrase: ``unknown pool option``
+    why: str  # what would happen at run time
+    fix: str  # what to do, in general
     example: Example
     severity: Severity = "error"
-    fault_in: Literal["name", "value"] = "value"
-    needs_kind: bool = False
+    fault_in: Literal["name", "value"] = "value"  # the part of the setting that is wrong
+    needs_kind: bool = False  # whether it means nothing while the kind of connector is invalid
 
     def __hash__(self) -> int:
         return hash(self.code)

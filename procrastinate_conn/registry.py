@@ -39,17 +39,12 @@ DEFAULT_KIND = ConnectorKind.PSYCOPG
 class OptionSupport(NamedTuple):
     """How a kind supports a pool option.
 
-    Parameters
-    ----------
-    how
-        ``exact``: psycopg_pool does it; ``emulated``: the connector does it another way; ``not possible``:
-        setting it is an error.
-    sentence
-        The option in the terms of the kind's own pool, or why it is not possible.
+    ``exact``: psycopg_pool does it; ``emulated``: the connector does it another way; ``not possible``: it
+    cannot be set.
     """
 
     how: Literal["exact", "emulated", "not possible"]
-    sentence: str
+    sentence: str  # the option in the terms of the kind's own pool, or why it is not possible
 
 
 AS_DOCUMENTED = OptionSupport("exact", "as psycopg_pool documents it")
@@ -57,35 +52,17 @@ NOT_SUPPORTED = OptionSupport("not possible", "the connector does not support it
 
 
 class ConnectorInfo(NamedTuple):
-    """One kind of connector: everything that differs between the kinds, outside its implementation.
-
-    Parameters
-    ----------
-    class_module, class_name
-        procrastinate's class that the connector is an instance of.
-    implementation
-        The connector's class, as ``module:class`` below `connectors`; its name is another name of the kind.
-    drivers, extra
-        The modules that have to be installed, and the extra of procrastinate-conn that installs them.
-    asynchronous
-        Whether it defers asynchronously and runs a worker; every kind defers synchronously.
-    resolves_hosts
-        Whether the driver resolves the names of hosts before libpq sees them.
-    pool_options
-        The pool options that it supports, and how; any other is an error.
-    aliases
-        Other names for which this kind is suggested.
-    """
+    """One kind of connector: everything that differs between the kinds, outside its implementation."""
 
     class_module: str
-    class_name: str
-    implementation: str
-    drivers: tuple[str, ...]
-    extra: str
-    asynchronous: bool
-    resolves_hosts: bool
-    pool_options: Mapping[str, OptionSupport]
-    aliases: tuple[str, ...] = ()
+    class_name: str  # procrastinate's class that the connector is an instance of
+    implementation: str  # the connector's class, as module:class below `connectors`; it names the kind too
+    drivers: tuple[str, ...]  # the modules that have to be installed
+    extra: str  # of procrastinate-conn, which installs them
+    asynchronous: bool  # whether it defers asynchronously and runs a worker; every kind defers synchronously
+    resolves_hosts: bool  # whether the driver resolves the names of hosts before libpq sees them
+    pool_options: Mapping[str, OptionSupport]  # that it supports, and how; any other is an error
+    aliases: tuple[str, ...] = ()  # other names for which this kind is suggested
 
     @property
     def implementation_class(self) -> str:
@@ -123,12 +100,17 @@ _PSYCOPG: Mapping[str, OptionSupport] = {
 }
 
 
-def _over_psycopg2(*, check_after: str, **exact: str) -> Mapping[str, OptionSupport]:
+def _over_psycopg2(
+    pool: str, driver: str = "psycopg2", *, check_after: str = "", **exact: str
+) -> Mapping[str, OptionSupport]:
     """Return the support on psycopg2's connections; `exact` has the options in the own pool's terms."""
+    called = f"called with {driver}'s connection"
+    unbounded = f"{pool} has no such bound"
+    exact = {"configure": called, "reset": called, "check": called, "max_waiting": unbounded, **exact}
     return {
         **_EVERY_KIND,
         **{option: OptionSupport("exact", sentence) for option, sentence in exact.items()},
-        "check_after": OptionSupport("emulated", check_after),
+        "check_after": OptionSupport("emulated", check_after or f"{pool} never pings"),
         "prepare_threshold": OptionSupport("emulated", "psycopg2 prepares no statements, as with none"),
         "connection_class": OptionSupport(
             "not possible", "the connections are psycopg2's, and the connector wraps them itself"
@@ -158,16 +140,14 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         asynchronous=True,
         resolves_hosts=True,
         pool_options=_over_psycopg2(
+            "aiopg's own pool",
+            "aiopg",
             min_size="minsize of aiopg.Pool",
             max_size="maxsize of aiopg.Pool",
             timeout="a caller waits in turn; aiopg's own timeout bounds each statement instead",
-            max_waiting="aiopg's own pool has no such bound",
             max_lifetime="pool_recycle of aiopg.Pool, spread out",
             max_idle="aiopg's own pool never shrinks",
             configure="on_connect of aiopg.Pool; called with aiopg's connection",
-            reset="called with aiopg's connection",
-            check="called with aiopg's connection",
-            check_after="aiopg's own pool never pings",
         ),
     ),
     ConnectorKind.SYNC_PSYCOPG: ConnectorInfo(
@@ -190,16 +170,12 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         asynchronous=False,
         resolves_hosts=False,
         pool_options=_over_psycopg2(
+            "psycopg2's own pool",
             min_size="minconn of psycopg2's ThreadedConnectionPool",
             max_size="maxconn of psycopg2's ThreadedConnectionPool",
             timeout="a caller waits in turn; psycopg2's own pool raises at once",
-            max_waiting="psycopg2's own pool has no such bound",
             max_lifetime="psycopg2's own pool never retires a connection",
             max_idle="psycopg2's own pool never retires a connection",
-            configure="called with psycopg2's connection",
-            reset="called with psycopg2's connection",
-            check="called with psycopg2's connection",
-            check_after="psycopg2's own pool never pings",
         ),
     ),
     ConnectorKind.SQLALCHEMY_PSYCOPG2: ConnectorInfo(
@@ -211,15 +187,14 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         asynchronous=False,
         resolves_hosts=False,
         pool_options=_over_psycopg2(
+            "the engine's own pool",
             min_size="pool_size of the engine",
             max_size="pool_size plus max_overflow of the engine",
             timeout="pool_timeout of the engine",
-            max_waiting="SQLAlchemy's own pools have no such bound",
             max_lifetime="pool_recycle of the engine, spread out",
             max_idle="the engine's overflow, closed after this time instead of at once",
             configure="the engine's connect event; called with psycopg2's connection",
             reset="the engine's reset event; called with psycopg2's connection",
-            check="called with psycopg2's connection",
             check_after="pool_pre_ping of the engine, but only after this time",
         ),
     ),

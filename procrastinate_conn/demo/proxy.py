@@ -17,19 +17,8 @@ _NOT_COUNTED = (b"\x00", b"p", b"X")
 class CountingProxy(socketserver.ThreadingTCPServer):
     """Forward bytes between clients and one server, and count how often a client waits for a response.
 
-    The round trips that open and close a connection are not counted.
-
-    Parameters
-    ----------
-    host, port
-        The server's address.
-    delay
-        Seconds to add to each round trip that is counted, as if the server were that far away.
-
-    Attributes
-    ----------
-    round_trips : int
-        The round trips so far, over all connections.
+    The round trips that open and close a connection are not counted. Each one that is counted takes `delay`
+    seconds more, as if the server were that far away.
     """
 
     daemon_threads = True
@@ -38,7 +27,7 @@ class CountingProxy(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.upstream = (host, port)
         self.delay = delay
-        self.round_trips = 0
+        self.round_trips = 0  # so far, over all connections
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
 

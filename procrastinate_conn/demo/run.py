@@ -20,17 +20,9 @@ from procrastinate_conn.registry import ConnectorKind
 
 
 def run(jobs: int) -> int:
-    """Run the demo, with a progress bar on stderr and the table on stdout.
+    """Run the demo, with a progress bar on stderr and the table on stdout; return the number of lost jobs.
 
-    Parameters
-    ----------
-    jobs
-        Jobs that each kind defers for each worker.
-
-    Returns
-    -------
-    int
-        The number of lost jobs.
+    Each kind defers `jobs` jobs for each worker.
     """
     treat_sigterm_as_sigint()
     columns = (TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -21,23 +20,20 @@ _CREATE = re.compile(
 _BODY = re.compile(r"^CREATE\s+FUNCTION\s+(\w+)(?:(?!^CREATE\s).)*?\$\$(.*?)\$\$", re.MULTILINE | re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedSchema:
-    """The schema of the installed procrastinate."""
-
-    objects: frozenset[SchemaObject]
-    sources: dict[str, str]  # of functions by name, as in pg_proc.prosrc
-
-    def names(self, object_type: str) -> list[str]:
-        """Return the names of the objects of a type."""
-        return sorted(name for each_type, name in self.objects if each_type == object_type)
-
-
 @cache
-def expected_schema() -> ExpectedSchema:
-    """Read procrastinate's schema."""
-    schema = SchemaManager.get_schema()
-    return ExpectedSchema(frozenset(_created_objects(schema)), dict(_BODY.findall(schema)))
+def expected_objects() -> frozenset[SchemaObject]:
+    """Return the objects of the installed procrastinate's schema."""
+    return _created_objects(SchemaManager.get_schema())
+
+
+def expected_names(object_type: str) -> list[str]:
+    """Return the names of the objects of a type."""
+    return sorted(name for each_type, name in expected_objects() if each_type == object_type)
+
+
+def function_sources() -> dict[str, str]:
+    """Return the sources of the functions by name, as in pg_proc.prosrc."""
+    return dict(_BODY.findall(SchemaManager.get_schema()))
 
 
 def first_migration(objects: Iterable[SchemaObject]) -> str | None:
@@ -51,17 +47,15 @@ def first_migration(objects: Iterable[SchemaObject]) -> str | None:
 
 def is_known(schema_object: SchemaObject) -> bool:
     """Return whether any schema up to the installed procrastinate's has an object."""
-    return schema_object in expected_schema().objects or any(
-        schema_object in created for created in _migrations().values()
-    )
+    return any(schema_object in created for created in (expected_objects(), *_migrations().values()))
 
 
 @cache
-def _migrations() -> dict[str, set[SchemaObject]]:
+def _migrations() -> dict[str, frozenset[SchemaObject]]:
     """Return the objects that each migration creates, in the order in which they are applied."""
     files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
     return {file.name: _created_objects(file.read_text(encoding="utf-8")) for file in files}
 
 
-def _created_objects(sql: str) -> set[SchemaObject]:
-    return {(object_type.lower(), name) for object_type, name in _CREATE.findall(sql)}
+def _created_objects(sql: str) -> frozenset[SchemaObject]:
+    return frozenset((object_type.lower(), name) for object_type, name in _CREATE.findall(sql))

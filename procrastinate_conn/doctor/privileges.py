@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procrastinate_conn.doctor.expected_schema import expected_schema
+from procrastinate_conn.doctor.expected_schema import expected_names
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, passed, warned
 
@@ -83,7 +83,7 @@ def _missing_grants(context: HostContext, privileges: dict[str, tuple[str, ...]]
     elsewhere = context.rows(
         _MISSING_ELSEWHERE,
         tables=list(privileges),
-        functions=expected_schema().names("function"),
-        types=expected_schema().names("type"),
+        functions=expected_names("function"),
+        types=expected_names("type"),
     )
     return [grant for (grant,) in on_tables + elsewhere]

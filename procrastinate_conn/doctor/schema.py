@@ -7,8 +7,9 @@ from importlib.metadata import version
 
 from procrastinate_conn.doctor.expected_schema import (
     SchemaObject,
-    expected_schema,
+    expected_objects,
     first_migration,
+    function_sources,
     is_known,
 )
 from procrastinate_conn.doctor.host_context import HostContext
@@ -40,13 +41,13 @@ def run(context: HostContext) -> Iterator[Result]:
         yield _not_found(context)
         return
     [(namespace, name)] = found
-    expected = expected_schema()
-    rows = context.rows(_OBJECTS, namespace=namespace, names=[name for _, name in expected.objects])
+    expected = expected_objects()
+    rows = context.rows(_OBJECTS, namespace=namespace, names=[name for _, name in expected])
     present = {(object_type, name): source for object_type, name, source in rows}
-    missing = {each for each in expected.objects if each not in present}
+    missing = {each for each in expected if each not in present}
     different = {
         ("function", function)
-        for function, source in expected.sources.items()
+        for function, source in function_sources().items()
         if present.get(("function", function), source) != source
     }
     newer = {each for each in present if each[0] == "function" and not is_known(each)}
