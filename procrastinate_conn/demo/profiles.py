@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,8 +31,3 @@ def isolated_environment() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(original)
-
-
-def set_profile_variables(address: Mapping[str, str]) -> None:
-    """Set the variables that the profiles refer to, like ``DEMO_HOST``, from libpq's keywords."""
-    os.environ.update({f"DEMO_{keyword.upper()}": value for keyword, value in address.items()})

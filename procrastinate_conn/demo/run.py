@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.demo.profiles import isolated_environment, set_profile_variables
+from procrastinate_conn.demo.profiles import isolated_environment
 from procrastinate_conn.demo.proxy import CountingProxy
 from procrastinate_conn.demo.signals import deferred_signals, treat_sigterm_as_sigint
 from procrastinate_conn.demo.workload import WORKERS, Cost, Totals, Workload
@@ -37,7 +38,8 @@ def run(jobs: int) -> int:
 
         with _embedded_postgres() as server, CountingProxy(server.host, server.port) as proxy:
             database = server.create_database("jobs")
-            set_profile_variables({**server.parameters(database), "port": str(proxy.port)})
+            address = {**server.parameters(database), "port": str(proxy.port)}
+            os.environ.update({f"DEMO_{keyword.upper()}": value for keyword, value in address.items()})
             workload = Workload(server, database, proxy, jobs=jobs, progress=advance)
             workload.run()
     Console().print(_table(workload.totals))

@@ -43,10 +43,8 @@ def run(context: HostContext) -> Iterator[Result]:
 
 def backend_pid(connection: psycopg.Connection[Any]) -> int:
     """Return the PID of the backend that runs a query."""
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    assert row is not None
-    pid: int = row[0]
-    return pid
+    [(pid,)] = connection.execute("SELECT pg_backend_pid()").fetchall()
+    return int(pid)
 
 
 def shares_backend(first: psycopg.Connection[Any], second: psycopg.Connection[Any]) -> bool:
