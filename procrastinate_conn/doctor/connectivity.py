@@ -14,13 +14,10 @@ from procrastinate_conn.doctor.report import Result, failed, milliseconds, passe
 def run(context: HostContext) -> Iterator[Result]:
     """Resolve the host's name, and connect to it."""
     host = context.host
-    if host.is_socket:
-        if hasattr(socket, "AF_UNIX"):
-            yield _connect_to_socket(context)
-        else:  # on Windows, where libpq supports it and Python does not: the login decides
-            context.is_reachable = True
+    if host.is_socket and not hasattr(socket, "AF_UNIX"):  # on Windows libpq has them, and Python has not
+        context.is_reachable = True  # the login decides
         return
-    if host.address:
+    if host.is_socket or host.address:
         yield _connect(context, [host.address])
         return
     started = monotonic()
@@ -43,37 +40,31 @@ def _addresses(name: str) -> list[str]:
 
 
 def _connect(context: HostContext, addresses: list[str]) -> Result:
-    """Connect to the first address that accepts, as libpq does."""
+    """Connect to the first address that accepts, as libpq does; an empty one is the Unix socket."""
     failures: dict[str, OSError] = {}
     for address in addresses:
         started = monotonic()
         try:
-            socket.create_connection((address, int(context.host.port)), context.connect_timeout).close()
+            _open(context, address)
         except OSError as error:
-            failures[address] = error
+            failures[address or context.host.socket] = error
             continue
-        context.address = address
-        return _connected(context, f"{address} accepts connections", started)
+        context.address, context.is_reachable = address, True
+        duration = milliseconds(monotonic() - started)
+        message = f"{address or 'the Unix socket'} accepts connections ({duration} ms)"
+        return passed("connect", message, value={"milliseconds": duration})
     reasons = "; ".join(f"{address}: {_reason(error)}" for address, error in failures.items())
     return failed("connect", reasons, _hint(list(failures.values())[-1]))
 
 
-def _connect_to_socket(context: HostContext) -> Result:
-    path = context.host.socket
-    started = monotonic()
+def _open(context: HostContext, address: str) -> None:
+    host, timeout = context.host, context.connect_timeout
+    if address:
+        socket.create_connection((address, int(host.port)), timeout).close()
+        return
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(context.connect_timeout)
-        try:
-            client.connect(f"\0{path[1:]}" if path.startswith("@") else path)
-        except OSError as error:
-            return failed("connect", f"{path}: {_reason(error)}", _hint(error))
-    return _connected(context, "the Unix socket accepts connections", started)
-
-
-def _connected(context: HostContext, message: str, started: float) -> Result:
-    context.is_reachable = True
-    duration = milliseconds(monotonic() - started)
-    return passed("connect", f"{message} ({duration} ms)", value={"milliseconds": duration})
+        client.settimeout(timeout)
+        client.connect(f"\0{host.socket[1:]}" if host.socket.startswith("@") else host.socket)
 
 
 def _reason(error: Exception) -> str:
