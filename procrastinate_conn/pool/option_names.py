@@ -50,15 +50,10 @@ POOL_TOO_OLD = Rule(
 INTRODUCED = {"close_returns": "3.3"}
 """The options that are newer than psycopg_pool 3.2, the oldest supported, with the version of each."""
 
-CHECK_AFTER = Parameter("check_after", float, 60.0)
-"""Seconds of idleness after which a connection is pinged before it is handed out."""
-
-PREPARE_THRESHOLD = Parameter("prepare_threshold", int | None, 5)
-"""psycopg's parameter of each connection: the executions after which a query is prepared on it.
-
-None is for poolers that share a server connection among clients."""
-
-OWN = {parameter.name: parameter for parameter in (CHECK_AFTER, PREPARE_THRESHOLD)}
+OWN = {
+    "check_after": Parameter("check_after", float, 60.0),
+    "prepare_threshold": Parameter("prepare_threshold", int | None, 5),  # as psycopg's connections have it
+}
 """The options that are not psycopg_pool's: the connectors implement them."""
 
 RESERVED = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.pool.introspection import parameters
-from procrastinate_conn.pool.option_names import CHECK_AFTER, OWN, PREPARE_THRESHOLD, RESERVED
+from procrastinate_conn.pool.option_names import OWN, RESERVED
 from procrastinate_conn.redaction import MASK
 
 
@@ -74,12 +74,12 @@ class PoolOptions:
     @cached_property  # read on every hand-out
     def check_after(self) -> float:
         """Seconds of idleness after which a connection is pinged before it is handed out."""
-        return float(self.effective(CHECK_AFTER.name))
+        return float(self.effective("check_after"))
 
     @property
     def prepare_threshold(self) -> int | None:
-        """Executions of a query after which psycopg prepares it; None for never."""
-        threshold: int | None = self.effective(PREPARE_THRESHOLD.name)
+        """Executions after which psycopg prepares a query; None for never, if a pooler shares sessions."""
+        threshold: int | None = self.effective("prepare_threshold")
         return threshold
 
     def callback(self, name: str, *, asynchronous: bool) -> Callable[..., Any] | None:

@@ -11,7 +11,7 @@ import pytest
 
 from procrastinate_conn.pool.introspection import installed_version, parameters
 from procrastinate_conn.pool.metadata import describe, json_schema
-from procrastinate_conn.pool.option_names import INTRODUCED, OWN, PREPARE_THRESHOLD, RESERVED, known_options
+from procrastinate_conn.pool.option_names import INTRODUCED, OWN, RESERVED, known_options
 from procrastinate_conn.registry import ConnectorKind
 from tests.pool.sourced_options import errors, validate
 
@@ -155,4 +155,5 @@ def test_signature_is_read_once():
 @pytest.mark.parametrize("connect", [psycopg.Connection.connect, psycopg.AsyncConnection.connect])
 def test_prepare_threshold_has_type_and_default_of_psycopg(connect):
     theirs = inspect.signature(connect, eval_str=True).parameters["prepare_threshold"]
-    assert (PREPARE_THRESHOLD.annotation, PREPARE_THRESHOLD.default) == (theirs.annotation, theirs.default)
+    ours = OWN["prepare_threshold"]
+    assert (ours.annotation, ours.default) == (theirs.annotation, theirs.default)
