@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
 
 logger = logging.getLogger("procrastinate_conn")
+
+collected: ContextVar[list[Configuration] | None] = ContextVar("procrastinate_conn_collected", default=None)
+"""Collects what `configure_or_raise` resolves, valid or not, for a caller that checks it further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,8 @@ def configure_or_raise(sources: Sequence[Source]) -> Configuration:
     except ImportError as error:
         raise ConfigurationError([drivers.no_libpq()]) from error
     configuration = configure(sources)
+    if (configurations := collected.get()) is not None:
+        configurations.append(configuration)
     if configuration.errors:
         raise ConfigurationError(configuration.problems)
     for problem in configuration.problems:

@@ -18,6 +18,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn import suggestions
+from procrastinate_conn.checks.catalogue import all_checks
+from procrastinate_conn.configuration import collected
 from procrastinate_conn.origins import CALL, DOTENV, ENVIRONMENT, Origin
 from procrastinate_conn.problems import ConfigurationError, Example, Problem, Rule
 from procrastinate_conn.setting_names import DEFAULT_NAMES
@@ -52,7 +54,7 @@ def load_settings(path: str) -> ConnectorSettings:
         If it cannot be loaded, or if anything is wrong with the settings; problems without a file are located
         at the line in the user's own files that makes the settings.
     """
-    with _warnings_hidden():
+    with _prepared():
         return _Path(path).load()
 
 
@@ -69,7 +71,7 @@ def load_schema(path: str) -> dict[str, Any]:
     from procrastinate_conn.schema import settings_schema
     from procrastinate_conn.settings_sources import setting_names
 
-    with _warnings_hidden():
+    with _prepared():
         found = _Path(path).find()
     if isinstance(found, type):
         return settings_schema(setting_names(EnvSettingsSource(found)))
@@ -78,14 +80,24 @@ def load_schema(path: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _warnings_hidden() -> Iterator[None]:
-    """Log no warnings about settings, which the report has."""
+def _prepared() -> Iterator[None]:
+    """Log no warnings about settings, which the report has, and collect what is resolved."""
     logger, handler = logging.getLogger("procrastinate_conn"), logging.NullHandler()
     logger.addHandler(handler)
+    token = collected.set([])
     try:
         yield
     finally:
+        collected.reset(token)
         logger.removeHandler(handler)
+
+
+def _all_problems(error: ConfigurationError) -> tuple[Problem, ...]:
+    """Return the problems for which settings cannot be built, and what only `check` finds wrong with them."""
+    configurations = collected.get()
+    if not configurations or not set(configurations[-1].problems) <= set(error.problems):
+        return error.problems
+    return (*error.problems, *(problem for check in all_checks() for problem in check(configurations[-1])))
 
 
 def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -> tuple[Problem, ...]:
@@ -216,7 +228,7 @@ class _Path:
         if (frame := user_frame(error)) is not None:
             origin = replace(origin, file=_relative(frame.filename), line=frame.lineno)
         if cause := _configuration_error(error):
-            return ConfigurationError(_located(cause.problems, origin))
+            return ConfigurationError(_located(_all_problems(cause), origin))
         detail = _detail(error)
         ended = f"{action} ended with {type(error).__name__}"
         return self._rejection(f"{ended}: {detail}" if detail else ended, origin=origin)
