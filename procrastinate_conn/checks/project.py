@@ -18,7 +18,6 @@ from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import describe_value, is_connection_string
-from procrastinate_conn.sources.lines import find_line
 
 FILE, TABLE = "pyproject.toml", "procrastinate-conn"
 
@@ -107,7 +106,7 @@ def _read(file: Path, content: bytes) -> Project | None:
         return _Reader(file, text.splitlines()).read(tables[TABLE])
     for name in tables if isinstance(tables, dict) else ():
         if suggestions.nearest(name.replace("_", "-"), [TABLE], cutoff=0.9):
-            origin = Origin(FILE, None, str(file), find_line(file, ("tool", name)))
+            origin = Origin(FILE, None, str(file), _line(file, name))
             problem = _problem(f"[tool.{name}] is not read", origin, hint=f"did you mean [tool.{TABLE}]?")
             return Project(str(file), problems=(problem,))
     return None
@@ -127,6 +126,13 @@ def _malformed(file: Path, text: str, error: ValueError) -> Project | None:
     return Project(str(file), problems=(_problem(f"this is not TOML: {reason}", origin),))
 
 
+def _line(file: Path, *key: str) -> int | None:
+    """Return the line of a table of tools, or of a key in it."""
+    from procrastinate_conn.sources.lines import find_line  # imported late: `--help` needs no sources
+
+    return find_line(file, ("tool", *key))
+
+
 class _Reader:
     """Validates the table, and collects its problems."""
 
@@ -136,7 +142,7 @@ class _Reader:
 
     def read(self, table: object) -> Project:
         if not isinstance(table, dict):
-            origin = Origin(FILE, None, str(self._file), find_line(self._file, ("tool", TABLE)))
+            origin = Origin(FILE, None, str(self._file), _line(self._file, TABLE))
             problem = _problem(f"tool.{TABLE} is {describe_value(table)}, and not a table", origin)
             return Project(str(self._file), problems=(problem,))
         for key in table.keys() - _KEYS:
@@ -172,7 +178,7 @@ class _Reader:
         return Origin(FILE, key, str(self._file), line or self._key_line(key))
 
     def _key_line(self, key: str) -> int | None:
-        return find_line(self._file, ("tool", TABLE, key))
+        return _line(self._file, TABLE, key)
 
     def _element_line(self, key: str, value: object) -> int | None:
         """Return the first line from the key on that has the element."""
