@@ -304,7 +304,9 @@ class AsyncConnector(PooledConnector[P]):
         in the other. If it was closed, the connector is, too.
         """
         loop = self.owner_loop
-        if self.own_pool is None or loop is None or loop is asyncio.get_running_loop() or loop.is_closed():
+        if loop is not asyncio.get_running_loop():
+            self._forget_closed_loop()
+        if loop is asyncio.get_running_loop() or loop is None or self.own_pool is None:
             return await self._execute_here(query, arguments, fetch)
         if loop.is_running():
             call = self._execute_here(query, arguments, fetch)
@@ -330,14 +332,17 @@ class AsyncConnector(PooledConnector[P]):
 
 def wrap_json(arguments: Mapping[str, Any], wrapper: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
     """Return a query's arguments with every dict in the driver's wrapper for JSON."""
+    return {
+        name: _wrap(value, wrapper) if isinstance(value, _CONTAINERS) else value
+        for name, value in arguments.items()
+    }
 
-    def wrap(value: Any) -> Any:
-        if isinstance(value, dict):
-            return wrapper(value)
-        if isinstance(value, list):
-            return [wrap(item) for item in value]
-        if isinstance(value, tuple):
-            return tuple(map(wrap, value))
-        return value
 
-    return {name: wrap(value) for name, value in arguments.items()}
+_CONTAINERS = (dict, list, tuple)
+
+
+def _wrap(value: Any, wrapper: Callable[[dict[Any, Any]], object]) -> Any:
+    if isinstance(value, dict):
+        return wrapper(value)
+    items = [_wrap(item, wrapper) if isinstance(item, _CONTAINERS) else item for item in value]
+    return items if isinstance(value, list) else tuple(items)

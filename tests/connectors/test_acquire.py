@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import psycopg
@@ -14,6 +15,10 @@ from procrastinate_conn.connectors.runtime.acquire import AcquireAttempt, Livene
 NO_CONNECTION = psycopg.OperationalError("refused")
 DEAD = psycopg.OperationalError("closed")
 FULL = psycopg_pool.TooManyRequests("full")
+
+
+def new_attempt(timeout, max_size):
+    return AcquireAttempt(timeout, max_size, acquire.monotonic(), (psycopg.Error,))
 
 
 class Clock:
@@ -45,6 +50,7 @@ def test_connection_is_pinged_if_long_idle_or_terminated(
     clock, idle_seconds, check_after, is_terminated, expected
 ):
     liveness = Liveness()
+    liveness.is_readable = lambda: False
     liveness.is_terminated = is_terminated
     clock.now += idle_seconds
     assert liveness.should_ping(check_after) is expected
@@ -53,6 +59,7 @@ def test_connection_is_pinged_if_long_idle_or_terminated(
 @pytest.mark.parametrize(("seconds_since_loss", "expected"), [(math.inf, False), (59, True), (60, False)])
 def test_new_connection_is_pinged_within_the_loss_window(clock, seconds_since_loss, expected):
     liveness = Liveness()
+    liveness.is_readable = lambda: False
     liveness.mark_new(clock.now - seconds_since_loss)
     assert liveness.should_ping(3600) is expected
 
@@ -69,7 +76,7 @@ def test_new_connection_is_pinged_within_the_loss_window(clock, seconds_since_lo
     ],
 )
 def test_attempt_times_out_after_at_least_one_try(clock, timeout, seconds, errors, expected):
-    attempt = AcquireAttempt(timeout, 4)
+    attempt = new_attempt(timeout, 4)
     for error in errors:
         attempt.failed(error)
     clock.now += seconds
@@ -86,7 +93,7 @@ def test_attempt_times_out_after_at_least_one_try(clock, timeout, seconds, error
 )
 @pytest.mark.usefixtures("clock")
 def test_pauses_grow_to_a_limit_while_there_is_no_connection(errors, pauses):
-    attempt = AcquireAttempt(3600, 4)
+    attempt = new_attempt(3600, 4)
     seen = []
     for error in errors:
         attempt.failed(error)
@@ -96,7 +103,7 @@ def test_pauses_grow_to_a_limit_while_there_is_no_connection(errors, pauses):
 
 @pytest.mark.usefixtures("clock")
 def test_dead_connections_are_replaced_without_pause_until_there_were_max_size():
-    attempt = AcquireAttempt(3600, 2)
+    attempt = new_attempt(3600, 2)
     pauses = []
     for _ in range(15):
         attempt.rejected(DEAD)
@@ -107,7 +114,7 @@ def test_dead_connections_are_replaced_without_pause_until_there_were_max_size()
 
 @pytest.mark.parametrize("step", [0.0, 1.0, 1.75, 3.0])
 def test_pause_ends_with_the_timeout(clock, step):
-    attempt = AcquireAttempt(2, 0)
+    attempt = new_attempt(2, 0)
     clock.now += step
     for _ in range(4):
         attempt.failed(NO_CONNECTION)
@@ -122,12 +129,13 @@ def test_pause_ends_with_the_timeout(clock, step):
         ([FULL], True),
         ([NO_CONNECTION, FULL], False),  # who has waited in turn is not sent away
         ([psycopg_pool.PoolTimeout("late")], False),
+        ([KeyboardInterrupt()], True),
         ([NO_CONNECTION], False),
     ],
 )
 @pytest.mark.usefixtures("clock")
 def test_attempt_ends_at_once_if_there_will_be_no_connection(errors, is_raised):
-    attempt = AcquireAttempt(3600, 4)
+    attempt = new_attempt(3600, 4)
     for error in errors[:-1]:
         attempt.failed(error)
     if is_raised:
@@ -135,6 +143,12 @@ def test_attempt_ends_at_once_if_there_will_be_no_connection(errors, is_raised):
             attempt.failed(errors[-1])
     else:
         attempt.failed(errors[-1])
+
+
+@pytest.mark.usefixtures("clock")
+def test_cancelled_caller_does_not_get_another_connection():
+    with pytest.raises(asyncio.CancelledError):
+        new_attempt(3600, 4).rejected(asyncio.CancelledError())
 
 
 @pytest.mark.parametrize(
@@ -151,7 +165,7 @@ def test_attempt_ends_at_once_if_there_will_be_no_connection(errors, is_raised):
 )
 @pytest.mark.usefixtures("clock")
 def test_ping_timeout_shrinks_with_each_unanswered_ping(rejections, timeout, expected):
-    attempt = AcquireAttempt(timeout, 4)
+    attempt = new_attempt(timeout, 4)
     for rejection in rejections:
         attempt.rejected(rejection)
     assert attempt.ping_timeout() == pytest.approx(expected)

@@ -10,7 +10,7 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.runtime import disconnects
-from procrastinate_conn.connectors.runtime.liveness import is_readable
+from procrastinate_conn.connectors.runtime.liveness import readability
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, soon, wait_until
 from tests.tls import TlsProxy
@@ -141,22 +141,24 @@ def test_an_asynchronous_query_that_dies_while_it_runs_is_reported(kind, address
 def test_socket_with_data_or_closed_is_readable():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not is_readable(ours.fileno())
+        is_readable = readability(ours.fileno())
+        assert not is_readable()
         theirs.send(b"S")
-        assert is_readable(ours.fileno())
+        assert is_readable()
         ours.recv(1)
-        assert not is_readable(ours.fileno())
+        assert not is_readable()
         theirs.close()
-        assert is_readable(ours.fileno())
+        assert is_readable()
 
 
 def test_select_is_used_without_poll(monkeypatch):
     monkeypatch.delattr("select.poll")
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not is_readable(ours.fileno())
+        is_readable = readability(ours.fileno())
+        assert not is_readable()
         theirs.send(b"S")
-        assert is_readable(ours.fileno())
+        assert is_readable()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -165,9 +167,9 @@ def test_unread_notification_loses_no_connection(kind, address, observer):
     sync.open()
     pid = backend(sync)
     sync.execute_query("LISTEN anything")
-    socket_of_sync = descriptor(sync)
+    is_readable = readability(descriptor(sync))
     observer.connection.execute("NOTIFY anything")
-    wait_until(lambda: is_readable(socket_of_sync))
+    wait_until(is_readable)
     assert backend(sync) == pid
     sync.close()
 

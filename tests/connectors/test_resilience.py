@@ -20,7 +20,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate_conn import make_connector
 from procrastinate_conn.connectors.runtime import acquire, disconnects, liveness
 from procrastinate_conn.connectors.runtime.acquire import PingTimeout
-from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SentQuery
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, raise_disconnect
 from procrastinate_conn.connectors.runtime.listener import listen_forever
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.demo.proxy import CountingProxy
@@ -66,10 +66,12 @@ def test_query_with_a_result_is_not_sent_again_for_a_later_failure(address, obse
     with psycopg.connect(**address, autocommit=True) as connection, connection.cursor() as cursor:
 
         def execute(query):
-            with SentQuery(connection.info, query, cursor):
+            try:
                 cursor.execute(query)
                 observer.terminate()
                 connection.execute("DEALLOCATE ALL")
+            except psycopg.Error as error:
+                raise_disconnect(error, connection.info, query, time.monotonic(), cursor=cursor)
 
         with pytest.raises(OutcomeUnknown):
             execute("SELECT 1")

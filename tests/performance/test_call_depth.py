@@ -20,8 +20,8 @@ from tests.servers import ASYNC_KINDS, KINDS, app, connector
 PACKAGE = str(Path(procrastinate_conn.__file__).parent)
 
 # The goal is 20 on every kind; whoever makes them fewer lowers the numbers.
-DEFER = {"psycopg": 38, "aiopg": 42, "sync-psycopg": 35, "psycopg2": 39, "sqlalchemy-psycopg2": 47}
-DEFER_ASYNC = {"psycopg": 39, "aiopg": 56}
+DEFER = {"psycopg": 17, "aiopg": 18, "sync-psycopg": 16, "psycopg2": 15, "sqlalchemy-psycopg2": 28}
+DEFER_ASYNC = {"psycopg": 17, "aiopg": 26}
 
 COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}
 """Calls to Python 3.11, and none since 3.12."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import aiopg
@@ -32,7 +32,7 @@ from procrastinate_conn.connectors.psycopg2.connection_factory import (
 from procrastinate_conn.connectors.runtime.acquire import Liveness
 from procrastinate_conn.connectors.runtime.connect_errors import name_every_host
 from procrastinate_conn.connectors.runtime.connection_factory import AsyncConnectionFactory
-from procrastinate_conn.connectors.runtime.liveness import is_readable
+from procrastinate_conn.connectors.runtime.liveness import readability
 from procrastinate_conn.registry import ConnectorKind
 
 
@@ -43,10 +43,14 @@ class BufferedConnection(psycopg2.extensions.connection):
     received and not fetched yet would be lost with it.
     """
 
-    is_buffering = False  # whether to stop reading at the end of a result
+    is_buffering = False  # whether to stop reading at the end of a result, until this is reset
     has_result = False  # one that was not fetched
     is_adopted = False  # by aiopg
     is_forgotten = False  # ended, or closed: the event loop no longer reads from its socket
+
+    def buffer_result(self) -> None:
+        """Begin to buffer the result of a query that is not sent yet."""
+        self.is_buffering, self.has_result = True, False
 
     async def wait_until_open(self) -> None:
         """Wait until the connection is open.
@@ -65,10 +69,14 @@ class BufferedConnection(psycopg2.extensions.connection):
         """Read what there is, unless a result is buffered."""
         if self.is_buffering and self.has_result:
             return POLL_OK
-        is_executing = self.isexecuting()
+        is_executing = not self.is_adopted or super().isexecuting()
         descriptor = self.fileno()
         try:
-            state = self._read()
+            state = super().poll()
+            while state == POLL_READ and readability(descriptor)():
+                # The end of the session is read, and that of the connection behind it is not. aiopg would
+                # wait to be called again; but uvloop reports a connection that was reset only once.
+                state = super().poll()
         except psycopg2.Error:
             if self.closed:  # at once, since the next connection may have the same descriptor
                 asyncio.get_running_loop().remove_reader(descriptor)
@@ -78,25 +86,6 @@ class BufferedConnection(psycopg2.extensions.connection):
         return state
 
     __repr__ = __str__ = repr_without_dsn
-
-    def _read(self) -> int:
-        state: int = super().poll()
-        while state == POLL_READ and is_readable(self.fileno()):
-            # The end of the session is read, and that of the connection behind it is not. aiopg would wait to
-            # be called again; but uvloop reports a connection that was reset only once.
-            state = super().poll()
-        return state
-
-
-@contextmanager
-def buffered_result(connection: AiopgConnection) -> Iterator[None]:
-    """Execute a query and fetch its result in here."""
-    raw: BufferedConnection = connection.raw
-    raw.is_buffering, raw.has_result = True, False
-    try:
-        yield
-    finally:
-        raw.is_buffering = False
 
 
 class AiopgConnection(aiopg.Connection):
@@ -144,7 +133,10 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
         return descriptor
 
     def should_ping(self, connection: AiopgConnection) -> bool:
-        """Read the notices that came with the last result, and tell whether to ping the connection."""
+        """Read the notices that came with the last result, and tell whether to ping the connection.
+
+        An error is raised if the connection is closed.
+        """
         connection.raw.poll()
         return super().should_ping(connection)
 

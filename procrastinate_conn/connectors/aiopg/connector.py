@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import aiopg
@@ -14,12 +13,13 @@ from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from procrastinate.exceptions import ConnectorException
 from psycopg2.extras import Json
 
-from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory, buffered_result
+from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory
 from procrastinate_conn.connectors.aiopg.pool_adapter import AiopgPoolAdapter
 from procrastinate_conn.connectors.base import AsyncConnector, wrap_json
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
-from procrastinate_conn.connectors.runtime.disconnects import SentQuery
+from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 
 
@@ -35,6 +35,10 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
     loop_bound = True
     pool = property(AsyncConnector.require_pool)
 
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self._json = partial(Json, dumps=config.json_dumps)
+
     def __del__(self) -> None:
         """Leave the pool alone, which may be the caller's, and outlive this connector."""
 
@@ -42,38 +46,38 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
         return AiopgPoolAdapter(pool)
 
     async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        with wrap_exceptions():
-            async with self._connection() as connection, connection.cursor() as cursor:
-                with SentQuery(connection.raw.info, query), _timeout_as_error(cursor.timeout):
-                    await cursor.execute(query, wrap_json(arguments, partial(Json, dumps=self.json_dumps)))
-                return await fetch(cursor) if fetch else None
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[aiopg.Connection]:
-        pool = self.require_pool()
         own_pool = self.own_pool  # the connector may be closed before the connection is returned
-        if own_pool is None:
-            async with pool.acquire() as connection:
-                yield connection
-            return
-        with pool_errors():  # aiopg's interface would make a task to release it
-            connection = await own_pool.getconn()
         try:
-            with buffered_result(connection):
-                yield connection
-        finally:
-            await own_pool.putconn(connection)
+            if own_pool is None:
+                async with self.require_pool().acquire() as connection:
+                    return await self._send_on(connection, query, arguments, fetch)
+            connection = await own_pool.getconn()  # aiopg's interface would make a task to release it
+            connection.raw.buffer_result()
+            try:
+                return await self._send_on(connection, query, arguments, fetch)
+            finally:
+                connection.raw.is_buffering = False
+                await own_pool.putconn(connection)
+        except AiopgConnectionFactory.errors:
+            with wrap_exceptions(), pool_errors():
+                raise
 
-
-@contextmanager
-def _timeout_as_error(timeout: float) -> Iterator[None]:
-    """Raise an error if aiopg's own time limit was reached, or if the server cancelled the query."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise ConnectorException(f"no answer within {timeout:.0f} sec; the connection was closed") from error
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise ConnectorException("the server cancelled the query") from error
+    async def _send_on(
+        self, connection: aiopg.Connection, query: Any, arguments: dict[str, Any], fetch: Any
+    ) -> Any:
+        async with connection.cursor() as cursor:
+            sent_at = monotonic()
+            try:
+                await cursor.execute(query, wrap_json(arguments, self._json))
+            except TimeoutError as error:  # aiopg's own
+                message = f"no answer within {cursor.timeout:.0f} sec; the connection was closed"
+                raise ConnectorException(message) from error
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                raise ConnectorException("the server cancelled the query") from error
+            except Exception as error:
+                raise_disconnect(error, connection.raw.info, query, sent_at)
+                raise
+            return await fetch(cursor) if fetch else None

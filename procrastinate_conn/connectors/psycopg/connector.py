@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import procrastinate
+import psycopg
 from procrastinate.exceptions import NoResult
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from psycopg.abc import AdaptContext
@@ -19,7 +21,7 @@ from procrastinate_conn.connectors.psycopg.connection_factory import (
     PsycopgConnectionFactory,
     SyncPsycopgConnectionFactory,
 )
-from procrastinate_conn.connectors.runtime.disconnects import SentQuery
+from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
 
 
 class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.SyncPsycopgConnector):
@@ -36,16 +38,32 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
     def fetch_one(cursor: Any) -> dict[str, Any]:
         return _require_row(cursor.fetchone())
 
-    @wrap_exceptions()
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        with (
-            self.require_pool().connection() as connection,  # commits, and sends nothing in autocommit mode
-            connection.cursor(row_factory=dict_row) as cursor,
-        ):
-            self._json.adapt(cursor)
-            with SentQuery(connection.info, query, cursor, arguments):
-                cursor.execute(query, wrap_json(arguments, Jsonb))
-            return fetch and fetch(cursor)
+        pool = self.own_pool or self.require_pool()
+        try:
+            connection = pool.getconn()
+            try:
+                cursor = connection.cursor(row_factory=dict_row)
+                self._json.adapt(cursor)
+                sent_at = monotonic()
+                try:
+                    cursor.execute(query, wrap_json(arguments, Jsonb))
+                except Exception as error:
+                    raise_disconnect(
+                        error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
+                    )
+                    if not connection.autocommit:
+                        connection.rollback()
+                    raise
+                result = fetch and fetch(cursor)
+                if not connection.autocommit:
+                    connection.commit()
+                return result
+            finally:
+                pool.putconn(connection)  # which rolls back, or discards a connection that is lost
+        except psycopg.Error:
+            with wrap_exceptions():
+                raise
 
 
 class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.PsycopgConnector):
@@ -65,15 +83,31 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
         return _require_row(await cursor.fetchone())
 
     async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        with wrap_exceptions():
-            async with (
-                self.require_pool().connection() as connection,
-                connection.cursor(row_factory=dict_row) as cursor,
-            ):
+        pool = self.own_pool or self.require_pool()
+        try:
+            connection = await pool.getconn()
+            try:
+                cursor = connection.cursor(row_factory=dict_row)
                 self._json.adapt(cursor)
-                with SentQuery(connection.info, query, cursor, arguments):
+                sent_at = monotonic()
+                try:
                     await cursor.execute(query, wrap_json(arguments, Jsonb))
-                return await fetch(cursor) if fetch else None
+                except Exception as error:
+                    raise_disconnect(
+                        error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
+                    )
+                    if not connection.autocommit:
+                        await connection.rollback()
+                    raise
+                result = await fetch(cursor) if fetch else None
+                if not connection.autocommit:
+                    await connection.commit()
+                return result
+            finally:
+                await pool.putconn(connection)
+        except psycopg.Error:
+            with wrap_exceptions():
+                raise
 
 
 def _require_row(row: dict[str, Any] | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from procrastinate.contrib import psycopg2 as contrib
@@ -11,9 +12,10 @@ from psycopg2.extras import Json
 from psycopg2.pool import AbstractConnectionPool
 
 from procrastinate_conn.connectors.base import SyncConnector, wrap_json
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
-from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter
-from procrastinate_conn.connectors.runtime.disconnects import SentQuery
+from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter, pool_errors
+from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 
 
@@ -30,16 +32,28 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
     def adapt_pool(self, pool: SyncPool) -> AbstractConnectionPool:
         return Psycopg2PoolAdapter(pool)
 
-    @wrap_exceptions()
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self._json = partial(Json, dumps=config.json_dumps)
+
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        pool = self.require_pool()
-        connection = pool.getconn()
+        pool = self.own_pool or self.require_pool()
         try:
-            with connection.cursor() as cursor:
-                with SentQuery(connection.info, query):
-                    cursor.execute(query, wrap_json(arguments, partial(Json, dumps=self.json_dumps)))
+            connection = pool.getconn()
+            try:
+                cursor = connection.cursor()
+                sent_at = monotonic()
+                try:
+                    cursor.execute(query, wrap_json(arguments, self._json))
+                except Exception as error:
+                    raise_disconnect(error, connection.info, query, sent_at)
+                    raise
                 result = fetch and fetch(cursor)
-            connection.commit()  # which sends nothing in autocommit mode
-            return result
-        finally:
-            pool.putconn(connection)  # which rolls back, or discards a connection that is lost
+                if not connection.autocommit:
+                    connection.commit()
+                return result
+            finally:
+                pool.putconn(connection)  # which rolls back, or discards a connection that is lost
+        except Psycopg2ConnectionFactory.errors:
+            with wrap_exceptions(), pool_errors():
+                raise

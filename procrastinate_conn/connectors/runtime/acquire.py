@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from time import monotonic
 
 import psycopg
@@ -28,10 +29,13 @@ class Liveness:
     """What is known of a connection without a round trip. It stands on the connection as ``liveness``.
 
     `is_terminated` means that a notice has announced the end of the session. libpq may read it together with
-    the result of a query, and then the socket is silent until the server process ends.
+    the result of a query, and then the socket is silent until the server process ends. `is_readable` tells
+    whether the socket is not silent.
     """
 
-    __slots__ = ("idle_since", "is_terminated")
+    __slots__ = ("idle_since", "is_readable", "is_terminated")
+
+    is_readable: Callable[[], object]
 
     def __init__(self) -> None:
         self.idle_since = monotonic()
@@ -43,11 +47,11 @@ class Liveness:
         self.idle_since = -math.inf if now - last_loss < LOSS_WINDOW else now
 
     def should_ping(self, check_after: float) -> bool:
-        """Tell whether a silent socket does not prove that the connection is alive.
+        """Tell whether only a round trip can tell that the connection is alive.
 
         After `check_after` seconds of idleness a firewall may have dropped it without telling either side.
         """
-        return self.is_terminated or monotonic() - self.idle_since >= check_after
+        return self.is_terminated or monotonic() - self.idle_since >= check_after or bool(self.is_readable())
 
 
 class AcquireAttempt:
@@ -59,6 +63,10 @@ class AcquireAttempt:
         Seconds that the caller waits.
     max_size
         Connections that may be left from before an outage, all of them dead.
+    started
+        When the caller's first try was, on the monotonic clock.
+    errors
+        Those of connections that are dead, and of a pool that has none to give.
     """
 
     pause = 0.0  # seconds to wait before the next try
@@ -66,10 +74,13 @@ class AcquireAttempt:
     _failures = 0
     _unanswered = 0
 
-    def __init__(self, timeout: float, max_size: int) -> None:
+    def __init__(
+        self, timeout: float, max_size: int, started: float, errors: tuple[type[Exception], ...]
+    ) -> None:
         self.timeout = timeout
-        self._deadline = monotonic() + timeout
+        self._deadline = started + timeout
         self._max_size = max_size
+        self._errors = errors
 
     def seconds_left(self) -> float:
         """Return the seconds until the caller's timeout, negative after it."""
@@ -83,12 +94,16 @@ class AcquireAttempt:
         """Return the seconds that a connection has to answer: fewer after each one that did not."""
         return max(0.1, min(PING_TIMEOUT / 2.0 ** min(self._unanswered, 8), self.seconds_left()))
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException | None) -> None:
         """Note that the pool had no connection to give; raise the error if there will be none.
 
         A caller who has waited in turn is not rejected for the number of callers.
         """
-        if isinstance(error, PoolClosed) or (isinstance(error, TooManyRequests) and not self._failures):
+        assert error is not None
+        is_final = isinstance(error, PoolClosed) or (
+            isinstance(error, TooManyRequests) and not self._failures
+        )
+        if is_final or not isinstance(error, self._errors):
             raise error
         self._failures += 1
         if isinstance(error, TooManyRequests):
@@ -96,8 +111,13 @@ class AcquireAttempt:
         else:
             self._set_pause(min(0.5 * 2.0 ** min(self._failures - 1, 4), RECONNECT_INTERVAL))
 
-    def rejected(self, reason: Exception) -> None:
-        """Note that a connection was discarded; there is no pause while they may be left from an outage."""
+    def rejected(self, reason: BaseException) -> None:
+        """Note that a connection was discarded; there is no pause while they may be left from an outage.
+
+        A signal's exception, or that of a cancelled task, is raised: its caller is out of time.
+        """
+        if not isinstance(reason, self._errors):
+            raise reason
         self.rejection = reason
         self._unanswered += isinstance(reason, PingTimeout)
         self._failures += 1

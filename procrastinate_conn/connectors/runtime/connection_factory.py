@@ -17,7 +17,7 @@ from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT
-from procrastinate_conn.connectors.runtime.liveness import SocketWatchdog, call_in_thread, is_readable
+from procrastinate_conn.connectors.runtime.liveness import SocketWatchdog, call_in_thread, readability
 from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
 from procrastinate_conn.registry import ConnectorKind
 
@@ -46,8 +46,10 @@ class ConnectionFactory(ABC):
         return descriptor
 
     def should_ping(self, connection: Any) -> bool:
-        """Tell whether only a round trip can tell that a connection is alive; raise an error if closed."""
-        return connection.liveness.should_ping(self.check_after) or is_readable(self.fileno(connection))
+        """Tell whether only a round trip can tell that a connection is alive."""
+        # A closed connection's descriptor may be another's by now, and silent.
+        should_ping: bool = connection.closed or connection.liveness.should_ping(self.check_after)
+        return should_ping
 
     def discard(self, connection: Any) -> Any:
         """Close a connection for good; the result of an asynchronous driver is to be awaited."""
@@ -140,6 +142,7 @@ class ConnectionFactory(ABC):
                 except BaseException:
                     yield connection.close()
                     raise
+        connection.liveness.is_readable = readability(self.fileno(connection))
         connection.liveness.mark_new(self.last_loss)
         return connection
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any, LiteralString, Self
+from typing import Any, LiteralString
 
 from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncClientCursor, ClientCursor, errors
@@ -78,54 +78,44 @@ class OutcomeUnknown(ConnectorException):
         return unknown
 
 
-class SentQuery:
-    """The context in which one query is sent, and nothing else.
-
-    If the connection is lost, its error is raised as `SafeToRetry` or `OutcomeUnknown`.
+def raise_disconnect(
+    error: Exception,
+    info: Any,
+    query: str,
+    sent_at: float,
+    *,
+    cursor: Any = None,
+    arguments: Mapping[str, object] = {},
+) -> None:
+    """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection stands.
 
     Parameters
     ----------
+    error
+        The driver's, raised while the query was sent, and nothing else.
     info
         The connection's, of psycopg or psycopg2.
     query
         The query.
+    sent_at
+        When it was sent, on the monotonic clock.
     cursor
-        psycopg's, new, which the query is sent with. It may send something more after the result.
+        psycopg's, new, which the query was sent with. It may send something more after the result.
     arguments
         The query's; psycopg sends a query that has some with the extended protocol.
     """
-
-    __slots__ = ("_arguments", "_cursor", "_info", "_query", "_sent_at")
-
-    def __init__(
-        self, info: Any, query: str, cursor: Any = None, arguments: Mapping[str, object] = {}
-    ) -> None:
-        self._info = info
-        self._query = query
-        self._cursor = cursor
-        self._arguments = arguments
-        self._sent_at = monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, Exception) and (disconnect := self.classify_disconnect(error)) is not None:
-            raise disconnect from error
-
-    def classify_disconnect(self, error: Exception) -> SafeToRetry | OutcomeUnknown | None:
-        """Return what an error means for the query; None if the connection stands."""
-        has_result = self._cursor is not None and self._cursor.statusmessage is not None
-        crossed = monotonic() - self._sent_at < SHUTDOWN_RACE_WINDOW and _is_shutdown(error, self._info)
-        if crossed and not has_result and _is_one_statement(self._query):
-            is_extended = (
-                self._cursor is not None
-                and bool(self._arguments)
-                and not isinstance(self._cursor, ClientCursor | AsyncClientCursor)
-            )
-            message = "the server ended the session before it began with the query"
-            return SafeToRetry(message, is_certain=is_extended)
-        return None if self._info.status == 0 else OutcomeUnknown.after(error)
+    has_result = cursor is not None and cursor.statusmessage is not None
+    crossed = monotonic() - sent_at < SHUTDOWN_RACE_WINDOW and _is_shutdown(error, info)
+    if crossed and not has_result and _is_one_statement(query):
+        is_extended = (
+            cursor is not None
+            and bool(arguments)
+            and not isinstance(cursor, ClientCursor | AsyncClientCursor)
+        )
+        message = "the server ended the session before it began with the query"
+        raise SafeToRetry(message, is_certain=is_extended) from error
+    if info.status != 0:
+        raise OutcomeUnknown.after(error)
 
 
 def _is_shutdown(error: Exception, info: Any) -> bool:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Self
 
 import psycopg
@@ -14,20 +15,24 @@ import psycopg
 from procrastinate_conn.connectors.runtime.acquire import PingTimeout
 
 
-def is_readable(fileno: int) -> bool:
-    """Tell at once whether a socket has something to read, has been shut down or is closed.
+def readability(fileno: int) -> Callable[[], object]:
+    """Return a function that tells at once whether a socket is readable, has been shut down or is closed.
 
     An idle PostgreSQL connection has nothing to read. If there is something, it may be the end of the
     session, but also a notice, a changed parameter or a TLS record: only a round trip can tell.
     """
     if not hasattr(select, "poll"):  # on Windows; and eventlet removes it
-        try:
-            return bool(select.select([fileno], [], [], 0)[0])
-        except ValueError:  # the descriptor is too large for select
-            return True
+        return partial(_is_readable, fileno)
     poll = select.poll()
     poll.register(fileno, select.POLLIN)
-    return bool(poll.poll(0))
+    return partial(poll.poll, 0)
+
+
+def _is_readable(fileno: int) -> bool:
+    try:
+        return bool(select.select([fileno], [], [], 0)[0])
+    except ValueError:  # the descriptor is too large for select
+        return True
 
 
 class SocketWatchdog:

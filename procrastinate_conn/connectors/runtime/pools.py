@@ -7,14 +7,16 @@ import atexit
 import logging
 import math
 import os
-import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from time import monotonic
+from types import coroutine
 from typing import Any, cast
 from weakref import WeakSet
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import (
     AsyncConnectionPool,
     AsyncNullConnectionPool,
@@ -28,7 +30,7 @@ from psycopg_pool.base import BasePool
 
 from procrastinate_conn.connectors.runtime.acquire import RECONNECT_INTERVAL, AcquireAttempt
 from procrastinate_conn.connectors.runtime.connection_factory import ConnectionFactory
-from procrastinate_conn.connectors.runtime.steps import Steps
+from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
 
 logger = logging.getLogger(__name__)
 
@@ -86,60 +88,57 @@ class _SharedPool(BasePool, ABC):
         parent: Any = super()
         return parent.close(CLOSE_TIMEOUT if self.connection_factory.pending_attempts else timeout)
 
-    def getconn(self, timeout: float | None = None) -> Any:
-        """Return a connection that is alive; a dead one is replaced without its caller's notice."""
-        return self.connection_factory.run(self._getconn(self.timeout if timeout is None else timeout))
+    def _is_ready(self, connection: Any) -> bool:
+        """Tell whether a connection can be used as it is."""
+        return self.user_check is None and not self.connection_factory.should_ping(connection)
 
-    def _getconn(self, timeout: float) -> Steps:
-        self.requests += 1
-        attempt = AcquireAttempt(timeout, self._max_size)
+    def _acquire(self, timeout: float, started: float, connection: Any, error: BaseException | None) -> Steps:
+        """Return a connection that is alive, after a first try that gave one in doubt, or an error."""
+        attempt = AcquireAttempt(timeout, self._max_size, started, self.connection_factory.errors)
         try:
-            while (connection := (yield from self._acquire_checked(attempt))) is None:
+            while True:
+                if connection is not None:
+                    error = error or (yield from self._check_before_use(connection, attempt))
+                    if error is None:
+                        return connection
+                    yield self._discard(connection, error)
+                    attempt.rejected(error)
+                else:
+                    attempt.failed(error)
                 yield self.sleep(attempt.pause)
+                connection, error = yield from self._try_again(attempt)
         except BaseException:
             self.requests_failed += 1
             raise
-        return connection
 
-    def _acquire_checked(self, attempt: AcquireAttempt) -> Steps:
-        """Return a connection that is alive; None if there is none yet."""
-        parent: Any = super()
-        self._use_lifo()
-        seconds = attempt.seconds_left()
-        if attempt.has_timed_out(seconds):  # psycopg_pool hands out what it has even then
-            message = f"couldn't get a connection after {attempt.timeout:.2f} sec"
-            self.connection_factory.raise_timeout(message, attempt.rejection)
-        try:
-            connection = yield parent.getconn(seconds)
-        except self.connection_factory.errors as error:  # also the driver's: a null pool connects in here
-            attempt.failed(error)
-            return None
-        try:
-            rejection = yield from self._rejection(connection, attempt)
-        except BaseException as error:  # a signal's, or cancellation: the caller is out of time
-            yield self._discard(connection, error)
-            raise
-        if rejection is None:
-            return connection
-        yield self._discard(connection, rejection)
-        attempt.rejected(rejection)
-        return None
-
-    def _rejection(self, connection: Any, attempt: AcquireAttempt) -> Steps:
+    def _check_before_use(self, connection: Any, attempt: AcquireAttempt) -> Steps:
         """Return why a connection is not to be used; None if it is."""
         try:
             if self.connection_factory.should_ping(connection):
                 yield self.connection_factory.check_alive(connection, attempt.ping_timeout())
-        except self.connection_factory.errors as error:
-            return error
-        try:
             if self.user_check is not None:
-                yield self.user_check(connection)
-        except Exception as error:  # noqa: BLE001 - whatever the caller's function raises
+                try:
+                    yield self.user_check(connection)
+                except Exception as error:
+                    raise psycopg.OperationalError(str(error) or type(error).__name__) from error
+        except BaseException as error:  # noqa: BLE001 - it is raised unless it is a driver's
             return error
         return None
 
-    def _use_lifo(self) -> None:
+    def _try_again(self, attempt: AcquireAttempt) -> Steps:
+        """Return a connection or None, and an error or None."""
+        parent: Any = super()
+        seconds = attempt.seconds_left()
+        if attempt.has_timed_out(seconds):  # psycopg_pool hands out what it has even then
+            message = f"couldn't get a connection after {attempt.timeout:.2f} sec"
+            self.connection_factory.raise_timeout(message, attempt.rejection)
+        self._use_lifo(monotonic())
+        try:
+            return (yield parent.getconn(seconds)), None
+        except self.connection_factory.errors as error:  # also the driver's: a null pool connects in here
+            return None, error
+
+    def _use_lifo(self, now: float) -> None:
         """Hand out connections LIFO, so that warm backends are reused.
 
         psycopg_pool has no option for that: it takes the connection that has been idle the longest. That is
@@ -153,7 +152,7 @@ class _SharedPool(BasePool, ABC):
             idle_since = idle[0].liveness.idle_since
         except IndexError:
             return
-        if monotonic() - idle_since < self.lifo_window:
+        if now - idle_since < self.lifo_window:
             idle.rotate()
 
     def _discard(self, connection: Any, reason: BaseException) -> Any:
@@ -207,6 +206,21 @@ class SyncPool(_SharedPool, ConnectionPool[Any]):
         """Tell whether the pool's threads are here: in a child of the process they are the parent's."""
         return self._process_id == os.getpid()
 
+    def getconn(self, timeout: float | None = None) -> Any:
+        """Return a connection that is alive; a dead one is replaced without its caller's notice."""
+        timeout = self.timeout if timeout is None else timeout
+        self.requests += 1
+        started = monotonic()
+        self._use_lifo(started)
+        connection = error = None
+        try:
+            connection = super().getconn(timeout)
+            if self._is_ready(connection):
+                return connection
+        except BaseException as failure:  # noqa: BLE001 - the steps raise it if it is not expected
+            error = failure
+        return run(self._acquire(timeout, started, connection, error))
+
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
         if conn.closed:
@@ -224,41 +238,68 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
 
     sleep = staticmethod(asyncio.sleep)
 
+    async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as psycopg_pool's
+        """Return a connection that is alive; a dead one is replaced without its caller's notice."""
+        timeout = self.timeout if timeout is None else timeout
+        self.requests += 1
+        started = monotonic()
+        self._use_lifo(started)
+        connection = error = None
+        try:
+            connection = await super().getconn(timeout)
+            if self._is_ready(connection):
+                return connection
+        except BaseException as failure:  # noqa: BLE001 - the steps raise it if it is not expected
+            error = failure
+        return await run_async(self._acquire(timeout, started, connection, error))
+
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
-        await self._shielded(self._return, conn)
-
-    async def _return(self, connection: Any) -> None:
-        if connection.closed:  # by the server; aiopg then leaves a reader with the event loop, on a
-            await connection.close()  # descriptor that the next connection will have
+        conn.liveness.idle_since = monotonic()
+        if conn.closed:
             self._mark_loss()
-        connection.liveness.idle_since = monotonic()
-        await super().putconn(connection)
+            # By the server: aiopg then leaves a reader with the event loop, on a descriptor that the next
+            # connection will have.
+            await self._discard_and_replace(conn)
+        else:
+            await self._shielded(super().putconn(conn), conn)
 
     async def _discard_and_replace(self, connection: Any) -> None:
-        await self._shielded(self._close_and_return, connection)
+        await self._shielded(self._close_and_return(connection), connection)
 
     async def _close_and_return(self, connection: Any) -> None:
         await self.connection_factory.discard(connection)
         await super().putconn(connection)
 
-    async def _shielded(self, work: Callable[[Any], Coroutine[Any, Any, None]], connection: Any) -> None:
-        """Finish `work` even if the task is cancelled: psycopg_pool awaits its lock, and loses the slot."""
+    async def _shielded(self, work: Coroutine[Any, Any, None], connection: Any) -> None:
+        """Finish `work` even if the task is cancelled: psycopg_pool awaits its lock, and loses the slot.
+
+        An idle connection is returned without a task, unless another task has the lock.
+        """
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # the loop was closed under the task, and with it the pool
+            work.close()
             self.connection_factory.abort(connection)
             return
-        if sys.version_info >= (3, 12):
-            # Done at once if no other task uses the pool. Some versions do not find the loop by themselves.
-            task = asyncio.Task(work(connection), loop=loop, eager_start=True)
-        else:
-            task = loop.create_task(work(connection))
+        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            try:
+                work = _resume(work, work.send(None))
+            except StopIteration:
+                return
+        task = loop.create_task(work)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             await asyncio.wait([task])
             raise
+
+
+@coroutine
+def _resume(started: Coroutine[Any, Any, None], future: Any) -> Any:
+    """Await the rest of a coroutine that waits for a future."""
+    yield future
+    yield from started.__await__()
 
 
 class SyncNullPool(SyncPool, NullConnectionPool[Any]):

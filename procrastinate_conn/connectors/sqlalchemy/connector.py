@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import psycopg2
@@ -17,12 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from procrastinate_conn.connectors.base import SyncConnector, wrap_json
+from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connection_factory import (
     Psycopg2Connection,
     Psycopg2ConnectionFactory,
 )
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
-from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, SentQuery
+from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 
 Result = sqlalchemy.CursorResult[Any]
@@ -129,6 +131,10 @@ class SQLAlchemyPsycopg2Connector(SyncConnector[sqlalchemy.Engine], contrib.SQLA
     connection_factory = PooledConnectionFactory
     pool_attribute = "_engine"
 
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self._json = partial(Json, dumps=config.json_dumps)
+
     @property
     def engine(self) -> sqlalchemy.Engine:
         """The engine; it has transactions as any engine has, only procrastinate's queries go without."""
@@ -155,11 +161,15 @@ class SQLAlchemyPsycopg2Connector(SyncConnector[sqlalchemy.Engine], contrib.SQLA
         with self._connect() as connection, connection.begin():  # which sends nothing by itself
             if self.own_pool is not None:  # an engine of the caller's keeps its transactions
                 set_autocommit(connection)
-            json = partial(Json, dumps=self.json_dumps)
-            with SentQuery(driver_connection(connection).info, query):
+            info = driver_connection(connection).info
+            sent_at = monotonic()
+            try:
                 result = connection.exec_driver_sql(
-                    PERCENT_PATTERN.sub("%%", query), wrap_json(arguments, json)
+                    PERCENT_PATTERN.sub("%%", query), wrap_json(arguments, self._json)
                 )
+            except Exception as error:
+                raise_disconnect(error, info, query, sent_at)
+                raise
             return fetch and fetch(result)
 
     def _connect(self) -> sqlalchemy.Connection:
