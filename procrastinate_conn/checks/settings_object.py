@@ -9,6 +9,7 @@ import inspect
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -81,13 +82,18 @@ def load_schema(path: str) -> dict[str, Any]:
 
 @contextmanager
 def _prepared() -> Iterator[None]:
-    """Log no warnings about settings, which the report has, and collect what is resolved."""
+    """Collect what is resolved, log no warnings, which the report has, and hide the command's arguments.
+
+    Settings with ``cli_parse_args`` would take the arguments for theirs.
+    """
     logger, handler = logging.getLogger("procrastinate_conn"), logging.NullHandler()
     logger.addHandler(handler)
-    token = collected.set([])
+    token, arguments = collected.set([]), sys.argv
+    sys.argv = arguments[:1]
     try:
         yield
     finally:
+        sys.argv = arguments
         collected.reset(token)
         logger.removeHandler(handler)
 

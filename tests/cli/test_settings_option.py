@@ -144,6 +144,28 @@ def test_isolated_hides_the_environment_from_settings_in_python(folder: Path) ->
     assert problem["message"].endswith("KeyError: there is no JOBS_DSN")
 
 
+def test_settings_that_parse_the_command_line_do_not_take_the_arguments_of_check(folder: Path) -> None:
+    (folder / "parsing.py").write_text(
+        "from procrastinate_conn import ConnectorSettings\n\n\n"
+        "class Jobs(ConnectorSettings, cli_parse_args=True): ...\n"
+    )
+    assert checked(folder, "parsing:Jobs", "--connector", "aiopg")["problems"] == []
+
+
+@pytest.mark.parametrize("option", [[], ["--strict"]])
+def test_argument_that_overrides_the_environment_and_env_file_is_no_finding(
+    option: list[str], folder: Path
+) -> None:
+    (folder / ".env").write_text("JOBS_DSN=postgresql://app@localhost/jobs\nJOBS_POOL__MAX_SIZE=3\n")
+    (folder / ".env").chmod(0o600)
+    (folder / "override.py").write_text(
+        "from procrastinate_conn import ConnectorSettings\n\n"
+        "dsn = 'postgresql://app@localhost/other'\n"
+        "jobs = ConnectorSettings(_env_prefix='JOBS_', dsn=dsn, pool={'max_size': 9})\n"
+    )
+    assert checked(folder, "override:jobs", *option)["problems"] == []
+
+
 def test_every_rule_is_checked_on_an_instance_at_its_definition(folder: Path) -> None:
     [problem] = checked(folder, "conf:encrypted_perhaps")["problems"]
     assert (problem["code"], problem["severity"]) == ("PC501", "warning")
