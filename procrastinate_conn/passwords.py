@@ -7,8 +7,9 @@ import os
 import shlex
 import stat
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
@@ -41,16 +42,17 @@ class _InvalidPassword(ValueError):
     """Something that cannot be a password; the message says what it is instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordSource:
+class PasswordSource(ABC):
     """A password source, with the setting that configures it and its origin, for messages."""
 
     setting: str
-    read: PasswordFunction = field(repr=False)
 
+    @abstractmethod
     def __call__(self) -> str:
-        """Return the password."""
-        return self.read()
+        """Return the password, or raise `PasswordUnavailable`."""
+
+    def __repr__(self) -> str:
+        return f"PasswordSource({self.setting!r})"
 
 
 def from_file(file: str | Path, origin: Origin | None = None) -> PasswordFunction:
@@ -59,9 +61,8 @@ def from_file(file: str | Path, origin: Origin | None = None) -> PasswordFunctio
     Its whole content is the password, less one line break at the end.
     """
     path = os.path.abspath(os.path.expanduser(file))  # noqa: PTH100, PTH111 - pathlib's raises for ~nobody
-    setting = _setting("password_file", origin)
-
-    return PasswordSource(setting, _File(setting, path, path if is_safe_path(str(file)) else "its file"))
+    name = path if is_safe_path(str(file)) else "its file"
+    return _File(_setting("password_file", origin), path, name)
 
 
 def from_command(command: str, origin: Origin | None = None) -> PasswordFunction:
@@ -73,8 +74,7 @@ def from_command(command: str, origin: Origin | None = None) -> PasswordFunction
     words = shlex.split(command)
     if not words:
         raise ValueError("a command has at least one word")
-    setting = _setting("password_command", origin)
-    return PasswordSource(setting, _Command(words, setting))
+    return _Command(_setting("password_command", origin), words)
 
 
 def from_function(function: Callable[[], object], origin: Origin | None = None) -> PasswordFunction:
@@ -83,16 +83,14 @@ def from_function(function: Callable[[], object], origin: Origin | None = None) 
     The function is plain, since a synchronous connection could not await it; an asynchronous connector
     calls it in a thread.
     """
-    setting = _setting("password", origin)
-
-    return PasswordSource(setting, _Function(setting, function))
+    return _Function(_setting("password", origin), function)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+@dataclass(frozen=True, repr=False)
+class _File(PasswordSource):
     setting: str
     path: str
-    shown: str
+    name: str  # in messages
 
     def __call__(self) -> str:
         try:
@@ -101,13 +99,13 @@ class _File:
             reason = error.strerror or type(error).__name__
         except ValueError as error:
             reason = str(error)
-        raise PasswordUnavailable(f"{self.setting}: {self.shown} cannot be used: {reason}")
+        raise PasswordUnavailable(f"{self.setting}: {self.name} cannot be used: {reason}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Function:
+@dataclass(frozen=True, repr=False)
+class _Function(PasswordSource):
     setting: str
-    function: Callable[[], object] = field(repr=False)
+    function: Callable[[], object]
 
     def __call__(self) -> str:
         try:
@@ -119,12 +117,12 @@ class _Function:
         raise PasswordUnavailable(f"{self.setting}: the function {reason}")
 
 
-class _Command:
+class _Command(PasswordSource):
     """Run a command once for all threads that need its output at the same time."""
 
-    def __init__(self, words: list[str], setting: str) -> None:
+    def __init__(self, setting: str, words: list[str]) -> None:
+        self.setting = setting
         self._words = words
-        self._setting = setting
         self._password = ""
         self._failure = ""
         self._runs = 0
@@ -144,9 +142,9 @@ class _Command:
             raise PasswordUnavailable(failure)
         return password
 
-    def __reduce__(self) -> tuple[type[_Command], tuple[list[str], str]]:
+    def __reduce__(self) -> tuple[type[_Command], tuple[str, list[str]]]:
         """Pickle neither the lock nor the password."""
-        return _Command, (self._words, self._setting)
+        return _Command, (self.setting, self._words)
 
     def _lock(self) -> threading.Lock:
         """Return the lock, a new one after a fork: a thread of the parent may have locked the old one."""
@@ -168,7 +166,7 @@ class _Command:
         else:
             self._valid_until = monotonic() + COMMAND_CACHED_FOR
             return ""
-        return f"{self._setting}: the command {reason}"
+        return f"{self.setting}: the command {reason}"
 
 
 def _setting(name: str, origin: Origin | None) -> str:

@@ -282,10 +282,10 @@ def test_threads_that_waited_for_a_run_share_its_failure(tmp_path, monkeypatch):
     waiting: list[threading.Lock] = []
 
     def lock() -> threading.Lock:
-        waiting.append(source.read._running)
-        return source.read._running
+        waiting.append(source._running)
+        return source._running
 
-    monkeypatch.setattr(source.read, "_lock", lock)
+    monkeypatch.setattr(source, "_lock", lock)
     with ThreadPoolExecutor(3) as pool:
         reads = [pool.submit(failure, source) for _ in range(3)]
         wait_until(lambda: len(waiting) == 3)
