@@ -61,7 +61,7 @@ def _problem(context: HostContext, timeout: Timeout) -> str | None:
 def _idle_session_problem(context: HostContext, timeout: Timeout) -> str | None:
     if context.listens:
         return f"{timeout.name} ends the LISTEN connection after {timeout.seconds:g} s without a job"
-    max_idle = float(context.config.pool.arguments(asynchronous=False).get("max_idle", 600.0))
+    max_idle = context.config.pool.effective("max_idle")
     if timeout.seconds >= max_idle:
         return None
     ends = f"{timeout.name} ends connections after {timeout.seconds:g} s"
