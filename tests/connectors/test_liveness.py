@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from procrastinate.exceptions import ConnectorException
@@ -86,35 +87,80 @@ def test_backends_about_to_end_fail_no_asynchronous_call(kind, address, observer
     assert observer.jobs() == list(range(ROUNDS * CALLS))
 
 
+SLOWLY = """
+CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NEW; END'
+"""
+
+SLOW_TRIGGERS = pytest.mark.parametrize(
+    "trigger",
+    [
+        "CREATE TRIGGER slowly BEFORE INSERT ON procrastinate_jobs",
+        "CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON procrastinate_jobs DEFERRABLE INITIALLY DEFERRED",
+    ],
+    ids=["insert", "commit"],
+)
+"""In the extended protocol the statement's result comes before that of a deferred trigger."""
+
+SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+
+
+@pytest.fixture
+def slow_inserts(observer, trigger, monkeypatch):
+    """Let the database take its time to store a job, so that no end of a session crosses with a query."""
+    monkeypatch.setattr(disconnects, "SHUTDOWN_RACE_WINDOW", 0.0)
+    observer.connection.execute(SLOWLY)
+    observer.connection.execute(f"{trigger} FOR EACH ROW EXECUTE FUNCTION slowly()")
+
+
+def terminate_once_sleeping(observer):
+    wait_until(lambda: observer.one(SLEEPING))
+    assert observer.terminate("active") == 1
+
+
+@SLOW_TRIGGERS
+@pytest.mark.usefixtures("slow_inserts")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_query_that_dies_while_it_runs_is_reported_and_not_sent_again(
-    kind, server, database, address, observer
-):
+def test_job_is_stored_once_if_its_session_is_terminated_late(kind, address, observer):
     jobs = app(connector(kind, address, min_size=1).get_sync_connector())
-    errors = []
-
-    def defer():
-        try:
-            jobs.tasks["work"].defer()
-        except ConnectorException as error:
-            errors.append(error)
-
-    with jobs.open():
-        with server.connect(database) as blocker, blocker.transaction():
-            blocker.execute("LOCK TABLE procrastinate_jobs")
-            thread = threading.Thread(target=defer)
-            thread.start()
-            wait_until(
-                lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-            )
-            assert observer.terminate("active") == 1
-            thread.join(20)
-        assert len(errors) == 1
-        assert errors[0].__cause__ is not None
-        assert observer.jobs() == []
-        jobs.tasks["work"].defer(argument="next")  # the slot is there again
-        assert observer.jobs() == ["next"]
+    with jobs.open(), ThreadPoolExecutor(1) as threads:
+        deferring = threads.submit(jobs.tasks["work"].defer, argument=1)
+        terminate_once_sleeping(observer)
+        deferring.result(20)
         assert pool_stats(jobs.connector).size == 1
+    assert observer.jobs() == [1]
+
+
+@SLOW_TRIGGERS
+@pytest.mark.usefixtures("slow_inserts")
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_job_of_a_task_is_stored_once_if_its_session_is_terminated_late(kind, address, observer):
+    jobs = app(connector(kind, address, min_size=1))
+
+    async def scenario():
+        async with jobs.open_async():
+            deferring = asyncio.create_task(jobs.tasks["work"].defer_async(argument=1))
+            await asyncio.to_thread(terminate_once_sleeping, observer)
+            await asyncio.wait_for(deferring, 20)
+
+    asyncio.run(scenario())
+    assert observer.jobs() == [1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_query_of_the_application_that_is_terminated_late_is_reported(kind, address, observer):
+    sync = connector(kind, address, min_size=1).get_sync_connector()
+    sync.open()
+    with ThreadPoolExecutor(1) as threads:
+        sleeping = threads.submit(sync.execute_query, "SELECT pg_sleep(60)")
+        wait_until(lambda: observer.one(SLEEPING))
+        time.sleep(disconnects.SHUTDOWN_RACE_WINDOW)
+        assert observer.terminate("active") == 1
+        with pytest.raises(disconnects.OutcomeUnknown) as caught:
+            sleeping.result(20)
+    assert caught.value.__cause__ is not None
+    sync.execute_query("SELECT 1")  # the slot is there again
+    assert pool_stats(sync).size == 1
+    sync.close()
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)

@@ -1,15 +1,17 @@
-"""Classify disconnects; find the one after which a query is safe to retry.
+"""Classify disconnects; find those after which a query is safe to retry.
 
-Whether a connection is alive is seen on its socket, so a session may be ended just when its connection is
-handed out. The query then crosses with the server's notice, and is not read. A server process sends that
-notice only at points where a statement is not complete, and a statement that is not complete leaves nothing
-behind. Several statements in one query may have been complete in part. They, and any other loss of a
-connection, may come after an effect, and are reported.
+A server process that is told to end sends an error (`ProcessInterrupts` in PostgreSQL's ``postgres.c``),
+while a statement is not complete, or before it begins. A statement that is not complete leaves nothing
+behind. There is one more such point: where a message is logged (`errfinish` in ``elog.c``).
 
-There is one more such point: where a message is logged (`errfinish` in PostgreSQL's ``elog.c``). In the
-simple protocol, which psycopg2 speaks, the duration of a statement is logged once it is committed
-(`exec_simple_query` in ``postgres.c``). There a query is sent again only if the server logs no duration as
-short as that. In the extended protocol the duration is logged before the commit.
+- In the extended protocol nothing is logged between the commit and the end of the response.
+- In the simple protocol, which psycopg2 speaks, the duration of a statement is logged once it is committed
+  (`exec_simple_query`). An error with a context, as within a function, comes before that. Any other has
+  ended the statement only if it comes soon, and if the server logs no duration as short as that.
+
+Several statements in one query may have been complete in part, and one of the application's may call a
+procedure, which commits. They, and any other loss of a connection, may come after an effect, and are
+reported.
 """
 
 from __future__ import annotations
@@ -18,18 +20,21 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any, LiteralString
 
+from procrastinate import sql
 from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncClientCursor, ClientCursor, errors
 
 SHUTDOWN_RACE_WINDOW = 0.05
-"""Seconds within which the end of the session has crossed with the query. If it comes later, it has ended a
-statement that was running: nothing of it is left either, but it may have been ended on purpose."""
+"""Seconds within which the end of the session has crossed with the query."""
 
 SHUTDOWN_MESSAGES = (
     "terminating connection due to administrator command",
     "terminating connection due to idle-session timeout",
 )
 """For drivers that show only libpq's message, in English; in any other language the loss is reported."""
+
+_OF_PROCRASTINATE = frozenset(sql.queries.values())
+"""Single statements that call functions, and no procedures."""
 
 _WINDOW_MS = round(1000 * SHUTDOWN_RACE_WINDOW)
 
@@ -54,7 +59,7 @@ DURATION_LOGGING_QUERY: LiteralString = f"""
 
 
 class SafeToRetry(ConnectorException):
-    """The server ended the session before it began with the query.
+    """The server ended the session before the query was complete, and nothing of it is left.
 
     If that is not certain, the query may have been committed on a server that logs durations.
     """
@@ -104,18 +109,28 @@ def raise_disconnect(
     arguments
         The query's; psycopg sends a query that has some with the extended protocol.
     """
-    has_result = cursor is not None and cursor.statusmessage is not None
-    crossed = monotonic() - sent_at < SHUTDOWN_RACE_WINDOW and _is_shutdown(error, info)
-    if crossed and not has_result and _is_one_statement(query):
+    if not (cursor is not None and cursor.statusmessage) and _is_one_statement(query):
         is_extended = (
             cursor is not None
             and bool(arguments)
             and not isinstance(cursor, ClientCursor | AsyncClientCursor)
         )
-        message = "the server ended the session before it began with the query"
-        raise SafeToRetry(message, is_certain=is_extended) from error
+        is_certain = query in _OF_PROCRASTINATE and _is_incomplete(error, info, is_extended)
+        crossed = monotonic() - sent_at < SHUTDOWN_RACE_WINDOW and _is_shutdown(error, info)
+        if is_certain or crossed:
+            message = "the server ended the session before the query was complete"
+            raise SafeToRetry(message, is_certain=is_certain or is_extended) from error
     if info.status != 0:
         raise OutcomeUnknown.after(error)
+
+
+def _is_incomplete(error: Exception, info: Any, is_extended: bool) -> bool:
+    """Tell whether a session was ended while its statement was not complete for certain, however late."""
+    if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
+        diag = error.diag
+        return diag.source_function == "ProcessInterrupts" and (is_extended or diag.context is not None)
+    message = info.error_message or ""
+    return message.startswith(tuple(f"FATAL:  {shutdown}\nCONTEXT:" for shutdown in SHUTDOWN_MESSAGES))
 
 
 def _is_shutdown(error: Exception, info: Any) -> bool:

@@ -1,11 +1,11 @@
 """One policy for queries that failed with their connection: send again, look up, or report.
 
-================================  ============  ================  ===================================
-failure                           any query     idempotent query  fetch, finish or retry of a worker's
-================================  ============  ================  ===================================
-the server did not begin with it  send again    send again        send again
-the outcome is unknown            report        send again        look up its effect, or send again
-================================  ============  ================  ===================================
+======================  ============  ================  ===================================
+failure                 any query     idempotent query  fetch, finish or retry of a worker's
+======================  ============  ================  ===================================
+nothing of it is left   send again    send again        send again
+the outcome is unknown  report        send again        look up its effect, or send again
+======================  ============  ================  ===================================
 
 If that depends on whether the server logs durations (see `disconnects`), its settings are read. So a worker
 continues; to defer a job is none of its queries.

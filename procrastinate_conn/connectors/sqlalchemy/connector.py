@@ -167,8 +167,9 @@ class SQLAlchemyPsycopg2Connector(SyncConnector[sqlalchemy.Engine], contrib.SQLA
                 result = connection.exec_driver_sql(
                     PERCENT_PATTERN.sub("%%", query), wrap_json(arguments, self._json)
                 )
-            except Exception as error:
-                raise_disconnect(error, info, query, sent_at)
+            except DBAPIError as error:
+                if error.orig is not None:
+                    raise_disconnect(error.orig, info, query, sent_at)
                 raise
             return fetch and fetch(result)
 
