@@ -59,20 +59,12 @@ def _server_setting(name: str) -> str:
     return f"write it as connection.options: -c {name}=... (in a DSN of keywords, in quotes)"
 
 
-_SERVER_SETTINGS = (
-    "idle_in_transaction_session_timeout",
-    "lock_timeout",
-    "search_path",
-    "statement_timeout",
-    "timezone",
-)
+_SERVER_SETTINGS = "idle_in_transaction_session_timeout lock_timeout search_path statement_timeout timezone"
+_OWN_SETTINGS = ("json_dumps", "json_loads", "password_file", "password_command")
 _HINTS = {
-    **{name: _server_setting(name) for name in _SERVER_SETTINGS},
+    **{name: _server_setting(name) for name in _SERVER_SETTINGS.split()},
     **dict.fromkeys(("currentschema", "schema"), _server_setting("search_path")),
-    **{
-        name: f"it is a setting of its own: write {name}"
-        for name in ("json_dumps", "json_loads", "password_file", "password_command")
-    },
+    **{name: f"it is a setting of its own: write {name}" for name in _OWN_SETTINGS},
     **dict.fromkeys(("dsn", "uri", "url"), "write all of it as the DSN, which is a setting of its own"),
     **dict.fromkeys(("cursor_factory", "row_factory"), "leave it out: procrastinate chooses its own"),
     "autocommit": "leave it out: every connector commits each query by itself",
@@ -231,15 +223,7 @@ def is_near_setting(path: tuple[str, ...]) -> bool:
 
 
 def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str]) -> str:
-    """Return the hint about an unknown setting.
-
-    Parameters
-    ----------
-    path
-        The unknown setting.
-    write
-        Writes a setting as its source does.
-    """
+    """Return the hint about an unknown setting; `write` returns a setting as its source writes it."""
     own = next((setting for setting in ("_".join(path), path[-1]) if setting in SETTINGS), None)
     if own is not None and len(path) > 1:
         return f"did you mean {write((own,))}?"

@@ -52,12 +52,9 @@ def check_separators(configuration: Configuration) -> Iterator[Problem]:
         return
     keywords.sort(key=dsn.text.find)
     separator = _SEPARATORS[values[keywords[0]][-1]]
-    yield DSN_SEPARATORS(
-        "dsn",
-        f"the DSN has a {separator} after {', '.join(keywords)}, which libpq takes for a part of the value",
-        hint="separate the pairs by blanks alone",
-        origin=dsn.origin,
-    )
+    names = ", ".join(keywords)
+    message = f"the DSN has a {separator} after {names}, which libpq takes for a part of the value"
+    yield DSN_SEPARATORS("dsn", message, hint="separate the pairs by blanks alone", origin=dsn.origin)
 
 
 def _has_separator(dsn: str, keyword: str, value: str) -> bool:
@@ -72,9 +69,6 @@ def _check_empty(configuration: Configuration) -> Iterator[Problem]:
     if dsn is None or not _EMPTY.fullmatch(dsn.text):
         return
     if not any(keyword in configured for keyword in ("host", "hostaddr", "dbname", "service")):
-        yield EMPTY_DSN(
-            "dsn",
-            "the DSN is empty, and nothing else sets what to connect to",
-            hint="set the variable that it comes from, or write host, dbname and user",
-            origin=dsn.origin,
-        )
+        message = "the DSN is empty, and nothing else sets what to connect to"
+        hint = "set the variable that it comes from, or write host, dbname and user"
+        yield EMPTY_DSN("dsn", message, hint=hint, origin=dsn.origin)

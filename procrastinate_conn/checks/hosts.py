@@ -38,35 +38,19 @@ SOCKET_FILE = Fault(
     "leave the last part out, and write the number in it as port",
 )
 REST_OF_PASSWORD = Fault("", "it has an @, and may be the rest of a password", ENCODE_PASSWORD)
+_REFERENCE = "in an env file write ${NAME}, and set NAME before it or in the environment"
+_SLASH = "write the host alone and the database as dbname, or the whole path of the directory"
 FAULTS = (
-    Fault(
-        r".*\$",
-        "it has a $, as a variable that was not replaced has",
-        "in an env file write ${NAME}, and set NAME before it or in the environment",
-    ),
+    Fault(r".*\$", "it has a $, as a variable that was not replaced has", _REFERENCE),
     Fault(r".*@", "it has an @", "write the host alone, and the user as user"),
-    Fault(
-        r".*[/\\]",
-        "it has a slash, and only the directory of a socket has one, at its beginning",
-        "write the host alone and the database as dbname, or the whole path of the directory",
-    ),
-    Fault(
-        r".*['\"]", "it has a quote", "write it without quotes, and several with commas alone between them"
-    ),
-    Fault(
-        r"\[",
-        "it has brackets, which belong to a URI",
-        "write the address without them, and the port as port",
-    ),
+    Fault(r".*[/\\]", "it has a slash, and only a socket's directory has one, at its beginning", _SLASH),
+    Fault(r".*['\"]", "it has a quote", "write it without quotes, and several with commas alone between"),
+    Fault(r"\[", "it has brackets, as in a URI", "write the address without them, and the port as port"),
     Fault(r".*:", "it has a colon, and only an IPv6 address has one", "write the port as port"),
     Fault(r"\.|.*\.\.", "it has a dot with nothing before it", "write the whole name"),
     Fault(r".*[\r\n]", "it has a line break", "write it without, as echo -n and printf do"),
     Fault(r".*\s", "it has a blank", "write several hosts with commas alone between them"),
-    Fault(
-        r".*[<>{}()=*?&;#]",
-        "it has a character that no host has",
-        "write the name of the host or its address",
-    ),
+    Fault(r".*[<>{}()=*?&;#]", "it has a character that no host has", "write the host's name or address"),
 )
 """Why a name cannot be looked up; the first match counts."""
 

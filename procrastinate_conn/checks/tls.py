@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from procrastinate_conn.checks import hosts as host_checks
 from procrastinate_conn.checks.tls_files import default_file
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection.hosts import Host, hosts
+from procrastinate_conn.connection.hosts import Host, hosts, resolve_numeric
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.files import status
 from procrastinate_conn.origins import Origin
@@ -70,13 +69,10 @@ def check(configuration: Configuration) -> Iterator[Problem]:
         message = f"sslmode=require encrypts the connection to {names} and verifies nothing"
         yield UNVERIFIED_SERVER("connection.sslmode", message, hint=_HINT, origin=origin)
     else:
-        yield NO_ROOT_CERTIFICATE(
-            "connection.sslrootcert",
-            f"sslmode={mode} has nothing to verify {names} with: sslrootcert is not set, and there is no"
-            f" {default_root_certificate()}",
-            hint="set sslrootcert, a file or `system`",
-            origin=origin,
-        )
+        missing = f"sslrootcert is not set, and there is no {default_root_certificate()}"
+        message = f"sslmode={mode} has nothing to verify {names} with: {missing}"
+        hint = "set sslrootcert, a file or `system`"
+        yield NO_ROOT_CERTIFICATE("connection.sslrootcert", message, hint=hint, origin=origin)
 
 
 def _are_hosts_known(configuration: Configuration) -> bool:
@@ -98,11 +94,8 @@ def _is_local(host: Host) -> bool:
 
 def is_loopback(address: str) -> bool:
     """Return whether a text is a numeric loopback address, in however short a form; a name is none."""
-    try:
-        [found, *_] = socket.getaddrinfo(address.encode(), None, flags=socket.AI_NUMERICHOST)
-    except OSError:
-        return False
-    return ip_address(str(found[4][0]).partition("%")[0]).is_loopback
+    found = resolve_numeric(address)
+    return found is not None and ip_address(found.partition("%")[0]).is_loopback
 
 
 def default_root_certificate() -> Path:

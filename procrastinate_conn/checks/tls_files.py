@@ -35,9 +35,7 @@ EXPOSED_KEY = Rule(
     "libpq does not use such a key, and does not connect.",
     "chmod 0600, or 0640 if the file belongs to root.",
     example=Example(
-        "PROCRASTINATE_CONN_DSN=postgresql://db1.example.com/jobs?sslrootcert=system\n"
-        "PROCRASTINATE_CONN_CONNECTION__SSLCERT=client.pem\n"
-        "PROCRASTINATE_CONN_CONNECTION__SSLKEY=client.key",
+        "PROCRASTINATE_CONN_DSN=postgresql://db1/jobs?sslrootcert=system&sslcert=client.pem&sslkey=client.key",
         files={"client.key": "-----BEGIN PRIVATE KEY-----\n...\n"},
         given="client.pem is a certificate",
     ),

@@ -28,21 +28,7 @@ _LOGIN = ("user", "password", "dbname")
 
 
 class Leftover(NamedTuple):
-    """One kind of leftover.
-
-    Parameters
-    ----------
-    keywords
-        Where it is certainly a mistake.
-    pattern
-        Matches the whole value.
-    description
-        What the value has.
-    hint
-        What to do about it.
-    in_uris_only
-        Whether it is a mistake in a URI alone.
-    """
+    """One kind of leftover: where it is certainly a mistake, and a pattern of the whole value."""
 
     keywords: tuple[str, ...]
     pattern: str
@@ -51,45 +37,21 @@ class Leftover(NamedTuple):
     in_uris_only: bool = False
 
 
+_LINE_BREAK = "write it without, as echo -n and printf do"
+_REFERENCE = "set the variable where it is replaced: above it in an env file, before it in a container"
+_SLASH_BEFORE = "write one slash between the host and the database, and the directory of a socket as host"
+_SEPARATOR_AFTER = "leave it out: in a URI nothing but a ? follows the database"
+_SLASH_IN = "write the database alone; a schema goes into options: -c search_path=..."
+_BRACKETS = "write the value in the place of the brackets and of what is in them"
+
 LEFTOVERS = (
-    Leftover(
-        _LOGIN,
-        r"[\r\n].*|.*[\r\n]",
-        "a line break at an end",
-        "write it without, as echo -n and printf do",
-    ),
+    Leftover(_LOGIN, r"[\r\n].*|.*[\r\n]", "a line break at an end", _LINE_BREAK),
     Leftover(_LOGIN, r"(['\"]).+\1", "quotes around it, which are a part of it", LEAVE_OUT_QUOTES),
-    Leftover(
-        _LOGIN,
-        r"\$\{\w+\}|\$\(\w+\)",
-        "a reference to a variable that was not replaced",
-        "set the variable where it is replaced: above it in an env file, before it in a container",
-    ),
-    Leftover(
-        ("dbname",),
-        r"/.*",
-        "a slash before its name",
-        "write one slash between the host and the database, and the directory of a socket as host",
-    ),
-    Leftover(
-        ("dbname",),
-        r".*[/;,\\]",
-        "a separator after its name, such as a slash or a semicolon",
-        "leave it out: in a URI nothing but a ? follows the database",
-    ),
-    Leftover(
-        ("dbname",),
-        r".+/.+",
-        "a slash in it, as a path has",
-        "write the database alone; a schema goes into options: -c search_path=...",
-        in_uris_only=True,
-    ),
-    Leftover(
-        _LOGIN,
-        r"\[.+\]|<.+>|\{\{.+\}\}",
-        "brackets around it, as a placeholder has",
-        "write the value in the place of the brackets and of what is in them",
-    ),
+    Leftover(_LOGIN, r"\$\{\w+\}|\$\(\w+\)", "a reference to a variable that was not replaced", _REFERENCE),
+    Leftover(("dbname",), r"/.*", "a slash before its name", _SLASH_BEFORE),
+    Leftover(("dbname",), r".*[/;,\\]", "a slash, comma or semicolon after its name", _SEPARATOR_AFTER),
+    Leftover(("dbname",), r".+/.+", "a slash in it, as a path has", _SLASH_IN, in_uris_only=True),
+    Leftover(_LOGIN, r"\[.+\]|<.+>|\{\{.+\}\}", "brackets around it, as a placeholder has", _BRACKETS),
     Leftover(
         ("host", *_LOGIN),
         r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME",

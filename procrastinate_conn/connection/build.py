@@ -38,9 +38,9 @@ def build_spec(
     problems += validation.validate_hosts(effective, candidates)
     problems += validation.validate_integer("connect_timeout", effective)
     if result.rejection:
-        rejected = validation.validate_values(probed, lambda some: libpq.rejection(some, over_tcp=over_tcp))
+        rejected = list(validation.validate_values(probed, over_tcp=over_tcp))
         # If libpq rejects nothing else, it is the user, by default the system's, which the process lacks.
-        problems += list(rejected) or [validation.missing_user(result.rejection)]
+        problems += rejected or [validation.missing_user(result.rejection)]
     if problems:
         return None, problems
     parameters = {**values, **result.info}

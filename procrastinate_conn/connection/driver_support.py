@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 
 from procrastinate_conn import drivers, libpq
-from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.connection.hosts import hosts, resolve_numeric
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq.environment import override_environment
 from procrastinate_conn.origins import SourcedValue
@@ -52,12 +51,8 @@ def validate_driver(
     known = drivers.keywords(kind)
     for keyword, sourced in effective.items():
         if keyword not in known:
-            yield OLD_LIBPQ(
-                f"connection.{keyword}",
-                f"{keyword} is unknown to the {_libpq_of(kind)}; the {_libpq_of(DEFAULT_KIND)} knows it",
-                hint=_HINT,
-                origin=sourced.origin,
-            )
+            message = f"{keyword} is unknown to the {_libpq_of(kind)}; the {_libpq_of(DEFAULT_KIND)} knows it"
+            yield OLD_LIBPQ(f"connection.{keyword}", message, hint=_HINT, origin=sourced.origin)
     if spec is None:
         return
     if REGISTRY[kind].uses_psycopg2:
@@ -77,13 +72,9 @@ def _validate_values(
     rejecting, accepting = f"the {_libpq_of(kind)} rejects", f"the {_libpq_of(DEFAULT_KIND)} accepts"
     rejected = [k for k, v in known.items() if k in effective and _rejection(kind, {k: v}, over_tcp=over_tcp)]
     for keyword in rejected:
-        quoted = quote_value(keyword, known[keyword], effective[keyword])
-        yield REJECTED_BY_DRIVER(
-            f"connection.{keyword}",
-            f"{rejecting} {quoted} for {keyword}; {accepting} it",
-            hint=_HINT,
-            origin=effective[keyword].origin,
-        )
+        origin, quoted = effective[keyword].origin, quote_value(keyword, known[keyword], effective[keyword])
+        message = f"{rejecting} {quoted} for {keyword}; {accepting} it"
+        yield REJECTED_BY_DRIVER(f"connection.{keyword}", message, hint=_HINT, origin=origin)
     if not rejected:
         yield REJECTED_BY_DRIVER("connection", f"{rejecting} what {accepting}: {reason}", hint=_HINT)
 
@@ -109,28 +100,14 @@ def _validate_resolution(effective: Mapping[str, SourcedValue], spec: Connection
     """Yield what psycopg cannot resolve: it does so itself, before libpq gets the hosts."""
     candidates = hosts(spec.parameters)
     if any(host.is_socket and host.name.startswith("@") for host in candidates):
-        yield REJECTED_BY_DRIVER(
-            "connection.host",
-            "psycopg cannot connect to an abstract socket: it resolves the name as that of a host",
-            hint="name a socket directory, or choose the psycopg2 connector",
-            origin=effective["host"].origin,
-        )
-    if any(not host.is_socket and not host.address and not _is_port(host.port) for host in candidates):
-        yield REJECTED_BY_DRIVER(
-            "connection.port",
-            "psycopg cannot resolve a host together with this port, in which libpq would ignore the blanks",
-            hint="remove the blanks",
-            origin=effective["port"].origin,
-        )
-
-
-def _is_port(port: str) -> bool:
-    """Return whether the resolver, which psycopg asks, accepts a text as a port."""
-    try:
-        socket.getaddrinfo(b"127.0.0.1", port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except OSError:
-        return False
-    return True
+        message = "psycopg cannot connect to an abstract socket: it resolves the name as that of a host"
+        hint = "name a socket directory, or choose the psycopg2 connector"
+        yield REJECTED_BY_DRIVER("connection.host", message, hint=hint, origin=effective["host"].origin)
+    ports = [host.port for host in candidates if not host.is_socket and not host.address]
+    if any(resolve_numeric("127.0.0.1", port) is None for port in ports):
+        message = "psycopg cannot resolve a host together with this port: libpq alone ignores its blanks"
+        origin = effective["port"].origin
+        yield REJECTED_BY_DRIVER("connection.port", message, hint="remove the blanks", origin=origin)
 
 
 def _libpq_of(kind: ConnectorKind) -> str:

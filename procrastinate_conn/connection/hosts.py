@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from itertools import zip_longest
 from typing import NamedTuple
@@ -12,15 +13,8 @@ from procrastinate_conn import libpq
 class Host(NamedTuple):
     """One host, with libpq's defaults for what is empty.
 
-    Parameters
-    ----------
-    name
-        A host name, an address, a socket directory, or an abstract socket (``@name``); may be empty beside
-        an address.
-    address
-        A numeric address, which libpq connects to whatever the name is; may be empty.
-    port
-        Its port, as it is written.
+    Its name is that of a host, an address, a socket directory, or an abstract socket (``@name``). It may be
+    empty beside a numeric address, which libpq connects to whatever the name is.
     """
 
     name: str
@@ -58,3 +52,14 @@ def hosts(values: Mapping[str, str]) -> list[Host]:
         Host(name or ("" if address else libpq.default_host()), address, port or default_port)
         for name, address, port in zip_longest(names, addresses, ports, fillvalue="")
     ]
+
+
+def resolve_numeric(address: str, port: str | int = 5432) -> str | None:
+    """Return a numeric address in full, as libpq resolves it; None for a name, and for no valid port."""
+    try:
+        [found, *_] = socket.getaddrinfo(
+            address.encode(), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )
+    except OSError:
+        return None
+    return str(found[4][0])

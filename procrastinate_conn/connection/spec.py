@@ -145,20 +145,10 @@ class ConnectionSpec(BaseModel):
         session: Mapping[str, str] | None = None,
         known: Collection[str] | None = None,
     ) -> Self:
-        """Make a spec from complete parameters.
+        """Make a spec from complete parameters; an empty value may mean something else to libpq than none.
 
-        Parameters
-        ----------
-        parameters
-            Keyword to value; an empty value may mean something else to libpq than none.
-        origins
-            Keyword to the place where the value is written.
-        redacted_keywords
-            The keywords whose value may contain a piece of a password.
-        session
-            libpq's variables for the session, from the process environment.
-        known
-            The keywords that the driver's libpq knows; by default those of psycopg's.
+        The values of `redacted_keywords` may contain a piece of a password. `session` has libpq's variables
+        for the session, `known` the keywords that the driver's libpq knows, by default those of psycopg's.
         """
         spec = cls.model_validate({keyword: value for keyword, value in parameters.items() if value})
         spec._empty = frozenset(keyword for keyword, value in parameters.items() if not value)  # noqa: SLF001

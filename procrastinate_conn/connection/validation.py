@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from procrastinate_conn import libpq
-from procrastinate_conn.connection.hosts import Host
+from procrastinate_conn.connection.hosts import Host, resolve_numeric
 from procrastinate_conn.libpq import CHOICES, INTEGERS
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -20,9 +21,7 @@ MISMATCHED_HOSTS = Rule(
     "host, hostaddr and port of different lengths",
     "libpq rejects lists of different lengths.",
     "Write as many of each as there are hosts, or one port for all of them.",
-    example=Example(
-        "PROCRASTINATE_CONN_CONNECTION__HOST=db1,db2\nPROCRASTINATE_CONN_CONNECTION__PORT=5432,5433,5434"
-    ),
+    example=Example("PROCRASTINATE_CONN_DSN=host=db1,db2 port=5432,5433,5434 dbname=jobs"),
 )
 
 REJECTED_COMBINATION = Rule(
@@ -30,16 +29,11 @@ REJECTED_COMBINATION = Rule(
     "values that libpq rejects together",
     "Each value is valid by itself, but libpq rejects the combination when it connects.",
     "Change one of the values that the message names.",
-    example=Example(
-        "PROCRASTINATE_CONN_CONNECTION__SSLMODE=require\nPROCRASTINATE_CONN_CONNECTION__SSLROOTCERT=system"
-    ),
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://db1/jobs?sslmode=require&sslrootcert=system"),
 )
 
 Sourced = Mapping[str, SourcedValue]
 """Keyword to its effective value, which is text, and where that is written."""
-
-Rejection = Callable[[Mapping[str, str]], str | None]
-"""Returns why a libpq rejects values; None if it accepts them."""
 
 
 def as_texts(effective: Sourced) -> dict[str, str]:
@@ -78,15 +72,16 @@ def validate_integer(keyword: str, effective: Sourced) -> Iterator[Problem]:
         yield _rejected_integer(keyword, effective)
 
 
-def validate_values(effective: Sourced, rejection: Rejection) -> Iterator[Problem]:
+def validate_values(effective: Sourced, *, over_tcp: bool) -> Iterator[Problem]:
     """Let libpq validate each value by itself, and then the combination of those that it accepts."""
-    values = as_texts(effective)
+    rejection, values = partial(libpq.rejection, over_tcp=over_tcp), as_texts(effective)
     rejected = {k: reason for k, value in values.items() if (reason := rejection({k: value}))}
     for keyword, reason in rejected.items():
         yield _rejected_value(keyword, effective, reason)
     accepted = {keyword: value for keyword, value in values.items() if keyword not in rejected}
     if reason := rejection(accepted):
-        yield _rejected_combination(accepted, effective, reason, rejection)
+        without = {k: {o: v for o, v in accepted.items() if o != k} for k in accepted}
+        yield _rejected_combination([k for k in without if not rejection(without[k])], effective, reason)
 
 
 def missing_user(reason: str) -> Problem:
@@ -98,9 +93,7 @@ def missing_user(reason: str) -> Problem:
 def _validate_addresses(effective: Sourced) -> Iterator[Problem]:
     """Ask the resolver for a numeric address and nothing else, as libpq does."""
     for address in filter(None, _elements("hostaddr", effective)):
-        try:
-            socket.getaddrinfo(address.encode(), 5432, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-        except OSError:
+        if resolve_numeric(address) is None:
             quoted = quote_value("hostaddr", address, effective["hostaddr"])
             hint = "write the address alone, as 127.0.0.1 or ::1, and put a name into host"
             yield _rejected("hostaddr", effective, f"{quoted} is not a numeric address", hint)
@@ -128,12 +121,9 @@ def _validate_lengths(effective: Sourced) -> Iterator[Problem]:
     lengths = {k: len(value.split(",")) for k, value in lists.items() if value}
     described = " and ".join(f"{length} in {k} ({effective[k].origin})" for k, length in lengths.items())
     shortest = min(lengths, key=lambda keyword: lengths[keyword])
-    yield MISMATCHED_HOSTS(
-        f"connection.{shortest}",
-        f"libpq cannot match the lists: {described}",
-        hint="write as many of each as there are hosts, or one port for all of them",
-        origin=effective[shortest].origin,
-    )
+    message = f"libpq cannot match the lists: {described}"
+    hint = "write as many of each as there are hosts, or one port for all of them"
+    yield MISMATCHED_HOSTS(f"connection.{shortest}", message, hint=hint, origin=effective[shortest].origin)
 
 
 def _is_too_long(path: str) -> bool:
@@ -185,18 +175,14 @@ def _rejected_value(keyword: str, effective: Sourced, reason: str) -> Problem:
     return _rejected(keyword, effective, f"{quoted} is none of {listed}", hint)
 
 
-def _rejected_combination(
-    values: Mapping[str, str], effective: Sourced, reason: str, rejection: Rejection
-) -> Problem:
-    """Report the keywords each of which has to be left out for libpq to accept the rest."""
-    involved = [k for k in values if rejection({o: v for o, v in values.items() if o != k}) is None]
+def _rejected_combination(involved: Sequence[str], effective: Sourced, reason: str) -> Problem:
+    """Report the keywords each of which can be left out for libpq to accept the rest."""
     origins = ", ".join(f"{keyword} ({effective[keyword].origin})" for keyword in involved)
-    return REJECTED_COMBINATION(
-        f"connection.{involved[0]}" if involved else "connection",
-        f"libpq rejects these together: {origins}: {reason}",
-        hint="change one of them",
-        origin=effective[involved[0]].origin if involved else None,
-    )
+    message, hint = f"libpq rejects these together: {origins}: {reason}", "change one of them"
+    if not involved:
+        return REJECTED_COMBINATION("connection", message, hint=hint)
+    first = involved[0]
+    return REJECTED_COMBINATION(f"connection.{first}", message, hint=hint, origin=effective[first].origin)
 
 
 def _rejected(keyword: str, effective: Sourced, reason: str, hint: str) -> Problem:

@@ -41,42 +41,21 @@ _ROOTED_PATH = re.compile(r"(~|\.{1,2}|/[\w.-]+|[A-Za-z]:)[/\\]")
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|cred", re.IGNORECASE)
 
 _FILES = ("servicefile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslkeylogfile", "sslrootcert")
-_SETTINGS = {
-    "connector": re.compile(r"[\w-]{0,40}"),
-    "defaults": re.compile(r"[\w-]{0,40}"),
-    "json_dumps": re.compile(r"[\w.:, -]*"),
-    "json_loads": re.compile(r"[\w.:, -]*"),
-    "pool": re.compile(r"null", re.IGNORECASE),
-}
 
 
 def is_safe_to_show(setting: str, value: str) -> bool:
-    """Return whether a value looks like what belongs in a setting, and not like a secret.
+    """Return whether a value, without quotes around it, looks like what belongs in a setting.
 
-    Parameters
-    ----------
-    setting
-        The dotted path, such as ``connection.host``; no value of an unknown setting is safe.
-    value
-        Without the quotes around it.
+    The setting is a dotted path, such as ``connection.host``; no value of an unknown one is safe.
     """
     match setting.split("."):
-        case ["connection", keyword]:
-            return _is_safe_keyword(keyword, value)
+        case ["connection", keyword] if keyword in libpq.keywords() and not is_secret(keyword):
+            return bool(_KEYWORDS.get(keyword, _is_plain)(value))
         case ["pool", option]:
             return _is_safe_option(option, value)
-        case ["password_file"]:
-            return is_safe_path(value)
-        case [name]:
-            return name in _SETTINGS and bool(_SETTINGS[name].fullmatch(value))
-        case _:
-            return False
-
-
-def _is_safe_keyword(keyword: str, value: str) -> bool:
-    if keyword not in libpq.keywords() or is_secret(keyword):
-        return False
-    return bool(_KEYWORDS.get(keyword, _is_plain)(value))
+        case [name] if name in _SETTINGS:
+            return bool(_SETTINGS[name](value))
+    return False
 
 
 def _is_safe_option(option: str, value: str) -> bool:
@@ -142,6 +121,13 @@ _KEYWORDS: Mapping[str, Callable[[str], object]] = {
 }
 """What the values of keywords look like; plain words are what the others are."""
 
+_SETTINGS: Mapping[str, Callable[[str], object]] = {
+    **dict.fromkeys(("connector", "defaults"), re.compile(r"[\w-]{0,40}").fullmatch),
+    **dict.fromkeys(("json_dumps", "json_loads"), re.compile(r"[\w.:, -]*").fullmatch),
+    "password_file": is_safe_path,
+    "pool": re.compile(r"null", re.IGNORECASE).fullmatch,
+}
+
 
 _CONNECTION_STRING = re.compile(
     r"://|:.*@|\Apostgres(ql)?:|pass?wor?d\s*=|(\A|\s)\w+\s*=.*\s\w+\s*=", re.IGNORECASE | re.DOTALL
@@ -185,11 +171,8 @@ def quote_value(keyword: str, value: str, sourced: SourcedValue) -> str:
 def describe_value(value: object) -> str:
     """Return a value for a message: as it is written, or only its type if it could be a secret.
 
-    Parameters
-    ----------
-    value
-        Anything. Text that is long, or that could be a part of a connection string, is described and not
-        repeated; so is every object except numbers, booleans and None.
+    Text that is long, or that could be a part of a connection string, is described and not repeated; so is
+    every object except numbers, booleans and None.
     """
     if isinstance(value, str):
         is_short = re.fullmatch(r"[\w.+:,% -]{0,40}", value)

@@ -42,9 +42,8 @@ def redact_env_line(line: str) -> str:
     name = found["name"].strip().removeprefix("export").strip(" \t'\"")
     if not _is_read(name) and not _WORD.fullmatch(name):
         return MASK  # a line of something longer, such as a key
-    return (
-        found["name"] + found["equals"] + _redact_quoted(found["value"], lambda v: redact_variable(name, v))
-    )
+    value = _redact_quoted(found["value"], lambda value: redact_variable(name, value))
+    return found["name"] + found["equals"] + value
 
 
 def redact_service_line(line: str) -> str:
@@ -78,14 +77,15 @@ def redact_dsn(dsn: str) -> str:
         return _redact_pairs(dsn, _PAIR, "connection", between=r"\s*")
     if not _is_understood(uri):
         return uri["scheme"] + MASK
-    login = f"{_redact_login(uri['login'])}@" if uri["login"] else ""
+    user, colon, password = (uri["login"] or "").partition(":")
+    login = f"{user}{colon}{password and MASK}@" if uri["login"] else ""
     query = _redact_pairs(uri["query"] or "", _QUERY, "connection", between=r"[?&]*")
     return uri["scheme"] + login + uri["hosts"] + uri["path"] + query
 
 
 def _is_understood(uri: re.Match[str]) -> bool:
     """Return whether no part of a URI looks like a piece of a password."""
-    user, _, _ = (uri["login"] or "").partition(":")
+    user = (uri["login"] or "").partition(":")[0]
     is_file = not uri["login"] and not uri["hosts"]
     return (
         bool(_USER.fullmatch(user))
@@ -98,11 +98,6 @@ def _is_understood(uri: re.Match[str]) -> bool:
 def _may_have_an_at(pair: str) -> bool:
     keyword = pair.partition("=")[0]
     return keyword == "user" or is_secret(keyword)
-
-
-def _redact_login(login: str) -> str:
-    user, colon, password = login.partition(":")
-    return user + (colon + MASK if password else colon)
 
 
 def _redact_pairs(text: str, pair: re.Pattern[str], section: str, *, between: str) -> str:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from procrastinate_conn import make_connector
-from procrastinate_conn.checks import hosts, options
+from procrastinate_conn.checks import hosts, values
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.sources.arguments import read_call
@@ -146,7 +146,7 @@ OPTIONS = [
 @pytest.mark.parametrize("text", OPTIONS)
 def test_options_are_reported_exactly_if_the_server_rejects_them(text: str, server: EmbeddedPostgres) -> None:
     configuration = configure([read_call({"connection": {"host": "localhost", "options": text}})])
-    found = [problem.code for problem in options.check(configuration)]
+    found = [problem.code for problem in values.check(configuration)]
     try:
         psycopg.connect(server.dsn(), options=text).close()
     except psycopg.OperationalError:
@@ -155,7 +155,7 @@ def test_options_are_reported_exactly_if_the_server_rejects_them(text: str, serv
         assert found == []
 
 
-@pytest.mark.parametrize("name", options.PROXY_SETTINGS)
+@pytest.mark.parametrize("name", values.PROXY_SETTINGS)
 def test_proxy_setting_in_options_is_not_reported(name: str) -> None:
     connection = {"host": "localhost", "options": f"{name}=quiet-lake -c search_path=jobs"}
-    assert list(options.check(configure([read_call({"connection": connection})]))) == []
+    assert list(values.check(configure([read_call({"connection": connection})]))) == []

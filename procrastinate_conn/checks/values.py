@@ -1,0 +1,120 @@
+"""Values of single keywords that libpq accepts, and with which the connection cannot be what is meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from procrastinate_conn import libpq
+from procrastinate_conn.configuration import Configuration
+from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.problems import Example, Problem, Rule
+
+REJECTED_SERVER_OPTIONS = Rule(
+    "PC215",
+    "options that the server rejects",
+    "The server splits them at blanks and reads them as switches of its command line; it ends every"
+    " connection whose options it cannot read.",
+    "Write -c before each setting, as in -c search_path=jobs, and a backslash before a blank in a value.",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__OPTIONS=search_path=jobs"),
+)
+
+READ_ONLY_SESSION = Rule(
+    "PC219",
+    "read-only session",
+    "libpq skips the primary; a standby rejects every job that is deferred, fetched or finished.",
+    "Write read-write: of several hosts libpq then takes the primary, after a failover as well.",
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs?target_session_attrs=standby"),
+)
+
+WRONG_TIME_UNIT = Rule(
+    "PC220",
+    "time in another unit",
+    "libpq counts seconds, and milliseconds in tcp_user_timeout alone. A thousand times too long, and a"
+    " silent host is waited for for hours; a thousand times too short, and every connection is cut off.",
+    "Write the time in the unit that the message names.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_CONNECTION__CONNECT_TIMEOUT=5000"),
+)
+
+PROXY_SETTINGS = ("endpoint", "project", "reference")
+"""Settings without a switch, for a proxy before the server: Neon's and Supabase's."""
+
+_MAX_SECONDS = {"connect_timeout": 1_000, "keepalives_idle": 10_000, "keepalives_interval": 1_000}
+"""Seconds from which on milliseconds are meant: systems wait two hours before they send keepalives."""
+
+_MIN_MILLISECONDS = {"tcp_user_timeout": 1_000}
+"""Milliseconds below which seconds are meant; 0 is the system's default."""
+
+
+def check(configuration: Configuration) -> Iterator[Problem]:
+    """Check the effective values of the keywords that have such a rule."""
+    effective = configuration.connection.effective
+    if attrs := effective.get("target_session_attrs"):
+        yield from _check_session(attrs)
+    if options := effective.get("options"):
+        yield from _check_options(options)
+    for keyword, sourced in effective.items():
+        yield from _check_time(keyword, sourced)
+
+
+def _check_session(attrs: SourcedValue) -> Iterator[Problem]:
+    """Report a value with which libpq skips every server that could store a job."""
+    if attrs.value in ("read-only", "standby"):
+        message = f"with {attrs.value} libpq connects to no server that can store a job"
+        hint = "write read-write; or any, if there is one server"
+        yield READ_ONLY_SESSION("connection.target_session_attrs", message, hint=hint, origin=attrs.origin)
+
+
+def _check_time(keyword: str, sourced: SourcedValue) -> Iterator[Problem]:
+    """Report a time that is a thousand times too long or too short."""
+    number = libpq.integer(str(sourced.value))
+    if number is None:
+        return
+    if number >= _MAX_SECONDS.get(keyword, number + 1):
+        message = f"{keyword} is {number} s, which is {_format_duration(number)}"
+        hint = f"write {max(1, round(number / 1000))} if milliseconds were meant"
+    elif 0 < number < _MIN_MILLISECONDS.get(keyword, 0):
+        message, hint = f"{keyword} is {number} ms", f"write {number * 1000} if seconds were meant"
+    else:
+        return
+    yield WRONG_TIME_UNIT(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
+
+
+def _format_duration(seconds: int) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds // 60} minutes"
+
+
+def _check_options(options: SourcedValue) -> Iterator[Problem]:
+    """Report the first fault in the form of the options; names and values of settings are not checked."""
+    words = _split(str(options.value))
+    faults = (_fault(word, previous) for previous, word in zip(["", *words], [*words, ""], strict=True))
+    if fault := next(filter(None, faults), None):
+        reason, hint = fault
+        message = f"the server rejects options: {reason}"
+        yield REJECTED_SERVER_OPTIONS("connection.options", message, hint=hint, origin=options.origin)
+
+
+def _split(options: str) -> list[str]:
+    r"""Split as ``pg_split_opts`` of PostgreSQL's ``postinit.c`` does, and drop its backslashes."""
+    words = re.findall(r"(?:\\.|[^\\\s])+", options, re.ASCII | re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in words]
+
+
+def _fault(word: str, previous: str) -> tuple[str, str] | None:
+    """Return what is wrong with a word, and what to do; an empty word stands for the end."""
+    if word.startswith(tuple(f"{name}=" for name in PROXY_SETTINGS)):
+        return None
+    setting = word if previous == "-c" else re.sub("^(-c|--)", "", word)
+    is_setting = previous == "-c" or setting not in ("", word)
+    if (is_setting or not previous) and setting.startswith(("'", '"')):
+        return "it keeps quotes", "leave the quotes out, and write a backslash before a blank in a value"
+    if is_setting and "=" not in setting:
+        return "a setting has no value", "write -c name=value, with no blanks around the equals sign"
+    is_argument = previous.startswith("-") and "=" not in previous
+    if is_setting or is_argument or not word or word.startswith("-"):
+        return None
+    if previous:
+        hint = "write -c before each setting, and a backslash before a blank in a value"
+        return "a word in it is neither a switch nor the argument of one", hint
+    return "it does not begin with a switch", "write -c before each setting: -c search_path=jobs"
