@@ -331,8 +331,6 @@ def _detail(error: BaseException) -> str:
         places = (f"{'.'.join(map(str, line['loc'])) or 'model'} ({line['type']})" for line in lines)
         return ", ".join(places)
     match error:
-        case SyntaxError():
-            return ""
         case KeyError(args=[str(key)]) if _VARIABLE.fullmatch(key):
             return f"there is no {key}"
         case ModuleNotFoundError(name=str(name)):

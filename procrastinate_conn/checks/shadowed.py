@@ -83,11 +83,6 @@ def _differs(first: SourcedValue, sourced: SourcedValue) -> bool:
 
 
 def _shadowed(setting: str, sourced: SourcedValue, effective: Origin) -> Problem:
-    name = sourced.origin.name
-    return SHADOWED_SETTING(
-        setting,
-        f"{f'the password in {name}' if sourced.from_dsn else name} has no effect:"
-        f" {effective.kind.qualifier}{effective} comes first",
-        hint="remove one of them",
-        origin=sourced.origin,
-    )
+    name = f"the password in {sourced.origin.name}" if sourced.from_dsn else sourced.origin.name
+    message = f"{name} has no effect: {effective.kind.qualifier}{effective} comes first"
+    return SHADOWED_SETTING(setting, message, hint="remove one of them", origin=sourced.origin)

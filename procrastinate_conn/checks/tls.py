@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
-from pathlib import Path
 
 from procrastinate_conn.checks import hosts as host_checks
 from procrastinate_conn.checks.tls_files import default_file
@@ -63,13 +62,13 @@ def check(configuration: Configuration) -> Iterator[Problem]:
         suffix = "" if "sslmode" in configuration.connection.configured else " by default"
         message = f"the connection to {names} {verb} unencrypted: sslmode is {mode}{suffix}"
         yield PLAINTEXT_POSSIBLE("connection.sslmode", message, hint=_HINT, origin=origin)
-    elif spec.sslrootcert or status(default_root_certificate()) is not None:
+    elif spec.sslrootcert or status(default_file("root.crt")) is not None:
         return
     elif mode == "require":
         message = f"sslmode=require encrypts the connection to {names} and verifies nothing"
         yield UNVERIFIED_SERVER("connection.sslmode", message, hint=_HINT, origin=origin)
     else:
-        missing = f"sslrootcert is not set, and there is no {default_root_certificate()}"
+        missing = f"sslrootcert is not set, and there is no {default_file('root.crt')}"
         message = f"sslmode={mode} has nothing to verify {names} with: {missing}"
         hint = "set sslrootcert, a file or `system`"
         yield NO_ROOT_CERTIFICATE("connection.sslrootcert", message, hint=hint, origin=origin)
@@ -96,11 +95,6 @@ def is_loopback(address: str) -> bool:
     """Return whether a text is a numeric loopback address, in however short a form; a name is none."""
     found = resolve_numeric(address)
     return found is not None and ip_address(found.partition("%")[0]).is_loopback
-
-
-def default_root_certificate() -> Path:
-    """Return the root certificate that libpq looks for if none is named."""
-    return default_file("root.crt")
 
 
 def _origin(spec: ConnectionSpec) -> Origin | None:

@@ -38,13 +38,11 @@ def build_spec(
     problems += validation.validate_hosts(effective, candidates)
     problems += validation.validate_integer("connect_timeout", effective)
     if result.rejection:
-        rejected = list(validation.validate_values(probed, over_tcp=over_tcp))
-        # If libpq rejects nothing else, it is the user, by default the system's, which the process lacks.
-        problems += rejected or [validation.missing_user(result.rejection)]
+        problems += validation.validate_values(probed, result.rejection, over_tcp=over_tcp)
     if problems:
         return None, problems
-    parameters = {**values, **result.info}
-    parameters.update({k: values[k] for k in ("host", "hostaddr", "port") if k in values})
+    lists = {k: value for k, value in values.items() if k in ("host", "hostaddr", "port")}
+    parameters = {**values, **result.info, **lists}
     has_password = parameters.get("password") or parameters.get("passfile")
     if not has_password and (default := password_file.default_file()):
         parameters["passfile"] = default

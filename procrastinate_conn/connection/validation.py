@@ -72,8 +72,11 @@ def validate_integer(keyword: str, effective: Sourced) -> Iterator[Problem]:
         yield _rejected_integer(keyword, effective)
 
 
-def validate_values(effective: Sourced, *, over_tcp: bool) -> Iterator[Problem]:
-    """Let libpq validate each value by itself, and then the combination of those that it accepts."""
+def validate_values(effective: Sourced, combined_reason: str, *, over_tcp: bool) -> Iterator[Problem]:
+    """Find out which values libpq rejects, each by itself or together, if it rejects all together.
+
+    If it rejects none of them, it is the user, by default the system's, that the process lacks.
+    """
     rejection, values = partial(libpq.rejection, over_tcp=over_tcp), as_texts(effective)
     rejected = {k: reason for k, value in values.items() if (reason := rejection({k: value}))}
     for keyword, reason in rejected.items():
@@ -82,12 +85,9 @@ def validate_values(effective: Sourced, *, over_tcp: bool) -> Iterator[Problem]:
     if reason := rejection(accepted):
         without = {k: {o: v for o, v in accepted.items() if o != k} for k in accepted}
         yield _rejected_combination([k for k in without if not rejection(without[k])], effective, reason)
-
-
-def missing_user(reason: str) -> Problem:
-    """Report that there is no user to log in as: none is set, and the system has none for the process."""
-    message = f"libpq does not connect without user: {reason}"
-    return REJECTED_VALUE("connection.user", message, hint="set a user")
+    elif not rejected:
+        message = f"libpq does not connect without user: {combined_reason}"
+        yield REJECTED_VALUE("connection.user", message, hint="set a user")
 
 
 def _validate_addresses(effective: Sourced) -> Iterator[Problem]:
@@ -165,7 +165,7 @@ def _rejected_value(keyword: str, effective: Sourced, reason: str) -> Problem:
     choices, value = CHOICES.get(keyword, ()), str(effective[keyword].value)
     if not choices:
         hint = "set a user" if keyword == "user" else "see libpq's documentation of it"
-        return _rejected(keyword, effective, _without_value(reason), hint)
+        return _rejected(keyword, effective, re.sub(r'[:,]? *"(?s:.*)"', "", reason), hint)
     if value in choices:  # rejected for what libpq lacks, or beside another keyword's default
         hint = f"libpq was built without {value}" if "compiled" in reason else "change one of the two"
         return _rejected(keyword, effective, reason, hint)
@@ -192,7 +192,3 @@ def _rejected(keyword: str, effective: Sourced, reason: str, hint: str) -> Probl
 
 def _elements(keyword: str, effective: Sourced) -> list[str]:
     return str(effective[keyword].value).split(",") if keyword in effective else []
-
-
-def _without_value(reason: str) -> str:
-    return re.sub(r'[:,]? *"(?s:.*)"', "", reason)
