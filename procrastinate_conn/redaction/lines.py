@@ -87,17 +87,13 @@ def _is_understood(uri: re.Match[str]) -> bool:
     """Return whether no part of a URI looks like a piece of a password."""
     user = (uri["login"] or "").partition(":")[0]
     is_file = not uri["login"] and not uri["hosts"]
+    pairs = (pair.partition("=") for pair in re.split("[?&]", uri["query"] or ""))
     return (
         bool(_USER.fullmatch(user))
         and all(map(_HOSTS.fullmatch, uri["hosts"].split(",")))
         and bool(_PATH.fullmatch(uri["path"]) or (is_file and "@" not in uri["path"]))
-        and all("@" not in pair or _may_have_an_at(pair) for pair in re.split("[?&]", uri["query"] or ""))
+        and not any("@" in "".join(pair) for pair in pairs if pair[0] != "user" and not is_secret(pair[0]))
     )
-
-
-def _may_have_an_at(pair: str) -> bool:
-    keyword = pair.partition("=")[0]
-    return keyword == "user" or is_secret(keyword)
 
 
 def _redact_pairs(text: str, pair: re.Pattern[str], section: str, *, between: str) -> str:
