@@ -27,6 +27,8 @@ from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.tracebacks import user_frame
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from procrastinate_conn.settings import ConnectorSettings
 
 SETTINGS_NOT_LOADED = Rule(
@@ -301,28 +303,23 @@ def _takes_no_arguments(function: Callable[..., Any]) -> bool:
 def _configuration_error(error: BaseException) -> ConfigurationError | None:
     """Return our error from which another one follows: pydantic's, or one that the user raised."""
     seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
+    pending: list[object] = [error]
     while pending:
         current = pending.pop()
-        if current is None or id(current) in seen:
-            continue
         if isinstance(current, ConfigurationError):
             return current
+        if not isinstance(current, BaseException) or id(current) in seen:
+            continue
         seen.add(id(current))
         pending += [current.__cause__, current.__context__]
         pending += [line.get("ctx", {}).get("error") for line in _validation_errors(current)]
     return None
 
 
-def _validation_errors(error: BaseException) -> list[dict[str, Any]]:
+def _validation_errors(error: BaseException) -> list[ErrorDetails]:
     from pydantic import ValidationError
 
-    if not isinstance(error, ValidationError):
-        return []
-    return [
-        {**line, "ctx": {k: v for k, v in line.get("ctx", {}).items() if isinstance(v, BaseException)}}
-        for line in error.errors(include_url=False, include_input=False)
-    ]
+    return error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
 
 
 def _detail(error: BaseException) -> str:
