@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 import aiopg
@@ -21,7 +22,7 @@ from psycopg.conninfo import (
     make_conninfo,
     timeout_from_conninfo,
 )
-from psycopg2.extensions import POLL_OK, POLL_READ, ConnectionInfo, Notify
+from psycopg2.extensions import POLL_OK, POLL_READ, Notify
 from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn.connectors.psycopg2.connection_factory import (
@@ -47,10 +48,6 @@ class BufferedConnection(psycopg2.extensions.connection):
     has_result = False  # one that was not fetched
     is_adopted = False  # by aiopg
     is_forgotten = False  # ended, or closed: the event loop no longer reads from its socket
-
-    def buffer_result(self) -> None:
-        """Begin to buffer the result of a query that is not sent yet."""
-        self.is_buffering, self.has_result = True, False
 
     async def wait_until_open(self) -> None:
         """Wait until the connection is open.
@@ -101,11 +98,8 @@ class AiopgConnection(aiopg.Connection):
         if self._process_id == os.getpid():  # a child would end the session of its parent
             super().__del__()
 
-    @property
-    def pgconn(self) -> ConnectionInfo:
-        """The object with a ``transaction_status``; the numbers are libpq's in both."""
-        info: ConnectionInfo = self.raw.info
-        return info
+    # The object with a ``transaction_status``; the numbers are libpq's in both.
+    pgconn = property(attrgetter("raw.info"))
 
     def close(self) -> asyncio.Future[None]:
         """Close the connection, once: its socket's descriptor may be another's by then."""
@@ -138,7 +132,7 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
         An error is raised if the connection is closed.
         """
         connection.raw.poll()
-        return super().should_ping(connection)
+        return connection.liveness.should_ping(self.check_after)
 
     def abort(self, connection: AiopgConnection) -> None:
         connection.raw.is_forgotten = True

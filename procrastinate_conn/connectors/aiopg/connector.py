@@ -52,11 +52,12 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
                 async with self.require_pool().acquire() as connection:
                     return await self._send_on(connection, query, arguments, fetch)
             connection = await own_pool.getconn()  # aiopg's interface would make a task to release it
-            connection.raw.buffer_result()
+            raw = connection.raw
+            raw.is_buffering, raw.has_result = True, False
             try:
                 return await self._send_on(connection, query, arguments, fetch)
             finally:
-                connection.raw.is_buffering = False
+                raw.is_buffering = False
                 await own_pool.putconn(connection)
         except AiopgConnectionFactory.errors:
             with wrap_exceptions(), pool_errors():

@@ -10,7 +10,6 @@ import psycopg2
 from psycopg2.extensions import (
     TRANSACTION_STATUS_INERROR,
     TRANSACTION_STATUS_INTRANS,
-    ConnectionInfo,
     connection,
     cursor,
 )
@@ -48,10 +47,7 @@ class Psycopg2Connection(connection):
 
     liveness: Liveness
 
-    @property
-    def pgconn(self) -> ConnectionInfo:
-        """The object with a ``transaction_status``; the numbers are libpq's in both."""
-        return self.info
+    pgconn = connection.info  # the object with a ``transaction_status``; the numbers are libpq's in both
 
     def rollback(self) -> None:
         """Roll back, also a transaction that was begun with a BEGIN in autocommit mode."""

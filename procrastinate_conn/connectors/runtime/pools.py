@@ -88,10 +88,6 @@ class _SharedPool(BasePool, ABC):
         parent: Any = super()
         return parent.close(CLOSE_TIMEOUT if self.connection_factory.pending_attempts else timeout)
 
-    def _is_ready(self, connection: Any) -> bool:
-        """Tell whether a connection can be used as it is."""
-        return self.user_check is None and not self.connection_factory.should_ping(connection)
-
     def _acquire(self, timeout: float, started: float, connection: Any, error: BaseException | None) -> Steps:
         """Return a connection that is alive, after a first try that gave one in doubt, or an error."""
         attempt = AcquireAttempt(timeout, self._max_size, started, self.connection_factory.errors)
@@ -215,7 +211,7 @@ class SyncPool(_SharedPool, ConnectionPool[Any]):
         connection = error = None
         try:
             connection = super().getconn(timeout)
-            if self._is_ready(connection):
+            if self.user_check is None and not self.connection_factory.should_ping(connection):
                 return connection
         except BaseException as failure:  # noqa: BLE001 - the steps raise it if it is not expected
             error = failure
@@ -247,7 +243,7 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
         connection = error = None
         try:
             connection = await super().getconn(timeout)
-            if self._is_ready(connection):
+            if self.user_check is None and not self.connection_factory.should_ping(connection):
                 return connection
         except BaseException as failure:  # noqa: BLE001 - the steps raise it if it is not expected
             error = failure

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import suppress
+from functools import lru_cache, partial
 from time import monotonic
 from typing import Any
 
@@ -14,7 +13,7 @@ import sqlalchemy
 from procrastinate.contrib import sqlalchemy as contrib
 from procrastinate.contrib.sqlalchemy.psycopg2_connector import PERCENT_PATTERN, wrap_exceptions
 from psycopg2.extras import Json
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from procrastinate_conn.connectors.base import SyncConnector, wrap_json
@@ -74,8 +73,11 @@ def make_engine(pool: SyncPool) -> sqlalchemy.Engine:
     """
 
     def creator() -> PooledConnection:
-        with pool_errors():
+        try:
             connection: PooledConnection = pool.getconn()
+        except PooledConnectionFactory.errors:
+            with pool_errors():
+                raise
         connection.pool = pool
         _this_thread.acquired = connection
         connection.autocommit = False
@@ -84,41 +86,44 @@ def make_engine(pool: SyncPool) -> sqlalchemy.Engine:
     # Each checkout is a new connection to SQLAlchemy, for which it would look up hstore in the catalogue.
     arguments: dict[str, Any] = {"use_native_hstore": False}
     return sqlalchemy.create_engine(
-        "postgresql+psycopg2://", creator=creator, poolclass=NullPool, **arguments
+        "postgresql+psycopg2://",
+        creator=creator,
+        poolclass=NullPool,
+        pool_reset_on_return=None,  # `PooledConnection.close` rolls back
+        **arguments,
     )
 
 
-@contextmanager
-def returned_if_connecting_fails() -> Iterator[None]:
-    """Return the connection that this thread has acquired, if an engine fails to connect with it.
+def connect(engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
+    """Return a connection; on its first one an engine asks the server for its version.
 
-    SQLAlchemy before 2.1 drops one that is lost while it asks for the server's version, on its first
-    connection, and the pool would lose a slot.
+    SQLAlchemy before 2.1 drops one that is lost meanwhile, and the pool would lose a slot.
+
+    Raises
+    ------
+    SafeToRetry
+        The server ended the session; the query was not sent.
     """
     _this_thread.acquired = None
     try:
-        yield
-    except BaseException:
+        return engine.connect()
+    except BaseException as error:
         if _this_thread.acquired is not None:
             with suppress(psycopg2.Error):  # the connection is lost
                 _this_thread.acquired.close()
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            message = "the server ended the session before the query was sent"
+            raise SafeToRetry(message, is_certain=True) from error
         raise
     finally:
         _this_thread.acquired = None
 
 
-def set_autocommit(connection: sqlalchemy.Connection) -> None:
-    """Put a connection of `make_engine`'s into autocommit mode until it is closed.
-
-    SQLAlchemy's own ``isolation_level="AUTOCOMMIT"`` costs a round trip each time, since it goes back to the
-    server's default by naming it.
-    """
-    driver_connection(connection).autocommit = True
-
-
-def driver_connection(connection: sqlalchemy.Connection) -> Any:
-    """Return the psycopg2 connection behind a connection of an engine's."""
-    return connection.connection.driver_connection
+@lru_cache
+def escape_percent(query: str) -> str:
+    """Escape what is not a placeholder, as procrastinate does."""
+    escaped: str = PERCENT_PATTERN.sub("%%", query)
+    return escaped
 
 
 class SQLAlchemyPsycopg2Connector(SyncConnector[sqlalchemy.Engine], contrib.SQLAlchemyPsycopg2Connector):
@@ -156,36 +161,24 @@ class SQLAlchemyPsycopg2Connector(SyncConnector[sqlalchemy.Engine], contrib.SQLA
     def fetch_all(result: Result) -> list[dict[str, Any]]:
         return [dict(row) for row in result.mappings()]
 
-    @wrap_exceptions()
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        with self._connect() as connection, connection.begin():  # which sends nothing by itself
-            if self.own_pool is not None:  # an engine of the caller's keeps its transactions
-                set_autocommit(connection)
-            info = driver_connection(connection).info
-            sent_at = monotonic()
-            try:
-                result = connection.exec_driver_sql(
-                    PERCENT_PATTERN.sub("%%", query), wrap_json(arguments, self._json)
-                )
-            except DBAPIError as error:
-                if error.orig is not None:
-                    raise_disconnect(error.orig, info, query, sent_at)
-                raise
-            return fetch and fetch(result)
-
-    def _connect(self) -> sqlalchemy.Connection:
-        """Return a connection; on its first one an engine asks the server for its version.
-
-        Raises
-        ------
-        SafeToRetry
-            The server ended the session meanwhile; the query was not sent.
-        """
         try:
-            with returned_if_connecting_fails():
-                return self.require_pool().connect()
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                message = "the server ended the session before the query was sent"
-                raise SafeToRetry(message, is_certain=True) from error
-            raise
+            with connect(self._engine or self.require_pool()) as connection, connection.begin():
+                raw: Any = connection.connection.driver_connection
+                if self.own_pool is not None:  # an engine of the caller's keeps its transactions
+                    # Until it is closed. SQLAlchemy's own ``isolation_level="AUTOCOMMIT"`` costs a round trip
+                    # each time, since it goes back to the server's default by naming it.
+                    raw.autocommit = True
+                sent_at = monotonic()
+                try:
+                    result = connection.exec_driver_sql(
+                        escape_percent(query), wrap_json(arguments, self._json)
+                    )
+                except DBAPIError as error:
+                    if error.orig is not None:
+                        raise_disconnect(error.orig, raw.info, query, sent_at)
+                    raise
+                return fetch and fetch(result)
+        except SQLAlchemyError:
+            with wrap_exceptions():
+                raise
