@@ -10,7 +10,7 @@ from docs.generate.interface import interface_page
 from docs.generate.markdown import code, page, paragraphs, table
 from docs.generate.rooms import rooms_picture
 from procrastinate_conn import libpq
-from procrastinate_conn.checks.catalogue import all_rules
+from procrastinate_conn.checks.catalogue import all_rules, check_only_errors
 from procrastinate_conn.cli.rule import markdown
 from procrastinate_conn.pool.metadata import OptionDescription, describe
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
@@ -69,9 +69,10 @@ the other, so that a caller may wait for the attempts of earlier callers, in add
 RULES = """\
 # Rules
 
-The findings of `procrastinate-conn check`. `make_connector()` raises errors as well, except PC214 to PC216
-and PC219, which libpq accepts, and those of files and commands, which may exist by the time they are needed;
-warnings fail only `check --strict`. `procrastinate-conn rule PC301` prints the same text.
+The findings of `procrastinate-conn check`. `make_connector()` raises errors as well, except
+{check_only}:
+libpq accepts the value, or the file or command may exist by the time it is needed. Warnings fail only
+`check --strict`. `procrastinate-conn rule PC301` prints the same text.
 """
 
 
@@ -103,7 +104,7 @@ def pool_page() -> str:
 
 def rules_page() -> str:
     """Return the page of the rules."""
-    return page(RULES, markdown(all_rules().values()))
+    return page(RULES.format(check_only=", ".join(check_only_errors())), markdown(all_rules().values()))
 
 
 PAGES = {
