@@ -55,18 +55,10 @@ class Liveness:
 
 
 class AcquireAttempt:
-    """One caller's attempt to acquire a connection that is alive.
+    """One caller's attempt, for `timeout` seconds, to acquire a connection that is alive.
 
-    Parameters
-    ----------
-    timeout
-        Seconds that the caller waits.
-    max_size
-        Connections that may be left from before an outage, all of them dead.
-    started
-        When the caller's first try was, on the monotonic clock.
-    errors
-        Those of connections that are dead, and of a pool that has none to give.
+    Its first try was at `started` on the monotonic clock. `max_size` connections may be left from before an
+    outage, all of them dead. `errors` are those of dead connections, and of a pool that has none to give.
     """
 
     pause = 0.0  # seconds to wait before the next try

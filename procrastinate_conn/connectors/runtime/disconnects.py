@@ -94,20 +94,9 @@ def raise_disconnect(
 ) -> None:
     """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection stands.
 
-    Parameters
-    ----------
-    error
-        The driver's, raised while the query was sent, and nothing else.
-    info
-        The connection's, of psycopg or psycopg2.
-    query
-        The query.
-    sent_at
-        When it was sent, on the monotonic clock.
-    cursor
-        psycopg's, new, which the query was sent with. It may send something more after the result.
-    arguments
-        The query's; psycopg sends a query that has some with the extended protocol.
+    `error` was raised by the driver while it sent the query, at `sent_at` on the monotonic clock, and nothing
+    else. `cursor` is psycopg's, new: it may send something more after the result, and it sends a query that
+    has arguments with the extended protocol.
     """
     if not (cursor is not None and cursor.statusmessage) and _is_one_statement(query):
         is_extended = (

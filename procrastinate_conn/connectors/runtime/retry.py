@@ -99,15 +99,9 @@ class InFlightJobs(dict[int, int]):
 class RetryableQuery:
     """A query that may be sent again.
 
-    Parameters
-    ----------
-    connector
-        Has `send`, which sends a query once; `fetch_row`, which returns a cursor's first row or None; and
-        `sleep`. The steps yield their results, which an asynchronous connector awaits.
-    query, arguments, fetch
-        As `send` takes them.
-    jobs
-        The jobs in flight; None on a pool of the caller's.
+    `query`, `arguments` and `fetch` are as the connector's `send` takes them, which sends a query once; its
+    `fetch_row` returns a cursor's first row or None. An asynchronous connector awaits what the steps yield:
+    the results of these, and of `sleep`. `jobs` are those in flight; None on a pool of the caller's.
     """
 
     def __init__(
