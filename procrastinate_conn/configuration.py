@@ -25,6 +25,7 @@ from procrastinate_conn.resolution.pg_environment import (
     session_variables,
 )
 from procrastinate_conn.resolution.settings import ResolvedSettings, resolve_settings
+from procrastinate_conn.resolution.unconfigured import validate_anything_set
 from procrastinate_conn.sources.base import Source
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class Configuration:
     def errors(self) -> tuple[Problem, ...]:
         """The problems that keep the connector from being built."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    def problems_if_unset(self) -> tuple[Problem, ...]:
+        """Return the problems, with one if nothing is set at all, which is no mistake of any value."""
+        parameters = {} if self.spec is None else self.spec.parameters
+        unset = list(validate_anything_set(self.sources, self.connection, parameters))
+        replaced = {(problem.code, problem.origin) for problem in unset}
+        kept = (problem for problem in self.problems if (problem.code, problem.origin) not in replaced)
+        return (*kept, *unset)
 
     @property
     def redacted_keywords(self) -> frozenset[str]:
@@ -141,9 +150,12 @@ def configure_or_raise(sources: Sequence[Source]) -> Configuration:
     configuration = configure(sources)
     if (configurations := collected.get()) is not None:
         configurations.append(configuration)
-    if configuration.errors:
-        raise ConfigurationError(configuration.problems)
-    for problem in configuration.problems:
+    problems = configuration.problems
+    if not configuration.errors:
+        problems = configuration.problems_if_unset()
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigurationError(problems)
+    for problem in problems:
         logger.warning("%s", problem)
     return configuration
 

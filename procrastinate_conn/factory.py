@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from pydantic import SecretStr
 
+from procrastinate_conn import suggestions
 from procrastinate_conn.configuration import configure_or_raise
+from procrastinate_conn.origins import CALL, Origin
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.problems import ConfigurationError
+from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
-from procrastinate_conn.sources.arguments import read_call
+from procrastinate_conn.sources.arguments import ARGUMENTS, read_call
+from procrastinate_conn.sources.base import UNKNOWN_SETTING, Source
 from procrastinate_conn.sources.defaults import Defaults
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
     from procrastinate_conn.passwords import PasswordFunction
     from procrastinate_conn.settings import ConnectorSettings
+
+
+_KEYWORDS = ("settings", "env_prefix", "env_file", "secrets_dir")
 
 
 def make_connector(
@@ -41,6 +47,7 @@ def make_connector(
     password_file: str | Path | None = None,
     password_command: str | SecretStr | None = None,
     defaults: Defaults | None = None,
+    **unknown: Never,
 ) -> BaseConnector:
     """Build one of procrastinate's connectors, without connecting it.
 
@@ -74,6 +81,8 @@ def make_connector(
         A command that prints the password, run without a shell; its output is used for 10 s.
     defaults
         ``resilient`` or ``libpq``.
+    **unknown
+        Is an error, which says where each belongs: a connector written by hand has other arguments.
 
     Returns
     -------
@@ -103,9 +112,17 @@ def make_connector(
             sources = read_sources(arguments, env_file, secrets_dir, names=names)
         else:
             sources = [read_call(arguments), *settings.configuration.sources]
+        if unknown:
+            sources.insert(0, Source(CALL, problems=tuple(map(_unknown, unknown))))
         return configure_or_raise(sources).build_connector()
     except ConfigurationError:
         # Sentry sends the variables of every frame, and a password may be in any of them.
         del kind, env_file, secrets_dir, dsn, connection, pool, json_dumps, json_loads
-        del password, password_file, password_command, arguments
+        del password, password_file, password_command, arguments, unknown
         raise
+
+
+def _unknown(name: str) -> Problem:
+    hint = suggestions.hand_written_argument_hint(name, (*_KEYWORDS, *ARGUMENTS))
+    message = f"make_connector has no argument {name}"
+    return UNKNOWN_SETTING(name, message, hint=hint, origin=Origin("call", name))

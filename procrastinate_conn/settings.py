@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from pydantic import (
     Field,
@@ -55,8 +55,32 @@ from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.suggestions import nearest
 
+_Read = TypeVar("_Read")
+_Given = TypeVar("_Given")
+
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
+
+    from procrastinate_conn.passwords import PasswordFunction
+    from procrastinate_conn.sources import Files
+
+    class _Setting(Generic[_Read, _Given]):
+        """A field that is given as one type and read as another, for the `__init__` of subclasses."""
+
+        def __get__(self, instance: object, owner: Any = None) -> _Read: ...
+        def __set__(self, instance: object, value: _Given) -> None: ...
+
+else:
+
+    class _Setting:
+        def __class_getitem__(cls, types: tuple[Any, Any]) -> Any:
+            return types[0]
+
+
+def _any(value: object) -> Any:
+    """Return a default, which has the type of the field and not of its `_Setting`."""
+    return value
+
 
 _CHANGEABLE_DEFAULTS = ("connector", "pool", "json_dumps", "json_loads", "defaults")
 """The fields that a subclass may give another default. The others belong to the connection, whose sources
@@ -126,15 +150,44 @@ class ConnectorSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    connector: ConnectorKind = Field(ConnectorKind.PSYCOPG, description=SETTINGS["connector"])
-    dsn: SecretStr | None = Field(None, description=SETTINGS["dsn"])
-    connection: dict[str, str | SecretStr] = Field(default_factory=dict, description=SETTINGS["connection"])
-    pool: PoolOptions = Field(default_factory=PoolOptions, description=SETTINGS["pool"])
-    json_dumps: Callable[[Any], str] | None = Field(None, description=SETTINGS["json_dumps"])
-    json_loads: Callable[[str], Any] | None = Field(None, description=SETTINGS["json_loads"])
-    password_file: Path | None = Field(None, description=SETTINGS["password_file"])
-    password_command: SecretStr | None = Field(None, description=SETTINGS["password_command"])
-    defaults: Defaults = Field("resilient", description=SETTINGS["defaults"])
+    connector: _Setting[ConnectorKind, ConnectorKind | str] = Field(
+        default=_any(ConnectorKind.PSYCOPG), description=SETTINGS["connector"]
+    )
+    dsn: _Setting[SecretStr | None, SecretStr | str | None] = Field(
+        default=_any(None), description=SETTINGS["dsn"]
+    )
+    connection: _Setting[dict[str, str | SecretStr], Mapping[str, Any]] = Field(
+        default=_any({}), description=SETTINGS["connection"]
+    )
+    pool: _Setting[PoolOptions, PoolOptions | Mapping[str, Any] | str] = Field(
+        default=_any(PoolOptions()), description=SETTINGS["pool"]
+    )
+    json_dumps: _Setting[Callable[[Any], str] | None, Callable[[Any], str] | str | None] = Field(
+        default=_any(None), description=SETTINGS["json_dumps"]
+    )
+    json_loads: _Setting[Callable[[str], Any] | None, Callable[[str], Any] | str | None] = Field(
+        default=_any(None), description=SETTINGS["json_loads"]
+    )
+    password_file: _Setting[Path | None, Path | str | None] = Field(
+        default=_any(None), description=SETTINGS["password_file"]
+    )
+    password_command: _Setting[SecretStr | None, SecretStr | str | None] = Field(
+        default=_any(None), description=SETTINGS["password_command"]
+    )
+    defaults: _Setting[Defaults, Defaults] = Field(
+        default=_any("resilient"), description=SETTINGS["defaults"]
+    )
+    if TYPE_CHECKING:  # what a subclass can be called with, though it is no field
+        password: _Setting[None, SecretStr | str | PasswordFunction | None] = _any(None)
+        _env_prefix: str | None = None
+        _env_file: Files = None
+        _env_file_encoding: str | None = None
+        _env_nested_delimiter: str | None = None
+        _env_ignore_empty: bool | None = None
+        _env_parse_none_str: str | None = None
+        _case_sensitive: bool | None = None
+        _cli_parse_args: bool | list[str] | tuple[str, ...] | None = None
+        _secrets_dir: Files = None
     _configuration: Configuration = PrivateAttr()
 
     def __init__(self, **values: Any) -> None:

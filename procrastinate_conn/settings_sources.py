@@ -173,7 +173,7 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
         return Source(kind, problems=(UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name)),))
     own = own_names(source.settings_cls)
     read = read_mapping(kind, values, _locator(source, kind, files), _hints(source), own)
-    read = replace(read, problems=(*missing, *read.problems))
+    read = replace(read, problems=(*missing, *read.problems), place=kind.name)
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
         return _with_variables(source, kind, read)
     return read

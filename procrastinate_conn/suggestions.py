@@ -159,12 +159,19 @@ def _snake_case(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
+_ANY_PREFIX = re.compile(rf"([A-Z]\w*?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?")
 _OTHER_PREFIX = re.compile(rf"(PR?O\w+?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?")
 _PREFIXES = (DEFAULT_PREFIX.strip("_"), DEFAULT_PREFIX.partition("_")[0])
 
 
-def variable(name: str) -> str | None:
+def variable(name: str, names: SettingNames = DEFAULT_NAMES) -> str | None:
     """Return the variable that was meant by one whose prefix is misspelt or incomplete."""
+    if not names.is_default:
+        found = _ANY_PREFIX.fullmatch(name.upper())
+        own = names.prefix.strip("_").upper()
+        if found is None or found[1] == own or not nearest(found[1], [own], cutoff=0.75):
+            return None
+        return f"{names.prefix}{found[2]}{found[3] or ''}"
     url = re.fullmatch(r"([A-Z]+)_URL", name)
     if url is not None and nearest(url[1], ["DATABASE"], cutoff=0.85):
         return "DATABASE_URL"
@@ -239,11 +246,36 @@ def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str])
     return f"the settings are {', '.join(write((setting,)) for setting in SETTINGS)}"
 
 
+_OF_CONNECTORS = {
+    "connector": 'it is the first argument: make_connector("aiopg")',
+    "kind": 'it is the first argument: make_connector("aiopg")',
+    "kwargs": "write the keywords of a connection in connection={...}",
+    "connect_args": "write the keywords of a connection in connection={...}",
+    "open": "leave it out: the connector is opened by app.open() or app.open_async()",
+    "pool_factory": 'leave it out, and write pool="null" for no pooling',
+    "poolclass": 'leave it out, and write pool="null" for no pooling',
+    "creator": "leave it out: the connection is made from the settings",
+    "echo": "leave it out, and set the level of the logger sqlalchemy.engine",
+    "engine": "leave it out: the engine is made from the settings",
+}
+"""The arguments of connectors written by hand that are no setting."""
+
+
+def hand_written_argument_hint(name: str, known: Iterable[str]) -> str:
+    """Return the hint about an argument that a connector written by hand has."""
+    if name.startswith("_") and name[1:] in known:
+        return f"did you mean {name[1:]}?"
+    if hint := _OF_CONNECTORS.get(name):
+        return hint
+    setting = ALIASES.get(name) or _setting((name,))
+    return _HINTS[name] if name in _HINTS and setting != "dsn" else argument_hint(name, known)
+
+
 def argument_hint(name: str, known: Iterable[str]) -> str:
     """Return the hint about an unknown argument of the call."""
     if name in ("env_file", "secrets_dir"):
         return f"did you mean _{name}?"
-    near = nearest(name, known) or _setting((name,))
+    near = (None if name in ALIASES else nearest(name, known)) or _setting((name,))
     if near is None:
         return f"the arguments are {', '.join(known)}"
     section, _, part = near.partition(".")

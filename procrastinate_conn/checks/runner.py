@@ -75,7 +75,7 @@ class CheckResult:
     problems
         In the order of files and lines.
     is_unconfigured
-        Whether everything is left to defaults, without an error.
+        Whether everything is left to defaults, without a problem that says so.
     target
         What was checked.
     configuration
@@ -157,11 +157,14 @@ def _necessary_environment() -> Iterator[None]:
 
 def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
     """Run every check on a configuration that was resolved from `target`."""
-    found = [*configuration.problems]
+    from procrastinate_conn.resolution.unconfigured import NOTHING_SET
+
+    found = [*configuration.problems_if_unset()]
     for check in all_checks():
         found += check(configuration)
     has_errors = any(problem.severity == "error" for problem in found)
-    is_unconfigured = not has_errors and _is_unconfigured(configuration)
+    is_reported = any(problem.code == NOTHING_SET.code for problem in found)
+    is_unconfigured = not has_errors and not is_reported and _is_unconfigured(configuration)
     result = _result(target, configuration.settings.kind, found)
     return replace(result, is_unconfigured=is_unconfigured, configuration=configuration)
 

@@ -99,7 +99,8 @@ def not_a_file(setting: str) -> Problem:
 class Source:
     """The settings of one source, its ``DATABASE_URL``, its variables of libpq, and what cannot be read.
 
-    A variable of libpq that is empty counts as set. The fields are those of an application's own.
+    A variable of libpq that is empty counts as set. The fields are those of an application's own,
+    the place is what a message calls the source, and the misspelt variables seem to have a wrong prefix.
     """
 
     kind: SourceKind
@@ -109,6 +110,8 @@ class Source:
     problems: tuple[Problem, ...] = ()
     names: SettingNames = DEFAULT_NAMES
     fields: Mapping[str, SourcedValue] = field(default_factory=dict)
+    place: str = ""
+    misspelt: tuple[Problem, ...] = ()
 
     @property
     def dsn(self) -> SourcedValue | None:

@@ -99,7 +99,8 @@ def read_dotenv(
         text = _find(file, depth).read_text(encoding=encoding or "utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
         # A container platform that mounts a file that does not exist makes a directory.
-        return Source(DOTENV, names=names) if optional else _unreadable(file, error, names)
+        absent = f"{_find(file, depth).absolute()} (there is no such file)"
+        return Source(DOTENV, names=names, place=absent) if optional else _unreadable(file, error, names)
     except (OSError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         return _unreadable(file, error, names)
 
@@ -126,7 +127,8 @@ def read_dotenv(
         problems += undefined
     variables = ((name, str(sourced.value), sourced.origin) for name, sourced in values.items() if sourced)
     source = read_variables(DOTENV, variables, names)
-    return replace(source, problems=(*problems, *source.problems))
+    place = str(_find(file, depth).absolute())
+    return replace(source, problems=(*problems, *source.problems), place=place)
 
 
 def _find(file: str | Path, depth: int) -> Path:

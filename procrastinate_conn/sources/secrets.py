@@ -43,7 +43,7 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
         return Source(SECRETS, names=names, problems=(_unreadable(path, error),))
     problems: list[Problem] = []
     source = read_variables(SECRETS, _read_files(files, names, problems), names)
-    return replace(source, problems=(*problems, *source.problems))
+    return replace(source, problems=(*problems, *source.problems), place=str(path.absolute()))
 
 
 def _read_files(

@@ -40,7 +40,16 @@ def read_variables(
     for name, value, origin in variables:
         read.add(name, value, origin)
     settings = {**read.sections, **read.settings}
-    return Source(kind, settings, read.database_url, read.libpq, tuple(read.problems), names, read.fields)
+    return Source(
+        kind,
+        settings,
+        read.database_url,
+        read.libpq,
+        tuple(read.problems),
+        names,
+        read.fields,
+        misspelt=tuple(read.misspelt),
+    )
 
 
 class _Variables:
@@ -54,6 +63,7 @@ class _Variables:
         self.fields: dict[str, SourcedValue] = {}
         self.database_url: SourcedValue | None = None
         self.problems: list[Problem] = []
+        self.misspelt: list[Problem] = []
 
     def add(self, name: str, value: str, origin: Origin) -> None:
         """Sort a variable in."""
@@ -71,9 +81,12 @@ class _Variables:
             self.database_url = SourcedValue(value, origin)
         elif path is not None:
             self._add_setting(name, path, value, origin)
-        elif self.names.is_default and (meant := suggestions.variable(name)):
+        elif meant := suggestions.variable(name, self.names):
             message, hint = f"procrastinate-conn does not read {name}", f"did you mean {meant}?"
-            self.problems.append(LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin))
+            problem = LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin)
+            self.misspelt.append(problem)
+            if self.names.is_default:  # another prefix that is near may be that of another connection
+                self.problems.append(problem)
 
     def _add_setting(self, name: str, path: SettingPath, value: str, origin: Origin) -> None:
         if path[0] in SECTIONS and len(path) == 1:

@@ -171,20 +171,11 @@ def test_control_characters_are_replaced(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "last_line"),
     [
-        (
-            [],
-            f"In order: the environment and .env. Nothing is set in the environment and .env: {DEFAULTS}",
-        ),
+        ([], f"1 warning; {EXPLAINED.replace('301', '113')}"),
         (["good.env"], "In order: good.env."),
         (["good.env", "good2.env"], "In order: 2 configurations."),
-        (
-            ["other.env", "--isolated"],
-            f"In order: other.env. Nothing is set in other.env: {DEFAULTS}",
-        ),
-        (
-            ["misspelt.env"],
-            f"1 warning; {EXPLAINED.replace('301', '106')} Nothing is set in misspelt.env: {DEFAULTS}",
-        ),
+        (["other.env", "--isolated"], f"1 warning; {EXPLAINED.replace('301', '113')}"),
+        (["misspelt.env"], f"1 error; {EXPLAINED.replace('301', '106')}"),
         (
             ["foreign.env"],
             f"1 warning; {EXPLAINED.replace('301', '203')} Nothing is set in foreign.env: {DEFAULTS}",

@@ -1,0 +1,63 @@
+"""Nothing is set at all: the connection is one of defaults, on whichever server they find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from procrastinate_conn.problems import Example, Problem, Rule
+from procrastinate_conn.resolution.connection import ResolvedConnection
+from procrastinate_conn.setting_names import DEFAULT_NAMES
+from procrastinate_conn.sources.base import Source
+
+NOTHING_SET = Rule(
+    "PC113",
+    "nothing set at all",
+    "libpq's defaults are a server on this machine and the operating system's user, which is hardly meant;"
+    " a missing .env looks just like it.",
+    "Set the DSN in one of the places that the message names.",
+    severity="warning",
+    example=Example(arguments=(), given="nothing is set in the environment and there is no .env"),
+)
+
+
+def is_unconfigured(sources: Sequence[Source], connection: ResolvedConnection) -> bool:
+    """Tell whether everything is left to defaults; a connector alone describes no connection."""
+    return (
+        all(path == ("connector",) and s.kind.is_override for s in sources for path in s.settings)
+        and not any(source.database_url for source in sources)
+        and all(values[0].origin.kind.is_default for values in connection.configured.values())
+    )
+
+
+def validate_anything_set(
+    sources: Sequence[Source], connection: ResolvedConnection, parameters: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Report that nothing is set, or that all that is set has a misspelt prefix.
+
+    Parameters
+    ----------
+    sources
+        All of them, by precedence.
+    connection
+        What they set.
+    parameters
+        What all the defaults come to, by keyword.
+    """
+    if not is_unconfigured(sources, connection):
+        return
+    if misspelt := [problem for source in sources for problem in source.misspelt]:
+        yield from (replace(problem, severity="error") for problem in misspelt)
+        return
+    if any(source.problems for source in sources):
+        return
+    names = next((s.names for s in sources if s.names != DEFAULT_NAMES), DEFAULT_NAMES)
+    places = ", ".join(dict.fromkeys(source.place for source in sources if source.place)) or "the arguments"
+    come_to = " ".join(f"{keyword}={parameters[keyword]}" for keyword in _SHOWN if parameters.get(keyword))
+    message = f"nothing is set in {places}; the defaults come to {come_to}"
+    if not parameters.get("host"):
+        message += " on this machine"
+    yield NOTHING_SET("dsn", message, hint=f"set {names.variable(('dsn',))}, or name the file that does")
+
+
+_SHOWN = ("user", "host", "port", "dbname")
