@@ -324,6 +324,7 @@ def test_connection_string_in_the_table_is_not_repeated(folder: Path) -> None:
 
 def test_table_is_one_line_in_text(folder: Path) -> None:
     (folder / "pyproject.toml").write_text("[tool.procrastinate-conn]\nstrikt = true\n")
+    (folder / ".env").write_text("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n")
     first, hint, _, summary = run(folder, "check").stdout.splitlines()
     assert first == "pyproject.toml:2: PC115 error: there is no key strikt"
     assert hint.strip() == "= did you mean strict?"

@@ -149,6 +149,7 @@ def test_settings_that_parse_the_command_line_do_not_take_the_arguments_of_check
         "from procrastinate_conn import ConnectorSettings\n\n\n"
         "class Jobs(ConnectorSettings, cli_parse_args=True): ...\n"
     )
+    (folder / ".env").write_text("PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\n")
     assert checked(folder, "parsing:Jobs", "--connector", "aiopg")["problems"] == []
 
 
