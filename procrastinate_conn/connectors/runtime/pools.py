@@ -291,9 +291,13 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
             raise
 
 
-@coroutine
-def _resume(started: Coroutine[Any, Any, None], future: Any) -> Any:
+async def _resume(started: Coroutine[Any, Any, None], future: Any) -> None:
     """Await the rest of a coroutine that waits for a future."""
+    await _rest(started, future)  # itself, a task does not take it from Python 3.12 on
+
+
+@coroutine
+def _rest(started: Coroutine[Any, Any, None], future: Any) -> Any:
     yield future
     yield from started.__await__()
 
