@@ -270,10 +270,10 @@ class ConnectorSettings(BaseSettings):
     @field_serializer("pool")
     def _write_pool(self, pool: PoolOptions, info: SerializationInfo) -> object:
         """Write the options as they are read, not as fields of `PoolOptions`."""
-        options = {name: sourced.value for name, sourced in pool.sourced(Origin("call")).items()}
+        options = pool.explicit
         if pool.null and not options:
             return "null"
-        return {k: _as_json(v) for k, v in options.items()} if info.mode == "json" else options
+        return {k: _as_json(v) for k, v in options.items()} if info.mode == "json" else dict(options)
 
     @field_serializer("json_dumps", "json_loads", when_used="json")
     def _write_function(self, function: Callable[..., Any] | None) -> str | None:
