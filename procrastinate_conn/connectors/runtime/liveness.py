@@ -16,7 +16,7 @@ from procrastinate_conn.connectors.runtime.acquire import PingTimeout
 
 
 def readability(fileno: int) -> Callable[[], object]:
-    """Return a function that tells at once whether a socket is readable, has been shut down or is closed.
+    """Return a function that tells, without waiting, if a socket is readable, was shut down or is closed.
 
     An idle PostgreSQL connection has nothing to read. If there is something, it may be the end of the
     session, but also a notice, a changed parameter or a TLS record: only a round trip can tell.
@@ -38,7 +38,7 @@ def _is_readable(fileno: int) -> bool:
 class SocketWatchdog:
     """Shuts a socket down after a time limit, so that a driver that waits for it gets an error.
 
-    To cancel the task of a driver is no way: psycopg would wait for the server once more.
+    Cancelling the driver's task is not enough: psycopg would wait for the server once more.
 
     A duplicate of its descriptor is used, which stays valid when the driver closes its own. `errors` are
     those that the driver may raise then; they become a `PingTimeout`. `call_later` calls a function after so

@@ -137,8 +137,9 @@ class _SharedPool(BasePool, ABC):
     def _use_lifo(self, now: float) -> None:
         """Hand out connections LIFO, so that warm backends are reused.
 
-        psycopg_pool has no option for that: it takes the connection that has been idle the longest. That is
-        right after one was found dead, since the others may be, too, and if one has been idle for long.
+        psycopg_pool has no option for that: it takes the connection that has been idle the longest. Its order
+        is kept after a connection was found dead, since others may be dead, too, and for connections that
+        have been idle for long.
         """
         if self.recheck_count > 0:
             self.recheck_count -= 1

@@ -1,4 +1,4 @@
-"""What goes on in a connector's pool, the same record for every kind."""
+"""Statistics of a connector's pool, the same record for every kind."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """What goes on in a pool. All but the first five count from its opening.
+    """Statistics of a pool. All but the first five count from its opening.
 
     Parameters
     ----------
     size
-        Connections there are or are being made.
+        Connections, including those that are being made.
     idle
         Connections that are not in use.
     in_use
@@ -27,15 +27,15 @@ class PoolStats:
     waiting
         Callers that wait for a connection now.
     max_size
-        Connections at most; 0 means no limit.
+        The most connections; 0 means no limit.
     requests
         Calls for a connection.
     requests_waited
-        How often one of them had to wait.
+        Of these, calls that had to wait.
     requests_failed
         Of these, calls that got none.
     wait_ms
-        Milliseconds that they waited together.
+        Milliseconds that all calls waited, in total.
     connections_made
         Connections opened, or attempted.
     connections_failed
@@ -59,7 +59,7 @@ class PoolStats:
 
 
 def pool_stats(connector: BaseConnector) -> PoolStats:
-    """Return what goes on in a connector's pool, or in its synchronous side's while only that is open.
+    """Return the statistics of a connector's pool; while only its synchronous side is open, of that one's.
 
     Parameters
     ----------
