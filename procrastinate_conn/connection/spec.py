@@ -210,9 +210,9 @@ class ConnectionSpec(BaseModel):
         Every keyword for which libpq would read a variable is set, if only to what it means when unset. The
         service is left out: its values are in the spec.
 
-        A string cannot exclude two things; the connectors exclude them themselves. If ``PGSERVICE`` is set, libpq
-        does not connect unless the service is defined, and takes from it the keywords without a value that
-        means the same as none: ``keepalives_idle``, ``keepalives_interval``, ``keepalives_count``,
+        A string cannot exclude two things; the connectors exclude them themselves. If ``PGSERVICE`` is
+        set, libpq does not connect unless the service is defined, and takes from it the keywords without a
+        value that means the same as none: ``keepalives_idle``, ``keepalives_interval``, ``keepalives_count``,
         ``sslpassword`` and the SCRAM keys, unless the spec sets them. And ``PGTZ``, ``PGDATESTYLE`` and
         ``PGGEQO`` are settings of the session, which libpq sends in any case.
 
