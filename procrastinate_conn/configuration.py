@@ -19,6 +19,7 @@ from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.resolution.connection import ResolvedConnection, effective_dsn, merge_connection
 from procrastinate_conn.resolution.embedded_dsn import reject_embedded_dsns
+from procrastinate_conn.resolution.listen import ListenSection, read_listen
 from procrastinate_conn.resolution.pg_environment import (
     ignored_session_variables,
     misspelt_variables,
@@ -26,6 +27,7 @@ from procrastinate_conn.resolution.pg_environment import (
 )
 from procrastinate_conn.resolution.settings import ResolvedSettings, resolve_settings
 from procrastinate_conn.resolution.unconfigured import validate_anything_set
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.base import Source
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ collected: ContextVar[list[Configuration] | None] = ContextVar("procrastinate_co
 class Configuration:
     """The settings of all sources, which stand by precedence, resolved and validated.
 
-    `spec` is None if libpq would reject it; `pool` has the valid options alone.
+    `spec` is None if libpq would reject it; `pool` has the valid options alone. `listening` is the
+    configuration of the connection that listens, if it differs.
     """
 
     sources: tuple[Source, ...]
@@ -50,6 +53,13 @@ class Configuration:
     spec: ConnectionSpec | None
     pool: PoolOptions
     problems: tuple[Problem, ...]
+    listen: ListenSection
+    listening: Configuration | None = None
+
+    @property
+    def names(self) -> SettingNames:
+        """The names of the variables, for messages: those of an application's own prefix if there is one."""
+        return next((s.names for s in self.sources if s.names != DEFAULT_NAMES), DEFAULT_NAMES)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -92,6 +102,8 @@ class Configuration:
             json_dumps=self.settings.json_dumps,
             json_loads=self.settings.json_loads,
             password=self.settings.password,
+            listens=not self.listen.is_off,
+            listening=None if self.listening is None else self.listening.connector_config(),
         )
 
     def build_connector(self) -> BaseConnector:
@@ -132,7 +144,12 @@ def configure(sources: Sequence[Source]) -> Configuration:
     ]
     if spec is not None and settings.password is None:
         problems += validate_password_file(spec)
-    return Configuration(tuple(sources), settings, connection, spec, pool, tuple(problems))
+    listen = read_listen(sources)
+    listening = configure(listen.sources) if listen.sources else None
+    problems += listen.problems
+    if listening is not None:
+        problems += listen.own_problems(listening.problems, problems)
+    return Configuration(tuple(sources), settings, connection, spec, pool, tuple(problems), listen, listening)
 
 
 def configure_or_raise(sources: Sequence[Source]) -> Configuration:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 from pydantic import SecretStr
 
@@ -41,6 +41,7 @@ def make_connector(
     dsn: str | SecretStr | None = None,
     connection: Mapping[str, Any] | None = None,
     pool: Mapping[str, Any] | PoolOptions | str | None = None,
+    listen: Mapping[str, Any] | Literal["off"] | None = None,
     json_dumps: Callable[[Any], str] | str | None = None,
     json_loads: Callable[[str], Any] | str | None = None,
     password: str | SecretStr | PasswordFunction | None = None,
@@ -71,6 +72,9 @@ def make_connector(
         Keywords of libpq.
     pool
         Pool options in psycopg_pool's names, for every connector; ``"null"`` for no pooling.
+    listen
+        What differs for the connection on which a worker listens: keywords of libpq, or ``dsn``; ``"off"``
+        lets workers poll.
     json_dumps, json_loads
         As procrastinate's connectors take them, or ``package.module:function``.
     password
@@ -99,6 +103,7 @@ def make_connector(
         "dsn": dsn,
         "connection": connection,
         "pool": pool,
+        "listen": listen,
         "json_dumps": json_dumps,
         "json_loads": json_loads,
         "password": password,
@@ -117,7 +122,7 @@ def make_connector(
         return configure_or_raise(sources).build_connector()
     except ConfigurationError:
         # Sentry sends the variables of every frame, and a password may be in any of them.
-        del kind, env_file, secrets_dir, dsn, connection, pool, json_dumps, json_loads
+        del kind, env_file, secrets_dir, dsn, connection, pool, listen, json_dumps, json_loads
         del password, password_file, password_command, arguments, unknown
         raise
 

@@ -52,6 +52,15 @@ def _connection(names: SettingNames) -> dict[str, Any]:
     }
 
 
+def _listen(names: SettingNames) -> dict[str, Any]:
+    keywords = {}
+    for keyword in libpq.keywords():
+        keywords[keyword] = {**_keyword(keyword, names), VARIABLE: names.variable(("listen", keyword))}
+        keywords[keyword].pop("default", None)  # that of the connection
+    dsn = {**_setting("dsn", names), VARIABLE: names.variable(("listen", "dsn"))}
+    return {"type": "object", "properties": {"dsn": dsn, **keywords}, "additionalProperties": False}
+
+
 def _keyword(keyword: str, names: SettingNames) -> dict[str, Any]:
     field = ConnectionSpec.model_fields.get(keyword)
     schema: dict[str, Any] = {
@@ -96,6 +105,7 @@ _SCHEMAS: dict[str, Callable[[SettingNames], dict[str, Any]]] = {
     },
     "connection": _connection,
     "pool": _pool,
+    "listen": lambda names: {"anyOf": [{"const": "off"}, _listen(names)]},
     "json_dumps": _function,
     "json_loads": _function,
     "password_file": lambda _names: {"type": "string"},

@@ -13,17 +13,21 @@ if TYPE_CHECKING:
 DEFAULT_PREFIX = "PROCRASTINATE_CONN_"
 """The prefix of the variables, unless another is configured."""
 
-SECTIONS = ("connection", "pool")
+SECTIONS = ("connection", "pool", "listen")
 """The settings that consist of options, written ``PROCRASTINATE_CONN_POOL__MIN_SIZE`` or as JSON."""
 
-POOL_AS_MAPPING: Mapping[str, object] = {}
-"""Sentinel: the pool was given as a mapping, so it is not a null pool."""
+SECTION_WORDS = {"pool": "null", "listen": "off"}
+"""The sections that may be a word instead of options."""
+
+AS_MAPPING: Mapping[str, object] = {}
+"""Sentinel: such a section was given as a mapping, and not as its word."""
 
 SETTINGS = {
     "connector": "Which connector to build.",
     "dsn": "URI or keyword/value string, as libpq reads it.",
     "connection": "Single keywords of libpq, which override a DSN in the same source.",
     "pool": "In psycopg_pool's names, for every kind of connector.",
+    "listen": "What differs for the connection on which workers listen; `off` lets them poll.",
     "json_dumps": "How task arguments become JSON.",
     "json_loads": "How JSON becomes task arguments.",
     "password_file": "File that the password is read from, anew for each connection.",
@@ -36,6 +40,8 @@ SETTINGS = {
 
 SettingPath = tuple[str, ...]
 """A setting, step by step: ``("dsn",)``, ``("connection", "host")``."""
+
+LISTEN_DSN: SettingPath = ("listen", "dsn")
 
 
 @dataclass(frozen=True, slots=True)

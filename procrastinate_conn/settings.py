@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     Field,
@@ -161,6 +161,9 @@ class ConnectorSettings(BaseSettings):
     )
     pool: _Setting[PoolOptions, PoolOptions | Mapping[str, Any] | str] = Field(
         default=_any(PoolOptions()), description=SETTINGS["pool"]
+    )
+    listen: _Setting[dict[str, str | SecretStr] | Literal["off"], Mapping[str, Any] | Literal["off"]] = Field(
+        default=_any({}), description=SETTINGS["listen"]
     )
     json_dumps: _Setting[Callable[[Any], str] | None, Callable[[Any], str] | str | None] = Field(
         default=_any(None), description=SETTINGS["json_dumps"]
@@ -530,14 +533,19 @@ def _fields(configuration: Configuration) -> dict[str, Any]:
         **fields,
         "dsn": None if dsn is None else SecretStr(dsn.text),
         "connector": configuration.settings.kind,
-        "connection": {
-            keyword: SecretStr(text) if is_secret(keyword) else text
-            for source in reversed(configuration.sources)
-            for keyword, sourced in source.section("connection").items()
-            if (text := as_text(sourced.value)) is not None
-        },
+        "connection": _keywords(configuration, "connection"),
+        "listen": "off" if configuration.listen.is_off else _keywords(configuration, "listen"),
         "pool": configuration.pool,
         "json_dumps": configuration.settings.json_dumps,
         "json_loads": configuration.settings.json_loads,
         "defaults": configuration.settings.defaults,
+    }
+
+
+def _keywords(configuration: Configuration, section: str) -> dict[str, str | SecretStr]:
+    return {
+        keyword: SecretStr(text) if keyword == "dsn" or is_secret(keyword) else text
+        for source in reversed(configuration.sources)
+        for keyword, sourced in source.section(section).items()
+        if (text := as_text(sourced.value)) is not None
     }

@@ -237,7 +237,7 @@ def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str])
     if path[0] == "password":
         return f"write {write(('connection', 'password'))}, or a DSN with the password in it"
     if path[0] in SECTIONS and not any(path[1:]):
-        example = {"connection": "host", "pool": "max_size"}[path[0]]
+        example = {"connection": "host", "pool": "max_size", "listen": "host"}[path[0]]
         return f"name a part of it, as in {write((path[0], example))}"
     if path[0] in SETTINGS:
         return f"it has no parts: write {write(path[:2] if path[0] in SECTIONS else path[:1])}"

@@ -162,6 +162,9 @@ def check_configuration(target: CheckTarget, configuration: Configuration) -> Ch
     found = [*configuration.problems_if_unset()]
     for check in all_checks():
         found += check(configuration)
+    if (listening := configuration.listening) is not None:
+        of_listening = [problem for check in all_checks() for problem in check(listening)]
+        found += configuration.listen.own_problems(of_listening, found)
     has_errors = any(problem.severity == "error" for problem in found)
     is_reported = any(problem.code == NOTHING_SET.code for problem in found)
     is_unconfigured = not has_errors and not is_reported and _is_unconfigured(configuration)

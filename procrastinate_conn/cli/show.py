@@ -72,4 +72,5 @@ def _document(configuration: Configuration, *, everything: bool) -> dict[str, An
         **values["settings"],
         "connection": values["connection"],
         "pool": values["pool"],
+        **({"listen": values["listen"]} if values["listen"] else {}),
     }

@@ -43,6 +43,7 @@ def tables(configuration: Configuration, width: int, *, everything: bool) -> Gro
         *([Text(sentence)] if sentence else []),
         _table("setting", settings, width, overrides=everything),
         _table("connection", values.connection, width, overrides=everything),
+        *([_table("listen", values.listen, width, overrides=everything)] if values.listen else []),
         _table("pool", values.pool, width, overrides=everything, notes=notes, notes_heading=f"on {kind}"),
     )
 
@@ -92,12 +93,20 @@ def _summary(configuration: Configuration) -> str:
     spec, kind = configuration.spec, configuration.settings.kind
     if spec is None or configuration.redacted_keywords:
         return ""
-    address = {keyword: value for keyword, value in spec.parameters.items() if keyword in ADDRESS}
-    if not all(is_safe_to_show(f"connection.{keyword}", value) for keyword, value in address.items()):
+    listening = configuration.listening and configuration.listening.spec
+    if not _is_address_safe(spec) or (listening and not _is_address_safe(listening)):
         return ""
     abilities = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
     server = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"
-    return f"{kind} ({abilities}) to {server}, {_tls(spec)}, {_connections(configuration.pool)}."
+    listens = "; workers poll" if configuration.listen.is_off else ""
+    if listening:
+        listens = f"; workers listen on {_hosts(listening)}"
+    return f"{kind} ({abilities}) to {server}, {_tls(spec)}, {_connections(configuration.pool)}{listens}."
+
+
+def _is_address_safe(spec: ConnectionSpec) -> bool:
+    address = {keyword: value for keyword, value in spec.parameters.items() if keyword in ADDRESS}
+    return all(is_safe_to_show(f"connection.{keyword}", value) for keyword, value in address.items())
 
 
 def _hosts(spec: ConnectionSpec) -> str:

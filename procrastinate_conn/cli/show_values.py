@@ -49,6 +49,7 @@ class EffectiveValues:
     settings: Mapping[str, EffectiveValue]
     connection: Mapping[str, EffectiveValue]
     pool: Mapping[str, EffectiveValue]
+    listen: Mapping[str, EffectiveValue]
 
 
 def effective_values(configuration: Configuration, *, everything: bool) -> EffectiveValues:
@@ -62,6 +63,7 @@ def effective_values(configuration: Configuration, *, everything: bool) -> Effec
         settings=_settings(configuration, everything=everything),
         connection=_connection(configuration, everything=everything),
         pool=_pool(configuration, everything=everything),
+        listen=_listen(configuration, everything=everything),
     )
 
 
@@ -83,6 +85,8 @@ def _settings(configuration: Configuration, *, everything: bool) -> dict[str, Ef
             settings[name] = _effective(name, configured)
         elif everything and name == "defaults":
             settings[name] = EffectiveValue(configuration.settings.defaults, None)
+    if configuration.listen.is_off:
+        settings["listen"] = _effective("listen", _configured(configuration, "listen"))
     return settings
 
 
@@ -104,6 +108,15 @@ def _connection(configuration: Configuration, *, everything: bool) -> dict[str, 
     if password := _password(configuration):
         keywords["password"] = password
     return keywords
+
+
+def _listen(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
+    """Return the keywords that differ for the connection that listens."""
+    listening, origins = configuration.listening, configuration.listen.origins
+    if listening is None:
+        return {}
+    values = _connection(listening, everything=everything)
+    return {keyword: value for keyword, value in values.items() if value.value and value.origin in origins}
 
 
 def _password(configuration: Configuration) -> EffectiveValue | None:

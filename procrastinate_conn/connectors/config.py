@@ -15,6 +15,7 @@ from procrastinate_conn.registry import ConnectorKind
 class ConnectorConfig:
     """All that a connector is built from, validated.
 
+    `listens` is whether workers listen; `listening` is for the connection on which they do, if it differs.
     `password` is called for every new connection; it is None if the password is in `spec`, or if libpq finds
     one itself. `json_dumps` and `json_loads` are as procrastinate's connectors take them.
     """
@@ -25,6 +26,8 @@ class ConnectorConfig:
     json_dumps: Callable[[Any], str] | None = None
     json_loads: Callable[[str], Any] | None = None
     password: Callable[[], str] | None = field(default=None, repr=False)
+    listens: bool = True
+    listening: ConnectorConfig | None = None
 
     def credentials(self) -> dict[str, str]:
         """Return the keywords that are read anew for every connection: the password, if it has a source."""

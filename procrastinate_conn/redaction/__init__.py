@@ -49,7 +49,7 @@ def is_safe_to_show(setting: str, value: str) -> bool:
     The setting is a dotted path, such as ``connection.host``; no value of an unknown one is safe.
     """
     match setting.split("."):
-        case ["connection", keyword] if keyword in libpq.keywords() and not is_secret(keyword):
+        case ["connection" | "listen", keyword] if keyword in libpq.keywords() and not is_secret(keyword):
             return bool(_KEYWORDS.get(keyword, _is_plain)(value))
         case ["pool", option]:
             return _is_safe_option(option, value)
@@ -125,6 +125,7 @@ _SETTINGS: Mapping[str, Callable[[str], object]] = {
     **dict.fromkeys(("connector", "defaults"), re.compile(r"[\w-]{0,40}").fullmatch),
     **dict.fromkeys(("json_dumps", "json_loads"), re.compile(r"[\w.:, -]*").fullmatch),
     "password_file": is_safe_path,
+    "listen": re.compile(r"off|false", re.IGNORECASE).fullmatch,
     "pool": re.compile(r"null", re.IGNORECASE).fullmatch,
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.redaction import MASK, is_file_name, is_safe_to_show, redact_value
-from procrastinate_conn.setting_names import SECTIONS, setting_under_any_prefix
+from procrastinate_conn.setting_names import SECTION_WORDS, SECTIONS, setting_under_any_prefix
 
 _VARIABLE = re.compile(
     r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
@@ -62,10 +62,10 @@ def redact_variable(name: str, value: str) -> str:
     if name in _FILE_VARIABLES:
         return value if is_file_name(value) else MASK
     setting = setting_under_any_prefix(name) or f"connection.{libpq.variables().get(name)}"
-    if setting in ("dsn", "database_url"):
+    if setting in ("dsn", "listen.dsn", "database_url"):
         return redact_dsn(value)
     if setting in SECTIONS:
-        between = r"[{},\s]*|[a-z]{1,8}" if setting == "pool" else r"[{},\s]*"  # such as null
+        between = r"[{},\s]*|[a-z]{1,8}" if setting in SECTION_WORDS else r"[{},\s]*"
         return _redact_pairs(value, _MEMBER, setting, between=between)
     return value and redact_value(setting, value)
 

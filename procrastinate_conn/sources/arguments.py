@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import CALL, Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.setting_names import POOL_AS_MAPPING, SECTIONS, SETTINGS, SettingPath
+from procrastinate_conn.setting_names import AS_MAPPING, SECTION_WORDS, SECTIONS, SETTINGS, SettingPath
 from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Source
 
 ARGUMENTS = (*SETTINGS, "password")
@@ -78,11 +78,11 @@ def read_mapping(
             problems.append(UNKNOWN_SETTING(name, message, hint=hint(name), origin=place))
         elif name in SECTIONS and isinstance(value, Mapping):
             settings.update(_section(name, value, origin))
-            if name == "pool":
-                settings[(name,)] = SourcedValue(POOL_AS_MAPPING, place)
+            if name in SECTION_WORDS:
+                settings[(name,)] = SourcedValue(AS_MAPPING, place)
         elif isinstance(value, SourcedOptions):
             settings.update({(name, option): sourced for option, sourced in value.sourced(place).items()})
-            settings[(name,)] = SourcedValue("null" if value.null else POOL_AS_MAPPING, place)
+            settings[(name,)] = SourcedValue("null" if value.null else AS_MAPPING, place)
         elif name == "password" and isinstance(value, str | SecretStr):
             settings[("connection", name)] = SourcedValue(_plain(value), place)
         elif name == "connection":

@@ -9,8 +9,10 @@ from procrastinate_conn import suggestions
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.setting_names import (
+    AS_MAPPING,
     DEFAULT_NAMES,
-    POOL_AS_MAPPING,
+    LISTEN_DSN,
+    SECTION_WORDS,
     SECTIONS,
     SETTINGS,
     SettingNames,
@@ -101,7 +103,7 @@ class _Variables:
 
 def _is_known(path: SettingPath) -> bool:
     if path[0] in SECTIONS:
-        return len(path) == 2 and bool(path[1]) and path[1] not in SETTINGS
+        return len(path) == 2 and bool(path[1]) and (path[1] not in SETTINGS or path == LISTEN_DSN)
     return path[0] in SETTINGS and len(path) == 1
 
 
@@ -112,8 +114,8 @@ def _read_section(
     settings: dict[SettingPath, SourcedValue],
     names: SettingNames,
 ) -> Iterable[Problem]:
-    """Read a whole section that is written as JSON; ``pool`` may also be the word ``null``."""
-    if section == "pool" and not value.lstrip().startswith("{"):
+    """Read a whole section that is written as JSON, or its word."""
+    if section in SECTION_WORDS and not value.lstrip().startswith("{"):
         settings[(section,)] = SourcedValue(value, origin)
         return
     options, where = None, ""
@@ -131,7 +133,7 @@ def _read_section(
             hint += f", or one variable for each part: {names.variable((section, 'name'))}=value"
         yield NOT_AN_OBJECT(section, message, hint=hint, origin=origin)
         return
-    if section == "pool":
-        settings[(section,)] = SourcedValue(POOL_AS_MAPPING, origin)
+    if section in SECTION_WORDS:
+        settings[(section,)] = SourcedValue(AS_MAPPING, origin)
     for name, option in options.items():
         settings[(section, name)] = SourcedValue(option, origin)

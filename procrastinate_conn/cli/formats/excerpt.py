@@ -95,7 +95,7 @@ def _in_value(setting: str, name: str, value: str) -> tuple[int, int]:
     if last == "password" and (masked := value.rfind(MASK)) >= 0:
         return start + masked, start + masked + len(MASK)
     variable = setting_under_any_prefix(name.strip().removeprefix("export").strip())
-    if variable in ("dsn", "connection", "pool", "database_url") and (
+    if variable in ("dsn", "listen.dsn", *SECTIONS, "database_url") and (
         pair := re.search(rf"\b{re.escape(last)}\"?\s*[=:]\s*[^\s&,]*", value)
     ):
         return start + pair.start(), start + pair.end()

@@ -44,13 +44,17 @@ async def listen(
     """Listen on a connection besides the pool, through any outage, until cancelled.
 
     A pool of the caller's has connections with parameters of their own: there procrastinate's own
-    `listen_notify` is used.
+    `listen_notify` is used, unless the setting ``listen`` has the parameters.
     """
+    config = connector.config
+    if not config.listens:
+        logger.info("listen is off: the worker polls for jobs", extra={"action": "listen_off"})
+        await asyncio.Event().wait()  # the worker ceases to watch its other tasks when this one ends
     channels = list(channels)
-    connection_factory = connector.make_connection_factory()
+    connection_factory = connector.connection_factory(config.listening or config)
 
     async def session(on_listening: Callable[[], Awaitable[None]]) -> None:
-        if connector.own_pool is None:
+        if connector.own_pool is None and config.listening is None:
             await on_listening()  # too early by a moment: procrastinate does not tell when it listens
             await listen_notify(on_notification, channels)
             return
