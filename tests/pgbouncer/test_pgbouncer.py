@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import procrastinate
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.skipif(COMMAND is None, reason="pgbouncer is not instal
 PROFILE = Path(__file__).parents[2] / "settings" / "pgbouncer.env"
 THREADS = 6
 OPTIONS = "-c statement_timeout=5s"
+LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'LISTEN%%'"
 PSYCOPG = [ConnectorKind.PSYCOPG, ConnectorKind.SYNC_PSYCOPG]
 
 
@@ -38,9 +40,9 @@ def bouncer(server: EmbeddedPostgres) -> Iterator[PgBouncer]:
 def profiled(bouncer: PgBouncer, database: str) -> Callable[..., procrastinate.App]:
     """Make applications on a connector of the profile, with PgBouncer's address in the place of its own."""
 
-    def make(kind: ConnectorKind, **connection: str) -> procrastinate.App:
-        address = {**bouncer.parameters(database), **connection}
-        return app(make_connector(kind, env_file=PROFILE, connection=address))
+    def make(kind: ConnectorKind, **settings: Any) -> procrastinate.App:
+        address = bouncer.parameters(database)
+        return app(make_connector(kind, env_file=PROFILE, connection=address, **settings))
 
     return make
 
@@ -106,25 +108,51 @@ def test_a_worker_that_polls_works_every_job_once(kind, profiled, server, databa
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_worker_connected_directly_is_notified_of_jobs_deferred_through_pgbouncer(
-    kind, profiled, server, database
-):
-    listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'LISTEN%%'"
+@pytest.mark.parametrize("form", ["keywords", "dsn"])
+def test_worker_that_listens_past_pgbouncer_is_woken_at_once(form, kind, profiled, server, database):
+    direct = {"host": server.host, "port": str(server.port)}
+    listen = direct if form == "keywords" else {"dsn": f"postgresql://{server.user}@/{database}", **direct}
+    woken_after = []
 
     async def scenario() -> None:
-        async with profiled(kind, port=str(server.port)).open_async() as working:
+        working = profiled(kind, listen=listen)
+        async with working.open_async():
             running = asyncio.create_task(
                 working.run_worker_async(fetch_job_polling_interval=600, install_signal_handlers=False)
             )
             with server.connect() as observer:
-                await soon(lambda: observer.execute(listening, [database]).fetchone() == (1,))
-            async with profiled(kind).open_async() as deferring:
-                await deferring.tasks["work"].defer_async(argument=1)
+                await soon(lambda: observer.execute(LISTENING, [database]).fetchone() == (1,))
+            deferred_at = monotonic()
+            await working.tasks["work"].defer_async(argument=1)
             await soon(lambda: working.worked == [1])
+            woken_after.append(monotonic() - deferred_at)
             running.cancel()
             await asyncio.wait([running])
 
     asyncio.run(scenario())
+    assert woken_after[0] < 2  # without LISTEN it would be 600 s
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_worker_polls_if_listen_is_off(kind, profiled, server, database, caplog):
+    caplog.set_level("INFO", "procrastinate_conn")
+
+    async def scenario() -> None:
+        working = profiled(kind, listen="off")
+        async with working.open_async():
+            running = asyncio.create_task(
+                working.run_worker_async(fetch_job_polling_interval=0.05, install_signal_handlers=False)
+            )
+            await working.tasks["work"].defer_async(argument=1)
+            await soon(lambda: working.worked == [1])
+            with server.connect() as observer:
+                assert observer.execute(LISTENING, [database]).fetchone() == (0,)
+            running.cancel()
+            await asyncio.wait([running], timeout=10)
+            assert running.done()
+
+    asyncio.run(scenario())
+    assert "listen is off: the worker polls for jobs" in caplog.messages
 
 
 def test_pgbouncer_passes_on_no_notification(bouncer, server, database):
