@@ -181,7 +181,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.SQLALCHEMY_PSYCOPG2: ConnectorInfo(
         class_module="procrastinate.contrib.sqlalchemy",
         class_name="SQLAlchemyPsycopg2Connector",
-        implementation="sqlalchemy.connector:SQLAlchemyPsycopg2Connector",
+        implementation="sqlalchemy.psycopg2_connector:SQLAlchemyPsycopg2Connector",
         drivers=("sqlalchemy", "psycopg2"),
         extra="sqlalchemy",
         asynchronous=False,

@@ -53,7 +53,7 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
-        # procrastinate's classes take these, and BaseConnector takes nothing.
+        # BaseConnector has no such arguments; every class that comes next in a kind has them.
         super().__init__(json_dumps=config.json_dumps, json_loads=config.json_loads)  # type: ignore[call-arg]
         forks.register(self)
 
@@ -88,6 +88,9 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
         """Return the connector whose pool is in use; nothing is made or opened."""
         return self
 
+    def reject_pool(self, pool: P) -> str | None:
+        """Return why the caller's pool or engine cannot be used; None if it can."""
+
     def make_connection_factory(self) -> Any:
         """Return what makes the connections of a pool."""
         return self.connection_factory(self.config)
@@ -96,12 +99,30 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
         """Return a pool as one of the driver's own type, or an engine."""
         return pool
 
+    def _require_usable(self, pool: P | None) -> None:
+        rejection = None if pool is None else self.reject_pool(pool)
+        if rejection is not None:
+            raise ConnectorException(rejection)
+
     @abstractmethod
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
         """Send a query once; return what `fetch` returns of its cursor, or None.
 
         If the connection is lost, the error is `SafeToRetry` or `OutcomeUnknown`.
         """
+
+
+class WithoutClass(BaseConnector):
+    """Stands for procrastinate's class in a kind for which procrastinate has none."""
+
+    def __init__(
+        self,
+        *,
+        json_dumps: Callable[[Any], str] | None = None,
+        json_loads: Callable[[str], Any] | None = None,
+    ) -> None:
+        self.json_dumps = json_dumps
+        self.json_loads = json_loads
 
 
 class SyncConnector(PooledConnector[P]):
@@ -130,11 +151,13 @@ class SyncConnector(PooledConnector[P]):
     def open(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's pool or engine; does nothing if there is one.
 
-        `ConnectorException` is raised if the pool is not full within its `timeout`. It can be tried again.
+        `ConnectorException` is raised if the pool is not full within its `timeout` (try it again then), or if
+        the caller's is one of another driver.
         """
         with self._opening, wrap_exceptions():
             if self.pool_or_none is not None:
                 return
+            self._require_usable(pool)
             if pool is None:
                 own_pool = make_pool(self.make_connection_factory()).open_and_wait()
                 try:
@@ -224,13 +247,15 @@ class AsyncConnector(PooledConnector[P]):
     async def open_async(self, pool: P | None = None) -> None:
         """Open a pool and fill it, or use the caller's; does nothing if there is one.
 
-        `ConnectorException` is raised if the pool is not full within its `timeout` (try it again then), or if
-        this event loop cannot wait for sockets, as the one that asyncio makes on Windows.
+        `ConnectorException` is raised if the pool is not full within its `timeout` (try it again then), if
+        the caller's is one of another driver, or if this event loop cannot wait for sockets, as the one that
+        asyncio makes on Windows.
         """
         async with self._opening_lock():
             self._forget_closed_loop()
             if self.pool_or_none is not None:
                 return
+            self._require_usable(pool)
             loop = asyncio.get_running_loop()
             require_sockets(loop)
             await self._close_sync_side()

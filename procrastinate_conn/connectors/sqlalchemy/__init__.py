@@ -1,1 +1,1 @@
-"""The kind ``sqlalchemy-psycopg2``."""
+"""The kinds on a SQLAlchemy engine: what they share in `engine`, and a module for each."""

@@ -1,0 +1,56 @@
+"""The kind ``sqlalchemy-psycopg2``: a SQLAlchemy engine on psycopg2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+
+from procrastinate.contrib import sqlalchemy as contrib
+from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions as wrap_driver_exceptions
+from procrastinate.contrib.sqlalchemy.psycopg2_connector import wrap_exceptions
+from psycopg2.extras import Json
+from sqlalchemy.exc import SQLAlchemyError
+
+from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.psycopg2.connection_factory import (
+    Psycopg2Connection,
+    Psycopg2ConnectionFactory,
+)
+from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
+from procrastinate_conn.connectors.sqlalchemy.engine import EngineConnector, PooledConnection
+
+
+class PooledPsycopg2Connection(PooledConnection, Psycopg2Connection):
+    """A connection of psycopg2's that goes back to its pool when an engine closes it."""
+
+
+class PooledPsycopg2ConnectionFactory(Psycopg2ConnectionFactory):
+    """Makes psycopg2's connections for an engine, which has cursors of its own."""
+
+    connection_class = PooledPsycopg2Connection
+    cursor_factory = None
+
+
+class SQLAlchemyPsycopg2Connector(EngineConnector, contrib.SQLAlchemyPsycopg2Connector):
+    """procrastinate's connector of that name, on an engine of ours.
+
+    procrastinate's own runs a query again whenever its connection is lost; see `disconnects` for when it is
+    safe.
+    """
+
+    connection_factory = PooledPsycopg2ConnectionFactory
+    url = "postgresql+psycopg2://"
+    errors = (SQLAlchemyError, *PooledPsycopg2ConnectionFactory.errors)
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self.json = partial(Json, dumps=config.json_dumps)
+
+    def pool_errors(self) -> AbstractContextManager[None]:
+        return pool_errors()
+
+    @contextmanager
+    def wrap_exceptions(self) -> Iterator[None]:
+        with wrap_driver_exceptions(), wrap_exceptions(), pool_errors():
+            yield
