@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -27,6 +28,14 @@ def is_plain_file(file: str | Path) -> bool:
     """Return whether there is a plain file of that name."""
     found = status(file)
     return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def misread_encoding(content: bytes) -> str:
+    """Return how a file is encoded that libpq does not read as it is meant; empty if it does."""
+    if content.startswith(codecs.BOM_UTF8):
+        return "begins with a byte order mark (U+FEFF), which libpq does not skip"
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return "is in UTF-16, which libpq does not read" if is_utf16 else ""
 
 
 def unreadable(error: OSError | ValueError | LookupError) -> str:

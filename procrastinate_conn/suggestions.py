@@ -73,15 +73,6 @@ _HINTS = {
 }
 """What to do about a name for which there is neither a keyword nor a pool option."""
 
-LEAVE_OUT_QUOTES = (
-    "leave out the quotes: docker run --env-file and Kubernetes keep them as a part of the value"
-)
-
-
-def is_quoted(value: object) -> bool:
-    """Return whether a value is a text between two quotes of the same kind."""
-    return isinstance(value, str) and re.fullmatch(r"(['\"]).+\1", value.strip(), re.DOTALL) is not None
-
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the most similar known name, ignoring case; None below a similarity of `cutoff`, from 0 to 1."""

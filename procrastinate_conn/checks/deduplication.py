@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from procrastinate_conn.checks.dsn import DSN_SEPARATORS, EMPTY_DSN
 from procrastinate_conn.checks.hosts import IMPOSSIBLE_HOST
+from procrastinate_conn.checks.unfilled_values import UNFILLED_VALUE
 from procrastinate_conn.connection.driver_support import REJECTED_BY_DRIVER
 from procrastinate_conn.connection.validation import MISMATCHED_HOSTS
 from procrastinate_conn.problems import Problem
@@ -28,6 +29,7 @@ def deduplicate(problems: Sequence[Problem]) -> Iterator[Problem]:
     """Yield the problems of one configuration, without those that follow from another."""
     codes_and_origins = {(problem.code, problem.origin) for problem in problems}
     codes = {problem.code for problem in problems}
+    explained = {(p.setting, p.origin, p.hint) for p in problems if p.code != UNFILLED_VALUE.code}
     wrong_hosts = {p.origin for p in problems if p.setting in ("connection.host", "connection.port")}
     has_invalid_service = any(
         p.code == REJECTED_VALUE.code and p.setting == "connection.service" for p in problems
@@ -38,6 +40,7 @@ def deduplicate(problems: Sequence[Problem]) -> Iterator[Problem]:
             UNENCODED_PASSWORD.code: problem.origin in wrong_hosts,
             HOSTADDR_OVERRIDES_HOST.code: MISMATCHED_HOSTS.code in codes,
             UNREADABLE_SERVICE.code: has_invalid_service,
+            UNFILLED_VALUE.code: (problem.setting, problem.origin, problem.hint) in explained,
         }.get(problem.code, False)
         if not follows and (_CAUSES.get(problem.code), problem.origin) not in codes_and_origins:
             yield problem

@@ -14,11 +14,16 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.files import expanded, is_plain_file, status
-from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.leftovers import find_leftover, hint_for
+from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_file_content, is_safe_path
-from procrastinate_conn.sources.password_file import PASSWORD_FILE_IGNORED, find_short_line
+from procrastinate_conn.sources.password_file import (
+    PASSWORD_FILE_IGNORED,
+    find_misread_encoding,
+    find_short_line,
+)
 
 UNUSABLE_PASSWORD_FILE = Rule(
     "PC507",
@@ -75,6 +80,8 @@ def _check_file(sourced: SourcedValue) -> Iterator[Problem]:
         hint = "write it into a file, and name that"
     elif _REFERENCE.fullmatch(path):
         hint = "write ${NAME} in an env file; variables are replaced nowhere else"
+    elif leftover := find_leftover(path, sourced.origin.source):
+        hint = leftover.hint
     elif not is_safe_path(path):
         hint = "name a file that exists; write the password itself as connection.password"
     else:
@@ -130,7 +137,7 @@ def _check_passfile(configuration: Configuration) -> Iterator[Problem]:
     yield from _check_lines(configuration)
     if passfile and passfile.value and not os.path.lexists(path := str(passfile.value)):
         message = f"libpq finds no password file {path if is_safe_path(path) else 'of the configured name'}"
-        hint = "name a file that exists; libpq does not expand ~"
+        hint = hint_for(path, "name a file that exists; libpq does not expand ~", passfile.origin.source)
         yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=hint, origin=passfile.origin)
 
 
@@ -139,7 +146,12 @@ def _check_lines(configuration: Configuration) -> Iterator[Problem]:
     spec = configuration.spec
     if spec is None or spec.passfile is None or any(password_line(spec, h) for h in hosts(spec.parameters)):
         return
-    if line := find_short_line(Path(spec.passfile)):
+    if encoding := find_misread_encoding(Path(spec.passfile)):
+        message = f"the password file {spec.passfile} {encoding}, and no line is for this login"
+        hint = "save it as UTF-8 without a byte order mark"
+        origin = Origin("passfile", None, spec.passfile, 1)
+        yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=hint, origin=origin)
+    elif line := find_short_line(Path(spec.passfile)):
         message = f"libpq ignores line {line.line} of {line.file}, which has fewer than five fields"
         hint = "write host:port:database:user:password, with * for what may be anything"
         yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=hint, origin=line)

@@ -14,7 +14,8 @@ from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.validation import as_texts
 from procrastinate_conn.files import status
-from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.leftovers import hint_for
+from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_file_content, redact_value
 
@@ -63,6 +64,9 @@ MAX_PASSPHRASE = 1023
 _ASN1_SEQUENCE = b"0"
 """The first byte of a key in DER."""
 
+WITHOUT_DEFAULTS = "set sslcertmode=disable, or HOME to a directory of this user's"
+"""What to do about a certificate in the home directory that is not meant to be used."""
+
 _DOES_NOT_CONNECT = "without it libpq does not connect"
 _WITHOUT_TLS = "without it libpq connects without TLS"
 _IGNORED = {
@@ -82,8 +86,20 @@ class Fault(NamedTuple):
     rule: Rule = UNUSABLE_TLS_FILE
 
 
+_DEFAULTS = {
+    "sslrootcert": "root.crt",
+    "sslcrl": "root.crl",
+    "sslcert": "postgresql.crt",
+    "sslkey": "postgresql.key",
+}
+"""The files that libpq looks for in the home directory if none is configured."""
+
+
 class TlsFiles(NamedTuple):
-    """The configured files, and what is required of TLS; together they decide what libpq does without one."""
+    """The files that libpq uses, and what is required of TLS: what libpq does without one.
+
+    Those in the home directory have the origin of libpq's defaults.
+    """
 
     files: Mapping[str, SourcedValue]
     sslmode: str
@@ -93,8 +109,7 @@ class TlsFiles(NamedTuple):
     def has_root(self) -> bool:
         """Whether the server is verified against a file: revocations are checked only then."""
         root = self.files.get("sslrootcert")
-        file = str(root.value if root else default_file("root.crt"))
-        return file != "system" and not _is_absent("sslrootcert", file)
+        return root is not None and root.value != "system" and not _is_absent("sslrootcert", str(root.value))
 
     def consequence(self, keyword: str, file: str) -> str:
         """Return what libpq does if a file is absent or unusable; see its ``initialize_SSL``."""
@@ -115,8 +130,10 @@ class TlsFiles(NamedTuple):
         """Make the problem of a file; without a hint, the consequence takes its place."""
         consequence = self.consequence(keyword, str(sourced.value))
         rule = fault.rule if consequence == _DOES_NOT_CONNECT else IGNORED_TLS_FILE
-        hint = fault.hint or consequence
-        return rule(f"connection.{keyword}", fault.message, hint=hint, origin=sourced.origin)
+        hint, origin = fault.hint or consequence, _origin(sourced)
+        if origin is None and keyword == "sslcert":
+            hint = f"{consequence}; {WITHOUT_DEFAULTS}"
+        return rule(f"connection.{keyword}", fault.message, hint=hint, origin=origin)
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
@@ -127,16 +144,38 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     uses_no_tls = mode == "disable" or values.get("gssencmode") == "require"
     if uses_no_tls or all(host.is_socket for host in hosts(values)):
         return
-    files = {keyword: sourced for keyword, sourced in effective.items() if sourced.value}
-    tls = TlsFiles(files, mode, values.get("sslcertmode") or "allow")
+    configured = {keyword: sourced for keyword, sourced in effective.items() if sourced.value}
+    tls = TlsFiles(dict(_default_files(configured)) | configured, mode, values.get("sslcertmode") or "allow")
     for keyword in ("sslrootcert", "sslcrl", "sslcrldir"):
-        sourced = files.get(keyword)
+        sourced = tls.files.get(keyword)
         if sourced is None or (keyword, sourced.value) == ("sslrootcert", "system"):
             continue
-        if fault := _file_fault(keyword, str(sourced.value)):
+        if fault := _file_fault(keyword, sourced):
             yield tls.problem(keyword, sourced, fault)
     if tls.sslcertmode != "disable":
-        yield from _check_client(tls)
+        yield from _check_client(tls, effective.get("sslcertmode"))
+
+
+def _default_files(configured: Mapping[str, SourcedValue]) -> Iterator[tuple[str, SourcedValue]]:
+    """Yield the files in the home directory that libpq finds, or cannot tell whether they exist.
+
+    It gives up on no list of revocations, so that one counts only if it exists, for a root to go with.
+    """
+    if libpq.home() is None:
+        return
+    for keyword, name in _DEFAULTS.items():
+        file = str(default_file(name))
+        is_absent = _is_absent(keyword, file)
+        if keyword == "sslcrl":
+            has_root = "sslrootcert" in configured or status(default_file("root.crt"))
+            is_absent = status(file) is None or "sslcrldir" in configured or not has_root
+        if not is_absent:
+            yield keyword, SourcedValue(file, Origin(LIBPQ_DEFAULT.name))
+
+
+def _origin(sourced: SourcedValue) -> Origin | None:
+    """Return where a file is configured; None for one in the home directory."""
+    return None if sourced.origin.kind.is_default else sourced.origin
 
 
 def default_file(name: str) -> Path:
@@ -145,57 +184,65 @@ def default_file(name: str) -> Path:
     return home / name if os.name == "nt" else home / ".postgresql" / name
 
 
-def _check_client(tls: TlsFiles) -> Iterator[Problem]:
+def _check_client(tls: TlsFiles, sslcertmode: SourcedValue | None) -> Iterator[Problem]:
     """Check the client certificate, and its key: libpq reads the key only if there is a certificate."""
     certificate, key = tls.files.get("sslcert"), tls.files.get("sslkey")
-    file = str(certificate.value if certificate else default_file("postgresql.crt"))
-    fault = _file_fault("sslcert", file) if certificate else None
-    if certificate and fault:
-        yield tls.problem("sslcert", certificate, fault)
-    if _is_absent("sslcert", file):
-        if key and not certificate:
-            message = f"sslkey is set without its certificate: sslcert is not, and there is no {file}"
+    if certificate is None:
+        missing = f"sslcert is not, and there is no {default_file(_DEFAULTS['sslcert'])}"
+        if key and _origin(key):
+            message = f"sslkey is set without its certificate: {missing}"
             hint = "set sslcert; libpq does not look for the certificate in the key's file"
             yield IGNORED_TLS_FILE("connection.sslkey", message, hint=hint, origin=key.origin)
-    elif key:
-        yield from _check_key(tls, key, None if fault else file)
-    elif certificate and not fault and libpq.home() is not None:
-        yield from _check_default_key(tls, certificate)
-
-
-def _check_default_key(tls: TlsFiles, certificate: SourcedValue) -> Iterator[Problem]:
-    """Check the key that libpq uses for a certificate that is configured without one."""
-    default = default_file("postgresql.key")
-    if status(default) is not None:
-        yield from _check_key(tls, replace(certificate, value=str(default)), str(certificate.value))
+        if tls.sslcertmode == "require" and sslcertmode:
+            message = f"sslcertmode=require demands a client certificate: {missing}"
+            origin, hint = sslcertmode.origin, "set sslcert and sslkey"
+            yield UNUSABLE_TLS_FILE("connection.sslcertmode", message, hint=hint, origin=origin)
         return
-    message = f"sslcert is set without its key: sslkey is not, and there is no {default}"
-    hint = "set sslkey; libpq does not look for the key in the certificate's file"
-    yield tls.problem("sslcert", certificate, Fault(message, hint))
+    fault = _file_fault("sslcert", certificate)
+    if fault:
+        yield tls.problem("sslcert", certificate, fault)
+    if _is_absent("sslcert", str(certificate.value)):
+        return
+    if key:
+        is_default_pair = fault and not _origin(certificate) and not _origin(key)
+        if not is_default_pair:
+            yield from _check_key(tls, key, certificate, is_usable=not fault)
+    elif not fault and libpq.home() is not None:
+        missing = f"sslkey is not, and there is no {default_file(_DEFAULTS['sslkey'])}"
+        hint = "set sslkey; libpq does not look for the key in the certificate's file"
+        yield tls.problem("sslcert", certificate, Fault(f"sslcert is set without its key: {missing}", hint))
 
 
-def _check_key(tls: TlsFiles, key: SourcedValue, certificate: str | None) -> Iterator[Problem]:
+def _check_key(
+    tls: TlsFiles, key: SourcedValue, certificate: SourcedValue, *, is_usable: bool
+) -> Iterator[Problem]:
     """Check a key: its file, and whether it belongs to the certificate if that can be used."""
     file, passphrase = str(key.value), tls.files.get("sslpassword")
-    if os.name != "nt" and ":" in file:  # the key is in an OpenSSL engine
+    if os.name != "nt" and ":" in file and _origin(key):  # the key is in an OpenSSL engine
         return
-    fault = _file_fault("sslkey", file) or _permissions_fault(file)
-    if not fault and certificate:
+    fault = _file_fault("sslkey", key) or _permissions_fault(file)
+    if not fault and is_usable:
         password = os.fsencode(str(passphrase.value))[:MAX_PASSPHRASE] if passphrase else b""
-        fault = _key_fault(certificate, file, password)
+        fault = _key_fault(str(certificate.value), file, password)
     if fault:
-        yield tls.problem("sslkey", key, fault)
+        sourced = key if _origin(key) else replace(key, origin=certificate.origin)
+        yield tls.problem("sslkey", sourced, fault)
 
 
-def _file_fault(keyword: str, file: str) -> Fault | None:
+def _file_fault(keyword: str, sourced: SourcedValue) -> Fault | None:
+    file = str(sourced.value)
     if is_file_content(file):
         content = _CONTENT.get(keyword, "certificate")
         message = f"{keyword} is the {content} itself, and libpq takes it for the name of a file"
         return Fault(message, "write it into a file, and name that")
     named = f"{keyword} names {_shown(file)}, which"
+    if _origin(sourced) is None:
+        named = f"libpq looks for {keyword} at {_shown(file)}, which"
     found, is_directory = status(file), keyword == "sslcrldir"
     if found is None:
-        hint = "libpq does not expand ~; write the whole path" if file.startswith("~") else ""
+        hint = hint_for(file, "", sourced.origin.source)
+        if file.startswith("~"):
+            hint = "libpq does not expand ~; write the whole path"
         return Fault(f"{named} {_reason_absent(Path(file))}", hint)
     if not (stat.S_ISDIR if is_directory else stat.S_ISREG)(found.st_mode):
         expected = "a directory" if is_directory else "a file"

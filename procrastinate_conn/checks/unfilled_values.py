@@ -1,4 +1,4 @@
-"""Names and passwords with leftovers: of a shell, a file, a template or a person."""
+"""Names and passwords with leftovers: of an editor, a shell, a file, a template or a person."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import NamedTuple
 
 from procrastinate_conn.checks.dsn import check_separators
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection.validation import as_texts
-from procrastinate_conn.origins import Origin
+from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.connection.password_file import find_password_leftover
+from procrastinate_conn.leftovers import Leftover, find_leftover
+from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Example, Problem, Rule
-from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES
 
 UNFILLED_VALUE = Rule(
     "PC218",
     "unfilled or quoted value",
-    "A line break, a quote, a reference or a placeholder that should have been removed or replaced is a part"
-    " of the value to libpq: the server knows no such user or database, and rejects the password.",
+    "A line break, a quote, a reference, a placeholder or an invisible character that should have been"
+    " removed or replaced is a part of the value to libpq: the server knows no such user or database, and"
+    " rejects the password.",
     "Write the value alone. In a Kubernetes Secret end no value with a line break, and in a file for"
     " docker run --env-file write no quotes.",
     severity="warning",
@@ -27,39 +30,60 @@ UNFILLED_VALUE = Rule(
 _LOGIN = ("user", "password", "dbname")
 
 
-class Leftover(NamedTuple):
-    """One kind of leftover: where it is certainly a mistake, and a pattern of the whole value."""
+class Pattern(NamedTuple):
+    """One kind of leftover: the keywords in which it is certainly one, and a pattern of the whole value."""
 
     keywords: tuple[str, ...]
     pattern: str
-    description: str
-    hint: str
+    leftover: Leftover
     in_uris_only: bool = False
 
 
-_LINE_BREAK = "write it without, as echo -n and printf do"
-_REFERENCE = "set the variable where it is replaced: above it in an env file, before it in a container"
-_SLASH_BEFORE = "write one slash between the host and the database, and the directory of a socket as host"
-_SEPARATOR_AFTER = "leave it out: in a URI nothing but a ? follows the database"
-_SLASH_IN = "write the database alone; a schema goes into options: -c search_path=..."
 _BRACKETS = "write the value in the place of the brackets and of what is in them"
+_SOCKET = "write the directory as host: postgresql://app@/jobs?host=/cloudsql/project:region:instance"
+_TWICE = "percent-encode once, and only in a URI: @ is %40, which %2540 is not"
 
-LEFTOVERS = (
-    Leftover(_LOGIN, r"[\r\n].*|.*[\r\n]", "a line break at an end", _LINE_BREAK),
-    Leftover(_LOGIN, r"(['\"]).+\1", "quotes around it, which are a part of it", LEAVE_OUT_QUOTES),
-    Leftover(_LOGIN, r"\$\{\w+\}|\$\(\w+\)", "a reference to a variable that was not replaced", _REFERENCE),
-    Leftover(("dbname",), r"/.*", "a slash before its name", _SLASH_BEFORE),
-    Leftover(("dbname",), r".*[/;,\\]", "a slash, comma or semicolon after its name", _SEPARATOR_AFTER),
-    Leftover(("dbname",), r".+/.+", "a slash in it, as a path has", _SLASH_IN, in_uris_only=True),
-    Leftover(_LOGIN, r"\[.+\]|<.+>|\{\{.+\}\}", "brackets around it, as a placeholder has", _BRACKETS),
-    Leftover(
+PATTERNS = (
+    Pattern(
+        ("dbname",),
+        r"(?:cloudsql|run|tmp|var)/.+",
+        Leftover("the directory of a socket before its name", _SOCKET),
+        in_uris_only=True,
+    ),
+    Pattern(
+        ("dbname",),
+        r"/.*",
+        Leftover(
+            "a slash before its name",
+            "write one slash between the host and the database, and the directory of a socket as host",
+        ),
+    ),
+    Pattern(
+        ("dbname",),
+        r".*[/;,\\]",
+        Leftover(
+            "a slash, comma or semicolon after its name",
+            "leave it out: in a URI nothing but a ? follows the database",
+        ),
+    ),
+    Pattern(
+        ("dbname",),
+        r".+/.+",
+        Leftover(
+            "a slash in it, as a path has",
+            "write the database alone; a schema goes into options: -c search_path=...",
+        ),
+        in_uris_only=True,
+    ),
+    Pattern(("user", "dbname"), r".*%[0-9A-Fa-f]{2}.*", Leftover("a percent-encoded character", _TWICE)),
+    Pattern(_LOGIN, r"\[.+\]|<.+>", Leftover("brackets around it, as a placeholder has", _BRACKETS)),
+    Pattern(
         ("host", *_LOGIN),
         r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME",
-        "a placeholder instead of a value",
-        "write the value",
+        Leftover("a placeholder instead of a value", "write the value"),
     ),
 )
-"""What no name and no password has; the first match counts."""
+"""What no name and no password has, besides the leftovers of every value; the first match counts."""
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
@@ -68,25 +92,48 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     Values that may be the rest of a password, and the database in a DSN with commas, are other problems.
     """
     connection = configuration.connection
-    checked = {"host", *_LOGIN} - connection.redacted_keywords
+    ignored = set(connection.redacted_keywords)
     if any(check_separators(configuration)):
-        checked.discard("dbname")
-    effective = {keyword: sourced for keyword, sourced in connection.effective.items() if keyword in checked}
+        ignored.add("dbname")
     is_uri = connection.dsn is not None and "://" in connection.dsn.text
     found: dict[tuple[Leftover, Origin], list[str]] = {}
-    for keyword, value in as_texts(effective).items():
-        sourced = effective[keyword]
-        if leftover := _leftover(keyword, value, in_uri=is_uri and sourced.from_dsn):
+    for keyword, sourced in connection.effective.items():
+        if keyword in ignored:
+            continue
+        if leftover := _leftover(keyword, sourced, in_uri=is_uri and sourced.from_dsn):
             found.setdefault((leftover, sourced.origin), []).append(keyword)
     for (leftover, origin), keywords in found.items():
         verb = "has" if len(keywords) == 1 else "have"
         message = f"{', '.join(keywords)} {verb} {leftover.description}"
         yield UNFILLED_VALUE(f"connection.{keywords[0]}", message, hint=leftover.hint, origin=origin)
+    yield from _check_files(configuration)
 
 
-def _leftover(keyword: str, value: str, *, in_uri: bool) -> Leftover | None:
-    for leftover in LEFTOVERS:
-        is_possible = keyword in leftover.keywords and (in_uri or not leftover.in_uris_only)
-        if is_possible and re.fullmatch(leftover.pattern, value, re.DOTALL):
+def _leftover(keyword: str, sourced: SourcedValue, *, in_uri: bool) -> Leftover | None:
+    value = str(sourced.value)
+    if keyword != "host" and (leftover := find_leftover(value, sourced.origin.source)):
+        return leftover
+    for keywords, pattern, leftover, in_uris_only in PATTERNS:
+        is_possible = keyword in keywords and (in_uri or not in_uris_only)
+        if is_possible and re.fullmatch(pattern, value, re.DOTALL):
             return leftover
     return None
+
+
+def _check_files(configuration: Configuration) -> Iterator[Problem]:
+    """Check the password in the file that it is read from, which holds nothing else."""
+    settings, spec = configuration.settings, configuration.spec
+    if settings.password_setting == "password_file":  # noqa: S105 - the name of a setting
+        sourced = settings.explicit["password_file"]
+        try:
+            leftover = find_leftover(from_file(str(sourced.value))(), "secrets")
+        except PasswordUnavailable:
+            return
+        if leftover:
+            message = f"the password in the file of password_file has {leftover.description}"
+            yield UNFILLED_VALUE("password_file", message, hint=leftover.hint, origin=sourced.origin)
+    elif spec is not None and settings.password is None:
+        found = filter(None, (find_password_leftover(spec, host) for host in hosts(spec.parameters)))
+        for origin, leftover in dict(found).items():
+            message = f"the password in line {origin.line} of {origin.file} has {leftover.description}"
+            yield UNFILLED_VALUE("connection.passfile", message, hint=leftover.hint, origin=origin)

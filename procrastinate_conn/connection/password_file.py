@@ -6,6 +6,7 @@ from pathlib import Path
 
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.leftovers import Leftover
 from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
@@ -23,8 +24,20 @@ def validate_password_file(spec: ConnectionSpec) -> list[Problem]:
 
 def password_line(spec: ConnectionSpec, host: Host | None = None) -> Origin | None:
     """Return the line whose password libpq will send to a host, by default the first one."""
-    if spec.password is not None or spec.passfile is None or spec.dbname is None or spec.user is None:
+    login = _login(spec, host or hosts(spec.parameters)[0])
+    return password_file.find_line(Path(spec.passfile), login) if spec.passfile and login else None
+
+
+def find_password_leftover(spec: ConnectionSpec, host: Host) -> tuple[Origin, Leftover] | None:
+    """Return that line, and what its password has that does not belong to it; None if it has nothing."""
+    login = _login(spec, host)
+    if spec.passfile is None or login is None:
         return None
-    host = host or hosts(spec.parameters)[0]
-    login = (host.passfile_name, host.port, spec.dbname, spec.user)
-    return password_file.find_line(Path(spec.passfile), login)
+    return password_file.find_password_leftover(Path(spec.passfile), login)
+
+
+def _login(spec: ConnectionSpec, host: Host) -> password_file.Login | None:
+    """Return what libpq looks up in the file; None if it has a password."""
+    if spec.password is not None or spec.dbname is None or spec.user is None:
+        return None
+    return host.passfile_name, host.port, spec.dbname, spec.user

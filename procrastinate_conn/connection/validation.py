@@ -9,12 +9,13 @@ from functools import partial
 
 from procrastinate_conn import libpq
 from procrastinate_conn.connection.hosts import Host, resolve_numeric
+from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.libpq import CHOICES, INTEGERS
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.resolution.connection import REJECTED_VALUE
-from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted, nearest
+from procrastinate_conn.suggestions import nearest
 
 MISMATCHED_HOSTS = Rule(
     "PC206",
@@ -105,9 +106,7 @@ def _validate_ports(effective: Sourced) -> Iterator[Problem]:
     if port is None:
         return
     hint = "write a number from 1 to 65535"
-    if is_quoted(effective["port"].value):
-        hint = LEAVE_OUT_QUOTES
-    elif effective["port"].from_dsn:
+    if effective["port"].from_dsn:
         hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
     quoted = quote_value("port", port, effective["port"])
     yield _rejected("port", effective, f"{quoted} is not a port", hint)
@@ -156,7 +155,6 @@ def _rejected_integer(keyword: str, effective: Sourced) -> Problem:
     value = str(effective[keyword].value)
     fault = "not an integer" if libpq.integer(value) is None else "too large or too small"
     hint = "write 0 or 1" if keyword == "keepalives" else f"write a whole number of {INTEGERS[keyword]}"
-    hint = LEAVE_OUT_QUOTES if is_quoted(value) else hint
     quoted = quote_value(keyword, value, effective[keyword])
     return _rejected(keyword, effective, f"{quoted} is {fault}", hint)
 
@@ -186,8 +184,9 @@ def _rejected_combination(involved: Sequence[str], effective: Sourced, reason: s
 
 
 def _rejected(keyword: str, effective: Sourced, reason: str, hint: str) -> Problem:
-    message = f"libpq rejects {keyword}: {reason}"
-    return REJECTED_VALUE(f"connection.{keyword}", message, hint=hint, origin=effective[keyword].origin)
+    message, sourced = f"libpq rejects {keyword}: {reason}", effective[keyword]
+    hint = hint_for(sourced.value, hint, sourced.origin.source)
+    return REJECTED_VALUE(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
 
 
 def _elements(keyword: str, effective: Sourced) -> list[str]:

@@ -8,6 +8,7 @@ from time import monotonic
 
 import psycopg
 
+from procrastinate_conn.checks.tls_files import WITHOUT_DEFAULTS
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
@@ -55,6 +56,10 @@ _HINTS = (
     (
         r"timeout expired|timed out",
         "the port accepts connections and does not respond: is it PostgreSQL, and is it overloaded?",
+    ),
+    (
+        r"could not (open|read|stat) .*certificate|could not (load|stat|open) private key|revocation list",
+        f"it is a file on this side that libpq cannot use; for one in the home directory {WITHOUT_DEFAULTS}",
     ),
     (r"authentication method", "let require_auth allow what pg_hba.conf requires"),
     (r"closed the connection unexpectedly", "see the server's log; is it PostgreSQL that listens there?"),

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter
 from procrastinate_conn.problems import Example, Rule
 from procrastinate_conn.redaction import describe_value, format_value
-from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
 
 WRONG_TYPE = Rule(
     "PC302",
@@ -101,7 +101,7 @@ def convert(parameter: Parameter, value: object) -> object:
         raise InvalidOption(
             WRONG_TYPE,
             f"{parameter.name} is {describe_value(value)}, and has to be {type_in_words(parameter)}",
-            LEAVE_OUT_QUOTES if is_quoted(value) else _default_hint(parameter),
+            hint_for(value, _default_hint(parameter)),
         ) from None
     _require_in_range(parameter.name, converted)
     return converted

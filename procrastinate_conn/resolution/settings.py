@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
+from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import describe_value
@@ -17,7 +18,6 @@ from procrastinate_conn.registry import DEFAULT_KIND, ConnectorKind
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
 from procrastinate_conn.sources.defaults import Defaults
 from procrastinate_conn.sources.dsn import ParsedDsn
-from procrastinate_conn.suggestions import LEAVE_OUT_QUOTES, is_quoted
 
 if TYPE_CHECKING:
     from procrastinate_conn.passwords import PasswordFunction
@@ -117,7 +117,7 @@ def _defaults(sourced: SourcedValue | None, problems: list[Problem]) -> Defaults
 
 
 def _invalid_choice(setting: str, message: str, hint: str, sourced: SourcedValue) -> Problem:
-    hint = LEAVE_OUT_QUOTES if is_quoted(sourced.value) else hint
+    hint = hint_for(sourced.value, hint, sourced.origin.source)
     return INVALID_VALUE(setting, message, hint=hint, origin=sourced.origin)
 
 
@@ -127,7 +127,8 @@ def _function(name: str, sourced: SourcedValue | None, problems: list[Problem]) 
     try:
         found = import_object(sourced.value.strip()) if isinstance(sourced.value, str) else sourced.value
     except ObjectNotFound as error:
-        message, hint = f"{name} {error.message}", error.hint
+        message = f"{name} {error.message}"
+        hint = hint_for(sourced.value, error.hint, sourced.origin.source)
     else:
         if callable(found) and not is_async(found):
             return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 from procrastinate_conn import libpq
-from procrastinate_conn.files import is_plain_file, status
+from procrastinate_conn.files import is_plain_file, misread_encoding, status
+from procrastinate_conn.leftovers import Leftover, find_leftover
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 
@@ -35,10 +37,35 @@ def default_file() -> str | None:
 
 def find_line(file: Path, login: Login) -> Origin | None:
     """Return the line whose password libpq will send, if there is one."""
-    for number, line in enumerate(_lines(file), start=1):
-        if not line.startswith("#") and _matches(line, login):
-            return Origin("passfile", None, str(file), number)
+    found = _find(file, login)
+    return found and found[0]
+
+
+def find_password_leftover(file: Path, login: Login) -> tuple[Origin, Leftover] | None:
+    """Return that line, and what its password has that does not belong to it."""
+    if found := _find(file, login):
+        origin, password = found
+        if re.search(r"\\[^\\:]", password):
+            return origin, _DROPPED_BACKSLASH
+        if leftover := find_leftover(password, "service-file"):
+            return origin, leftover
     return None
+
+
+_DROPPED_BACKSLASH = Leftover("a backslash, which libpq drops", r"write \\ for a backslash in a password")
+
+
+def _find(file: Path, login: Login) -> tuple[Origin, str] | None:
+    for number, line in enumerate(_lines(file), start=1):
+        if not line.startswith("#") and (password := _after_login(line, login)) is not None:
+            return Origin("passfile", None, str(file), number), password
+    return None
+
+
+def find_misread_encoding(file: Path) -> str:
+    """Return how a file that libpq reads is encoded that libpq does not read; empty if it reads it."""
+    lines = _lines(file)
+    return misread_encoding(os.fsencode(lines[0])) if lines else ""
 
 
 def find_short_line(file: Path) -> Origin | None:
@@ -77,12 +104,12 @@ def _lines(file: Path) -> list[str]:
     return [os.fsdecode(line).rstrip("\r") for line in file.read_bytes().split(b"\n")]
 
 
-def _matches(line: str, login: Login) -> bool:
-    """Tell whether a line is for a login, as ``passwordFromFile`` in libpq's ``fe-connect.c`` does."""
+def _after_login(line: str, login: Login) -> str | None:
+    """Return the password of a line for a login, as ``passwordFromFile`` in ``fe-connect.c`` does."""
     rest: str | None = line
     for field in login:
         rest = None if rest is None else _after_field(rest, field)
-    return rest is not None
+    return rest
 
 
 def _after_field(line: str, field: str) -> str | None:

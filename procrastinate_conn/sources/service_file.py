@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.files import unreadable
+from procrastinate_conn.files import misread_encoding, unreadable
+from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.suggestions import nearest
@@ -78,12 +80,22 @@ def read_service(
         if not reason:
             return section, []
     hint = f"add a section [{name}] to {' or '.join(files) or 'a service file'}"
-    if not name:
+    hint = hint_for(name, hint, service.origin.source)
+    if misread := next(filter(None, map(_misread_encoding, files)), None):
+        reason, hint = f"{reason}; {misread}", "save the file as UTF-8 without a byte order mark"
+    elif not name:
         hint = "its name is empty: unset it, or name a service"
     elif near := nearest(name, (section for file in files for section in _sections(file))):
         hint = f"did you mean {near}?"
     message = f"libpq cannot read the service: {reason}"
     return {}, [UNREADABLE_SERVICE("connection.service", message, hint=hint, origin=service.origin)]
+
+
+def _misread_encoding(file: str) -> str:
+    with suppress(OSError, ValueError), open(file, "rb") as opened:  # noqa: PTH123 - as below
+        if encoding := misread_encoding(opened.read(3)):
+            return f"{file} {encoding}"
+    return ""
 
 
 def _problems(
@@ -92,9 +104,10 @@ def _problems(
     """Report each fault at its line; one of the whole file where the file is named."""
     for fault in faults:
         origin = Origin("service-file", f"[{service}]", file, fault.line)
+        hint = fault.hint
         if fault.line is None and named is not None:
-            origin = named.origin
-        yield UNREADABLE_SERVICE("connection.service", fault.reason, hint=fault.hint, origin=origin)
+            origin, hint = named.origin, hint_for(named.value, hint, named.origin.source)
+        yield UNREADABLE_SERVICE("connection.service", fault.reason, hint=hint, origin=origin)
 
 
 def _read_system(service: str, variables: Mapping[str, SourcedValue]) -> tuple[dict[str, SourcedValue], str]:
@@ -143,8 +156,7 @@ def _fault(keyword: str, separator: str) -> Fault | None:
     if keyword in ("service", "servicefile"):
         return Fault("a service cannot name another service", "leave this line out")
     if keyword not in libpq.keywords():
-        near = suggestions.keyword(keyword)
-        hint = f"did you mean {near}?" if near else "write one of libpq's keywords"
+        hint, _ = suggestions.keyword_hint(keyword)
         has_blank = keyword.endswith((" ", "\t"))
         return Fault("libpq does not know the keyword of this line", _EXAMPLE if has_blank else hint)
     return None

@@ -7,8 +7,10 @@ import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -20,6 +22,7 @@ from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.sources.arguments import read_call
+from tests.resolution.other_user import NUMBER, as_unknown_user
 from tests.tls import TlsProxy
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -240,6 +243,7 @@ def test_certificate_whose_reading_fails_is_reported() -> None:
     assert codes_of_check(sslrootcert="/proc/self/mem") == ["PC504"]
 
 
+MODES = ("allow", "prefer", "require", "verify-ca", "verify-full")
 CLIENT = {"sslcert": "client.pem", "sslkey": "client.key"}
 FAULTS: dict[str, dict[str, str]] = {
     "no such root": {"sslrootcert": "missing"},
@@ -266,6 +270,7 @@ FAULTS: dict[str, dict[str, str]] = {
     "a key that others can read": {**CLIENT, "sslkey": "open.key"},
     "a key without a certificate": {"sslkey": "open.key"},
     "no key and no certificate": {"sslkey": "missing"},
+    "no certificate, and one is demanded": {"sslcertmode": "require"},
 }
 IN_ORDER: dict[str, dict[str, str]] = {
     "nothing": {},
@@ -294,7 +299,7 @@ def folder(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return tmp_path
 
 
-@pytest.mark.parametrize("mode", ["allow", "prefer", "require", "verify-ca", "verify-full"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", [*FAULTS, *IN_ORDER])
 def test_severity_is_error_exactly_if_libpq_does_not_connect(
     name: str, mode: str, folder: Path, tls_server: TlsProxy
@@ -329,3 +334,78 @@ def test_key_without_certificate_is_checked_with_the_default_certificate(
         parameters = {"sslmode": "require", "sslkey": files[key]}
         assert ("private key" in error_of_libpq(tls_accepting_server, **parameters)) == bool(code)
         assert codes_of_check(**parameters) == code
+
+
+HOMES: dict[str, Callable[[Path], object]] = {
+    "no folder": lambda home: None,
+    "a home that may not be entered": lambda home: home.chmod(0),
+    "a folder that may not be entered": lambda home: folder_of(home).chmod(0),
+    "a folder that may not be listed": lambda home: folder_of(home).chmod(0o111),
+    "a certificate that may not be read": lambda home: fill(home, "postgresql.crt").chmod(0),
+    "a certificate that is none": lambda home: fill(home, "postgresql.crt", "none"),
+    "a certificate without a key": lambda home: fill(home, "postgresql.crt"),
+    "a certificate and its key": lambda home: (fill(home, "postgresql.crt"), fill(home, "postgresql.key")),
+    "a key that may not be read": lambda home: fill(home, "postgresql.crt", "postgresql.key").chmod(0),
+    "a root that may not be read": lambda home: fill(home, "root.crt").chmod(0),
+    "a root that is none": lambda home: fill(home, "root.crt", "none"),
+    "revocations that may not be read": lambda home: fill(home, "root.crl").chmod(0),
+    "a file in the place of the folder": lambda home: (home / ".postgresql").touch(),
+}
+"""What a home directory may be like, to a user who is not its owner."""
+
+
+def folder_of(home: Path) -> Path:
+    (home / ".postgresql").mkdir(exist_ok=True)
+    return home / ".postgresql"
+
+
+def fill(home: Path, *names: str) -> Path:
+    """Write files, each with what belongs in it, and return the last one."""
+    folder = folder_of(home)
+    for name in names:
+        file = folder / name
+        if name == "none":
+            file = folder / names[0]
+            file.write_text("no certificate")
+        else:
+            file.write_text(KEY if name.endswith(".key") else CERTIFICATE)
+            file.chmod(0o600)
+            if ROOT and name.endswith(".key"):
+                os.chown(file, NUMBER, NUMBER)
+        file.chmod(0o600 if name.endswith(".key") else 0o644)
+    return file
+
+
+@pytest.mark.skipif(os.name != "posix", reason="homes have permissions on Unix alone")
+@pytest.mark.parametrize("state", HOMES)
+def test_files_of_the_home_directory_are_reported_exactly_if_libpq_gives_up_on_them(
+    state: str, tls_accepting_server: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TemporaryDirectory() as folder:  # not below pytest's own, which other users may not enter
+        Path(folder).chmod(0o755)
+        home, root = Path(folder, "home"), Path(folder, "server.crt")
+        home.mkdir()
+        root.write_text(CERTIFICATE)
+        HOMES[state](home)
+        monkeypatch.setenv("HOME", str(home))
+
+        def compare() -> list[tuple[str, str, str, list[str]]]:
+            compared = []
+            for mode, certmode in product(MODES[1:], ("disable", "allow", "require")):
+                settings = {"sslmode": mode, "sslcertmode": certmode}
+                if mode.startswith("verify"):
+                    settings["sslrootcert"] = str(root)
+                error = error_of_libpq(tls_accepting_server, **settings)
+                compared.append((mode, certmode, error, codes_of_check(**settings)))
+            return compared
+
+        has_certificate = (home / ".postgresql" / "postgresql.crt").exists()
+        compared = as_unknown_user(compare) if ROOT else compare()
+        home.chmod(0o755)
+    for mode, certmode, error, codes in compared:
+        gives_up = str(home) in error
+        if certmode == "require" and not gives_up and not has_certificate:
+            continue  # libpq sees that only after the handshake: see the faults above
+        expected = {"PC509" if (mode, certmode != "require") == ("prefer", True) else "PC504"}
+        ignored = {"PC509"} if state.startswith("revocations") and mode.startswith("verify") else set()
+        assert set(codes) == (expected if gives_up else set()) | ignored, (mode, certmode, error)
