@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,9 +17,14 @@ from procrastinate_conn.cli import options
 from procrastinate_conn.cli.doctor_text import render
 from procrastinate_conn.cli.output import standard_output
 from procrastinate_conn.doctor.report import DoctorReport, HostReport, Result, failed, settings_results
+from procrastinate_conn.setting_names import DEFAULT_NAMES
+from procrastinate_conn.suggestions import nearest
 
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
     from procrastinate_conn.connectors.config import ConnectorConfig
+
+
+_check_option = partial(typer.Option, metavar="CHECKS", show_default=False)
 
 
 def doctor(
@@ -30,6 +37,10 @@ def doctor(
         int, typer.Option(min=1, help="Processes of the application, each with a pool of its own.")
     ] = 1,
     timeout: Annotated[float, typer.Option(min=1.0, help="The time limit of all checks, in seconds.")] = 30.0,
+    select: Annotated[
+        list[str] | None, _check_option(help="Run only these checks, and those that they need.")
+    ] = None,
+    ignore: Annotated[list[str] | None, _check_option(help="Leave out these checks.")] = None,
     strict: options.Strict = False,
     isolated: options.Isolated = False,
     secrets_dir: options.SecretsDir = None,
@@ -47,8 +58,16 @@ def doctor(
     target = options.single_target(
         file, connector, secrets_dir, isolated=isolated, prefix=prefix, settings=settings
     )
+    selected, ignored = _names(select), _names(ignore)
     with options.internal_error(target.name):
-        report = diagnose(target, processes=processes, seconds=timeout, strict=strict)
+        report = diagnose(
+            target,
+            processes=processes,
+            seconds=timeout,
+            strict=strict,
+            selected=selected,
+            ignored=ignored,
+        )
         is_json = output is options.OutputFormat.JSON
         text = json.dumps(_document(report), indent=1) if is_json else render(report, terminal)
     terminal.print(text)
@@ -65,7 +84,8 @@ def _document(report: DoctorReport) -> dict[str, Any]:
         ``{"ok": true, "connector": "psycopg", "checks": [...], "hosts": [{"host": "db1", "port": "5432",
         "checks": [{"name": "tls", "status": "pass", "message": "...", "hint": "", "value": {...}}]}]}``.
         `status` is ``pass``, ``warning`` or ``fail``; `value` is the message for programs, or null. The
-        `checks` outside of `hosts` are of the settings and of the connector.
+        `checks` outside of `hosts` are of the settings and of the connector. A host on which workers only
+        listen has ``"listen": true``.
     """
     return {
         "ok": report.ok,
@@ -75,8 +95,35 @@ def _document(report: DoctorReport) -> dict[str, Any]:
     }
 
 
-def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, strict: bool) -> DoctorReport:
-    """Check the settings, and then the hosts if a connector can be built, in a limited number of seconds."""
+def _names(values: list[str] | None) -> tuple[str, ...]:
+    """Return the names of checks that an option lists, each of which has to exist."""
+    if not values:
+        return ()
+    from procrastinate_conn.doctor.runner import NAMES
+
+    names = [name.strip().lower() for value in values for name in value.split(",") if name.strip()]
+    for name in names:
+        if name not in NAMES:
+            near = nearest(name, NAMES)
+            hint = f"did you mean {near}?" if near else f"the checks are {', '.join(NAMES)}"
+            raise typer.BadParameter(f"there is no check {name!r}; {hint}")
+    return tuple(names)
+
+
+def diagnose(
+    target: runner.CheckTarget,
+    *,
+    processes: int,
+    seconds: float,
+    strict: bool,
+    selected: Collection[str] = (),
+    ignored: Collection[str] = (),
+) -> DoctorReport:
+    """Check the settings, and then the hosts if a connector can be built, in a limited number of seconds.
+
+    A check that fails is reported although it was not selected, unless it is ignored: the selected ones need
+    it.
+    """
     result = runner.check_target(target)
     configuration, checks = result.configuration, settings_results(result.problems)
     hosts: list[HostReport] = []
@@ -89,13 +136,28 @@ def diagnose(target: runner.CheckTarget, *, processes: int, seconds: float, stri
         # The resolver would be sent a piece of the password.
         checks.append(failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD))
     elif configuration:
-        hosts, more = _check_server(configuration.connector_config(), processes, seconds)
+        config = configuration.connector_config()
+        hosts, more = _check_server(config, processes, seconds, partial(_is_wanted, selected, ignored))
         checks += more
-    return DoctorReport(result.connector, checks, hosts, strict=strict)
+    names = DEFAULT_NAMES if configuration is None else configuration.names
+
+    def reported(results: Sequence[Result]) -> list[Result]:
+        return [
+            replace(each, hint=names.translate(each.hint))
+            for each in results
+            if _is_wanted(() if each.status == "fail" else selected, ignored, each.name)
+        ]
+
+    hosts = [replace(host, checks=reported(host.checks)) for host in hosts]
+    return DoctorReport(result.connector, reported(checks), hosts, strict=strict)
+
+
+def _is_wanted(selected: Collection[str], ignored: Collection[str], name: str) -> bool:
+    return name not in ignored and (not selected or name in selected)
 
 
 def _check_server(
-    config: ConnectorConfig, processes: int, seconds: float
+    config: ConnectorConfig, processes: int, seconds: float, wanted: Callable[[str], bool]
 ) -> tuple[list[HostReport], list[Result]]:
     """Check every host and the connector; on a terminal, show the progress on standard error."""
     from rich.console import Console
@@ -107,5 +169,9 @@ def _check_server(
     stderr = Console(stderr=True, force_terminal=sys.stderr.isatty())
     with stderr.status("") as status:
         return run(
-            config, processes=processes, seconds=seconds, progress=lambda step: status.update(escape(step))
+            config,
+            processes=processes,
+            seconds=seconds,
+            progress=lambda step: status.update(escape(step)),
+            wanted=wanted,
         )

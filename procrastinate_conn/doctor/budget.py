@@ -61,8 +61,8 @@ def run(context: HostContext) -> Iterator[Result]:
     limits, own, name = _query_limits(context)
     fullest = min(limits, key=lambda limit: limit.available)
     headroom = _describe(fullest, own, name)
-    max_size = context.config.pool.max_size
-    if not max_size:
+    max_size = context.config.pool.max_size if context.main is None else 0
+    if not max_size and context.main is None:
         message = f"a null pool without max_size opens a connection for every call; {headroom}"
         yield warned("budget", message, "set pool.max_size")
         return
@@ -78,6 +78,8 @@ def run(context: HostContext) -> Iterator[Result]:
     processes = "1 process opens" if context.processes == 1 else f"{context.processes} processes open"
     listen = " + 1 to LISTEN" if context.listens else ""
     need = f"{processes} up to {needed} connections (max_size {max_size}{listen})"
+    if context.main is not None:
+        need = f"{processes} {needed} to LISTEN"
     lowest = min(limits, key=lambda limit: limit.allowed)
     if needed > lowest.allowed:
         message = f"{need}, and {lowest.name} allows {lowest.allowed}"

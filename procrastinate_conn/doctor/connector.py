@@ -16,13 +16,13 @@ from procrastinate_conn.pool import PoolOptions
 
 _SERVER_QUERY = (
     "SELECT host(inet_server_addr()) AS address, inet_server_port() AS port,"
-    " current_setting('transaction_read_only') = 'on' AS read_only"
+    " current_setting('transaction_read_only') = 'on' AS read_only, pg_is_in_recovery() AS in_recovery"
 )
 
 _HINTS = (
     (
         r"session is not read-only|server is not in hot standby mode",
-        "set target_session_attrs=read-write: a standby stores no jobs",
+        "set PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write: a standby stores no jobs",
     ),
     (r"session is read-only|server is in hot standby mode", "none of the hosts is the primary: add it"),
 )
@@ -52,7 +52,9 @@ def run(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
     value = {**server, "milliseconds": duration}
     message = f"{config.kind} connects to {address}"
     if server["read_only"]:
-        hint = "set target_session_attrs=read-write"
+        hint = "PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write skips a standby"
+        if not server["in_recovery"]:
+            hint = "it is a primary: the host's result `role` says what makes the session read-only"
         yield failed("connector", f"{message}, which is read-only", hint, value=value)
     else:
         yield passed("connector", f"{message}, read-write ({duration} ms)", value=value)

@@ -10,13 +10,20 @@ from pathlib import Path
 from procrastinate.schema import SchemaManager
 
 SchemaObject = tuple[str, str]
-"""The type of an object (``function``, ``table``, ``type``, ``index``, ``trigger``), and its name."""
+"""The type of an object (``function``, ``table``, ``type``, ``index``, ``trigger``), and its name.
+
+A ``column`` is named with its table: ``procrastinate_jobs.status``.
+"""
 
 _CREATE = re.compile(
     r"^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(FUNCTION|TABLE|TYPE|INDEX|TRIGGER)\s+"
     r"(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?(\w+)",
     re.IGNORECASE | re.MULTILINE,
 )
+_TABLE = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+) ?\((.*?)^\);", re.MULTILINE | re.DOTALL)
+_COLUMN = re.compile(r"^\s+(?!CONSTRAINT)(\w+) ", re.MULTILINE)
+_ALTER = re.compile(r"^ALTER TABLE (\w+)([^;]*);", re.MULTILINE)
+_ADDED = re.compile(r"ADD COLUMN (?:IF NOT EXISTS )?\"?(\w+)")
 _BODY = re.compile(r"^CREATE\s+FUNCTION\s+(\w+)(?:(?!^CREATE\s).)*?\$\$(.*?)\$\$", re.MULTILINE | re.DOTALL)
 
 
@@ -58,4 +65,9 @@ def _migrations() -> dict[str, frozenset[SchemaObject]]:
 
 
 def _created_objects(sql: str) -> frozenset[SchemaObject]:
-    return frozenset((object_type.lower(), name) for object_type, name in _CREATE.findall(sql))
+    created = {(object_type.lower(), name) for object_type, name in _CREATE.findall(sql)}
+    for table, columns in _TABLE.findall(sql):
+        created |= {("column", f"{table}.{column}") for column in _COLUMN.findall(columns)}
+    for table, changes in _ALTER.findall(sql):
+        created |= {("column", f"{table}.{column}") for column in _ADDED.findall(changes)}
+    return frozenset(created)

@@ -38,6 +38,8 @@ class HostContext:
     is_reachable: bool = False  # accepts connections, and responds
     connection: psycopg.Connection[Any] | None = None
     pooler: Pooler = "none"
+    main: ConnectorConfig | None = None  # of the connection, if this host is that of one that only listens
+    is_schema_complete: bool = True
 
     @property
     def host_name(self) -> str:
@@ -45,9 +47,14 @@ class HostContext:
         return self.host.name or self.host.address
 
     @property
-    def listens(self) -> bool:
-        """Whether the application's workers have a LISTEN connection of their own."""
+    def works_jobs(self) -> bool:
+        """Whether the application may run workers."""
         return REGISTRY[self.config.kind].asynchronous
+
+    @property
+    def listens(self) -> bool:
+        """Whether the application's workers listen on this host."""
+        return self.works_jobs and self.config.listens and self.config.listening is None
 
     @property
     def has_session(self) -> bool:
@@ -73,20 +80,30 @@ class HostContext:
     def connect(self) -> psycopg.Connection[Any]:
         """Return a new session on this host, primary or standby.
 
-        It is the application's in all else, except for keywords that psycopg's libpq does not know. If it
-        fails, a `psycopg.OperationalError` or `PasswordUnavailable` is raised.
+        If it fails, a `psycopg.OperationalError` or `PasswordUnavailable` is raised.
         """
         overrides = {
-            **self.config.credentials(),
             "host": self.host.name,
             "hostaddr": self.address,
             "port": self.host.port,
-            "connect_timeout": str(max(2, round(self.connect_timeout))),  # libpq's minimum
             "target_session_attrs": "any",
             "load_balance_hosts": "disable",
+        }
+        return self._connect(self.config, overrides)
+
+    def connect_notifier(self) -> psycopg.Connection[Any]:
+        """Return a new session of the connection over which jobs are deferred."""
+        return self.connect() if self.main is None else self._connect(self.main, {})
+
+    def _connect(self, config: ConnectorConfig, overrides: dict[str, str]) -> psycopg.Connection[Any]:
+        """Return a new session of the application's, except for keywords that psycopg's libpq lacks."""
+        overrides = {
+            **config.credentials(),
+            **overrides,
+            "connect_timeout": str(max(2, round(self.connect_timeout))),  # libpq's minimum
             "application_name": APPLICATION_NAME,
         }
-        spec, keywords = self.config.spec, libpq.keywords()
+        spec, keywords = config.spec, libpq.keywords()
         known = {keyword: value for keyword, value in overrides.items() if keyword in keywords}
         conninfo = f"{spec.conninfo(keywords)} {libpq.conninfo(known)}"  # the last value of a keyword counts
         with libpq.pinned_environment(conninfo, spec.session):

@@ -10,17 +10,22 @@ from time import monotonic
 from psycopg.sql import SQL, Identifier
 
 from procrastinate_conn.doctor.host_context import QUERY_TIMEOUT, HostContext
-from procrastinate_conn.doctor.pooler import PROFILE
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
 
 _HINT = (
-    "let workers connect to the server itself, or to a pool in session mode, or let them poll;"
-    f" {PROFILE} has both"
+    "set PROCRASTINATE_CONN_LISTEN__HOST and PROCRASTINATE_CONN_LISTEN__PORT to the server itself, or"
+    " PROCRASTINATE_CONN_LISTEN=off to let workers poll"
 )
 
 
 def run(context: HostContext) -> Iterator[Result]:
-    """Listen on a channel of our own, and notify it from another session."""
+    """Listen on a channel of our own, and notify it from a session in which jobs are deferred."""
+    if not context.config.listens:
+        yield passed("listen", "workers poll: listen is off", value={"delivered": None})
+        return
+    if context.config.listening is not None and context.works_jobs:
+        yield passed("listen", "workers listen on another connection", value={"delivered": None})
+        return
     if context.pooler == "transaction":
         yield _undelivered(context, "a pooler in transaction mode delivers no NOTIFY")
         return
@@ -32,6 +37,10 @@ def run(context: HostContext) -> Iterator[Result]:
         yield passed("listen", f"NOTIFY is delivered ({milliseconds(seconds)} ms)", value=value)
         return
     message = f"NOTIFY was not delivered within {QUERY_TIMEOUT:g} s"
+    if context.main is not None and context.pooler == "none":
+        message += ": jobs are deferred on another server, or in another database"
+        yield failed("listen", message, "correct PROCRASTINATE_CONN_LISTEN", value={"delivered": False})
+        return
     if context.pooler != "none":
         message += "; the pooler in between seems to be in transaction mode, or to have no second session"
     yield _undelivered(context, message)
@@ -44,7 +53,7 @@ def _delivery_time(context: HostContext) -> float | None:
     listener = context.session
     listener.execute(SQL("LISTEN {}").format(channel))
     try:
-        with closing(context.connect()) as notifier:
+        with closing(context.connect_notifier()) as notifier:
             started = monotonic()
             # Sent without waiting for the result: a pooler may have no session for it.
             notifier.pgconn.send_query(SQL("NOTIFY {}").format(channel).as_bytes(notifier))

@@ -16,6 +16,7 @@ from procrastinate_conn.passwords import PasswordSource, PasswordUnavailable
 from procrastinate_conn.redaction import is_safe_path
 
 _PASSWORD = "{password}"  # noqa: S105 - stands for the hint about the password's origin
+_PASSWORD_VARIABLE = ("PROCRASTINATE_CONN_CONNECTION__PASSWORD", "PROCRASTINATE_CONN_LISTEN__PASSWORD")
 _HINTS = (
     (r"(password|SASL) authentication failed|no such user|no password supplied|empty password", _PASSWORD),
     (
@@ -115,9 +116,10 @@ def _password_hint(context: HostContext) -> str:
     correct = "correct it there, or the role's in the server"
     if origin := config.spec.origins.get("password"):
         return f"the password comes from {origin}: {correct}"
+    missing = f"no password is set: set {_PASSWORD_VARIABLE[context.main is not None]}"
     if (passfile := config.spec.passfile) is None:
-        return "no password is set: set one"
+        return missing
     file = passfile if is_safe_path(passfile) else "the password file"
     if line := password_line(config.spec, context.host):
         return f"the password comes from line {line.line} of {file}: {correct}"
-    return f"no password is set: set one, or add a line for this connection to {file}"
+    return f"{missing}, or add a line for this connection to {file}"

@@ -14,9 +14,6 @@ from psycopg.pq.abc import PGresult
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, passed
 
-PROFILE = "settings/pgbouncer.env"
-"""The profile for a pooler in transaction mode."""
-
 ATTEMPTS = 5
 """How often a check is repeated that another client's session may disturb by chance."""
 

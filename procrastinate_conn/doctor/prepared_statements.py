@@ -11,7 +11,7 @@ import psycopg
 from psycopg import pq
 
 from procrastinate_conn.doctor.host_context import HostContext
-from procrastinate_conn.doctor.pooler import ATTEMPTS, PROFILE, backend_pid, receive
+from procrastinate_conn.doctor.pooler import ATTEMPTS, backend_pid, receive
 from procrastinate_conn.doctor.report import Result, failed, passed, warned
 from procrastinate_conn.registry import REGISTRY
 
@@ -22,7 +22,7 @@ def run(context: HostContext) -> Iterator[Result]:
         return
     config = context.config
     threshold = None if REGISTRY[config.kind].uses_psycopg2 else config.pool.prepare_threshold
-    hint = f"set pool.prepare_threshold=none, as {PROFILE} does"
+    hint = "set PROCRASTINATE_CONN_POOL__PREPARE_THRESHOLD=none"
     if threshold is None:
         yield passed("prepared", "no statements are prepared")
     elif context.pooler == "unknown":

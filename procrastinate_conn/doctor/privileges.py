@@ -56,7 +56,7 @@ _MISSING_ELSEWHERE = """
 
 def run(context: HostContext) -> Iterator[Result]:
     """Query the missing privileges, as the statements that grant them."""
-    if context.rows("SELECT to_regclass('procrastinate_jobs')") == [(None,)]:
+    if not context.is_schema_complete:  # privileges on what does not exist cannot be missing
         return
     to_defer = _missing_grants(context, _TO_DEFER)
     to_work = _missing_grants(context, _TO_WORK)
@@ -65,7 +65,7 @@ def run(context: HostContext) -> Iterator[Result]:
         yield failed("rights", "storing a job is not permitted", hint, value=to_work)
     elif not to_work:
         yield passed("rights", "jobs can be stored and worked", value=[])
-    elif context.listens:
+    elif context.works_jobs:
         yield failed("rights", "working jobs is not permitted", hint, value=to_work)
     else:
         message = "jobs can be stored; workers and the management of jobs are not permitted"

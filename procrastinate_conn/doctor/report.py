@@ -30,10 +30,12 @@ class HostReport:
     host: str
     port: str
     checks: Sequence[Result]
+    listen: bool = False  # whether it is that of the connection on which workers listen
 
     def __str__(self) -> str:
         """Read like ``db1:5432``."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        name = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{name} (listen)" if self.listen else name
 
 
 @dataclass(frozen=True, slots=True)

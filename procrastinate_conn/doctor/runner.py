@@ -57,6 +57,16 @@ CHECKS: Mapping[str, Check] = {
 """Checks that need the session that `login` opens, in the order of the report."""
 
 
+ON_LISTENING_HOSTS = ("identity", "role", "pooler", "listen", "budget", "timeouts")
+"""The checks of a host on which workers only listen."""
+
+PREREQUISITES = {"rights": "schema", "listen": "pooler", "prepared": "pooler", "budget": "pooler"}
+"""Checks that need what another one has found."""
+
+NAMES = ("settings", "resolve", "connect", "login", "tls", *CHECKS, "connector")
+"""The names of all results."""
+
+
 class _Run:
     """Checks in a daemon thread, which is not waited for, since a system call that hangs cannot be ended."""
 
@@ -84,21 +94,30 @@ class _Run:
 
 
 def run(
-    config: ConnectorConfig, *, processes: int, seconds: float, progress: Progress
+    config: ConnectorConfig,
+    *,
+    processes: int,
+    seconds: float,
+    progress: Progress,
+    wanted: Callable[[str], bool] = lambda _name: True,
 ) -> tuple[list[HostReport], list[Result]]:
     """Check every host of a connection, and then the connector, within `seconds` for all of it.
 
-    There are no results for the connector if no host accepts a login.
+    Only the `wanted` checks are run, and those that they need. There are no results for the connector if no
+    host accepts a login.
     """
     deadline = monotonic() + seconds
-    all_hosts = hosts(config.spec.parameters)
-    contexts = [HostContext(host, config, len(all_hosts) == 1, processes, deadline) for host in all_hosts]
-    runs = [_Run(partial(_check_host, context, progress)) for context in contexts]
-    reports = [
-        HostReport(context.host_name, context.host.port, host_run.results_at(deadline, seconds))
-        for context, host_run in zip(contexts, runs, strict=True)
-    ]
-    if all(context.connection is None for context in contexts):
+    contexts = _contexts(config, None, processes, deadline)
+    if config.listening is not None and contexts[0].works_jobs:
+        contexts += _contexts(config.listening, config, processes, deadline)
+    needed = {name for name in NAMES if wanted(name)}
+    needed |= {needs for name, needs in PREREQUISITES.items() if name in needed}
+    runs = [_Run(partial(_check_host, context, progress, needed)) for context in contexts]
+    reports = []
+    for context, host_run in zip(contexts, runs, strict=True):
+        results, is_listening = host_run.results_at(deadline, seconds), context.main is not None
+        reports.append(HostReport(context.host_name, context.host.port, results, is_listening))
+    if "connector" not in needed or all(context.connection is None for context in contexts):
         return reports, []
     progress("the connector")
     in_turn = sum(context.connect_timeout for context in contexts)  # it tries one host after the other
@@ -107,10 +126,21 @@ def run(
     return reports, connector_run.results_at(deadline, seconds)
 
 
-def _check_host(context: HostContext, progress: Progress, run: _Run) -> Iterator[Result]:
-    for name, check in {**CHECKS_WITHOUT_SESSION, **CHECKS}.items():
+def _contexts(
+    config: ConnectorConfig, main: ConnectorConfig | None, processes: int, deadline: float
+) -> list[HostContext]:
+    all_hosts = hosts(config.spec.parameters)
+    is_only_host = len(all_hosts) == 1
+    return [HostContext(host, config, is_only_host, processes, deadline, main=main) for host in all_hosts]
+
+
+def _check_host(context: HostContext, progress: Progress, needed: set[str], run: _Run) -> Iterator[Result]:
+    applicable = CHECKS if context.main is None else {name: CHECKS[name] for name in ON_LISTENING_HOSTS}
+    for name, check in {**CHECKS_WITHOUT_SESSION, **applicable}.items():
         if name in CHECKS and not context.has_session:
             break
+        if name in NAMES and name not in needed and name != "login":
+            continue
         run.current = name
         progress(f"{context.host_name}: {name}")
         yield from run_check(name, check, context)

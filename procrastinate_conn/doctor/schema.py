@@ -26,6 +26,11 @@ _OBJECTS = """
         WHERE typnamespace = %(namespace)s::oid AND typname = ANY(%(names)s)
             AND (typtype = 'e' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
     UNION ALL
+    SELECT 'column', relname || '.' || attname, NULL
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = %(namespace)s::oid AND attnum > 0 AND NOT attisdropped
+            AND relname || '.' || attname = ANY(%(names)s)
+    UNION ALL
     SELECT 'trigger', tgname, NULL FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
         WHERE relnamespace = %(namespace)s::oid AND tgname = ANY(%(names)s)
 """
@@ -38,6 +43,7 @@ def run(context: HostContext) -> Iterator[Result]:
         " WHERE oid = to_regclass('procrastinate_jobs')"
     )
     if not found:
+        context.is_schema_complete = False
         yield _not_found(context)
         return
     [(namespace, name)] = found
@@ -45,12 +51,14 @@ def run(context: HostContext) -> Iterator[Result]:
     rows = context.rows(_OBJECTS, namespace=namespace, names=[name for _, name in expected])
     present = {(object_type, name): source for object_type, name, source in rows}
     missing = {each for each in expected if each not in present}
+    missing -= {(kind, column) for kind, column in missing if ("table", column.partition(".")[0]) in missing}
     different = {
         ("function", function)
         for function, source in function_sources().items()
         if present.get(("function", function), source) != source
     }
     newer = {each for each in present if each[0] == "function" and not is_known(each)}
+    context.is_schema_complete = not any(object_type != "index" for object_type, _ in missing)
     yield _result(name, missing, different, newer)
 
 

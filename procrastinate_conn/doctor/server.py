@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from procrastinate_conn.doctor import session_settings
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed, warned
 
@@ -33,8 +34,8 @@ def check_identity(context: HostContext) -> Iterator[Result]:
 
 def check_role(context: HostContext) -> Iterator[Result]:
     """Query whether the server is a primary that accepts writes."""
-    [(in_recovery, read_only)] = context.rows(
-        "SELECT pg_is_in_recovery(), setting = 'on' FROM pg_settings"
+    [(in_recovery, read_only, source)] = context.rows(
+        "SELECT pg_is_in_recovery(), setting = 'on', source FROM pg_settings"
         " WHERE name = 'default_transaction_read_only'"
     )
     value = {"in_recovery": in_recovery, "read_only": in_recovery or read_only}
@@ -50,12 +51,14 @@ def check_role(context: HostContext) -> Iterator[Result]:
         yield failed("role", message, "add the primary: there is no other host", value=value)
     elif is_skipped:
         yield passed("role", f"{state}; skipped by target_session_attrs={target}", value=value)
-    elif not context.is_only_host:
-        yield warned("role", message, "set target_session_attrs=read-write", value=value)
-    elif in_recovery:
+    elif not in_recovery:
+        hint = session_settings.hint(context, "default_transaction_read_only", source, "off")
+        yield failed("role", message, hint, value=value)
+    elif context.is_only_host:
         yield failed("role", message, "connect to the primary", value=value)
     else:
-        yield failed("role", message, "SET default_transaction_read_only = off for the role", value=value)
+        hint = "set PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write"
+        yield warned("role", message, hint, value=value)
 
 
 def check_clock(context: HostContext) -> Iterator[Result]:

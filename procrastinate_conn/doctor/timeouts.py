@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from psycopg.sql import Identifier
-
+from procrastinate_conn.doctor import session_settings
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, passed, warned
 
@@ -41,7 +40,8 @@ def run(context: HostContext) -> Iterator[Result]:
     timeouts = [Timeout(*row) for row in rows.fetchall()]
     problems = [(timeout, problem) for timeout in timeouts if (problem := _problem(context, timeout))]
     for timeout, problem in problems:
-        yield warned("timeouts", problem, _hint(context, timeout), value={timeout.name: timeout.seconds})
+        hint = session_settings.hint(context, timeout.name, timeout.source, "0")
+        yield warned("timeouts", problem, hint, value={timeout.name: timeout.seconds})
     if not problems:
         message = ", ".join(f"{timeout.name} {timeout.seconds:g} s" for timeout in timeouts) or "none is set"
         yield passed("timeouts", message, value={timeout.name: timeout.seconds for timeout in timeouts})
@@ -66,21 +66,3 @@ def _idle_session_problem(context: HostContext, timeout: Timeout) -> str | None:
         return None
     ends = f"{timeout.name} ends connections after {timeout.seconds:g} s"
     return f"{ends}, before the pool does (max_idle {max_idle:g} s)"
-
-
-_SOURCES = {
-    "user": "for the role",
-    "database": "for the database",
-    "database user": "for the role in this database",
-}
-
-
-def _hint(context: HostContext, timeout: Timeout) -> str:
-    if timeout.source == "client":
-        return "it is set by `options` of the connection: remove it there"
-    source = _SOURCES.get(timeout.source, f"in the server's {timeout.source}")
-    session = context.session.info
-    role = Identifier(session.user).as_string()
-    if timeout.source == "database user":  # which overrides the role's setting
-        role += f" IN DATABASE {Identifier(session.dbname).as_string()}"
-    return f"it is set {source}; ALTER ROLE {role} SET {timeout.name} = 0 turns it off for the role"

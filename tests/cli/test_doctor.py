@@ -42,6 +42,48 @@ def test_json_document_has_the_same_results(sandbox: Sandbox, server, database):
         assert check["status"] == "pass"
 
 
+@pytest.mark.parametrize(
+    ("options", "names", "status"),
+    [
+        (["--select", "schema"], {"schema"}, 1),
+        (["--select", "clock,identity"], {"clock", "identity"}, 0),
+        (["--ignore", "schema", "--select", "rights"], set(), 0),
+        (["--ignore", "settings,resolve,connect,login,tls,identity,role,clock"], None, 1),
+    ],
+)
+def test_checks_are_selected_and_ignored_by_name(sandbox: Sandbox, server, options, names, status):
+    name = server.create_database()
+    arguments = ["doctor", "--format", "json", *options]
+    done = sandbox.run(*arguments, PROCRASTINATE_CONN_DSN=server.dsn(name))
+    server.drop_database(name)
+    document = json.loads(done.stdout)
+    found = {check["name"] for part in (document, *document["hosts"]) for check in part["checks"]}
+    assert (found == names) if names is not None else ("login" not in found and "schema" in found)
+    assert done.returncode == status
+
+
+def test_failure_that_a_selected_check_needs_is_reported(sandbox: Sandbox):
+    done = sandbox.run(
+        "doctor", "--select", "schema", PROCRASTINATE_CONN_DSN=f"host=127.0.0.1 port={free_port()}"
+    )
+    assert done.returncode == 1
+    assert "FAIL  connect" in done.stdout
+
+
+def test_unknown_check_is_wrong_usage(sandbox: Sandbox):
+    done = sandbox.run("doctor", "--ignore", "shema", COLUMNS="200")
+    assert done.returncode == 2
+    assert "did you mean schema?" in done.stderr
+
+
+def test_hint_about_a_missing_password_names_the_variable_of_the_prefix(sandbox: Sandbox, scram_server):
+    address = scram_server.parameters("jobs")
+    dsn = f"host={address['host']} port={address['port']} user={address['user']} dbname=jobs"
+    done = sandbox.run("doctor", "--prefix", "JOBS_", JOBS_DSN=dsn, COLUMNS="200")
+    assert done.returncode == 1
+    assert "-> no password is set: set JOBS_CONNECTION__PASSWORD" in done.stdout
+
+
 def test_warning_fails_only_with_strict(sandbox: Sandbox, server, database):
     options = f"{server.dsn(database)} options='-c statement_timeout=100'"
     plain = sandbox.run("doctor", PROCRASTINATE_CONN_DSN=options)

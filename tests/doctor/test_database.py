@@ -64,6 +64,8 @@ def test_doctor_needs_only_a_read_only_session_and_leaves_none_open(permitted, s
         wait_until(lambda: connection.execute(ours, [permitted["user"]]).rowcount == 0)
     assert doctor.problems() == {"role": "fail", "connector": "fail"}
     assert doctor["role"].message.startswith("primary, but default_transaction_read_only is on")
+    assert f'ALTER ROLE "{permitted["user"]}" SET default_transaction_read_only = off' in doctor["role"].hint
+    assert "target_session_attrs" not in doctor["role"].hint.lower() + doctor["connector"].hint.lower()
     assert "NOTIFY is delivered" in doctor["listen"].message
 
 
@@ -113,6 +115,23 @@ def test_outdated_schema_names_the_next_migration(server, empty):
             skipped = remaining[: remaining.index(named)]
             # A migration that only drops objects cannot be detected.
             assert not any("CREATE" in (file.parent / name).read_text() for name in skipped), file.name
+
+
+def test_table_without_its_columns_fails_and_says_nothing_of_rights(server, database, address):
+    with server.connect(database) as connection:
+        connection.execute("ALTER TABLE procrastinate_jobs DROP COLUMN lock CASCADE")
+    doctor = DoctorRun(address)
+    assert doctor.problems() == {"schema": "fail"}
+    assert "needs the column procrastinate_jobs.lock" in doctor["schema"].message
+    assert not [result for result in doctor.results() if result.name == "rights"]
+
+
+def test_table_stub_is_not_a_schema_in_which_jobs_can_be_stored(server, empty):
+    with server.connect(empty) as connection:
+        connection.execute("CREATE TABLE procrastinate_jobs (id int)")
+    doctor = DoctorRun(server.parameters(empty))
+    assert doctor.problems() == {"schema": "fail"}
+    assert not [result for result in doctor.results() if result.name == "rights"]
 
 
 def test_missing_function_fails_with_its_migration(server, database, address):
@@ -247,7 +266,7 @@ def test_the_hint_turns_a_timeout_off(server, database, permitted, scope):
     with server.connect(database) as connection:
         connection.execute(f"ALTER ROLE {role} SET statement_timeout = '1s'")
         hint = DoctorRun(permitted)["timeouts"].hint
-        connection.execute(hint.partition("; ")[2].removesuffix(" turns it off for the role"))
+        connection.execute(hint.partition("; ")[2].removesuffix(" sets it for the role"))
     assert DoctorRun(permitted).problems() == {}
 
 

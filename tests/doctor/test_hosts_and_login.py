@@ -178,7 +178,11 @@ def test_other_service_on_the_port_fails_login():
             'password authentication failed for user "postgres"',
             'the password comes from argument connection["password"]: correct it',
         ),
-        ({"password": ""}, "no password supplied", "no password is set: set one"),
+        (
+            {"password": ""},
+            "no password supplied",
+            "no password is set: set PROCRASTINATE_CONN_CONNECTION__PASSWORD",
+        ),
         ({"dbname": "nothing"}, 'database "nothing" does not exist', "create the database"),
         ({"user": "late", "password": SECRET}, 'role "late" is not permitted to log in', "LOGIN"),
         ({"sslmode": "require"}, "server does not support SSL, but SSL was required", "ssl = on"),
@@ -245,7 +249,7 @@ def test_wrong_password_from_the_password_file_names_its_line(scram, tmp_path):
     file.write_text(f"elsewhere:*:*:*:{SECRET}\n")
     doctor = DoctorRun({**address, "passfile": str(file)})
     assert doctor["login"].hint.startswith(
-        "no password is set: set one, or add a line for this connection to"
+        "no password is set: set PROCRASTINATE_CONN_CONNECTION__PASSWORD, or add a line for"
     )
 
 
@@ -332,7 +336,7 @@ def test_standby_fails_alone_and_passes_beside_its_primary_with_read_write(own_s
             (str(standby.port), "warning"),
             (str(own_server.port), "pass"),
         ]
-        assert "target_session_attrs=read-write" in unordered["connector"].hint
+        assert "TARGET_SESSION_ATTRS=read-write" in unordered["connector"].hint
 
         read_write = DoctorRun({**both, "target_session_attrs": "read-write"})
         assert read_write.problems() == {}
@@ -351,7 +355,7 @@ def test_primary_that_target_session_attrs_skips_fails_the_connector_in_time(own
     )
     assert time.monotonic() - started < 20
     assert doctor.problems() == {"connector": "fail"}
-    assert "set target_session_attrs=read-write" in doctor["connector"].hint
+    assert "TARGET_SESSION_ATTRS=read-write" in doctor["connector"].hint
 
 
 def test_standby_with_hot_standby_off_fails_login(own_server):

@@ -18,7 +18,7 @@ from procrastinate_conn.doctor.runner import run_check
 from procrastinate_conn.registry import ConnectorKind
 from tests.doctor.run_doctor import DoctorRun
 from tests.pgbouncer.bouncer import COMMAND, PgBouncer, version
-from tests.servers import KINDS, connector_config, wait_until
+from tests.servers import ASYNC_KINDS, KINDS, connector_config, wait_until
 
 pytestmark = pytest.mark.skipif(COMMAND is None, reason="pgbouncer is not installed")
 
@@ -48,7 +48,7 @@ def test_transaction_mode_is_detected_and_fails_listen_of_kinds_that_listen(kind
     assert doctor["pooler"].message == "there is one in between, in transaction mode"
     if kind in ("psycopg", "aiopg"):
         assert doctor.problems() == {"listen": "fail"}
-        assert "settings/pgbouncer.env" in doctor["listen"].hint
+        assert "PROCRASTINATE_CONN_LISTEN__HOST" in doctor["listen"].hint
     else:
         assert doctor.problems() == {}
         assert doctor["listen"].message.endswith(f"{kind} does not listen")
@@ -60,7 +60,7 @@ def test_transaction_mode_is_detected_and_fails_listen_of_kinds_that_listen(kind
 def test_pooler_that_loses_prepared_statements_fails(kind, bouncer, database):
     doctor = DoctorRun(bouncer.parameters(database), kind)
     assert doctor["prepared"].status == "fail"
-    assert "pool.prepare_threshold=none" in doctor["prepared"].hint
+    assert "PREPARE_THRESHOLD=none" in doctor["prepared"].hint
 
 
 @pytest.mark.skipif(version() < (1, 21), reason="PgBouncer keeps prepared statements from 1.21 on")
@@ -118,6 +118,38 @@ def test_session_mode_is_detected_and_passes(bouncer, database):
     assert doctor.problems() == {}
     assert doctor["pooler"].message == "there is one in between, in session mode, as far as can be detected"
     assert doctor["listen"].message.startswith("NOTIFY is delivered")
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_both_set_ups_for_workers_behind_transaction_mode_are_in_order(kind, bouncer, server, database):
+    """Workers listen past the pooler, or poll."""
+    pooled = {"address": bouncer.parameters(database), "kind": kind, "pool": {"prepare_threshold": None}}
+    polling = DoctorRun(**pooled, listen="off")
+    assert polling.problems() == {}
+    assert polling["listen"].message == "workers poll: listen is off"
+    past = DoctorRun(**pooled, listen={"host": server.host, "port": str(server.port)}, processes=3)
+    assert past.problems() == {}
+    [main, direct] = past.hosts
+    assert [result.message for result in main.checks if result.name == "listen"] == [
+        "workers listen on another connection"
+    ]
+    assert direct.listen
+    assert str(direct).endswith(f":{server.port} (listen)")
+    found = {result.name: result.message for result in direct.checks}
+    assert found["listen"].startswith("NOTIFY is delivered")
+    assert found["budget"].startswith("3 processes open 3 to LISTEN; ")
+
+
+def test_listening_in_another_database_fails(bouncer, server, database):
+    other = server.create_database()
+    doctor = DoctorRun(
+        bouncer.parameters(database),
+        pool={"prepare_threshold": None},
+        listen={"host": server.host, "port": str(server.port), "dbname": other},
+    )
+    assert doctor.problems() == {"listen": "fail"}
+    [failure] = [result for result in doctor.results() if result.status == "fail"]
+    assert "in another database" in failure.message
 
 
 def test_doctor_leaves_no_prepared_statement_and_no_channel(bouncer, database):
