@@ -28,7 +28,7 @@ def test_fastapi_defers_and_works_jobs_in_one_process(example: Copy) -> None:
     application.run(schema)
     port = free_port()
     with application.running(f"{serve} --port {port}") as web:
-        web.wait_for("Application startup complete")
+        web.wait_for("Uvicorn running on")  # only then is the port open
         for number in range(1, 4):
             assert json.loads(request(f"{port}/reports/no-{number}", b"")) == {"job": number}
         for number in range(1, 4):
