@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, get_args
 
 from procrastinate_conn import libpq
@@ -19,19 +20,33 @@ VARIABLE, UNIT = "x-variable", "x-unit"
 """Annotations of our own: the variable that sets a setting, and the unit of a number."""
 
 
-def settings_schema(names: SettingNames = DEFAULT_NAMES) -> dict[str, Any]:
+def settings_schema(
+    names: SettingNames = DEFAULT_NAMES,
+    own_fields: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    required: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return the schema of a JSON object with the settings; it names the variable of each in `names`.
 
     Keywords and pool options are those of the libpq and the psycopg_pool that are installed.
+
+    Parameters
+    ----------
+    names
+        The names of the variables.
+    own_fields
+        The schemas of an application's own fields, with their variables.
+    required
+        The names of those that have no default.
     """
-    return {
+    schema = {
         "$schema": DIALECT,
         "title": "procrastinate-conn",
         "description": f"The settings. Each can also be written as the variable that {VARIABLE} names.",
         "type": "object",
-        "properties": {name: _setting(name, names) for name in _SCHEMAS},
+        "properties": {**{name: _setting(name, names) for name in _SCHEMAS}, **own_fields},
         "additionalProperties": False,
     }
+    return schema | ({"required": list(required)} if required else {})
 
 
 def _setting(name: str, names: SettingNames) -> dict[str, Any]:

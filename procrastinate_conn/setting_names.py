@@ -76,6 +76,11 @@ class SettingNames:
     aliases: frozenset[str] = frozenset()
 
     @property
+    def own(self) -> frozenset[str]:
+        """The names that set a field of an application's own, if they are written without a prefix."""
+        return self.fields | self.aliases
+
+    @property
     def is_default(self) -> bool:
         """Whether the prefix is procrastinate-conn's own, which no application shares."""
         return self.prefix.upper() == DEFAULT_PREFIX

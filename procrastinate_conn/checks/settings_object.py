@@ -23,7 +23,6 @@ from procrastinate_conn.checks.catalogue import all_checks
 from procrastinate_conn.configuration import collected
 from procrastinate_conn.origins import CALL, DOTENV, ENVIRONMENT, Origin
 from procrastinate_conn.problems import ConfigurationError, Example, Problem, Rule
-from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.tracebacks import user_frame
 
 if TYPE_CHECKING:
@@ -69,17 +68,19 @@ def load_schema(path: str) -> dict[str, Any]:
     ConfigurationError
         If the object cannot be loaded.
     """
-    from pydantic_settings import EnvSettingsSource
-
-    from procrastinate_conn.schema import settings_schema
-    from procrastinate_conn.settings_sources import setting_names
-
     with _prepared():
         found = _Path(path).find()
     if isinstance(found, type):
-        return settings_schema(setting_names(EnvSettingsSource(found)))
-    names = (source.names for source in found.configuration.sources if source.kind in (ENVIRONMENT, DOTENV))
-    return settings_schema(next(names, DEFAULT_NAMES))
+        return found.model_json_schema()
+    cls = type(found)
+    names = next((s.names for s in found.configuration.sources if s.kind in (ENVIRONMENT, DOTENV)), None)
+    if names is None:
+        return cls.model_json_schema()
+    config = {"env_prefix": names.prefix, "env_nested_delimiter": names.delimiter}
+    named: type[ConnectorSettings] = type(
+        cls.__name__, (cls,), {"__module__": cls.__module__, "model_config": config}
+    )
+    return named.model_json_schema()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 # Annotations are not postponed here: pydantic would evaluate the strings one by one, at every start.
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
 from pydantic import (
@@ -12,47 +12,21 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import INTEGERS, is_secret
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.redaction import MASK
+from procrastinate_conn.redaction.validation_errors import hide_inputs
 
 _SERVICE = ("service", "servicefile")
 """Keywords that are left out of a connection string: the service's values are in the spec."""
 
 _SET_BY_SERVICE_ALONE = ("keepalives", "oauth_issuer", "replication", "sslkeylogfile", "tcp_user_timeout")
 """Keywords without a variable, and with a value that means the same as none."""
-
-
-def hide_inputs(cls: type[Any], values: Any, handler: Callable[[Any], Any]) -> Any:  # noqa: ARG001 - pydantic's
-    """Validate a model; its `ValidationError` shows no input, which may be a secret.
-
-    `hide_input_in_errors` counts for the outermost model alone, and for no list of errors.
-    """
-    try:
-        return handler(values)
-    except ValidationError as error:
-        hidden = _without_inputs(error)
-    del values  # Sentry sends the variables of every frame
-    raise hidden
-
-
-def _without_inputs(error: ValidationError) -> ValidationError:
-    lines = [
-        InitErrorDetails(
-            type=PydanticCustomError(line["type"], "{text}", {**line.get("ctx", {}), "text": line["msg"]}),
-            loc=line["loc"],
-            input=MASK,
-        )
-        for line in error.errors()
-    ]
-    return ValidationError.from_exception_data(error.title, lines)
 
 
 class ConnectionSpec(BaseModel):

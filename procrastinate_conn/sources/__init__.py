@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.arguments import read_call
@@ -20,6 +22,65 @@ Files = str | Path | Sequence[str | Path] | None
 """One file or directory, several, or none."""
 
 
+class SourceOptions(NamedTuple):
+    """What the sources are read with; of several files or directories, a later one overrides an earlier one.
+
+    Parameters
+    ----------
+    arguments
+        The arguments of the call.
+    env_file
+        The env files.
+    secrets_dir
+        The secrets directories.
+    environment
+        The variables of the process.
+    names
+        The names of the variables, and of an application's own fields.
+    encoding
+        That of the env files; by default UTF-8.
+    depth
+        How many directories above the working directory are searched for an env file.
+    """
+
+    arguments: Mapping[str, object] = MappingProxyType({})
+    env_file: Files = None
+    secrets_dir: Files = None
+    environment: Mapping[str, str] = os.environ
+    names: SettingNames = DEFAULT_NAMES
+    encoding: str | None = None
+    depth: int = 0
+
+
+def _read_env_files(options: SourceOptions) -> Iterable[Source]:
+    for file in reversed(_as_list(options.env_file)):
+        yield read_dotenv(
+            file,
+            optional=str(file) == DEFAULT_ENV_FILE,
+            environment=options.environment,
+            names=options.names,
+            encoding=options.encoding,
+            depth=options.depth,
+        )
+
+
+def _read_secrets_directories(options: SourceOptions) -> Iterable[Source]:
+    for directory in reversed(_as_list(options.secrets_dir)):
+        yield read_secrets(directory, options.names)
+
+
+SOURCES: dict[str, Callable[[SourceOptions], Iterable[Source]]] = {
+    "init_settings": lambda options: [read_call(options.arguments, options.names.own)],
+    "env_settings": lambda options: [read_environment(options.environment, options.names)],
+    "dotenv_settings": _read_env_files,
+    "file_secret_settings": _read_secrets_directories,
+}
+"""The sources by precedence, highest first, named as in pydantic-settings' `settings_customise_sources`.
+
+`make_connector`, the commands and `ConnectorSettings` all read these.
+"""
+
+
 def read_sources(
     arguments: Mapping[str, object],
     env_file: Files,
@@ -27,34 +88,12 @@ def read_sources(
     environment: Mapping[str, str] = os.environ,
     names: SettingNames = DEFAULT_NAMES,
 ) -> list[Source]:
-    """Read all sources; they are returned by precedence, highest first.
-
-    Parameters
-    ----------
-    arguments
-        The arguments of the call.
-    env_file
-        The env files; a later one overrides an earlier one.
-    secrets_dir
-        The secrets directories; a later one overrides an earlier one.
-    environment
-        The variables of the process.
-    names
-        The names of the variables.
-    """
-    return [
-        read_call(arguments),
-        read_environment(environment, names),
-        *(
-            read_dotenv(file, optional=file == DEFAULT_ENV_FILE, environment=environment, names=names)
-            for file in reversed(as_list(env_file))
-        ),
-        *(read_secrets(directory, names) for directory in reversed(as_list(secrets_dir))),
-    ]
+    """Read all sources with these `SourceOptions`; they are returned by precedence, highest first."""
+    options = SourceOptions(arguments, env_file, secrets_dir, environment, names)
+    return [source for read in SOURCES.values() for source in read(options)]
 
 
-def as_list(files: Files) -> list[str | Path]:
-    """Return one file, several or none as a list."""
+def _as_list(files: Files) -> list[str | Path]:
     if files is None:
         return []
     return [files] if isinstance(files, str | os.PathLike) else list(files)

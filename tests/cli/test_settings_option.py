@@ -398,12 +398,21 @@ def test_schema_of_settings_in_python_is_printed(path: str, folder: Path) -> Non
 @pytest.mark.parametrize("path", ["prefixed:Mails", "prefixed:mails"])
 def test_schema_of_settings_in_python_names_the_variables_of_their_prefix(path: str, folder: Path) -> None:
     (folder / "prefixed.py").write_text(
-        "from procrastinate_conn import ConnectorSettings\n\n\n"
-        "class Mails(ConnectorSettings, env_prefix='MAILS_'): ...\n\n\n"
-        "mails = ConnectorSettings(_env_prefix='MAILS_')\n"
+        "from procrastinate_conn import ConnectorSettings\nfrom pydantic import Field\n\n\n"
+        "class Mails(ConnectorSettings, env_prefix='MAILS_'):\n"
+        "    colour: str = Field(description='Its colour.')\n\n\n"
+        "class Letters(Mails, env_prefix='LETTERS_'): ...\n\n\n"
+        "mails = Letters(_env_prefix='MAILS_', colour='red')\n"
     )
     done = run(folder, "schema", "--settings", path)
-    assert json.loads(done.stdout)["properties"]["dsn"]["x-variable"] == "MAILS_DSN"
+    document = json.loads(done.stdout)
+    assert document["properties"]["dsn"]["x-variable"] == "MAILS_DSN"
+    assert document["properties"]["colour"] == {
+        "description": "Its colour.",
+        "type": "string",
+        "x-variable": "MAILS_COLOUR",
+    }
+    assert document["required"] == ["colour"]
 
 
 def test_schema_of_a_subclass_needs_no_valid_settings(folder: Path) -> None:

@@ -50,9 +50,12 @@ SUBCLASSES = {
     "frozen": {"model_config": SettingsConfigDict(frozen=False)},
     "dsn": {"__annotations__": {"dsn": SecretStr}, "dsn": SecretStr("host=db1")},
     "pool": {"__annotations__": {"pool": PoolOptions}, "pool": Field(PoolOptions(), alias="queue_pool")},
+    "password": {"__annotations__": {"password": SecretStr}},
+    "configuration": {"__annotations__": {"configuration": str}},
 }
 
 
+@pytest.mark.filterwarnings("ignore:Field name .* shadows an attribute:UserWarning")
 @pytest.mark.parametrize("name", SUBCLASSES)
 def test_change_that_cannot_be_honoured_is_a_type_error_with_a_reason(name):
     with pytest.raises(TypeError, match=rf"Ours cannot change these of ConnectorSettings: .*{name}: \w+"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict, TomlConfigSettingsSource
 
-from procrastinate_conn import ConfigurationError, ConnectorSettings
+from procrastinate_conn import ConfigurationError, ConnectorKind, ConnectorSettings
 
 
 class Limits(BaseModel):
@@ -155,3 +155,59 @@ def test_json_schema_of_a_subclass_has_its_names_and_fields():
     assert schema["properties"]["dsn"]["x-variable"] == "JOBS_DSN"
     assert schema["properties"]["colour"]["type"] == "string"
     assert schema["properties"]["colour"]["x-variable"] == "JOBS_COLOUR"
+    assert schema["properties"]["token"]["x-variable"] == "SHOP_TOKEN"
+    assert "required" not in schema
+
+
+def test_nested_subclass_takes_its_own_fields_and_has_its_own_defaults():
+    class Nested(ConnectorSettings):
+        colour: str
+        connector: ConnectorKind = ConnectorKind.AIOPG
+
+    class Application(BaseModel):
+        queue: Nested
+
+    queue = Application(queue={"colour": "blue"}).queue
+    assert (queue.colour, queue.connector) == ("blue", "aiopg")
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("token", {"token": "hunter2"}),
+        ("dsn", {"dsn": "postgresql://app:hunter2@db1/jobs"}),
+        ("dsn", {"dsn": "postgresql://app:hunter%32@db1/jobs"}),
+        ("connection", {"connection": {"password": "hunter2"}}),
+    ],
+)
+@pytest.mark.parametrize("validates", ["field", "model"])
+def test_error_of_a_validator_that_quotes_a_secret_is_shown_without_it(field, given, validates):
+    def quote(value):
+        raise ValueError(f"hunter2 is wrong in {value} of {given}, not 8 characters")
+
+    class Own(ConnectorSettings):
+        token: str = ""
+        check_field = field_validator(field)(lambda value: quote(value) if validates == "field" else value)
+        check_model = model_validator(mode="after")(quote)
+
+    with pytest.raises(ConfigurationError) as caught:
+        Own(**given)
+    [problem] = caught.value.problems
+    assert "not 8 characters" in problem.message
+    assert "hunter" not in f"{caught.value} {caught.value!r} {caught.value.__context__!r}"
+
+
+def test_error_of_a_validator_in_nested_settings_has_no_secret_in_its_context():
+    class Own(ConnectorSettings):
+        @field_validator("dsn")
+        @classmethod
+        def reject(cls, dsn):
+            raise ValueError(f"{dsn.get_secret_value()} is wrong")
+
+    class Application(BaseModel):
+        queue: Own
+
+    with pytest.raises(ValidationError) as caught:
+        Application(queue={"dsn": "host=db1 password=hunter2"})
+    assert "hunter2" not in f"{caught.value} {caught.value.errors()} {caught.value.json()}"
+    assert "is wrong" in str(caught.value)

@@ -18,7 +18,10 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from procrastinate_conn import ConfigurationError, ConnectorSettings
+from procrastinate_conn import ConfigurationError, ConnectorSettings, make_connector
+from procrastinate_conn.origins import Origin, SourceKind
+from procrastinate_conn.sources import SOURCES
+from procrastinate_conn.sources.arguments import read_mapping
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +216,43 @@ def test_nested_secrets_are_read_with_the_name_of_their_file(directory):
     assert (problem.code, problem.hint) == ("PC101", "did you mean JOBS_DSN?")
     (directory / "secrets" / "jobs_dns").unlink()
     assert Jobs().spec().parameters["password"] == "hush"
+
+
+@pytest.mark.parametrize("build", [make_connector, ConnectorSettings])
+def test_order_of_the_sources_is_the_same_in_every_way_in(build, directory, monkeypatch):
+    (directory / ".env").write_text("PROCRASTINATE_CONN_CONNECTOR=psycopg2\n")
+    monkeypatch.setenv("PROCRASTINATE_CONN_CONNECTOR", "aiopg")
+    assert "aiopg" in f"{build()!r}".lower()
+    order = dict(reversed(SOURCES.items()))
+    SOURCES.clear()
+    try:
+        SOURCES.update(order)
+        assert "psycopg2" in f"{build()!r}".lower()
+    finally:
+        SOURCES.clear()
+        SOURCES.update(reversed(order.items()))
+
+
+@pytest.mark.parametrize("build", [make_connector, ConnectorSettings])
+def test_source_that_pydantic_settings_has_no_name_for_is_read_in_every_way_in(build, monkeypatch):
+    read = read_mapping(SourceKind("vault"), {"connector": "psycopg2"}, lambda path: Origin("vault"), str)
+    monkeypatch.setitem(SOURCES, "vault", lambda options: [read])
+    assert "psycopg2" in f"{build()!r}".lower()
+
+
+def test_source_sees_what_those_before_it_have_returned(directory):
+    (directory / ".env").write_text("JOBS_DSN=host=db1\nJOBS_POOL__MAX_SIZE=7\n")
+    seen = []
+
+    class Region(Vault):
+        def __call__(self):
+            seen.append((self.current_state, self.settings_sources_data))
+            return {}
+
+    settings(Region)(connector="aiopg")
+    [(state, data)] = seen
+    assert state == {"connector": "aiopg", "dsn": "host=db1", "pool": {"max_size": "7"}}
+    assert data["InitSettingsSource"] == {"connector": "aiopg"}
 
 
 def test_source_that_is_left_out_is_not_read(monkeypatch):

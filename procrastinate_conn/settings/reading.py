@@ -1,10 +1,10 @@
-"""The sources of pydantic-settings: its own are read by ours, with lines; any other is called."""
+"""Reads the sources of pydantic-settings: its own as ours, with lines; any other is called."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,15 @@ from pydantic_settings import (
 )
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
+from procrastinate_conn.origins import Origin, SourceKind
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.setting_names import SETTINGS, SettingNames, SettingPath
-from procrastinate_conn.sources import DEFAULT_ENV_FILE, as_list
-from procrastinate_conn.sources.arguments import read_call, read_mapping
-from procrastinate_conn.sources.base import INVALID_VALUE, UNREADABLE_FILE, UNREADABLE_SOURCE, Source
-from procrastinate_conn.sources.dotenv import read_dotenv
-from procrastinate_conn.sources.environment import read_environment
+from procrastinate_conn.setting_names import SETTINGS, SettingPath
+from procrastinate_conn.settings.fields import merged
+from procrastinate_conn.settings.own_fields import decode_fields, source_names
+from procrastinate_conn.sources import SOURCES, SourceOptions
+from procrastinate_conn.sources.arguments import read_mapping
+from procrastinate_conn.sources.base import UNREADABLE_FILE, UNREADABLE_SOURCE, Source
 from procrastinate_conn.sources.lines import find_line
-from procrastinate_conn.sources.secrets import read_secrets
 from procrastinate_conn.sources.variables import read_variables
 from procrastinate_conn.tracebacks import raised_at
 
@@ -38,7 +37,7 @@ from procrastinate_conn.tracebacks import raised_at
 class DotenvSource(DotEnvSettingsSource):
     """An env file that is not read before it is asked for, so that a malformed one is a problem."""
 
-    def __init__(self, settings_cls: type[BaseSettings], *, env_file: Any, **options: Any) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], env_file: Any, **options: Any) -> None:
         super().__init__(settings_cls, env_file=None, **options)
         self.env_file = env_file
         self._options = options
@@ -48,115 +47,76 @@ class DotenvSource(DotEnvSettingsSource):
         return DotEnvSettingsSource(self.settings_cls, env_file=self.env_file, **self._options)()
 
 
-def read(source: PydanticBaseSettingsSource) -> list[Source]:
+class UnnamedSource(PydanticBaseSettingsSource):
+    """A source of ours that pydantic-settings does not have."""
+
+    def __init__(self, settings_cls: type[BaseSettings], name: str) -> None:
+        super().__init__(settings_cls)
+        self.name = name
+
+    def get_field_value(self, _field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Return no value: the source is read as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return no value."""
+        return {}
+
+
+_NAMES: Mapping[type[PydanticBaseSettingsSource], str] = {
+    InitSettingsSource: "init_settings",
+    EnvSettingsSource: "env_settings",
+    DotEnvSettingsSource: "dotenv_settings",
+    DotenvSource: "dotenv_settings",
+    SecretsSettingsSource: "file_secret_settings",
+}
+"""The classes of pydantic-settings that are sources of ours; not their subclasses, which may do anything."""
+
+
+def read_all(sources: Iterable[PydanticBaseSettingsSource]) -> list[Source]:
+    """Read sources of pydantic-settings, by precedence; each can see what those before it have returned."""
+    found: list[Source] = []
+    state: dict[str, Any] = {}
+    data: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        source._set_current_state(state)  # noqa: SLF001 - only reading them, in the source, is public
+        source._set_settings_sources_data(data)  # noqa: SLF001
+        read = _read(source)
+        values: dict[str, Any] = {}
+        for one in reversed(read):
+            values = merged(values, _values(one))
+        data[type(source).__name__] = values
+        state = merged(values, state)
+        found += read
+    return found
+
+
+def _values(source: Source) -> dict[str, Any]:
+    """Return the settings of a source as pydantic-settings has them."""
+    values: dict[str, Any] = {name: sourced.value for name, sourced in source.fields.items()}
+    for path, sourced in sorted(source.settings.items(), key=lambda item: len(item[0])):
+        if len(path) == 1:
+            values[path[0]] = sourced.value
+        else:
+            values[path[0]] = merged(values.get(path[0]), {path[1]: sourced.value})
+    return values
+
+
+def _read(source: PydanticBaseSettingsSource) -> list[Source]:
     """Read a source of pydantic-settings, as one or several sources of ours, by precedence."""
-    cls = type(source)
-    if isinstance(source, InitSettingsSource) and cls is InitSettingsSource:
-        return [read_call(source.init_kwargs, own_names(source.settings_cls))]
-    if isinstance(source, SecretsSettingsSource) and cls is SecretsSettingsSource:
-        names = setting_names(source)
-        directories = reversed(as_list(source.secrets_dir))
-        return [_decoded(source, read_secrets(directory, names)) for directory in directories]
-    if isinstance(source, DotEnvSettingsSource) and cls in (DotEnvSettingsSource, DotenvSource):
-        names, files = setting_names(source), reversed(as_list(source.env_file))
-        return [
-            _decoded(
-                source,
-                read_dotenv(
-                    file,
-                    optional=str(file) == DEFAULT_ENV_FILE,
-                    names=names,
-                    encoding=source.env_file_encoding,
-                    depth=source.env_file_depth or 0,
-                ),
-            )
-            for file in files
-        ]
-    if isinstance(source, EnvSettingsSource) and cls is EnvSettingsSource:
-        return [_decoded(source, read_environment(os.environ, setting_names(source)))]
-    return [_call(source)]
-
-
-def own_names(settings_cls: type[BaseSettings]) -> frozenset[str]:
-    """Return the names of the fields that are an application's own, and their aliases."""
-    fields = {name: field for name, field in settings_cls.model_fields.items() if name not in SETTINGS}
-    return frozenset(fields) | {alias for field in fields.values() for alias in _aliases(field)}
-
-
-def _aliases(field: Any) -> Iterator[str]:
-    for alias in (field.alias, field.validation_alias):
-        choices = getattr(alias, "choices", [alias])
-        for choice in choices:
-            first = getattr(choice, "path", [choice])[0]
-            if isinstance(first, str):
-                yield first
-
-
-def setting_names(source: Any) -> SettingNames:
-    """Return the names of the variables of a source that reads variables."""
-    fields = {n: f for n, f in source.settings_cls.model_fields.items() if n not in SETTINGS}
-    return SettingNames(
-        prefix=source.env_prefix or "",
-        delimiter=getattr(source, "env_nested_delimiter", source.config.get("env_nested_delimiter")),
-        case_sensitive=bool(source.case_sensitive),
-        max_split=getattr(source, "env_nested_max_split", None),
-        ignore_empty=bool(source.env_ignore_empty),
-        none_text=source.env_parse_none_str,
-        fields=frozenset(fields),
-        aliases=frozenset(alias for field in fields.values() for alias in _aliases(field)),
+    name = source.name if isinstance(source, UnnamedSource) else _NAMES.get(type(source))
+    if name is None:
+        return [_call(source)]
+    options = SourceOptions(
+        arguments=getattr(source, "init_kwargs", {}),
+        env_file=getattr(source, "env_file", None),
+        secrets_dir=getattr(source, "secrets_dir", None),
+        names=source_names(source),
+        encoding=getattr(source, "env_file_encoding", None),
+        depth=getattr(source, "env_file_depth", None) or 0,
     )
-
-
-def _decoded(source: Any, read: Source) -> Source:
-    """Return a source with the fields of the application's own as pydantic-settings reads their variables."""
-    if not read.fields:
-        return read
-    names = read.names
-    decoder = EnvSettingsSource(
-        source.settings_cls,
-        case_sensitive=names.case_sensitive,
-        env_prefix=names.prefix,
-        env_nested_delimiter=names.delimiter,
-        env_nested_max_split=names.max_split,
-        env_ignore_empty=names.ignore_empty,
-        env_parse_none_str=names.none_text,
-    )
-    decoder.env_vars = {
-        name if names.case_sensitive else name.lower(): None
-        if sourced.value == names.none_text
-        else str(sourced.value)
-        for name, sourced in read.fields.items()
-    }
-    fields: dict[str, SourcedValue] = {}
-    problems: list[Problem] = []
-    for name, field in source.settings_cls.model_fields.items():
-        if name in SETTINGS:
-            continue
-        origin = _origin_of_field(name, field, read)
-        try:
-            value, key, is_complex = decoder.get_field_value(field, name)
-            value = decoder.prepare_field_value(name, field, value, is_complex)
-        except ValueError as error:
-            reason = f"{origin.name if origin else name} is not {_expected(error)}"
-            hint = "write it as JSON, or one variable for each part"
-            problems.append(INVALID_VALUE(name, reason, hint=hint, origin=origin))
-            continue
-        if value is not None and origin is not None:
-            fields[key] = SourcedValue(value, origin)
-    return replace(read, fields=fields, problems=(*read.problems, *problems))
-
-
-def _expected(_error: ValueError) -> str:
-    return "valid JSON"
-
-
-def _origin_of_field(name: str, field: Any, read: Source) -> Origin | None:
-    """Return the origin of the variable that sets a field, or of the first of its parts."""
-    fold = read.names.fold
-    stems = [fold(read.names.prefix + name), *map(fold, _aliases(field))]
-    exact = [sourced.origin for variable, sourced in read.fields.items() if fold(variable) in stems]
-    parts = [s.origin for v, s in read.fields.items() if any(fold(v).startswith(stem) for stem in stems)]
-    return next(iter([*exact, *parts]), None)
+    read = SOURCES[name](options)
+    return list(read) if name == "init_settings" else [decode_fields(source, one) for one in read]
 
 
 def _call(source: PydanticBaseSettingsSource) -> Source:
@@ -171,7 +131,7 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
     if not isinstance(values, Mapping):
         message = f"{kind.name} returned a {type(values).__name__}, not a mapping"
         return Source(kind, problems=(UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name)),))
-    own = own_names(source.settings_cls)
+    own = source_names(source).own
     read = read_mapping(kind, values, _locator(source, kind, files), _hints(source), own)
     read = replace(read, problems=(*missing, *read.problems), place=kind.name)
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
@@ -181,7 +141,7 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
 
 def _with_variables(source: EnvSettingsSource, kind: SourceKind, read: Source) -> Source:
     """Add the names of the variables, and the unknown ones, to what a source of variables returned."""
-    names = setting_names(source)
+    names = source_names(source)
     relevant = [
         variable
         for variable in source.env_vars

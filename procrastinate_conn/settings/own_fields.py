@@ -1,0 +1,106 @@
+"""The fields of an application's own, in a subclass of the settings: their names and their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+
+from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.setting_names import SETTINGS, SettingNames
+from procrastinate_conn.sources.base import INVALID_VALUE, Source
+
+
+def own_fields(cls: type[BaseSettings]) -> dict[str, FieldInfo]:
+    """Return the fields that are no settings of ours."""
+    return {name: field for name, field in cls.model_fields.items() if name not in SETTINGS}
+
+
+def class_names(cls: type[BaseSettings]) -> SettingNames:
+    """Return the names of the variables of a class."""
+    return _names(cls, cls.model_config)
+
+
+def source_names(source: PydanticBaseSettingsSource) -> SettingNames:
+    """Return the names of the variables of a source; options that it does not have are those of the class."""
+    return _names(source.settings_cls, {**source.config, **vars(source)})
+
+
+def _names(cls: type[BaseSettings], options: Mapping[str, Any]) -> SettingNames:
+    fields = own_fields(cls)
+    return SettingNames(
+        prefix=options.get("env_prefix") or "",
+        delimiter=options.get("env_nested_delimiter"),
+        case_sensitive=bool(options.get("case_sensitive")),
+        max_split=options.get("env_nested_max_split"),
+        ignore_empty=bool(options.get("env_ignore_empty")),
+        none_text=options.get("env_parse_none_str"),
+        fields=frozenset(fields),
+        aliases=frozenset(alias for field in fields.values() for alias in aliases(field)),
+    )
+
+
+def aliases(field: FieldInfo) -> Iterator[str]:
+    """Yield the names that a field has beside its own, and without the prefix."""
+    for alias in (field.alias, field.validation_alias):
+        for choice in getattr(alias, "choices", [alias]):
+            first = getattr(choice, "path", [choice])[0]
+            if isinstance(first, str):
+                yield first
+
+
+def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
+    """Return a source with its fields as pydantic-settings reads their variables."""
+    if not read.fields:
+        return read
+    decoder = _decoder(source.settings_cls, read)
+    fields: dict[str, SourcedValue] = {}
+    problems: list[Problem] = []
+    for name, field in own_fields(source.settings_cls).items():
+        if (origin := _origin(name, field, read)) is None:
+            continue
+        try:
+            value, key, is_complex = decoder.get_field_value(field, name)
+            value = decoder.prepare_field_value(name, field, value, is_complex)
+        except ValueError:
+            hint = "write it as JSON, or one variable for each part"
+            problems.append(INVALID_VALUE(name, f"{origin.name} is not valid JSON", hint=hint, origin=origin))
+            continue
+        if value is not None:
+            fields[key] = SourcedValue(value, origin)
+    return replace(read, fields=fields, problems=(*read.problems, *problems))
+
+
+def _decoder(cls: type[BaseSettings], read: Source) -> EnvSettingsSource:
+    """Return a source of pydantic-settings that has the variables of the fields, and no others."""
+    names = read.names
+    split: dict[str, Any] = {} if names.max_split is None else {"env_nested_max_split": names.max_split}
+    decoder = EnvSettingsSource(
+        cls,
+        case_sensitive=names.case_sensitive,
+        env_prefix=names.prefix,
+        env_nested_delimiter=names.delimiter,
+        env_ignore_empty=names.ignore_empty,
+        env_parse_none_str=names.none_text,
+        **split,
+    )
+    decoder.env_vars = {
+        name if names.case_sensitive else name.lower(): None
+        if sourced.value == names.none_text
+        else str(sourced.value)
+        for name, sourced in read.fields.items()
+    }
+    return decoder
+
+
+def _origin(name: str, field: FieldInfo, read: Source) -> Origin | None:
+    """Return the origin of the variable that sets a field, or of the first of its parts."""
+    fold = read.names.fold
+    stems = [fold(read.names.prefix + name), *map(fold, aliases(field))]
+    exact = [sourced.origin for variable, sourced in read.fields.items() if fold(variable) in stems]
+    parts = [s.origin for v, s in read.fields.items() if any(fold(v).startswith(stem) for stem in stems)]
+    return next(iter([*exact, *parts]), None)
