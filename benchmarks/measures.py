@@ -20,7 +20,9 @@ except ImportError:
 else:
     UVLOOP = uvloop.new_event_loop
 
-EVERY = tuple(ConnectorKind)
+EVERY = tuple(kind for kind in ConnectorKind if REGISTRY[kind].class_name != "BaseConnector")
+"""The kinds for which procrastinate has a class, so that there is a connector by hand."""
+
 ASYNCHRONOUS = tuple(kind for kind in EVERY if REGISTRY[kind].asynchronous)
 SYNCHRONOUS = tuple(kind for kind in EVERY if not REGISTRY[kind].asynchronous)
 

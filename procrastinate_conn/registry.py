@@ -21,6 +21,7 @@ class ConnectorKind(StrEnum):
     SYNC_PSYCOPG = "sync-psycopg"
     PSYCOPG2 = "psycopg2"
     SQLALCHEMY_PSYCOPG2 = "sqlalchemy-psycopg2"
+    SQLALCHEMY_PSYCOPG = "sqlalchemy-psycopg"
 
     @classmethod
     def _missing_(cls, value: object) -> ConnectorKind | None:
@@ -58,7 +59,7 @@ class ConnectorInfo(NamedTuple):
     class_name: str  # procrastinate's class that the connector is an instance of
     implementation: str  # the connector's class, as module:class below `connectors`; it names the kind too
     drivers: tuple[str, ...]  # the modules that have to be installed
-    extra: str  # of procrastinate-conn, which installs them
+    extra: str  # of procrastinate-conn, which installs them; or several with commas, as pip takes them
     asynchronous: bool  # whether it defers asynchronously and runs a worker; every kind defers synchronously
     resolves_hosts: bool  # whether the driver resolves the names of hosts before libpq sees them
     pool_options: Mapping[str, OptionSupport]  # that it supports, and how; any other is an error
@@ -100,6 +101,26 @@ _PSYCOPG: Mapping[str, OptionSupport] = {
 }
 
 
+_ENGINE_CHECK = "pool_pre_ping of the engine, but only after this time"
+
+
+def _on_engine(driver: str) -> Mapping[str, str]:
+    """Return the options that a SQLAlchemy engine has, in its own terms."""
+    return {
+        "min_size": "pool_size of the engine",
+        "max_size": "pool_size plus max_overflow of the engine",
+        "timeout": "pool_timeout of the engine",
+        "max_lifetime": "pool_recycle of the engine, spread out",
+        "max_idle": "the engine's overflow, closed after this time instead of at once",
+        "configure": f"the engine's connect event; called with {driver}'s connection",
+        "reset": f"the engine's reset event; called with {driver}'s connection",
+    }
+
+
+def _exactly(sentences: Mapping[str, str]) -> Mapping[str, OptionSupport]:
+    return {option: OptionSupport("exact", sentence) for option, sentence in sentences.items()}
+
+
 def _over_psycopg2(
     pool: str, driver: str = "psycopg2", *, check_after: str = "", **exact: str
 ) -> Mapping[str, OptionSupport]:
@@ -109,7 +130,7 @@ def _over_psycopg2(
     exact = {"configure": called, "reset": called, "check": called, "max_waiting": unbounded, **exact}
     return {
         **_EVERY_KIND,
-        **{option: OptionSupport("exact", sentence) for option, sentence in exact.items()},
+        **_exactly(exact),
         "check_after": OptionSupport("emulated", check_after or f"{pool} never pings"),
         "prepare_threshold": OptionSupport("emulated", "psycopg2 prepares no statements, as with none"),
         "connection_class": OptionSupport(
@@ -183,19 +204,31 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         class_name="SQLAlchemyPsycopg2Connector",
         implementation="sqlalchemy.psycopg2_connector:SQLAlchemyPsycopg2Connector",
         drivers=("sqlalchemy", "psycopg2"),
-        extra="sqlalchemy",
+        extra="sqlalchemy,psycopg2",
         asynchronous=False,
         resolves_hosts=False,
         pool_options=_over_psycopg2(
-            "the engine's own pool",
-            min_size="pool_size of the engine",
-            max_size="pool_size plus max_overflow of the engine",
-            timeout="pool_timeout of the engine",
-            max_lifetime="pool_recycle of the engine, spread out",
-            max_idle="the engine's overflow, closed after this time instead of at once",
-            configure="the engine's connect event; called with psycopg2's connection",
-            reset="the engine's reset event; called with psycopg2's connection",
-            check_after="pool_pre_ping of the engine, but only after this time",
+            "the engine's own pool", check_after=_ENGINE_CHECK, **_on_engine("psycopg2")
         ),
+        aliases=("sqlalchemy",),
+    ),
+    ConnectorKind.SQLALCHEMY_PSYCOPG: ConnectorInfo(
+        class_module="procrastinate.connector",
+        class_name="BaseConnector",
+        implementation="sqlalchemy.psycopg_connector:SQLAlchemyPsycopgConnector",
+        drivers=("sqlalchemy", "psycopg"),
+        extra="sqlalchemy",
+        asynchronous=False,
+        resolves_hosts=True,
+        pool_options={
+            **_PSYCOPG,
+            **_exactly(_on_engine("psycopg")),
+            "check": OptionSupport("exact", "called with psycopg's connection"),
+            "max_waiting": OptionSupport("exact", "the engine's own pool has no such bound"),
+            "check_after": OptionSupport("emulated", _ENGINE_CHECK),
+            "connection_class": OptionSupport("not possible", "the connector has a class of its own"),
+            "close_returns": OptionSupport("not possible", "the connector returns what the engine closes"),
+        },
+        aliases=("sqlalchemy-psycopg3",),
     ),
 }

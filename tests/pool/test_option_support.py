@@ -73,6 +73,8 @@ def test_emulated_or_unsupported_option_is_explained(kind):
         ("max_size", ConnectorKind.SQLALCHEMY_PSYCOPG2, "max_overflow"),
         ("timeout", ConnectorKind.SQLALCHEMY_PSYCOPG2, "pool_timeout"),
         ("max_lifetime", ConnectorKind.SQLALCHEMY_PSYCOPG2, "pool_recycle"),
+        ("max_lifetime", ConnectorKind.SQLALCHEMY_PSYCOPG, "pool_recycle"),
+        ("configure", ConnectorKind.SQLALCHEMY_PSYCOPG, "psycopg's connection"),
     ],
 )
 def test_support_is_described_in_terms_of_the_kinds_own_pool(option, kind, term):

@@ -11,6 +11,7 @@ from traceback import TracebackException
 
 import procrastinate
 import pytest
+from procrastinate.connector import BaseConnector
 from procrastinate.contrib.aiopg import AiopgConnector
 from procrastinate.contrib.psycopg2 import Psycopg2Connector
 from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
@@ -23,6 +24,7 @@ from procrastinate_conn import (
     PoolOptions,
     make_connector,
 )
+from procrastinate_conn.registry import REGISTRY
 
 CLASSES = {
     "psycopg": procrastinate.PsycopgConnector,
@@ -30,6 +32,7 @@ CLASSES = {
     "sync-psycopg": procrastinate.SyncPsycopgConnector,
     "psycopg2": Psycopg2Connector,
     "sqlalchemy-psycopg2": SQLAlchemyPsycopg2Connector,
+    "sqlalchemy-psycopg": BaseConnector,
 }
 
 
@@ -52,7 +55,7 @@ def test_each_kind_is_an_instance_of_procrastinates_class(kind, connector_class)
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_procrastinates_class_names_are_kinds_in_any_case(kind):
-    name = CLASSES[kind].__name__
+    name = REGISTRY[kind].implementation_class
     assert ConnectorKind(name) == ConnectorKind(name.upper()) == ConnectorKind(kind.upper()) == kind
 
 
@@ -273,7 +276,8 @@ def in_a_process_without(modules, code):
         ("aiopg", "aiopg", "aiopg"),
         ("aiopg", "psycopg2", "aiopg"),
         ("psycopg2", "psycopg2", "psycopg2"),
-        ("sqlalchemy-psycopg2", "sqlalchemy", "sqlalchemy"),
+        ("sqlalchemy-psycopg2", "sqlalchemy", "sqlalchemy,psycopg2"),
+        ("sqlalchemy-psycopg", "sqlalchemy", "sqlalchemy"),
     ],
 )
 def test_missing_driver_is_a_problem_with_the_name_of_its_extra(kind, driver, extra):

@@ -1,56 +1,101 @@
-"""What the connectors on a SQLAlchemy engine share, whatever the driver."""
+"""What the connectors on a SQLAlchemy engine share, synchronous or not, whatever the driver.
+
+An engine of ours takes its connections from a pool of ours, and returns them when it closes them. That is for
+the application. procrastinate's queries need no transaction, and have a connection of SQLAlchemy's that stays
+on the pool's: to make one, and a transaction on it, takes as much CPU time as a query.
+"""
 
 from __future__ import annotations
 
 import re
 import threading
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from time import monotonic
-from typing import Any, ClassVar
+from typing import Any, ClassVar, LiteralString
 
 import sqlalchemy
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import NoResult
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from procrastinate_conn.connectors.base import SyncConnector, wrap_json
-from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, raise_disconnect
+from procrastinate_conn.connection.hosts import hosts
+from procrastinate_conn.connectors.base import PooledConnector, SyncConnector, wrap_json
+from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
+from procrastinate_conn.connectors.runtime.steps import Steps
+from procrastinate_conn.registry import ConnectorKind
 
 Result = sqlalchemy.CursorResult[Any]
 
 
 class PooledConnection:
-    """A part of the class of a driver's connections: they go back to their pool when an engine closes them.
+    """A part of the class of a driver's connections: an engine that closes one returns it to its pool."""
 
-    The connection that the pool knows may be an agent's proxy of this one.
-    """
-
-    put_back: Callable[[], None] | None = None  # set while an engine has the connection
+    # Set while the engine has the connection. The one that the pool knows may be an agent's proxy of this.
+    put_back: Callable[[], Any] | None = None
     for_queries: sqlalchemy.Connection | None = None  # procrastinate's queries are executed on it
-    # The driver's.
+    # The driver's. Asynchronous ones are awaited.
     closed: Any
-    autocommit: Any
     rollback: Any
+    set_autocommit: Any
 
-    def close(self) -> None:
-        """Go back to the pool; in the pool, close."""
+    def go_back(self, close: Callable[[], Any]) -> Steps:
+        """Go back to the pool; in the pool, call the driver's `close`."""
         put_back, self.put_back = self.put_back, None
         if put_back is None:
             self.for_queries = None
-            driver: Any = super()
-            driver.close()
+            yield close()
             return
         try:
             if not self.closed:
-                self.rollback()
-                self.autocommit = True
+                yield self.rollback()
+                yield self.set_autocommit(True)
         finally:  # even if that fails: otherwise the pool would lose a slot
-            put_back()
+            yield put_back()
+
+
+class Driver(ABC):
+    """What differs between the drivers of an engine."""
+
+    name: ClassVar[str]  # of SQLAlchemy's dialect
+    errors: ClassVar[tuple[type[Exception], ...]]  # of SQLAlchemy, of the driver and of the pool
+    is_extended: ClassVar[bool]  # whether it sends queries with PostgreSQL's extended protocol
+    json: Callable[[Any], object]  # the driver's wrapper for JSON
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def wrap_exceptions(self) -> AbstractContextManager[None]:
+        """Raise `errors` as procrastinate's."""
+
+    def pool_errors(self) -> AbstractContextManager[None]:
+        """Raise errors of the pool as the driver's."""
+        return nullcontext()
+
+    def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+        """Return a query and its arguments as the driver takes them."""
+        return escape_percent(query), wrap_json(arguments, self.json)
+
+    def raise_disconnect(
+        self, error: Exception, connection: Any, query: str, sent_at: float, arguments: dict[str, Any]
+    ) -> None:
+        """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection stands."""
+        cursor = getattr(error, "of_cursor", None) if self.is_extended else None
+        raise_disconnect(error, connection.info, query, sent_at, cursor=cursor, arguments=arguments)
+
+
+def note_cursor(context: ExceptionContext) -> None:
+    """Let a driver's error have its cursor, which tells how far the query came."""
+    error: Any = context.original_exception
+    if context.execution_context is not None:
+        error.of_cursor = context.execution_context.cursor
 
 
 class _ThisThread(threading.local):
@@ -59,80 +104,89 @@ class _ThisThread(threading.local):
     connection: Any = None
 
 
-_this_thread = _ThisThread()
+this_thread = _ThisThread()
+
+ENGINE_KINDS = {
+    ("Engine", "psycopg2"): ConnectorKind.SQLALCHEMY_PSYCOPG2,
+    ("Engine", "psycopg"): ConnectorKind.SQLALCHEMY_PSYCOPG,
+}
+"""The kinds that take an engine of the caller's, by its class and the driver of its dialect."""
 
 
-class EngineConnector(SyncConnector[sqlalchemy.Engine]):
-    """A connector on an engine, over a pool of `PooledConnection` unless it is the caller's."""
+class EngineQueries(PooledConnector[Any]):
+    """How a connector sends queries on an engine, and on connections of the caller's."""
 
+    kind: ClassVar[ConnectorKind]
     pool_attribute = "_engine"
-    _engine: sqlalchemy.Engine | None = None
-    errors: ClassVar[tuple[type[Exception], ...]]  # of SQLAlchemy, of the driver and of the pool
-    url: ClassVar[str]  # names the driver, and nothing else
-    json: Callable[[Any], object]  # the driver's wrapper for JSON
-
-    @abstractmethod
-    def wrap_exceptions(self) -> AbstractContextManager[None]:
-        """Raise errors of SQLAlchemy, of the driver and of the pool as procrastinate's."""
-
-    def pool_errors(self) -> AbstractContextManager[None]:
-        """Raise errors of the pool as the driver's."""
-        return nullcontext()
-
-    def get_sync_connector(self) -> BaseConnector:
-        return self
+    _engine: Any = None
+    driver: Driver
 
     @property
-    def engine(self) -> sqlalchemy.Engine:
+    def engine(self) -> Any:
         """The engine; it has transactions as any engine has, only procrastinate's queries go without."""
         return self.require_pool()
 
-    def adapt_pool(self, pool: SyncPool) -> sqlalchemy.Engine:
-        """Return an engine over an open pool.
-
-        libpq's parameters do not go through SQLAlchemy's URL, which knows fewer of them and would show them.
-        """
-
-        def creator() -> Any:
-            if (connection := _this_thread.connection) is not None:
-                return connection
-            with self.pool_errors():
-                connection = pool.getconn()
-            connection.put_back = partial(pool.putconn, connection)
-            connection.autocommit = False
-            return connection
-
-        # Each checkout is a new connection to SQLAlchemy, for which it would look up hstore in the catalogue.
-        arguments: dict[str, Any] = {"use_native_hstore": False}
-        return sqlalchemy.create_engine(
-            self.url,
-            creator=creator,
-            poolclass=NullPool,
-            pool_reset_on_return=None,  # `PooledConnection.close` rolls back
-            **arguments,
+    def reject_pool(self, pool: Any) -> str | None:
+        """Return why the caller's engine cannot be used; None if it can."""
+        engine = getattr(pool, "sync_engine", pool)  # an AsyncEngine's
+        if not isinstance(engine, sqlalchemy.Engine):
+            given = f"a {type(pool).__module__}.{type(pool).__qualname__}"
+            kind = None
+        else:
+            given = f"{_with_article(type(pool).__name__)} over {engine.dialect.driver}"
+            kind = ENGINE_KINDS.get((type(pool).__name__, engine.dialect.driver))
+        if kind is self.kind:
+            return None
+        takes = " or ".join(
+            f"{_with_article(name)} over {driver}"
+            for (name, driver), kind in ENGINE_KINDS.items()
+            if kind is self.kind
         )
+        hint = f"; the {kind} connector takes that" if kind else ""
+        return f"the {self.kind} connector takes {takes}, and was given {given}{hint}"
 
-    def _connect(self, connection: Any) -> sqlalchemy.Connection:
+    def engine_arguments(self) -> dict[str, Any]:
+        """Return the arguments of an engine over a pool of ours, except for its creator.
+
+        libpq's parameters do not go through SQLAlchemy's URL, which knows fewer of them, and shows some. Its
+        address is for agents, which tell by it what was queried.
+        """
+        parameters = self.config.spec.parameters
+        [server, *others] = hosts(parameters)
+        url = sqlalchemy.URL.create(
+            f"postgresql+{self.driver.name}",
+            host=None if others else server.name or server.address,
+            port=None if others else int(server.port),
+            database=parameters.get("dbname"),
+        )
+        # Each checkout is a new connection to SQLAlchemy, for which it would look up hstore in the catalogue.
+        return {
+            "url": url,
+            "poolclass": NullPool,
+            "pool_reset_on_return": None,  # `PooledConnection.go_back` rolls back
+            "use_native_hstore": False,
+        }
+
+    def _connect(self, engine: sqlalchemy.Engine, connection: Any) -> sqlalchemy.Connection:
         """Return SQLAlchemy's connection for procrastinate's queries on one of the pool's.
 
-        It is detached from the engine, and kept: to make one takes as much time as a query. On its first one
-        an engine asks the server for its version.
+        On its first one an engine asks the server for its version.
 
         Raises
         ------
         SafeToRetry
             The server ended the session; the query was not sent.
         """
-        _this_thread.connection = connection
+        this_thread.connection = connection
         try:
-            ours = self.require_pool().connect().execution_options(isolation_level="AUTOCOMMIT")
+            ours = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         except DBAPIError as error:
             if error.connection_invalidated:
                 message = "the server ended the session before the query was sent"
                 raise SafeToRetry(message, is_certain=True) from error
             raise
         finally:
-            _this_thread.connection = None
+            this_thread.connection = None
         ours.detach()
         connection.for_queries = ours
         return ours
@@ -144,7 +198,7 @@ class EngineConnector(SyncConnector[sqlalchemy.Engine]):
 
     @staticmethod
     def fetch_one(result: Result) -> dict[str, Any]:
-        row = EngineConnector.fetch_row(result)
+        row = EngineQueries.fetch_row(result)
         if row is None:
             raise NoResult
         return row
@@ -154,41 +208,108 @@ class EngineConnector(SyncConnector[sqlalchemy.Engine]):
         names = tuple(result.keys())
         return [dict(zip(names, row, strict=True)) for row in result]
 
-    def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        own_pool = self.own_pool
+    def send_on_pooled(
+        self, engine: sqlalchemy.Engine, connection: Any, query: str, arguments: dict[str, Any], fetch: Any
+    ) -> Any:
+        """Send a query on a connection of the pool's."""
+        ours: sqlalchemy.Connection = connection.for_queries or self._connect(engine, connection)
         try:
-            if own_pool is None:  # an engine of the caller's keeps its transactions
-                with self.require_pool().begin() as theirs:
-                    return self._send_on(theirs, query, arguments, fetch)
-            connection = own_pool.getconn()
-            try:
-                ours = connection.for_queries or self._connect(connection)
-                return self._send_on(ours, query, arguments, fetch)
-            except BaseException:
-                if connection.for_queries is not None and connection.for_queries.invalidated:
-                    connection.for_queries = None
-                raise
-            finally:
-                own_pool.putconn(connection)
-        except self.errors:
-            with self.wrap_exceptions():
-                raise
+            return self.send_on(ours, query, arguments, fetch)
+        except BaseException:
+            if ours.invalidated:
+                connection.for_queries = None
+            raise
 
-    def _send_on(
+    def send_in_transaction(
         self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
     ) -> Any:
-        raw: Any = connection.connection.dbapi_connection
+        """Send a query on a connection from the caller's engine, and commit."""
+        result = self.send_on(connection, query, arguments, fetch)
+        try:
+            connection.commit()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise OutcomeUnknown.after(error.orig) from error
+            raise
+        return result
+
+    def send_on(
+        self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
+    ) -> Any:
+        """Send a query on a connection of SQLAlchemy's."""
+        driver = self.driver
+        statement, parameters = driver.statement(query, arguments)
+        raw = connection.connection.dbapi_connection
         sent_at = monotonic()
         try:
-            result = connection.exec_driver_sql(escape_percent(query), wrap_json(arguments, self.json))
+            result = connection.exec_driver_sql(statement, parameters)
         except DBAPIError as error:
             if isinstance(error.orig, Exception):
-                raise_disconnect(error.orig, raw.info, query, sent_at)
+                driver.raise_disconnect(error.orig, raw, query, sent_at, arguments)
             raise
         if fetch is not None:
             return fetch(result)
         result.close()
         return None
+
+    def execute_query_one_with_connection(
+        self, connection: sqlalchemy.Connection, query: LiteralString, **arguments: Any
+    ) -> Any:
+        """Execute a query in the transaction of a connection of the caller's, and return its first row."""
+        return self._execute_with(connection, query, arguments, self.fetch_one)
+
+    def execute_query_all_with_connection(
+        self, connection: sqlalchemy.Connection, query: LiteralString, **arguments: Any
+    ) -> Any:
+        """Execute a query in the transaction of a connection of the caller's, and return its rows."""
+        return self._execute_with(connection, query, arguments, self.fetch_all)
+
+    def _execute_with(
+        self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
+    ) -> Any:
+        try:
+            return self.send_on(connection, query, arguments, fetch)
+        except self.driver.errors:
+            with self.driver.wrap_exceptions():
+                raise
+
+
+class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
+    """A connector on an engine, over a pool of `PooledConnection` unless it is the caller's."""
+
+    def get_sync_connector(self) -> BaseConnector:
+        return self
+
+    def adapt_pool(self, pool: SyncPool) -> sqlalchemy.Engine:
+        """Return an engine over an open pool."""
+
+        def creator() -> Any:
+            if (connection := this_thread.connection) is not None:
+                return connection
+            with self.driver.pool_errors():
+                connection = pool.getconn()
+            connection.put_back = partial(pool.putconn, connection)
+            connection.set_autocommit(False)
+            return connection
+
+        engine = sqlalchemy.create_engine(**self.engine_arguments(), creator=creator)
+        sqlalchemy.event.listen(engine, "handle_error", note_cursor)
+        return engine
+
+    def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        engine, own_pool = self._engine or self.require_pool(), self.own_pool
+        try:
+            if own_pool is None:
+                with engine.connect() as theirs:
+                    return self.send_in_transaction(theirs, query, arguments, fetch)
+            connection = own_pool.getconn()
+            try:
+                return self.send_on_pooled(engine, connection, query, arguments, fetch)
+            finally:
+                own_pool.putconn(connection)
+        except self.driver.errors:
+            with self.driver.wrap_exceptions():
+                raise
 
 
 _LITERAL_PERCENT = re.compile(r"%%|%(?![(s])")
@@ -198,3 +319,7 @@ _LITERAL_PERCENT = re.compile(r"%%|%(?![(s])")
 def escape_percent(query: str) -> str:
     """Escape every ``%`` that is neither part of a placeholder nor escaped already, as of a schema."""
     return _LITERAL_PERCENT.sub("%%", query)
+
+
+def _with_article(name: str) -> str:
+    return f"an {name}" if name[:1] in "AEIOU" else f"a {name}"

@@ -18,11 +18,20 @@ from procrastinate_conn.connectors.psycopg2.connection_factory import (
     Psycopg2ConnectionFactory,
 )
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
-from procrastinate_conn.connectors.sqlalchemy.engine import EngineConnector, PooledConnection
+from procrastinate_conn.connectors.runtime.steps import run
+from procrastinate_conn.connectors.sqlalchemy.engine import Driver, PooledConnection, SyncEngineConnector
+from procrastinate_conn.registry import ConnectorKind
 
 
 class PooledPsycopg2Connection(PooledConnection, Psycopg2Connection):
     """A connection of psycopg2's that goes back to its pool when an engine closes it."""
+
+    def close(self) -> None:
+        run(self.go_back(super().close))
+
+    def set_autocommit(self, value: bool) -> None:
+        """Set autocommit, as psycopg's connections do it."""
+        self.autocommit = value
 
 
 class PooledPsycopg2ConnectionFactory(Psycopg2ConnectionFactory):
@@ -32,16 +41,12 @@ class PooledPsycopg2ConnectionFactory(Psycopg2ConnectionFactory):
     cursor_factory = None
 
 
-class SQLAlchemyPsycopg2Connector(EngineConnector, contrib.SQLAlchemyPsycopg2Connector):
-    """procrastinate's connector of that name, on an engine of ours.
+class Psycopg2Driver(Driver):
+    """psycopg2 under an engine."""
 
-    procrastinate's own runs a query again whenever its connection is lost; see `disconnects` for when it is
-    safe.
-    """
-
-    connection_factory = PooledPsycopg2ConnectionFactory
-    url = "postgresql+psycopg2://"
+    name = "psycopg2"
     errors = (SQLAlchemyError, *PooledPsycopg2ConnectionFactory.errors)
+    is_extended = False
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
@@ -54,3 +59,18 @@ class SQLAlchemyPsycopg2Connector(EngineConnector, contrib.SQLAlchemyPsycopg2Con
     def wrap_exceptions(self) -> Iterator[None]:
         with wrap_driver_exceptions(), wrap_exceptions(), pool_errors():
             yield
+
+
+class SQLAlchemyPsycopg2Connector(SyncEngineConnector, contrib.SQLAlchemyPsycopg2Connector):
+    """procrastinate's connector of that name, on an engine of ours.
+
+    procrastinate's own runs a query again whenever its connection is lost; see `disconnects` for when it is
+    safe.
+    """
+
+    kind = ConnectorKind.SQLALCHEMY_PSYCOPG2
+    connection_factory = PooledPsycopg2ConnectionFactory
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self.driver = Psycopg2Driver(config)

@@ -1,0 +1,94 @@
+"""The kind ``sqlalchemy-psycopg``: a SQLAlchemy engine on psycopg 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import psycopg
+from procrastinate.exceptions import ConnectorException
+from procrastinate.sync_psycopg_connector import wrap_exceptions
+from psycopg.errors import Diagnostic
+from psycopg.types.json import Jsonb
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from procrastinate_conn.connectors.base import WithoutClass
+from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.psycopg.connection_factory import SyncPsycopgConnectionFactory
+from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
+from procrastinate_conn.connectors.runtime.steps import run
+from procrastinate_conn.connectors.sqlalchemy.engine import Driver, PooledConnection, SyncEngineConnector
+from procrastinate_conn.registry import ConnectorKind
+
+
+class PooledPsycopgConnection(PooledConnection, psycopg.Connection[Any]):
+    """A connection of psycopg's that goes back to its pool when an engine closes it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._known_handlers: set[Callable[[Diagnostic], None]] = set()
+
+    def close(self) -> None:
+        run(self.go_back(super().close))
+
+    def add_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
+        """Add a handler once: SQLAlchemy adds its own at each checkout, and never removes it."""
+        if callback not in self._known_handlers:
+            self._known_handlers.add(callback)
+            super().add_notice_handler(callback)
+
+    def remove_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
+        """Remove a handler."""
+        super().remove_notice_handler(callback)
+        self._known_handlers.discard(callback)
+
+
+class PooledPsycopgConnectionFactory(SyncPsycopgConnectionFactory):
+    """Makes psycopg's connections for an engine, with the connector's JSON."""
+
+    default_class = PooledPsycopgConnection
+
+    def open_connection(self, conninfo: str) -> Any:
+        connection = super().open_connection(conninfo)
+        JsonAdapter(self.config).adapt(connection)
+        return connection
+
+
+class PsycopgDriver(Driver):
+    """psycopg under an engine."""
+
+    name = "psycopg"
+    errors = (SQLAlchemyError, psycopg.Error)
+    is_extended = True
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self.json = partial(Jsonb, dumps=config.json_dumps)
+
+    @contextmanager
+    def wrap_exceptions(self) -> Iterator[None]:
+        """Raise errors as procrastinate's; the cause of one is psycopg's error."""
+        with wrap_exceptions():
+            try:
+                yield
+            except DBAPIError as error:
+                if isinstance(
+                    error.orig, psycopg.Error
+                ):  # the cause of SQLAlchemy's, and not also the reverse
+                    raise error.orig from error.orig.__cause__
+                raise ConnectorException from error
+            except SQLAlchemyError as error:
+                raise ConnectorException from error
+
+
+class SQLAlchemyPsycopgConnector(SyncEngineConnector, WithoutClass):
+    """A synchronous connector on a SQLAlchemy engine over psycopg 3, of which procrastinate has none."""
+
+    kind = ConnectorKind.SQLALCHEMY_PSYCOPG
+    connection_factory = PooledPsycopgConnectionFactory
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self.driver = PsycopgDriver(config)
