@@ -64,6 +64,9 @@ class ConnectorInfo(NamedTuple):
     resolves_hosts: bool  # whether the driver resolves the names of hosts before libpq sees them
     pool_options: Mapping[str, OptionSupport]  # that it supports, and how; any other is an error
     aliases: tuple[str, ...] = ()  # other names for which this kind is suggested
+    size_by_hand: int = (
+        0  # connections that procrastinate's class has by default, if there are more than here
+    )
 
     @property
     def implementation_class(self) -> str:
@@ -158,6 +161,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         implementation="aiopg.connector:AiopgConnector",
         drivers=("aiopg", "psycopg2"),
         extra="aiopg",
+        size_by_hand=10,
         asynchronous=True,
         resolves_hosts=True,
         pool_options=_over_psycopg2(
@@ -188,6 +192,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         implementation="psycopg2.connector:Psycopg2Connector",
         drivers=("psycopg2",),
         extra="psycopg2",
+        size_by_hand=10,
         asynchronous=False,
         resolves_hosts=False,
         pool_options=_over_psycopg2(
@@ -205,6 +210,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         implementation="sqlalchemy.psycopg2_connector:SQLAlchemyPsycopg2Connector",
         drivers=("sqlalchemy", "psycopg2"),
         extra="sqlalchemy,psycopg2",
+        size_by_hand=15,
         asynchronous=False,
         resolves_hosts=False,
         pool_options=_over_psycopg2(

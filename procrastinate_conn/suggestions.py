@@ -140,7 +140,8 @@ def pool_option_hint(name: str, known: Iterable[str]) -> str:
         return f"psycopg_pool calls it {option}{_NOTES.get(name, '')}"
     if name in libpq.keywords():
         return f"it is a keyword of libpq: write connection.{name}"
-    return _HINTS.get(name) or (f"did you mean {option}?" if option else "")
+    other = _HINTS.get(name) or _OF_CONNECTORS.get(name)
+    return other or (f"did you mean {option}?" if option else "")
 
 
 def _snake_case(name: str) -> str:
@@ -242,9 +243,19 @@ _OF_CONNECTORS = {
     "kind": 'it is the first argument: make_connector("aiopg")',
     "kwargs": "write the keywords of a connection in connection={...}",
     "connect_args": "write the keywords of a connection in connection={...}",
+    "check": "leave it out: connections are checked before use anyway; pool.check replaces the ping",
+    "isolation_level": (
+        "leave it out: each query commits by itself; another level is connection.options:"
+        " -c default_transaction_isolation=..."
+    ),
+    "json_serializer": "write json_dumps",
+    "json_deserializer": "write json_loads",
+    "timeout": (
+        'write pool={"timeout": ...}; aiopg\'s own, which bounds statements, is connection.options:'
+        " -c statement_timeout=..."
+    ),
     "open": "leave it out: the connector is opened by app.open() or app.open_async()",
-    "pool_factory": 'leave it out, and write pool="null" for no pooling',
-    "poolclass": 'leave it out, and write pool="null" for no pooling',
+    **dict.fromkeys(("pool_factory", "poolclass"), 'leave it out, and write pool="null" for no pooling'),
     "creator": "leave it out: the connection is made from the settings",
     "echo": "leave it out, and set the level of the logger sqlalchemy.engine",
     "engine": "leave it out: the engine is made from the settings",

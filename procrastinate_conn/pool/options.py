@@ -50,10 +50,16 @@ class PoolOptions:
         return f"PoolOptions({shown!r}, null={self.null})"
 
     def effective(self, name: str) -> Any:
-        """Return the value of an option: the explicit one, or else the pool's own default."""
+        """Return the value of an option: the explicit one, or else the pool's own default.
+
+        A smaller `max_size` alone lowers the default of `min_size` as well; psycopg_pool would reject it.
+        """
         if name in self.explicit:
             return self.explicit[name]
-        return (OWN.get(name) or parameters(null=self.null)[name]).default
+        default = (OWN.get(name) or parameters(null=self.null)[name]).default
+        max_size = self.explicit.get("max_size")
+        is_smaller = name == "min_size" and isinstance(max_size, int) and 0 < max_size < default
+        return max_size if is_smaller else default
 
     @property
     def min_size(self) -> int:
@@ -108,6 +114,8 @@ class PoolOptions:
                 if value is None:
                     continue
             arguments[name] = value
+        if not self.null and self.max_size < parameters()["min_size"].default:
+            arguments.setdefault("min_size", self.min_size)
         return arguments
 
     def sourced(self, origin: Origin) -> dict[str, SourcedValue]:

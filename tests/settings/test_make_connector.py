@@ -25,6 +25,7 @@ from procrastinate_conn import (
     make_connector,
 )
 from procrastinate_conn.registry import REGISTRY
+from tests.servers import KINDS
 
 CLASSES = {
     "psycopg": procrastinate.PsycopgConnector,
@@ -364,3 +365,21 @@ def test_asynchronous_json_function_is_an_error(name):
 
     (problem,) = problems_of(**{name: convert})
     assert (problem.code, problem.setting) == ("PC108", name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_small_max_size_alone_lowers_the_default_of_min_size(kind):
+    connector = make_connector(kind, env_file=None, dsn="dbname=jobs", pool={"max_size": 2})
+    assert (connector.config.pool.min_size, connector.config.pool.max_size) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_hand"), [("aiopg", 10), ("psycopg2", 10), ("sqlalchemy-psycopg2", 15), ("psycopg", None)]
+)
+def test_pool_that_is_smaller_than_by_hand_is_logged(kind, by_hand, caplog):
+    caplog.set_level("INFO", "procrastinate_conn")
+    make_connector(kind, env_file=None, dsn="dbname=jobs")
+    assert any(f"has up to {by_hand} by default" in line for line in caplog.messages) == bool(by_hand)
+    caplog.clear()
+    make_connector(kind, env_file=None, dsn="dbname=jobs", pool={"max_size": 6})
+    assert not caplog.messages
