@@ -64,9 +64,7 @@ class ConnectorInfo(NamedTuple):
     resolves_hosts: bool  # whether the driver resolves the names of hosts before libpq sees them
     pool_options: Mapping[str, OptionSupport]  # that it supports, and how; any other is an error
     aliases: tuple[str, ...] = ()  # other names for which this kind is suggested
-    size_by_hand: int = (
-        0  # connections that procrastinate's class has by default, if there are more than here
-    )
+    size_by_hand: int = 0  # connections that procrastinate's class may have by default, if more than here
 
     @property
     def implementation_class(self) -> str:

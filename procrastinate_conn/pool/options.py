@@ -56,7 +56,7 @@ class PoolOptions:
         """
         if name in self.explicit:
             return self.explicit[name]
-        default = (OWN.get(name) or parameters(null=self.null)[name]).default
+        default: Any = (OWN.get(name) or parameters(null=self.null)[name]).default
         max_size = self.explicit.get("max_size")
         is_smaller = name == "min_size" and isinstance(max_size, int) and 0 < max_size < default
         return max_size if is_smaller else default
@@ -114,8 +114,8 @@ class PoolOptions:
                 if value is None:
                     continue
             arguments[name] = value
-        if not self.null and self.max_size < parameters()["min_size"].default:
-            arguments.setdefault("min_size", self.min_size)
+        if "max_size" in arguments and self.min_size < PoolOptions(null=self.null).min_size:
+            arguments["min_size"] = self.min_size
         return arguments
 
     def sourced(self, origin: Origin) -> dict[str, SourcedValue]:
