@@ -21,36 +21,30 @@ class SourceKind(NamedTuple):
     protects_secrets
         Whether something else keeps secrets in its files from others: the platform that mounts a directory,
         or libpq, which ignores a password file that others can read.
-    is_shared
-        Whether other programs read it as well, so that an overridden value need not be a mistake.
     is_override
         Whether it is meant to override other sources.
     is_default
         Whether its values are defaults, which nobody has set.
     label
         A word before the name of a setting in it.
-    qualifier
-        A phrase before the name of a setting in it, if another source may use the same name.
     """
 
     name: str
     syntax: Literal["variable", "keyword"] | None = None
     protects_secrets: bool = False
-    is_shared: bool = False
     is_override: bool = False
     is_default: bool = False
     label: str = ""
-    qualifier: str = ""
 
 
 CALL = SourceKind("call", is_override=True, label="argument ")
-ENVIRONMENT = SourceKind("environment", "variable", is_shared=True, qualifier="the environment's ")
+ENVIRONMENT = SourceKind("environment", "variable")
 DOTENV = SourceKind("dotenv", "variable")
 SECRETS = SourceKind("secrets", "variable", protects_secrets=True)
-SERVICE_FILE = SourceKind("service-file", "keyword", is_shared=True)
-PASSFILE = SourceKind("passfile", protects_secrets=True, is_shared=True)
-RESILIENT_DEFAULT = SourceKind("resilient-default", is_shared=True, is_default=True)
-LIBPQ_DEFAULT = SourceKind("libpq-default", is_shared=True, is_default=True)
+SERVICE_FILE = SourceKind("service-file", "keyword")
+PASSFILE = SourceKind("passfile", protects_secrets=True)
+RESILIENT_DEFAULT = SourceKind("resilient-default", is_default=True)
+LIBPQ_DEFAULT = SourceKind("libpq-default", is_default=True)
 
 _FILES = (DOTENV, SECRETS, SERVICE_FILE, PASSFILE)
 SOURCE_KINDS = {kind.name: kind for kind in (CALL, ENVIRONMENT, *_FILES, RESILIENT_DEFAULT, LIBPQ_DEFAULT)}

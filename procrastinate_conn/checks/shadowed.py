@@ -1,88 +1,63 @@
-"""Settings without effect: another source of higher precedence sets the same."""
+"""Settings without effect, whatever other places set: the same place overrides them.
+
+A setting that another place overrides is no finding: that is what the other place is for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.sources.base import SHADOWED_SETTING
+from procrastinate_conn.resolution.settings import PASSWORD_SOURCES
+from procrastinate_conn.sources.base import SHADOWED_SETTING, Source
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
-    """Report the settings that have no effect at all, unless they repeat the effective value."""
-    yield from _check_settings(configuration)
-    yield from _check_keywords(configuration)
-    yield from _check_dsn(configuration)
-    yield from _check_database_url(configuration)
-    yield from _check_password(configuration)
-
-
-def _check_settings(configuration: Configuration) -> Iterator[Problem]:
-    effective: dict[tuple[str, ...], SourcedValue] = {}
+    """Report the settings that have no effect and another value; whatever a call has is meant."""
     for source in configuration.sources:
-        for path, sourced in source.settings.items():
-            if path[0] != "connection" and _differs(first := effective.setdefault(path, sourced), sourced):
-                yield _shadowed(".".join(path), sourced, first.origin)
+        if not source.kind.is_override:
+            yield from _check_dsn(source, configuration)
+            yield from _check_database_url(source)
+            yield from _check_password(source)
 
 
-def _check_keywords(configuration: Configuration) -> Iterator[Problem]:
-    """Report the overridden keywords and variables of libpq's, but no part of a DSN or a service.
-
-    An exception is a DSN's password that an empty one overrides, which is hardly meant. The pool's name
-    still names the pool if another keyword names the sessions.
-    """
-    pool_names = [
-        s.settings["pool", "name"].origin for s in configuration.sources if ("pool", "name") in s.settings
-    ]
-    for keyword, (first, *overridden) in configuration.connection.configured.items():
-        for sourced in overridden:
-            if sourced.origin.kind.is_shared or sourced.origin in pool_names:
-                continue
-            if sourced.from_dsn and not (keyword == "password" and first.value == ""):
-                continue
-            if _differs(first, sourced):
-                yield _shadowed(f"connection.{keyword}", sourced, first.origin)
-
-
-def _check_dsn(configuration: Configuration) -> Iterator[Problem]:
-    """Report the DSN if every part of it is overridden."""
-    dsn = configuration.settings.explicit.get("dsn")
-    if dsn is None:
+def _check_dsn(source: Source, configuration: Configuration) -> Iterator[Problem]:
+    """Report a DSN if every part of it is overridden, or if its password is, with an empty one."""
+    dsn = configuration.connection.dsn
+    if dsn is None or source.dsn is not dsn.sourced:
         return
-    values = configuration.connection.configured.values()
-    parts = [(sourced[0], part) for sourced in values for part in sourced if part.from_dsn]
-    if parts and all(_differs(first, part) for first, part in parts):
-        yield _shadowed("dsn", dsn, parts[0][0].origin)
+    keywords = source.section("connection")
+    overriding = {k: keywords[k] for k, part in dsn.parameters.items() if _differs(keywords.get(k), part)}
+    if dsn.parameters and overriding.keys() == dsn.parameters.keys():
+        yield _shadowed("dsn", dsn.sourced, next(iter(overriding.values())))
+    elif "password" in overriding and not overriding["password"].value:
+        name = f"the password in {dsn.sourced.origin.name}"
+        yield _shadowed("connection.password", dsn.sourced, overriding["password"], name)
 
 
-def _check_database_url(configuration: Configuration) -> Iterator[Problem]:
-    """Report a ``DATABASE_URL`` beside another DSN in the same file."""
-    for source in configuration.sources:
-        dsn, url = source.settings.get(("dsn",)), source.database_url
-        if dsn and url and not source.kind.is_shared and _differs(dsn, url):
-            yield _shadowed("dsn", url, dsn.origin)
+def _check_database_url(source: Source) -> Iterator[Problem]:
+    """Report a ``<PREFIX>DATABASE_URL`` beside a DSN; a ``DATABASE_URL`` has other readers."""
+    url = source.database_url
+    if url and source.dsn and not source.names.is_default and _differs(source.dsn, url):
+        yield _shadowed("dsn", url, source.dsn)
 
 
-def _check_password(configuration: Configuration) -> Iterator[Problem]:
-    """Report a password beside another source of it; PGPASSWORD may be for other programs."""
-    name = configuration.settings.password_setting
-    password = configuration.connection.effective.get("password")
-    if password is None or name in ("", "password"):
-        return
-    origin = password.origin
-    if not (origin.kind.is_shared and (origin.name or "").upper() == "PGPASSWORD"):
-        yield _shadowed("connection.password", password, configuration.settings.explicit[name].origin)
+def _check_password(source: Source) -> Iterator[Problem]:
+    """Report a password beside the setting that another one is read with."""
+    password = source.section("connection").get("password")
+    read = next((source.settings[(n,)] for n in PASSWORD_SOURCES if (n,) in source.settings), None)
+    if password and read:
+        yield _shadowed("connection.password", password, read)
 
 
-def _differs(first: SourcedValue, sourced: SourcedValue) -> bool:
-    if first is sourced or first.origin.kind.is_override:
-        return False
-    return str(first.value) != str(sourced.value)
+def _differs(first: SourcedValue | None, sourced: SourcedValue) -> bool:
+    return first is not None and str(first.value) != str(sourced.value)
 
 
-def _shadowed(setting: str, sourced: SourcedValue, effective: Origin) -> Problem:
-    name = f"the password in {sourced.origin.name}" if sourced.from_dsn else sourced.origin.name
-    message = f"{name} has no effect: {effective.kind.qualifier}{effective} comes first"
+def _shadowed(
+    setting: str, sourced: SourcedValue, effective: SourcedValue, name: str | None = None
+) -> Problem:
+    message = f"{name or sourced.origin.name} has no effect: {effective.origin} comes first"
     return SHADOWED_SETTING(setting, message, hint="remove one of them", origin=sourced.origin)

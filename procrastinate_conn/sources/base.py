@@ -69,14 +69,10 @@ UNREADABLE_SOURCE = Rule(
 SHADOWED_SETTING = Rule(
     "PC110",
     "setting without effect",
-    "Another source sets the same and overrides it: a change of this value changes nothing.",
-    "Remove it, or the other one that the message names.",
+    "The same file, or other place, sets something that comes first: a change of this value changes nothing.",
+    "Remove it, or the other one that the message names. What another place overrides is no mistake.",
     severity="warning",
-    example=Example(
-        "PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs?sslmode=verify-full&sslrootcert=system\n"
-        "PROCRASTINATE_CONN_CONNECTION__HOST=localhost\n"
-        "PGUSER=jobs"
-    ),
+    example=Example("PROCRASTINATE_CONN_DSN=postgresql://db1\nPROCRASTINATE_CONN_CONNECTION__HOST=localhost"),
     fault_in="name",
 )
 

@@ -162,15 +162,6 @@ def test_problem_of_the_environment_is_in_every_configuration_and_printed_once(f
         assert done.stdout.count("libpq does not know PGHSOT") == 1
 
 
-def test_message_tells_a_variable_of_the_environment_from_the_same_in_a_file(
-    folder: Path,
-) -> None:
-    name = "PROCRASTINATE_CONN_DSN"
-    [configuration] = checked(folder, "good.env", **{name: "postgresql://localhost/other"})["configurations"]
-    [problem] = configuration["problems"]
-    assert problem["message"] == f"{name} has no effect: the environment's {name} comes first"
-
-
 def test_isolated_ignores_the_process_environment(folder: Path) -> None:
     environment = {
         "PROCRASTINATE_CONN_CONECTOR": "aiopg",

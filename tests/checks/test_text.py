@@ -135,7 +135,6 @@ def test_carets_mark_fault_of_each_finding(folder: Path) -> None:
         ("PC302", 'max_size": "many"'),
         ("PC205", "requre"),
         ("PC101", "PASSWORD"),
-        ("PC110", "PGUSER"),
         ("PC112", "PROCRASTINATE_CONN_CONNECTION__PASSWORD ********"),
     ]
 

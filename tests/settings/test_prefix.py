@@ -7,6 +7,7 @@ from procrastinate.contrib.psycopg2 import Psycopg2Connector
 from pydantic_settings import SettingsConfigDict
 
 from procrastinate_conn import ConfigurationError, ConnectorSettings, make_connector
+from procrastinate_conn.checks.runner import CheckTarget, check_target
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.schema import settings_schema
 from procrastinate_conn.setting_names import SettingNames
@@ -78,6 +79,12 @@ def test_database_url_with_the_prefix_takes_its_place(monkeypatch):
     assert Jobs().spec().host == "db1"
     assert Jobs(dsn="host=db2").spec().host == "db2"
     assert ConnectorSettings().spec().host == "db0"
+
+
+def test_database_url_with_the_prefix_beside_a_dsn_has_no_effect(tmp_path):
+    (tmp_path / "jobs.env").write_text("JOBS_DSN=host=localhost\nJOBS_DATABASE_URL=postgresql:///jobs\n")
+    [problem] = check_target(CheckTarget(tmp_path / "jobs.env", prefix="JOBS_", isolated=True)).problems
+    assert (problem.code, problem.origin.line) == ("PC110", 2)
 
 
 def test_variables_of_libpq_count_for_every_prefix(monkeypatch):
