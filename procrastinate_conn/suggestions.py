@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from procrastinate_conn import libpq
+from procrastinate_conn.aliases import ALIASES, VALUES, hint_of, note_of, plain, setting_of_alias
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
 from procrastinate_conn.setting_names import (
     DEFAULT_NAMES,
@@ -16,76 +17,30 @@ from procrastinate_conn.setting_names import (
     keywords_if_any,
 )
 
-_ALIASES_BY_SETTING = {
-    "connector": "kind",
-    "dsn": "connection_string conninfo database_url uri url",
-    "connection.client_encoding": "charset encoding",
-    "connection.connect_timeout": "timeout",
-    "connection.dbname": "database db",
-    "connection.host": "host_name hostname server",
-    "connection.password": "pass passwd pwd",
-    "connection.sslmode": "ssl usessl",
-    "connection.target_session_attrs": "targetservertype",
-    "connection.user": "user_name username",
-    # Of aiopg, asyncpg, psycopg2; SQLAlchemy; HikariCP; PgBouncer; Prisma, in this order.
-    "pool.min_size": "minsize minconn pool_size minimum_idle min_pool_size",
-    "pool.max_size": (
-        "maxsize maxconn max_overflow maximum_pool_size default_pool_size max_db_connections connection_limit"
-    ),
-    "pool.timeout": "pool_timeout connection_timeout query_wait_timeout",
-    "pool.max_lifetime": "pool_recycle server_lifetime",
-    "pool.max_idle": "max_inactive_connection_lifetime idle_timeout server_idle_timeout",
-    "pool.configure": "on_connect init",
-    "pool.check": "setup",
-    "pool.reset": "pool_reset_on_return",
-    "pool.check_after": "pool_pre_ping server_check_delay",
-    "pool.prepare_threshold": "statement_cache_size",
-    "pool.name": "pool_logging_name pool_name",
-}
-ALIASES: Mapping[str, str] = {
-    alias: setting for setting, aliases in _ALIASES_BY_SETTING.items() for alias in aliases.split()
-}
-"""What other libraries and people call a setting, and its dotted path here."""
-
-_NOTES = {
-    "max_overflow": "; max_size counts all connections, not those beyond min_size",
-    "pool_pre_ping": "; 0 pings before every use",
-    "statement_cache_size": "; none prepares nothing",
-}
-"""What differs in the meaning of an alias."""
-
-
-def _server_setting(name: str) -> str:
-    return f"write it as connection.options: -c {name}=... (in a DSN of keywords, in quotes)"
-
-
-_SERVER_SETTINGS = "idle_in_transaction_session_timeout lock_timeout search_path statement_timeout timezone"
-_OWN_SETTINGS = ("json_dumps", "json_loads", "password_file", "password_command")
-_HINTS = {
-    **{name: _server_setting(name) for name in _SERVER_SETTINGS.split()},
-    **dict.fromkeys(("currentschema", "schema"), _server_setting("search_path")),
-    **{name: f"it is a setting of its own: write {name}" for name in _OWN_SETTINGS},
-    **dict.fromkeys(("dsn", "uri", "url"), "write all of it as the DSN, which is a setting of its own"),
-    **dict.fromkeys(("cursor_factory", "row_factory"), "leave it out: procrastinate chooses its own"),
-    "autocommit": "leave it out: every connector commits each query by itself",
-    "enable_json": "leave it out: json_loads, a setting of its own, says how JSON is read",
-    "pgbouncer": "leave it out, and write pool.prepare_threshold=none if PgBouncer needs it",
-}
-"""What to do about a name for which there is neither a keyword nor a pool option."""
-
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the most similar known name, ignoring case; None below a similarity of `cutoff`, from 0 to 1."""
     from difflib import get_close_matches  # imported late: only mistakes need it
 
+    is_negated = _NEGATION.match(name) is not None
     by_lower_case = {one.lower(): one for one in known}
     near = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=cutoff)
+    if near and (_NEGATION.match(near[0]) is not None) != is_negated:  # perhaps the opposite
+        near = get_close_matches(name.lower(), near, n=1, cutoff=max(cutoff, 0.85))
     return by_lower_case[near[0]] if near else None
+
+
+_NEGATION = re.compile(r"dis|no|un|without|skip", re.IGNORECASE)
+
+
+def value(keyword: str, text: str, choices: Iterable[str]) -> str | None:
+    """Return the value of a keyword that was probably meant by one that is none of the choices."""
+    return VALUES.get(keyword, {}).get(text.strip().lower()) or nearest(text, choices)
 
 
 def _alias(name: str, section: str) -> str | None:
     """Return the keyword or pool option, depending on the section, for which a name is an alias."""
-    prefix, _, part = ALIASES.get(name, "").partition(".")
+    prefix, _, part = setting_of_alias(name).partition(".")
     return part if part and prefix == section else None
 
 
@@ -103,8 +58,10 @@ def connector(name: str) -> str:
 
 def keyword(name: str) -> str | None:
     """Return the keyword of libpq that was probably meant."""
-    lower, known = name.lower(), libpq.keywords()
-    return _alias(lower, "connection") or (lower if lower in known else nearest(lower, known))
+    if alias := _alias(name, "connection"):
+        return alias
+    by_plain_name = {plain(keyword): keyword for keyword in libpq.keywords()}
+    return by_plain_name.get(plain(name)) or nearest(name, by_plain_name.values())
 
 
 def keyword_hint(name: str) -> tuple[str, bool]:
@@ -112,22 +69,26 @@ def keyword_hint(name: str) -> tuple[str, bool]:
 
     Any other name may be a piece of a password.
     """
-    near, lower = keyword(name), name.lower()
+    near = keyword(name)
     hint = f"did you mean {near}?" if near else "see the list of libpq's connection keywords"
-    if near and (_alias(lower, "connection") or nearest(name, [near], cutoff=0.8)):
-        return hint, True
-    if lower in _HINTS:
-        return _HINTS[lower], True
-    option = _alias(lower, "pool") or (lower if lower in REGISTRY[DEFAULT_KIND].pool_options else None)
-    return (f"it is an option of the pool: write pool.{option}", True) if option else (hint, False)
+    if near and (_alias(name, "connection") or plain(name) == plain(near)):
+        return hint + note_of(name), True
+    if known := hint_of(name):
+        return known, True
+    options = {plain(option): option for option in REGISTRY[DEFAULT_KIND].pool_options}
+    if option := _alias(name, "pool") or options.get(plain(name)):
+        return f"it is an option of the pool: write pool.{option}{note_of(name)}", True
+    return hint, near is not None and nearest(name, [near], cutoff=0.8) is not None
 
 
 def pool_option(name: str, known: Iterable[str]) -> str | None:
     """Return the pool option that was probably meant."""
     name = _snake_case(name)
+    if name in known:
+        return name
     if option := _alias(name, "pool"):
         return option
-    if name in libpq.keywords() or name in _HINTS:
+    if name in libpq.keywords() or hint_of(name):
         return None
     near = nearest(name, [*known, *(alias for alias in ALIASES if _alias(alias, "pool"))])
     return near and (_alias(near, "pool") or near)
@@ -136,11 +97,11 @@ def pool_option(name: str, known: Iterable[str]) -> str | None:
 def pool_option_hint(name: str, known: Iterable[str]) -> str:
     """Return the hint about an unknown pool option; empty if nothing is similar."""
     option, name = pool_option(name, known), _snake_case(name)
-    if _alias(name, "pool"):
-        return f"psycopg_pool calls it {option}{_NOTES.get(name, '')}"
+    if name not in known and _alias(name, "pool"):
+        return f"psycopg_pool calls it {option}{note_of(name)}"
     if name in libpq.keywords():
         return f"it is a keyword of libpq: write connection.{name}"
-    other = _HINTS.get(name) or _OF_CONNECTORS.get(name)
+    other = _OF_CONNECTORS.get(name) or hint_of(name)
     return other or (f"did you mean {option}?" if option else "")
 
 
@@ -171,6 +132,24 @@ def variable(name: str, names: SettingNames = DEFAULT_NAMES) -> str | None:
     if found is None or not nearest(found[1], _PREFIXES, cutoff=0.85):
         return None
     return f"{DEFAULT_PREFIX}{found[2]}{found[3] or ''}"
+
+
+_OTHERS = r"(?:[A-Z]+_)??(?:POSTGRES(?:QL)?|PG|DB|DATABASE|RDS|SQL)"
+_PARTS = {
+    "dsn": rf"{_OTHERS}_?(?:URL|URI|DSN|CONNECTION_STRING|PRISMA_URL|URL_NON_POOLING|PRIVATE_URL)"
+    r"|SQLALCHEMY_DATABASE_UR[IL]|SPRING_DATASOURCE_URL",
+    "host": rf"{_OTHERS}_(?:HOST|HOSTNAME|SERVER|ADDR|ADDRESS)",
+    "port": rf"{_OTHERS}_PORT",
+    "dbname": rf"{_OTHERS}_(?:DB|NAME|DATABASE|DBNAME|DB_NAME)|POSTGRES_DATABASE",
+    "user": rf"{_OTHERS}_(?:USER|USERNAME)",
+    "password": rf"{_OTHERS}_(?:PASSWORD|PASS|PASSWD)",
+}
+"""How frameworks, hosting providers and the images of containers call the parts of a connection."""
+
+
+def connection_part(name: str) -> str | None:
+    """Return the keyword, or ``dsn``, that a variable of another program's stands for."""
+    return next((part for part, pattern in _PARTS.items() if re.fullmatch(pattern, name)), None)
 
 
 def pg_variable(name: str, known: Iterable[str], names: SettingNames = DEFAULT_NAMES) -> str | None:
@@ -269,15 +248,15 @@ def hand_written_argument_hint(name: str, known: Iterable[str]) -> str:
         return f"did you mean {name[1:]}?"
     if hint := _OF_CONNECTORS.get(name):
         return hint
-    setting = ALIASES.get(name) or _setting((name,))
-    return _HINTS[name] if name in _HINTS and setting != "dsn" else argument_hint(name, known)
+    setting = setting_of_alias(name) or _setting((name,))
+    return hint_of(name) if hint_of(name) and setting != "dsn" else argument_hint(name, known)
 
 
 def argument_hint(name: str, known: Iterable[str]) -> str:
     """Return the hint about an unknown argument of the call."""
     if name in ("env_file", "secrets_dir"):
         return f"did you mean _{name}?"
-    near = (None if name in ALIASES else nearest(name, known)) or _setting((name,))
+    near = (None if setting_of_alias(name) else nearest(name, known)) or _setting((name,))
     if near is None:
         return f"the arguments are {', '.join(known)}"
     section, _, part = near.partition(".")

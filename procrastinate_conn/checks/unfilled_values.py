@@ -40,7 +40,7 @@ class Pattern(NamedTuple):
 
 
 _BRACKETS = "write the value in the place of the brackets and of what is in them"
-_SOCKET = "write the directory as host: postgresql://app@/jobs?host=/cloudsql/project:region:instance"
+_SOCKET = "write it as ?host=/cloudsql/project:region:instance, and the database alone before that"
 _TWICE = "percent-encode once, and only in a URI: @ is %40, which %2540 is not"
 
 PATTERNS = (

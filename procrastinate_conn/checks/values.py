@@ -53,7 +53,8 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     if attrs := effective.get("target_session_attrs"):
         yield from _check_session(attrs)
     if options := effective.get("options"):
-        yield from _check_options(options)
+        dsn = configuration.connection.dsn
+        yield from _check_options(options, in_uri=dsn is not None and dsn.is_uri and options.from_dsn)
     for keyword, sourced in effective.items():
         yield from _check_time(keyword, sourced)
 
@@ -85,14 +86,28 @@ def _format_duration(seconds: int) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds // 60} minutes"
 
 
-def _check_options(options: SourcedValue) -> Iterator[Problem]:
+def _check_options(options: SourcedValue, *, in_uri: bool) -> Iterator[Problem]:
     """Report the first fault in the form of the options; names and values of settings are not checked."""
     words = _split(str(options.value))
     faults = (_fault(word, previous) for previous, word in zip(["", *words], [*words, ""], strict=True))
-    if fault := next(filter(None, faults), None):
+    fault = _spelling_fault(str(options.value), in_uri=in_uri)
+    if fault := fault or next(filter(None, faults), None):
         reason, hint = fault
         message = f"the server rejects options: {reason}"
         yield REJECTED_SERVER_OPTIONS("connection.options", message, hint=hint, origin=options.origin)
+
+
+def _spelling_fault(options: str, *, in_uri: bool) -> tuple[str, str] | None:
+    """Return what is wrong with the notation of all options."""
+    if re.search(r"%[0-9A-Fa-f]{2}", options) and not re.search(r"[= ]", options):
+        where = "they are encoded twice" if in_uri else "they are percent-encoded, which only a URI is"
+        return where, "write %3D for = and %20 for a blank in a URI, and neither elsewhere"
+    if re.search(r"(^|\s)(-c|--)?\+\w|\+-c|\+--", options) and in_uri:
+        return "it has a + in the place of a blank", "write a blank as %20: to libpq a + is a plus sign"
+    if re.fullmatch(r"ep-[\w.-]+", options):
+        hint = "write options=endpoint%3Dep-..." if in_uri else "write endpoint=ep-..."
+        return "it is an endpoint without its name", hint
+    return None
 
 
 def _split(options: str) -> list[str]:

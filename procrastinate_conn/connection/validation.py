@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from procrastinate_conn import libpq
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.connection.hosts import Host, resolve_numeric
 from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.libpq import CHOICES, INTEGERS
@@ -15,7 +15,6 @@ from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.resolution.connection import REJECTED_VALUE
-from procrastinate_conn.suggestions import nearest
 
 MISMATCHED_HOSTS = Rule(
     "PC206",
@@ -105,11 +104,18 @@ def _validate_ports(effective: Sourced) -> Iterator[Problem]:
     port = next((p for p in _elements("port", effective) if p and libpq.rejection({"port": p})), None)
     if port is None:
         return
-    hint = "write a number from 1 to 65535"
-    if effective["port"].from_dsn:
+    hint, host = "write a number from 1 to 65535", effective.get("host")
+    if effective["port"].from_dsn and host and _IPV6.fullmatch(f"{host.value}:{effective['port'].value}"):
+        hint = "write brackets around an IPv6 address: [2001:db8::5]:5432"
+    elif effective["port"].from_dsn and host and str(host.value).startswith("/"):
+        hint = "write the directory of a socket as ?host=, or : as %3A"
+    elif effective["port"].from_dsn:
         hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"
     quoted = quote_value("port", port, effective["port"])
     yield _rejected("port", effective, f"{quoted} is not a port", hint)
+
+
+_IPV6 = re.compile(r"(?=.*:.*:)[0-9a-fA-F:.]+(%\w+)?(:[0-9]*)?")
 
 
 def _validate_lengths(effective: Sourced) -> Iterator[Problem]:
@@ -167,7 +173,7 @@ def _rejected_value(keyword: str, effective: Sourced, reason: str) -> Problem:
     if value in choices:  # rejected for what libpq lacks, or beside another keyword's default
         hint = f"libpq was built without {value}" if "compiled" in reason else "change one of the two"
         return _rejected(keyword, effective, reason, hint)
-    near, listed = nearest(value, choices), ", ".join(choices)
+    near, listed = suggestions.value(keyword, value, choices), ", ".join(choices)
     hint = f"did you mean {near}?" if near else f"write one of {listed}"
     quoted = quote_value(keyword, value, effective[keyword])
     return _rejected(keyword, effective, f"{quoted} is none of {listed}", hint)

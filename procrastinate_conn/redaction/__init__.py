@@ -97,8 +97,9 @@ def _list_of(element: re.Pattern[str]) -> Callable[[str], bool]:
     return lambda value: all(map(element.fullmatch, value.split(",")))
 
 
-def _choice_of(choices: tuple[str, ...]) -> Callable[[str], bool]:
-    return lambda value: bool(suggestions.nearest(value, choices) or _LIKE_A_NUMBER.fullmatch(value))
+def _choice_of(keyword: str) -> Callable[[str], bool]:
+    choices = CHOICES[keyword]
+    return lambda value: bool(suggestions.value(keyword, value, choices) or _LIKE_A_NUMBER.fullmatch(value))
 
 
 def _is_safe_options(value: str) -> bool:
@@ -117,7 +118,7 @@ _KEYWORDS: Mapping[str, Callable[[str], object]] = {
     "user": re.compile(r"[\w .@$+\\-]*").fullmatch,
     **dict.fromkeys(_FILES, is_file_name),
     **dict.fromkeys(INTEGERS, _LIKE_A_NUMBER.fullmatch),
-    **{keyword: _choice_of(choices) for keyword, choices in CHOICES.items()},
+    **{keyword: _choice_of(keyword) for keyword in CHOICES},
 }
 """What the values of keywords look like; plain words are what the others are."""
 
@@ -141,7 +142,10 @@ def is_connection_string(name: str) -> bool:
 
 
 _LOGIN_AND_HOST = re.compile(r"[^\s:'\"]+:\S*@[^\s'\"]*")
-_SECRET_PAIR = re.compile(r"\b(\w*(?:passw|pwd|secret|token)\w*=)(?!\.\.\.)[^\s,;&]+", re.IGNORECASE)
+_REFERENCE = r"'?\$\{\w+\}'?(?:[\s\",;&]|$)"
+_SECRET_PAIR = re.compile(
+    rf"\b(\w*(?:passw|pwd|secret|token)\w*=)(?!\.\.\.|{_REFERENCE})[^\s,;&]+", re.IGNORECASE
+)
 _PRIVATE_KEY = re.compile(r"-----BEGIN.*", re.DOTALL)
 _LONG_WORD = re.compile(rf"[^\s/,]{{{LONGEST_NAME + 1},}}")
 

@@ -7,7 +7,7 @@ and ends. Whatever is not understood is therefore masked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import is_secret
@@ -79,7 +79,7 @@ def redact_dsn(dsn: str) -> str:
         return uri["scheme"] + MASK
     user, colon, password = (uri["login"] or "").partition(":")
     login = f"{user}{colon}{password and MASK}@" if uri["login"] else ""
-    query = _redact_pairs(uri["query"] or "", _QUERY, "connection", between=r"[?&]*")
+    query = _redact_pairs(uri["query"] or "", _QUERY, "connection", between=r"[?&]*", names=query_names(dsn))
     return uri["scheme"] + login + uri["hosts"] + uri["path"] + query
 
 
@@ -96,8 +96,31 @@ def _is_understood(uri: re.Match[str]) -> bool:
     )
 
 
-def _redact_pairs(text: str, pair: re.Pattern[str], section: str, *, between: str) -> str:
-    """Show the safe pairs and the separators that belong `between` them, and mask all else."""
+def query_names(dsn: str) -> list[str]:
+    """Return the names in the query of a URI that are no secrets, since its login has properly ended.
+
+    After a secret in the query they may be pieces of that.
+    """
+    uri = _URI.fullmatch(dsn)
+    names: list[str] = []
+    for pair in (uri["query"] or "")[1:].split("&") if uri and _is_understood(uri) else ():
+        name, is_pair, _ = pair.partition("=")
+        if not is_pair:
+            break
+        names.append(name)
+        keyword = suggestions.keyword(name)
+        if is_secret(keyword) if keyword else _SECRET_NAME.search(name):
+            break
+    return names
+
+
+_SECRET_NAME = re.compile(r"pass|pwd|secret|scram|key|token", re.IGNORECASE)
+
+
+def _redact_pairs(
+    text: str, pair: re.Pattern[str], section: str, *, between: str, names: Collection[str] = ()
+) -> str:
+    """Show the safe pairs, the `names`, and the separators that belong `between` them; mask all else."""
 
     def gap(start: int, end: int) -> str:
         return text[start:end] if re.fullmatch(between, text[start:end]) else f" {MASK} "
@@ -108,7 +131,7 @@ def _redact_pairs(text: str, pair: re.Pattern[str], section: str, *, between: st
         key, value = found["key"], found["value"]
         if is_safe_to_show(f"{section}.{key}", _without_quotes(value)):
             shown += found[0]
-        elif _is_a_name(key, certainly=MASK in shown):
+        elif key in names or _is_a_name(key, certainly=MASK in shown):
             shown += text[found.start() : found.start("value")] + MASK
         else:  # not even a name: a piece of a password that has an equals sign
             shown += MASK

@@ -42,6 +42,11 @@ def misspelt_variables(sources: Sequence[Source], configured: Collection[str]) -
     If its keyword is configured elsewhere, a ``PG_HOST`` may be a part of that, such as of a DSN.
     """
     keywords = libpq.variables()
+    for source in sources:
+        for problem in source.misspelt:
+            section, _, keyword = problem.setting.partition(".")
+            if section == "connection" and keyword not in configured:
+                yield problem
     known = keywords.keys() | set(_NO_KEYWORD)
     for source in sources:
         for name, sourced in source.variables.items():

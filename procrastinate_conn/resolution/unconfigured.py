@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.connection import ResolvedConnection
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.dsn import foreign_scheme
 
 NOTHING_SET = Rule(
     "PC113",
@@ -44,6 +46,9 @@ def validate_anything_set(
     parameters
         What all the defaults come to, by keyword.
     """
+    if found := _found_elsewhere(sources, connection):
+        yield found
+        return
     if not is_unconfigured(sources, connection):
         return
     if misspelt := [problem for source in sources for problem in source.misspelt]:
@@ -58,6 +63,37 @@ def validate_anything_set(
     if not parameters.get("host"):
         message += " on this machine"
     yield NOTHING_SET("dsn", message, hint=f"set {names.variable(('dsn',))}, or name the file that does")
+
+
+def _found_elsewhere(sources: Sequence[Source], connection: ResolvedConnection) -> Problem | None:
+    """Return a problem if nothing describes the connection, and variables of other programs do."""
+    is_described = any(source.dsn or source.database_url or source.misspelt for source in sources) or any(
+        not values[0].origin.kind.is_default for values in connection.configured.values()
+    )
+    if is_described:
+        return None
+    for source in sources:
+        parts: dict[str, SourcedValue] = {}
+        for part, sourced in source.elsewhere.values():
+            if part != "dsn" or not foreign_scheme(str(sourced.value)):
+                parts.setdefault(part, sourced)
+        is_mysql = "port" in parts and str(parts["port"].value) == "3306"
+        if "dsn" in parts or (len(parts) > 1 and parts.keys() & {"host", "dbname"} and not is_mysql):
+            return _elsewhere(parts, source)
+    return None
+
+
+def _elsewhere(parts: Mapping[str, SourcedValue], source: Source) -> Problem:
+    if "dsn" in parts:
+        parts = {"dsn": parts["dsn"]}
+    places = ", ".join(str(sourced.origin) for sourced in parts.values())
+    message = f"nothing is set for procrastinate-conn, and what is set as {places} is not read"
+    references = {part: f"${{{sourced.origin.name}}}" for part, sourced in parts.items()}
+    value = references.get("dsn") or '"{}"'.format(
+        " ".join(f"{part}='{reference}'" for part, reference in references.items())
+    )
+    hint = f"write {source.names.variable(('dsn',))}={value}"
+    return NOTHING_SET("dsn", message, hint=hint, origin=next(iter(parts.values())).origin)
 
 
 _SHOWN = ("user", "host", "port", "dbname")

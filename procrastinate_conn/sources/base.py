@@ -97,6 +97,7 @@ class Source:
 
     A variable of libpq that is empty counts as set. The fields are those of an application's own,
     the place is what a message calls the source, and the misspelt variables seem to have a wrong prefix.
+    `elsewhere` has the variables of other programs that describe a connection, each with its part.
     """
 
     kind: SourceKind
@@ -108,6 +109,7 @@ class Source:
     fields: Mapping[str, SourcedValue] = field(default_factory=dict)
     place: str = ""
     misspelt: tuple[Problem, ...] = ()
+    elsewhere: Mapping[str, tuple[str, SourcedValue]] = field(default_factory=dict)
 
     @property
     def dsn(self) -> SourcedValue | None:

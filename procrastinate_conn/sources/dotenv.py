@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn.files import expanded
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
@@ -52,6 +53,16 @@ MALFORMED_SETTING = Rule(
     "Write NAME=value; close every quote.",
     example=Example('PROCRASTINATE_CONN_DSN="postgresql://app@localhost/jobs'),
     fault_in="name",
+)
+
+CHANGED_VALUE = Rule(
+    "PC118",
+    "value that an env file changes",
+    "python-dotenv expands ${NAME} and not $NAME, takes \\n in double quotes for a line break, and ends a"
+    " value without quotes at a blank before #: the connection is made with another value than is written.",
+    "Write ${NAME} for a reference, and single quotes around a value with a backslash, or a blank before #.",
+    severity="warning",
+    example=Example("PGHOST=localhost\nPGPASSWORD=... #..."),
 )
 
 _LINE_OF_A_SETTING = r"(?!\s*(?:;|//|--))[^=#]*?(?<!\w)({prefix}\w+)"
@@ -113,6 +124,7 @@ def read_dotenv(
         *_malformed(file, bindings, names),
         *_repeated(file, bindings, names),
         *_typographic(file, bindings, names),
+        *_changed(file, bindings, environment, names),
     ]
     for binding in bindings:
         if (name := binding.key) is None or _has_typographic_quotes(binding, names):
@@ -172,12 +184,13 @@ def _expand(
 def _undefined(name: str, origin: Origin, names: SettingNames) -> Problem:
     # A name that does not look like a variable may be a piece of a password.
     reference = f"${{{name}}}" if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name) else "${...}"
-    return UNDEFINED_VARIABLE(
-        names.setting_of(origin.name or ""),
-        f"{origin.name} refers to {reference}, which is not defined: it is replaced with nothing",
-        hint="define it in the environment or on a line above, or write ${NAME:-default}",
-        origin=origin,
-    )
+    hint = "define it in the environment or on a line above, or write ${NAME:-default}"
+    if name.startswith("{"):
+        reference, hint = "${{ }}", "let the workflow fill it in: in an env file nothing does"
+    elif reference == "${...}":
+        hint += "; no env file can have a ${ of its own: write such a value elsewhere, as in the environment"
+    message = f"{origin.name} refers to {reference}, which is not defined: it is replaced with nothing"
+    return UNDEFINED_VARIABLE(names.setting_of(origin.name or ""), message, hint=hint, origin=origin)
 
 
 def _malformed(file: str | Path, bindings: list[Binding], names: SettingNames) -> Iterator[Problem]:
@@ -226,6 +239,45 @@ def _typographic(file: str | Path, bindings: list[Binding], names: SettingNames)
         message = f"the quotes around the value of {name} are typographic, and would belong to it"
         hint = "write them as \" or ', or leave them out"
         yield INVALID_VALUE(names.setting_of(name), message, hint=hint, origin=_origin(file, binding, name))
+
+
+def _changed(
+    file: str | Path, bindings: list[Binding], environment: Mapping[str, str], names: SettingNames
+) -> Iterator[Problem]:
+    """Report a value that is hardly meant as python-dotenv reads it."""
+    defined = {*environment, *(binding.key for binding in bindings)}
+    for binding in bindings:
+        if not _is_relevant(binding.key, names) or binding.value is None:
+            continue
+        setting = names.setting_of(str(binding.key))
+        written = binding.original.string.partition("=")[2].strip()
+        if change := _change(setting, written, binding.value, defined):
+            reason, hint = change
+            message, origin = f"{binding.key} {reason}", _origin(file, binding, binding.key)
+            yield CHANGED_VALUE(setting, message, hint=hint, origin=origin)
+
+
+_ESCAPE = re.compile(r"\\[abfnrtv]")
+_REFERENCE = re.compile(r"(?:^|(?<=[/:@=?&,\s'\"]))\$([A-Za-z_]\w*)(?=$|[/:@?&,\s'\"])")
+
+
+def _change(
+    setting: str, written: str, value: str, defined: Collection[str | None]
+) -> tuple[str, str] | None:
+    """Return what python-dotenv makes of a value, and what to write."""
+    references = [] if setting == "password_command" else _REFERENCE.findall(value)
+    if name := next((name for name in references if name in defined), None):
+        return f"has ${name}, which python-dotenv does not expand", f"write ${{{name}}}"
+    escape = _ESCAPE.search(written)
+    if written.startswith('"') and escape and not value.strip().isprintable() and "-----BEGIN" not in value:
+        return f"has {escape[0]} in double quotes, which becomes a control character", "write single quotes"
+    comment = "" if written.startswith(("'", '"')) else written.removeprefix(value)
+    is_password = is_secret(setting.removeprefix("connection."))
+    if re.match(r"\s+#\S", comment) and (
+        is_password or (setting in ("dsn", "database_url") and "@" in comment)
+    ):
+        return "ends at the blank before #", "write single quotes around it if what follows belongs to it"
+    return None
 
 
 def _has_typographic_quotes(binding: Binding, names: SettingNames) -> bool:

@@ -10,9 +10,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from procrastinate_conn import libpq, suggestions
+from procrastinate_conn.leftovers import find_unseen
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
+from procrastinate_conn.redaction.lines import query_names
 
 MALFORMED_DSN = Rule(
     "PC201",
@@ -204,15 +206,17 @@ def _is_base64(dsn: str) -> bool:
 _LIKE_A_KEYWORD = re.compile(r"[A-Za-z_]{1,30}")
 """Any library's keyword: not a token, and no longer than the longest of libpq's."""
 
-_SECRETIVE = re.compile(r"@|:(?![0-9]*(?:[/,?\s]|$))|pass|pwd|secret|scram|key|token", re.IGNORECASE)
-"""Signs of a password, such as a colon without a port after it."""
+_SECRETIVE = re.compile(r"[:@]|pass|pwd|secret|scram|key|token", re.IGNORECASE)
+"""Signs of a password."""
 
 
 def _cannot_be_a_secret(keyword: str, dsn: str) -> bool:
     """Tell whether an unknown keyword is no piece of a password that a blank, a ? or an & has cut in two."""
     if not _LIKE_A_KEYWORD.fullmatch(keyword):
         return False
-    before = dsn.partition("://")[2] if _is_uri(dsn) else dsn[: dsn.rfind(keyword)]
+    if _is_uri(dsn):
+        return keyword in query_names(dsn)
+    before = dsn[: dsn.rfind(keyword)]
     meant = map(suggestions.keyword, re.findall(r"(\w+)\s*=", before))
     return not _SECRETIVE.search(before) and not any(name and is_secret(name) for name in meant)
 
@@ -222,6 +226,11 @@ _OTHER_FORMATS = (
     (r"['\"]", "it begins with a quote", "leave out the quotes around it"),
     (r"\s*\{", "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
     (r"psql\s", "it is a command", "leave out psql, and the quotes around its argument"),
+    (
+        r".*\{\{.*\}\}",
+        "it has a reference of a template that nothing was put in for",
+        "let the workflow or the template fill it in",
+    ),
     (
         r"\$[({\w]",
         "it is a reference to a variable that was not expanded",
@@ -243,18 +252,20 @@ _URI_HINTS = (
 
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
     reason, hint = _explain(reason, dsn)
+    if unseen := find_unseen(dsn):
+        reason, hint = f"it has {unseen}, which cannot be seen", f"delete {unseen}"
     return MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=origin)
 
 
 def _explain(reason: str, dsn: str) -> tuple[str, str]:
     """Return why libpq cannot read a DSN, better than its own reason if possible, and the hint."""
+    for pattern, other_reason, hint in _OTHER_FORMATS:
+        if re.match(pattern, dsn, re.IGNORECASE | re.DOTALL):
+            return other_reason, hint
     if _is_uri(dsn):
         if "spaces" in reason:
             return "it has a blank", "write a blank as %20, and leave none around it"
         return reason, next(hint for word, hint in _URI_HINTS if word in reason)
-    for pattern, other_reason, hint in _OTHER_FORMATS:
-        if re.match(pattern, dsn, re.IGNORECASE):
-            return other_reason, hint
     if scheme := _SCHEME.match(dsn):
         return f"it is no URL to libpq with {scheme[1]}://", "did you mean postgresql://?"
     return _explain_pairs(reason, dsn)

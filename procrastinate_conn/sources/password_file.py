@@ -45,7 +45,7 @@ def find_password_leftover(file: Path, login: Login) -> tuple[Origin, Leftover] 
     """Return that line, and what its password has that does not belong to it."""
     if found := _find(file, login):
         origin, password = found
-        if re.search(r"\\[^\\:]", password):
+        if "\\" in re.sub(r"\\[\\:]", "", password):
             return origin, _DROPPED_BACKSLASH
         if leftover := find_leftover(password, "service-file"):
             return origin, leftover

@@ -80,13 +80,13 @@ def read_service(
         if not reason:
             return section, []
     hint = f"add a section [{name}] to {' or '.join(files) or 'a service file'}"
-    hint = hint_for(name, hint, service.origin.source)
     if misread := next(filter(None, map(_misread_encoding, files)), None):
         reason, hint = f"{reason}; {misread}", "save the file as UTF-8 without a byte order mark"
     elif not name:
         hint = "its name is empty: unset it, or name a service"
     elif near := nearest(name, (section for file in files for section in _sections(file))):
         hint = f"did you mean {near}?"
+    hint = hint_for(name, hint, service.origin.source)
     message = f"libpq cannot read the service: {reason}"
     return {}, [UNREADABLE_SERVICE("connection.service", message, hint=hint, origin=service.origin)]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from procrastinate_conn import suggestions
+from procrastinate_conn.leftovers import find_unseen, visible, without_unseen
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.setting_names import (
@@ -51,6 +54,7 @@ def read_variables(
         names,
         read.fields,
         misspelt=tuple(read.misspelt),
+        elsewhere=read.elsewhere,
     )
 
 
@@ -66,10 +70,13 @@ class _Variables:
         self.database_url: SourcedValue | None = None
         self.problems: list[Problem] = []
         self.misspelt: list[Problem] = []
+        self.elsewhere: dict[str, tuple[str, SourcedValue]] = {}
 
     def add(self, name: str, value: str, origin: Origin) -> None:
         """Sort a variable in."""
         path = self.names.path(name)
+        if self._has_unseen(name, origin) or _is_made_by_kubernetes(name, value):
+            return
         if name.startswith("PG") and not (self.names.prefix and path):
             self.libpq[name] = SourcedValue(value, origin)
         elif self.names.ignore_empty and not value:
@@ -83,12 +90,30 @@ class _Variables:
             self.database_url = SourcedValue(value, origin)
         elif path is not None:
             self._add_setting(name, path, value, origin)
-        elif meant := suggestions.variable(name, self.names):
+        else:
+            self._add_other(name, value, origin)
+
+    def _add_other(self, name: str, value: str, origin: Origin) -> None:
+        """Keep a variable that nothing here reads, if it is misspelt, or describes a connection."""
+        if meant := suggestions.variable(name, self.names):
             message, hint = f"procrastinate-conn does not read {name}", f"did you mean {meant}?"
             problem = LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin)
             self.misspelt.append(problem)
             if self.names.is_default:  # another prefix that is near may be that of another connection
                 self.problems.append(problem)
+        elif part := suggestions.connection_part(name):
+            self.elsewhere[name] = part, SourcedValue(value, origin)
+
+    def _has_unseen(self, name: str, origin: Origin) -> bool:
+        """Report a name that only looks like that of a setting, or of a variable of libpq's."""
+        seen = without_unseen(name)
+        if seen == name or not (self.names.is_setting(seen) or seen.startswith("PG")):
+            return False
+        setting, origin = self.names.setting_of(seen), replace(origin, name=seen)
+        message = f"the name of {visible(name)} has {find_unseen(name)}, which cannot be seen"
+        hint = f"delete it, or type {seen} anew"
+        self.problems.append(UNKNOWN_SETTING(setting, message, hint=hint, origin=origin))
+        return True
 
     def _add_setting(self, name: str, path: SettingPath, value: str, origin: Origin) -> None:
         if path[0] in SECTIONS and len(path) == 1:
@@ -99,6 +124,13 @@ class _Variables:
             hint = suggestions.setting_hint(path, self.names.variable)
             message = f"no setting is called {name}"
             self.problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
+
+
+def _is_made_by_kubernetes(name: str, value: str) -> bool:
+    """Tell whether Kubernetes, or Docker for a link, has made a variable for a service of that name."""
+    return re.fullmatch(r"(tcp|udp|sctp)://[0-9a-f.:\[\]]+", value) is not None or (
+        re.search(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?$", name) is not None
+    )
 
 
 def _is_known(path: SettingPath) -> bool:

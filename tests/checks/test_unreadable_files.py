@@ -87,4 +87,4 @@ def test_inaccessible_home_directory_has_no_root_certificate(tmp_path: Path) -> 
     (tmp_path / "locked").mkdir(mode=0o000)
     write(tmp_path / "jobs.env", "PGHOST=db1.example.com\nPGUSER=app\nPGSSLMODE=require\n")
     codes = [problem["code"] for problem in check(tmp_path, "jobs.env", HOME=str(tmp_path / "locked"))]
-    assert codes == ["PC502"]
+    assert codes == ["PC504", "PC502"]

@@ -7,6 +7,7 @@ import warnings
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from procrastinate_conn.aliases import ALIASES
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.pool.conversion import MAX_CONNECTIONS
@@ -14,7 +15,6 @@ from procrastinate_conn.pool.introspection import pool_class
 from procrastinate_conn.pool.option_names import RESERVED, known_options
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.suggestions import ALIASES
 from tests.pool import callbacks
 from tests.pool.sourced_options import NULL, errors, validate
 

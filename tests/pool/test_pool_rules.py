@@ -182,7 +182,7 @@ HINTS = [
     ({"autocommit": True}, "leave it out: every connector commits each query by itself"),
     ({"maxsize": 3}, "psycopg_pool calls it max_size"),
     ({"pool-size": 3}, "psycopg_pool calls it min_size"),
-    ({"poolsize": 3}, "did you mean min_size?"),
+    ({"poolsize": 3}, "psycopg_pool calls it min_size"),
     ({"sslmode": "require"}, "it is a keyword of libpq: write connection.sslmode"),
     ({"password_file": "x"}, "it is a setting of its own: write password_file"),
 ]
