@@ -22,6 +22,7 @@ class ConnectorKind(StrEnum):
     PSYCOPG2 = "psycopg2"
     SQLALCHEMY_PSYCOPG2 = "sqlalchemy-psycopg2"
     SQLALCHEMY_PSYCOPG = "sqlalchemy-psycopg"
+    SQLALCHEMY_ASYNC = "sqlalchemy-async"
 
     @classmethod
     def _missing_(cls, value: object) -> ConnectorKind | None:
@@ -141,6 +142,16 @@ def _over_psycopg2(
     }
 
 
+_ON_PSYCOPG_ENGINE: Mapping[str, OptionSupport] = {
+    **_PSYCOPG,
+    **_exactly(_on_engine("psycopg")),
+    "check": OptionSupport("exact", "called with psycopg's connection"),
+    "max_waiting": OptionSupport("exact", "the engine's own pool has no such bound"),
+    "check_after": OptionSupport("emulated", _ENGINE_CHECK),
+    "connection_class": OptionSupport("not possible", "the connector has a class of its own"),
+    "close_returns": OptionSupport("not possible", "the connector returns what the engine closes"),
+}
+
 REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.PSYCOPG: ConnectorInfo(
         class_module="procrastinate.psycopg_connector",
@@ -224,15 +235,18 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         extra="sqlalchemy",
         asynchronous=False,
         resolves_hosts=True,
-        pool_options={
-            **_PSYCOPG,
-            **_exactly(_on_engine("psycopg")),
-            "check": OptionSupport("exact", "called with psycopg's connection"),
-            "max_waiting": OptionSupport("exact", "the engine's own pool has no such bound"),
-            "check_after": OptionSupport("emulated", _ENGINE_CHECK),
-            "connection_class": OptionSupport("not possible", "the connector has a class of its own"),
-            "close_returns": OptionSupport("not possible", "the connector returns what the engine closes"),
-        },
+        pool_options=_ON_PSYCOPG_ENGINE,
         aliases=("sqlalchemy-psycopg3",),
+    ),
+    ConnectorKind.SQLALCHEMY_ASYNC: ConnectorInfo(
+        class_module="procrastinate.connector",
+        class_name="BaseAsyncConnector",
+        implementation="sqlalchemy.async_connector:SQLAlchemyAsyncConnector",
+        drivers=("sqlalchemy", "greenlet", "psycopg"),
+        extra="sqlalchemy",
+        asynchronous=True,
+        resolves_hosts=True,
+        pool_options=_ON_PSYCOPG_ENGINE,
+        aliases=("async-sqlalchemy", "sqlalchemy-psycopg-async"),
     ),
 }

@@ -65,7 +65,7 @@ def _table(totals_by_kind: Mapping[ConnectorKind, Totals]) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
-        caption=f"Each kind defers its jobs once for each worker, on {' and '.join(WORKERS)}.\n"
+        caption=f"Each kind defers its jobs once for each worker: {', '.join(WORKERS)}.\n"
         "To defer and to work one job: milliseconds, and round trips to the server; above\n"
         "1.0 and 2.0 is what happens once, as connections are made and workers start.",
         caption_justify="left",

@@ -251,7 +251,7 @@ def test_connector_is_closed_with_its_event_loop(kind, address, observer):
         with pytest.raises(AppNotOpen):
             await ours.execute_query_async("SELECT 1")
         with pytest.raises(AppNotOpen):
-            _ = ours.pool
+            ours.require_pool()
 
     asyncio.run(query())
     with pytest.raises(AppNotOpen):

@@ -16,13 +16,14 @@ import sqlalchemy
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AppNotOpen, ConnectorException
 from psycopg2.pool import ThreadedConnectionPool
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from tests.servers import ASYNC_KINDS, KINDS, app, connector, wait_until
+from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, app, connector, wait_until
 from tests.tls import TlsProxy
 
-ENGINE_KINDS = [kind for kind in KINDS if "sqlalchemy" in REGISTRY[kind].drivers]
+ENGINE_KINDS = [kind for kind in SYNC_KINDS if "sqlalchemy" in REGISTRY[kind].drivers]
 ELSEWHERE = {"host": "127.0.0.1", "port": "1", "user": "nobody", "dbname": "nowhere", "password": "s3cret"}
 TYPES = {
     "psycopg": psycopg_pool.AsyncConnectionPool,
@@ -31,6 +32,7 @@ TYPES = {
     "psycopg2": ThreadedConnectionPool,
     "sqlalchemy-psycopg2": sqlalchemy.Engine,
     "sqlalchemy-psycopg": sqlalchemy.Engine,
+    "sqlalchemy-async": AsyncEngine,
 }
 
 
@@ -75,7 +77,9 @@ def test_an_asynchronous_pool_of_the_callers_is_used_and_left_open(kind, server,
     dsn = server.dsn(database)
 
     async def scenario():
-        if kind == "psycopg":
+        if kind == "sqlalchemy-async":
+            pool = create_async_engine("postgresql+psycopg://", connect_args=server.parameters(database))
+        elif kind == "psycopg":
             pool = psycopg_pool.AsyncConnectionPool(dsn, open=False, kwargs={}, min_size=2)
             await pool.open(wait=True)
         else:
@@ -84,7 +88,11 @@ def test_an_asynchronous_pool_of_the_callers_is_used_and_left_open(kind, server,
             assert pool_of(jobs.connector) is pool
             await jobs.tasks["work"].defer_async(argument="lent")
             await jobs.run_worker_async(wait=False, install_signal_handlers=False)
-        if kind == "psycopg":
+        if kind == "sqlalchemy-async":
+            async with pool.connect() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+            await pool.dispose()
+        elif kind == "psycopg":
             async with pool.connection() as connection:
                 await connection.execute("SELECT 1")
             await pool.close()

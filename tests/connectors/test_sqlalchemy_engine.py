@@ -76,16 +76,18 @@ def test_engine_over_another_driver_is_rejected_with_the_kind_that_takes_it(kind
     with pytest.raises(ConnectorException) as caught:
         connector(ConnectorKind(kind), {}).open(engine)
     driver = kind.removeprefix("sqlalchemy-")
-    hint = f"; the {takes} connector takes that" if takes else ""
+    hint = f"; the kind for that is {takes}" if takes else ""
     assert str(caught.value) == (
-        f"the {kind} connector takes an Engine over {driver},"
-        f" and was given an Engine over {engine.dialect.driver}{hint}"
+        f"the {kind} connector takes sqlalchemy.Engine over {driver},"
+        f" and was given sqlalchemy.Engine over {engine.dialect.driver}{hint}"
     )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_engine_kinds_reject_what_is_no_engine(kind):
-    with pytest.raises(ConnectorException, match=r"was given a psycopg_pool\.pool\.ConnectionPool"):
+    with pytest.raises(
+        ConnectorException, match=r"psycopg_pool\.ConnectionPool; the kind for that is sync-psycopg"
+    ):
         connector(kind, {}).open(psycopg_pool.ConnectionPool(open=False))
 
 

@@ -27,8 +27,9 @@ DEFER = {
     "psycopg2": 12,
     "sqlalchemy-psycopg2": 17,
     "sqlalchemy-psycopg": 17,
+    "sqlalchemy-async": 20,
 }
-DEFER_ASYNC = {"psycopg": 16, "aiopg": 20}
+DEFER_ASYNC = {"psycopg": 16, "aiopg": 20, "sqlalchemy-async": 20}
 
 COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}
 """Calls to Python 3.11, and none since 3.12."""

@@ -11,7 +11,7 @@ from traceback import TracebackException
 
 import procrastinate
 import pytest
-from procrastinate.connector import BaseConnector
+from procrastinate.connector import BaseAsyncConnector, BaseConnector
 from procrastinate.contrib.aiopg import AiopgConnector
 from procrastinate.contrib.psycopg2 import Psycopg2Connector
 from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
@@ -34,6 +34,7 @@ CLASSES = {
     "psycopg2": Psycopg2Connector,
     "sqlalchemy-psycopg2": SQLAlchemyPsycopg2Connector,
     "sqlalchemy-psycopg": BaseConnector,
+    "sqlalchemy-async": BaseAsyncConnector,
 }
 
 

@@ -58,23 +58,35 @@ async def listen(
             await on_listening()  # too early by a moment: procrastinate does not tell when it listens
             await listen_notify(on_notification, channels)
             return
-        timeout = procrastinate_connector.LISTEN_TIMEOUT
         async with await connection_factory.connect() as connection:
-            for channel in channels:
-                statement = _LISTEN.format(channel_name=Identifier(channel))
-                await connection_factory.execute(connection, statement.as_string())
-            await on_listening()
-            while True:
-                async with aclosing(connection_factory.notifications(connection, timeout)) as notifications:
-                    async for notification in notifications:
-                        await on_notification(channel=notification.channel, payload=notification.payload)
-                        raise_if_cancelled()
-                async with asyncio.timeout(timeout):
-                    await connection_factory.execute(connection, "SELECT 1")
-                raise_if_cancelled()
+            await listen_on(connection_factory, connection, on_notification, channels, on_listening)
 
     errors = (*connection_factory.errors, ConnectorException, TimeoutError)
     await listen_forever(session, errors, on_notification, channels)
+
+
+async def listen_on(
+    connection_factory: Any,
+    connection: Any,
+    on_notification: Notify,
+    channels: Iterable[str],
+    on_listening: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Listen on a connection in autocommit mode until it is lost; await `on_listening` once it listens."""
+    timeout = procrastinate_connector.LISTEN_TIMEOUT
+    for channel in channels:
+        statement = _LISTEN.format(channel_name=Identifier(channel))
+        await connection_factory.execute(connection, statement.as_string())
+    if on_listening is not None:
+        await on_listening()
+    while True:
+        async with aclosing(connection_factory.notifications(connection, timeout)) as notifications:
+            async for notification in notifications:
+                await on_notification(channel=notification.channel, payload=notification.payload)
+                raise_if_cancelled()
+        async with asyncio.timeout(timeout):
+            await connection_factory.execute(connection, "SELECT 1")
+        raise_if_cancelled()
 
 
 async def listen_forever(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from time import monotonic
@@ -18,13 +17,15 @@ from typing import Any, ClassVar, LiteralString
 
 import sqlalchemy
 from procrastinate.connector import BaseConnector
-from procrastinate.exceptions import NoResult
+from procrastinate.exceptions import ConnectorException, NoResult
+from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.base import PooledConnector, SyncConnector, wrap_json
+from procrastinate_conn.connectors.compatibility import driver_of, rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
@@ -60,24 +61,14 @@ class PooledConnection:
             yield put_back()
 
 
-class Driver(ABC):
-    """What differs between the drivers of an engine."""
+class Driver:
+    """How queries go through a driver under an engine."""
 
-    name: ClassVar[str]  # of SQLAlchemy's dialect
-    errors: ClassVar[tuple[type[Exception], ...]]  # of SQLAlchemy, of the driver and of the pool
     is_extended: ClassVar[bool]  # whether it sends queries with PostgreSQL's extended protocol
     json: Callable[[Any], object]  # the driver's wrapper for JSON
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
-
-    @abstractmethod
-    def wrap_exceptions(self) -> AbstractContextManager[None]:
-        """Raise `errors` as procrastinate's."""
-
-    def pool_errors(self) -> AbstractContextManager[None]:
-        """Raise errors of the pool as the driver's."""
-        return nullcontext()
 
     def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
         """Return a query and its arguments as the driver takes them."""
@@ -88,6 +79,9 @@ class Driver(ABC):
     ) -> None:
         """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection stands."""
         cursor = getattr(error, "of_cursor", None) if self.is_extended else None
+        cursor = getattr(
+            cursor, "_cursor", cursor
+        )  # SQLAlchemy's for an asynchronous driver has the driver's
         raise_disconnect(error, connection.info, query, sent_at, cursor=cursor, arguments=arguments)
 
 
@@ -106,20 +100,17 @@ class _ThisThread(threading.local):
 
 this_thread = _ThisThread()
 
-ENGINE_KINDS = {
-    ("Engine", "psycopg2"): ConnectorKind.SQLALCHEMY_PSYCOPG2,
-    ("Engine", "psycopg"): ConnectorKind.SQLALCHEMY_PSYCOPG,
-}
-"""The kinds that take an engine of the caller's, by its class and the driver of its dialect."""
-
 
 class EngineQueries(PooledConnector[Any]):
     """How a connector sends queries on an engine, and on connections of the caller's."""
 
     kind: ClassVar[ConnectorKind]
+    errors: ClassVar[tuple[type[Exception], ...]]  # of SQLAlchemy, of the drivers and of the pool
+    wrap_exceptions: Callable[[], AbstractContextManager[None]]  # raises them as procrastinate's
+    engine_class: ClassVar[type] = sqlalchemy.Engine
     pool_attribute = "_engine"
     _engine: Any = None
-    driver: Driver
+    drivers: Mapping[str, Driver]  # by the names of SQLAlchemy's dialects
 
     @property
     def engine(self) -> Any:
@@ -128,24 +119,20 @@ class EngineQueries(PooledConnector[Any]):
 
     def reject_pool(self, pool: Any) -> str | None:
         """Return why the caller's engine cannot be used; None if it can."""
-        engine = getattr(pool, "sync_engine", pool)  # an AsyncEngine's
-        if not isinstance(engine, sqlalchemy.Engine):
-            given = f"a {type(pool).__module__}.{type(pool).__qualname__}"
-            kind = None
-        else:
-            given = f"{_with_article(type(pool).__name__)} over {engine.dialect.driver}"
-            kind = ENGINE_KINDS.get((type(pool).__name__, engine.dialect.driver))
-        if kind is self.kind:
-            return None
-        takes = " or ".join(
-            f"{_with_article(name)} over {driver}"
-            for (name, driver), kind in ENGINE_KINDS.items()
-            if kind is self.kind
-        )
-        hint = f"; the {kind} connector takes that" if kind else ""
-        return f"the {self.kind} connector takes {takes}, and was given {given}{hint}"
+        return self._reject(pool, self.engine_class)
 
-    def engine_arguments(self) -> dict[str, Any]:
+    def require_connection(self, connection: Any, connection_class: type) -> None:
+        """Raise an error if a connection of the caller's cannot be used."""
+        if message := self._reject(connection, connection_class):
+            raise ConnectorException(message)
+
+    def _reject(self, given: Any, wanted: type) -> str | None:
+        if isinstance(given, wanted) and driver_of(given) in self.drivers:
+            return None
+        drivers = " or ".join(driver for driver in self.drivers if not driver.endswith("_async"))
+        return rejection(self.kind, f"sqlalchemy.{wanted.__name__} over {drivers}", given)
+
+    def engine_arguments(self, driver: str) -> dict[str, Any]:
         """Return the arguments of an engine over a pool of ours, except for its creator.
 
         libpq's parameters do not go through SQLAlchemy's URL, which knows fewer of them, and shows some. Its
@@ -154,7 +141,7 @@ class EngineQueries(PooledConnector[Any]):
         parameters = self.config.spec.parameters
         [server, *others] = hosts(parameters)
         url = sqlalchemy.URL.create(
-            f"postgresql+{self.driver.name}",
+            f"postgresql+{driver}",
             host=None if others else server.name or server.address,
             port=None if others else int(server.port),
             database=parameters.get("dbname"),
@@ -237,7 +224,7 @@ class EngineQueries(PooledConnector[Any]):
         self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
     ) -> Any:
         """Send a query on a connection of SQLAlchemy's."""
-        driver = self.driver
+        driver = self.drivers[connection.dialect.driver]
         statement, parameters = driver.statement(query, arguments)
         raw = connection.connection.dbapi_connection
         sent_at = monotonic()
@@ -267,33 +254,37 @@ class EngineQueries(PooledConnector[Any]):
     def _execute_with(
         self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
     ) -> Any:
+        self.require_connection(connection, sqlalchemy.Connection)
         try:
             return self.send_on(connection, query, arguments, fetch)
-        except self.driver.errors:
-            with self.driver.wrap_exceptions():
+        except self.errors:
+            with self.wrap_exceptions():
                 raise
 
 
 class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
     """A connector on an engine, over a pool of `PooledConnection` unless it is the caller's."""
 
+    pool_errors: Callable[[], AbstractContextManager[None]] = nullcontext  # raises a pool's as the driver's
+
     def get_sync_connector(self) -> BaseConnector:
         return self
 
     def adapt_pool(self, pool: SyncPool) -> sqlalchemy.Engine:
         """Return an engine over an open pool."""
+        [driver] = self.drivers
 
         def creator() -> Any:
             if (connection := this_thread.connection) is not None:
                 return connection
-            with self.driver.pool_errors():
+            with self.pool_errors():
                 connection = pool.getconn()
             connection.put_back = partial(pool.putconn, connection)
             connection.set_autocommit(False)
             return connection
 
-        engine = sqlalchemy.create_engine(**self.engine_arguments(), creator=creator)
-        sqlalchemy.event.listen(engine, "handle_error", note_cursor)
+        engine = sqlalchemy.create_engine(**self.engine_arguments(driver), creator=creator)
+        event.listen(engine, "handle_error", note_cursor)
         return engine
 
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
@@ -307,8 +298,8 @@ class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
                 return self.send_on_pooled(engine, connection, query, arguments, fetch)
             finally:
                 own_pool.putconn(connection)
-        except self.driver.errors:
-            with self.driver.wrap_exceptions():
+        except self.errors:
+            with self.wrap_exceptions():
                 raise
 
 
@@ -319,7 +310,3 @@ _LITERAL_PERCENT = re.compile(r"%%|%(?![(s])")
 def escape_percent(query: str) -> str:
     """Escape every ``%`` that is neither part of a placeholder nor escaped already, as of a schema."""
     return _LITERAL_PERCENT.sub("%%", query)
-
-
-def _with_article(name: str) -> str:
-    return f"an {name}" if name[:1] in "AEIOU" else f"a {name}"

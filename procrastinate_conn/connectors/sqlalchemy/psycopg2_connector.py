@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 
 from procrastinate.contrib import sqlalchemy as contrib
 from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions as wrap_driver_exceptions
-from procrastinate.contrib.sqlalchemy.psycopg2_connector import wrap_exceptions
+from procrastinate.contrib.sqlalchemy.psycopg2_connector import wrap_exceptions as wrap_engine_exceptions
 from psycopg2.extras import Json
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -44,21 +44,18 @@ class PooledPsycopg2ConnectionFactory(Psycopg2ConnectionFactory):
 class Psycopg2Driver(Driver):
     """psycopg2 under an engine."""
 
-    name = "psycopg2"
-    errors = (SQLAlchemyError, *PooledPsycopg2ConnectionFactory.errors)
     is_extended = False
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
         self.json = partial(Json, dumps=config.json_dumps)
 
-    def pool_errors(self) -> AbstractContextManager[None]:
-        return pool_errors()
 
-    @contextmanager
-    def wrap_exceptions(self) -> Iterator[None]:
-        with wrap_driver_exceptions(), wrap_exceptions(), pool_errors():
-            yield
+@contextmanager
+def wrap_exceptions() -> Iterator[None]:
+    """Raise errors of SQLAlchemy's, of psycopg2's and of a pool as procrastinate's."""
+    with wrap_driver_exceptions(), wrap_engine_exceptions(), pool_errors():
+        yield
 
 
 class SQLAlchemyPsycopg2Connector(SyncEngineConnector, contrib.SQLAlchemyPsycopg2Connector):
@@ -70,7 +67,10 @@ class SQLAlchemyPsycopg2Connector(SyncEngineConnector, contrib.SQLAlchemyPsycopg
 
     kind = ConnectorKind.SQLALCHEMY_PSYCOPG2
     connection_factory = PooledPsycopg2ConnectionFactory
+    errors = (SQLAlchemyError, *PooledPsycopg2ConnectionFactory.errors)
+    pool_errors = staticmethod(pool_errors)
+    wrap_exceptions = staticmethod(wrap_exceptions)
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
-        self.driver = Psycopg2Driver(config)
+        self.drivers = {"psycopg2": Psycopg2Driver(config)}

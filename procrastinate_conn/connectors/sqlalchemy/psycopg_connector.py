@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 from procrastinate.exceptions import ConnectorException
-from procrastinate.sync_psycopg_connector import wrap_exceptions
+from procrastinate.sync_psycopg_connector import wrap_exceptions as wrap_driver_exceptions
 from psycopg.errors import Diagnostic
 from psycopg.types.json import Jsonb
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -23,26 +23,35 @@ from procrastinate_conn.connectors.sqlalchemy.engine import Driver, PooledConnec
 from procrastinate_conn.registry import ConnectorKind
 
 
-class PooledPsycopgConnection(PooledConnection, psycopg.Connection[Any]):
-    """A connection of psycopg's that goes back to its pool when an engine closes it."""
+class NoticeHandlers:
+    """A part of the class of a connection that has each handler of notices once.
+
+    SQLAlchemy adds its own at each checkout, and never removes it.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._known_handlers: set[Callable[[Diagnostic], None]] = set()
 
-    def close(self) -> None:
-        run(self.go_back(super().close))
-
     def add_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
-        """Add a handler once: SQLAlchemy adds its own at each checkout, and never removes it."""
+        """Add a handler, unless the connection has it."""
         if callback not in self._known_handlers:
             self._known_handlers.add(callback)
-            super().add_notice_handler(callback)
+            driver: Any = super()
+            driver.add_notice_handler(callback)
 
     def remove_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
         """Remove a handler."""
-        super().remove_notice_handler(callback)
+        driver: Any = super()
+        driver.remove_notice_handler(callback)
         self._known_handlers.discard(callback)
+
+
+class PooledPsycopgConnection(NoticeHandlers, PooledConnection, psycopg.Connection[Any]):
+    """A connection of psycopg's that goes back to its pool when an engine closes it."""
+
+    def close(self) -> None:
+        run(self.go_back(super().close))
 
 
 class PooledPsycopgConnectionFactory(SyncPsycopgConnectionFactory):
@@ -59,28 +68,25 @@ class PooledPsycopgConnectionFactory(SyncPsycopgConnectionFactory):
 class PsycopgDriver(Driver):
     """psycopg under an engine."""
 
-    name = "psycopg"
-    errors = (SQLAlchemyError, psycopg.Error)
     is_extended = True
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
         self.json = partial(Jsonb, dumps=config.json_dumps)
 
-    @contextmanager
-    def wrap_exceptions(self) -> Iterator[None]:
-        """Raise errors as procrastinate's; the cause of one is psycopg's error."""
-        with wrap_exceptions():
-            try:
-                yield
-            except DBAPIError as error:
-                if isinstance(
-                    error.orig, psycopg.Error
-                ):  # the cause of SQLAlchemy's, and not also the reverse
-                    raise error.orig from error.orig.__cause__
-                raise ConnectorException from error
-            except SQLAlchemyError as error:
-                raise ConnectorException from error
+
+@contextmanager
+def wrap_exceptions() -> Iterator[None]:
+    """Raise errors of psycopg's and SQLAlchemy's as procrastinate's; the cause of one is psycopg's error."""
+    with wrap_driver_exceptions():
+        try:
+            yield
+        except DBAPIError as error:
+            if isinstance(error.orig, psycopg.Error):  # the cause of SQLAlchemy's, and not also the reverse
+                raise error.orig from error.orig.__cause__
+            raise ConnectorException from error
+        except SQLAlchemyError as error:
+            raise ConnectorException from error
 
 
 class SQLAlchemyPsycopgConnector(SyncEngineConnector, WithoutClass):
@@ -88,7 +94,9 @@ class SQLAlchemyPsycopgConnector(SyncEngineConnector, WithoutClass):
 
     kind = ConnectorKind.SQLALCHEMY_PSYCOPG
     connection_factory = PooledPsycopgConnectionFactory
+    errors = (SQLAlchemyError, psycopg.Error)
+    wrap_exceptions = staticmethod(wrap_exceptions)
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
-        self.driver = PsycopgDriver(config)
+        self.drivers = {"psycopg": PsycopgDriver(config)}

@@ -1,0 +1,69 @@
+"""Which kind takes a pool, an engine or a connection of the application's; no driver is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from procrastinate_conn.registry import ConnectorKind
+
+_KINDS = {
+    "aiopg.Connection": ConnectorKind.AIOPG,
+    "aiopg.Pool": ConnectorKind.AIOPG,
+    "psycopg.AsyncConnection": ConnectorKind.PSYCOPG,
+    "psycopg.Connection": ConnectorKind.SYNC_PSYCOPG,
+    "psycopg2.AbstractConnectionPool": ConnectorKind.PSYCOPG2,
+    "psycopg2.connection": ConnectorKind.PSYCOPG2,
+    "psycopg_pool.AsyncConnectionPool": ConnectorKind.PSYCOPG,
+    "psycopg_pool.ConnectionPool": ConnectorKind.SYNC_PSYCOPG,
+}
+"""By package and name of the class, or of a class that it is derived from."""
+
+_KINDS_ON_ENGINES = {
+    "asyncpg": ConnectorKind.SQLALCHEMY_ASYNC,
+    "psycopg": ConnectorKind.SQLALCHEMY_PSYCOPG,
+    "psycopg2": ConnectorKind.SQLALCHEMY_PSYCOPG2,
+    "psycopg_async": ConnectorKind.SQLALCHEMY_ASYNC,
+}
+"""By the driver of SQLAlchemy's dialect."""
+
+
+def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
+    """Return why a kind does not take what it was given, and the kind that does.
+
+    Parameters
+    ----------
+    kind
+        The kind that was given the object.
+    takes
+        What it takes, as words.
+    given
+        The application's pool, engine or connection.
+    """
+    other = kind_for(given)
+    hint = "" if other in (None, kind) else f"; the kind for that is {other}"
+    return f"the {kind} connector takes {takes}, and was given {_describe(given)}{hint}"
+
+
+def kind_for(given: object) -> ConnectorKind | None:
+    """Return the kind that takes a pool, an engine or a connection; None for anything else."""
+    if (driver := driver_of(given)) is not None:
+        return _KINDS_ON_ENGINES.get(driver)
+    return next((_KINDS[name] for name in _names(type(given)) if name in _KINDS), None)
+
+
+def driver_of(given: object) -> str | None:
+    """Return the driver under an engine or a connection of SQLAlchemy's, as its dialect calls it."""
+    if not type(given).__module__.startswith("sqlalchemy."):
+        return None
+    driver: str | None = getattr(getattr(given, "dialect", None), "driver", None)
+    return driver
+
+
+def _names(cls: type) -> Iterable[str]:
+    return (f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in cls.__mro__)
+
+
+def _describe(given: object) -> str:
+    name = next(iter(_names(type(given))))
+    driver = driver_of(given)
+    return name if driver is None else f"{name} over {driver.removesuffix('_async')}"

@@ -1,0 +1,133 @@
+"""The kind ``sqlalchemy-async``: an `AsyncEngine` of SQLAlchemy's.
+
+One of ours is on psycopg; one of the application's is on psycopg or asyncpg. SQLAlchemy runs the same code as
+for an `Engine`, in a greenlet that waits for the driver's coroutines; so does this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, LiteralString
+
+import psycopg
+from procrastinate.connector import BaseAsyncConnector, Notify
+from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
+
+from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
+from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.psycopg.connection_factory import PsycopgConnectionFactory
+from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
+from procrastinate_conn.connectors.runtime.listener import listen, listen_on
+from procrastinate_conn.connectors.runtime.pools import AsyncPool
+from procrastinate_conn.connectors.runtime.steps import run_async
+from procrastinate_conn.connectors.sqlalchemy.engine import (
+    EngineQueries,
+    PooledConnection,
+    note_cursor,
+    this_thread,
+)
+from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
+    NoticeHandlers,
+    PsycopgDriver,
+    SQLAlchemyPsycopgConnector,
+    wrap_exceptions,
+)
+from procrastinate_conn.registry import ConnectorKind
+
+
+class PooledAsyncConnection(NoticeHandlers, PooledConnection, psycopg.AsyncConnection[Any]):
+    """A connection of psycopg's that goes back to its pool when an engine closes it."""
+
+    async def close(self) -> None:
+        await run_async(self.go_back(super().close))
+
+
+class PooledAsyncConnectionFactory(PsycopgConnectionFactory):
+    """Makes psycopg's connections for an engine, with the connector's JSON."""
+
+    default_class = PooledAsyncConnection
+
+    async def open_connection(self, conninfo: str) -> Any:
+        connection = await super().open_connection(conninfo)
+        JsonAdapter(self.config).adapt(connection)
+        return connection
+
+
+class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], WithoutClass, BaseAsyncConnector):
+    """A connector on an AsyncEngine of SQLAlchemy's, of which procrastinate has none."""
+
+    kind = ConnectorKind.SQLALCHEMY_ASYNC
+    connection_factory = PooledAsyncConnectionFactory
+    sync_connector = SQLAlchemyPsycopgConnector
+    engine_class = AsyncEngine
+    errors = (SQLAlchemyError, psycopg.Error, OSError)  # the last is a connection's, on asyncpg
+    wrap_exceptions = staticmethod(wrap_exceptions)
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        psycopg_driver = PsycopgDriver(config)
+        self.drivers = {"psycopg": psycopg_driver, "psycopg_async": psycopg_driver}
+
+    def adapt_pool(self, pool: AsyncPool) -> AsyncEngine:
+        """Return an engine over an open pool."""
+
+        async def creator() -> Any:
+            if (connection := this_thread.connection) is not None:
+                return connection
+            connection = await pool.getconn()
+            connection.put_back = partial(pool.putconn, connection)
+            await connection.set_autocommit(False)
+            return connection
+
+        engine = create_async_engine(**self.engine_arguments("psycopg"), async_creator=creator)
+        event.listen(engine.sync_engine, "handle_error", note_cursor)
+        return engine
+
+    async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        engine, own_pool = self._engine or self.require_pool(), self.own_pool
+        try:
+            if own_pool is None:
+                async with engine.connect() as theirs:
+                    return await theirs.run_sync(self.send_in_transaction, query, arguments, fetch)
+            connection = await own_pool.getconn()
+            try:
+                return await greenlet_spawn(
+                    self.send_on_pooled, engine.sync_engine, connection, query, arguments, fetch
+                )
+            finally:
+                await own_pool.putconn(connection)
+        except self.errors:
+            with self.wrap_exceptions():
+                raise
+
+    async def execute_query_one_async_with_connection(
+        self, connection: AsyncConnection, query: LiteralString, **arguments: Any
+    ) -> Any:
+        """Execute a query in the transaction of a connection of the caller's, and return its first row."""
+        self.require_connection(connection, AsyncConnection)
+        return await connection.run_sync(self._execute_with, query, arguments, self.fetch_one)
+
+    async def execute_query_all_async_with_connection(
+        self, connection: AsyncConnection, query: LiteralString, **arguments: Any
+    ) -> Any:
+        """Execute a query in the transaction of a connection of the caller's, and return its rows."""
+        self.require_connection(connection, AsyncConnection)
+        return await connection.run_sync(self._execute_with, query, arguments, self.fetch_all)
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listen on a connection besides the engine's pool, through any outage, until cancelled."""
+        await listen(self, self._listen_on_callers_engine, on_notification, channels)
+
+    async def _listen_on_callers_engine(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listen on a connection that the caller's engine has made, and no longer has in its pool."""
+        pooled = await self.require_pool().raw_connection()
+        connection: Any = pooled.driver_connection
+        pooled.detach()
+        async with connection:
+            await connection.rollback()
+            await connection.set_autocommit(True)
+            await listen_on(self.connection_factory(self.config), connection, on_notification, channels)
