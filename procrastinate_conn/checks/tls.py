@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from procrastinate_conn.checks import hosts as host_checks
@@ -44,6 +45,9 @@ NO_ROOT_CERTIFICATE = Rule(
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs?sslmode=verify-full"),
 )
 
+PRIVATE_DOMAINS = (".flycast", ".internal", ".svc", ".svc.cluster.local")
+"""Domains of private networks: of Fly, Railway and others, and of Kubernetes."""
+
 _HINT = "set sslmode=verify-full and sslrootcert, a file or `system`"
 
 
@@ -52,11 +56,12 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     spec = configuration.spec
     if spec is None or spec.gssencmode == "require" or not _are_hosts_known(configuration):
         return
-    remote = _remote_hosts(spec)
+    mode, origin = spec.sslmode or "prefer", _origin(spec)
+    is_at_risk = _needs_root if mode.startswith("verify") else _is_remote
+    remote = _names(filter(is_at_risk, hosts(spec.parameters)))
     if not remote:
         return
     names = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
-    mode, origin = spec.sslmode or "prefer", _origin(spec)
     if mode in ("disable", "allow", "prefer"):
         verb = "is" if mode == "disable" else "may be"
         suffix = "" if "sslmode" in configuration.connection.configured else " by default"
@@ -65,6 +70,8 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     elif spec.sslrootcert or status(default_file("root.crt")) is not None:
         return
     elif mode == "require":
+        if spec.channel_binding == "require":  # the server proves that it knows the password
+            return
         message = f"sslmode=require encrypts the connection to {names} and verifies nothing"
         yield UNVERIFIED_SERVER("connection.sslmode", message, hint=_HINT, origin=origin)
     else:
@@ -81,14 +88,23 @@ def _are_hosts_known(configuration: Configuration) -> bool:
     return not connection.redacted_keywords and not any(p.severity == "error" for p in problems)
 
 
-def _remote_hosts(spec: ConnectionSpec) -> list[str]:
-    remote = [host.name or host.address for host in hosts(spec.parameters) if not _is_local(host)]
-    return list(dict.fromkeys(redact_value("connection.host", name) for name in remote))
+def _names(found: Iterable[Host]) -> list[str]:
+    return list(dict.fromkeys(redact_value("connection.host", host.name or host.address) for host in found))
 
 
-def _is_local(host: Host) -> bool:
-    is_localhost = host.name == "localhost" and not host.address
-    return host.is_socket or is_localhost or is_loopback(host.address or host.name)
+def _needs_root(host: Host) -> bool:
+    return not host.is_socket
+
+
+def _is_remote(host: Host) -> bool:
+    """Return whether a host may be beyond this machine, and beyond the private network of a platform.
+
+    A name without a dot is that of a container or a service beside this one.
+    """
+    if host.is_socket or is_loopback(host.address or host.name):
+        return False
+    is_private = host.name.endswith(PRIVATE_DOMAINS) or not re.search("[.:]", host.name)
+    return bool(host.address) or not is_private
 
 
 def is_loopback(address: str) -> bool:
