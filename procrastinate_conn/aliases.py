@@ -88,17 +88,17 @@ _SERVER_SETTINGS_OF_OTHERS = {
 }
 _LEFT_OUT = {
     "procrastinate chooses its own": "cursor_factory row_factory",
-    "every connector commits each query by itself": ("autocommit atomic_requests enlist"),
+    "every connector commits each query by itself": "autocommit atomic_requests enlist",
     "it is for another library, and libpq has no such choice": (
-        "adapter allow_exit_on_idle assume_min_server_version async_fallback autosave auto_reconnect"
-        " binary_parameters binary_transfer command_builder default_query_exec_mode"
+        "adapter allow_exit_on_idle assume_min_server_version async_fallback autoconnect autosave"
+        " auto_reconnect binary_parameters binary_transfer command_builder default_query_exec_mode"
         " default_row_fetch_size direct_url disable_server_side_cursors engine include_error_detail"
         " integrated_security load_table_composites logger_level max_cached_statement_lifetime"
         " max_cacheable_statement_size max_uses multiplexing multi_statements parse_time"
         " persist_security_info prefer_query_mode prepared_statement_name_func query_exec_mode"
         " reaping_frequency read_only rewrite_batched_inserts rewrite_batched_statements"
-        " server_version ssl_factory ssl_response_timeout stringtype supa supavisor tcp_no_delay"
-        " use_unicode workaround zero_date_time_behavior"
+        " server_version ssl_factory ssl_response_timeout statement_cache_mode stringtype"
+        " supa supavisor tcp_no_delay use_unicode workaround zero_date_time_behavior"
     ),
     "libpq reads sslmode as its documentation says": "use_libpq_compat",
     "with sslmode=require libpq trusts any certificate": (

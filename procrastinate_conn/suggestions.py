@@ -72,7 +72,8 @@ def keyword_hint(name: str) -> tuple[str, bool]:
     near = keyword(name)
     hint = f"did you mean {near}?" if near else "see the list of libpq's connection keywords"
     if near and (_alias(name, "connection") or plain(name) == plain(near)):
-        return hint + note_of(name), True
+        note = note_of(name)
+        return f"write {near}{note}" if note else hint, True
     if known := hint_of(name):
         return known, True
     options = {plain(option): option for option in REGISTRY[DEFAULT_KIND].pool_options}

@@ -82,6 +82,11 @@ PATTERNS = (
         r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME",
         Leftover("a placeholder instead of a value", "write the value"),
     ),
+    Pattern(
+        ("host", *_LOGIN),
+        r"None|null|undefined",
+        Leftover("what a program writes for no value", "set the variable that it comes from"),
+    ),
 )
 """What no name and no password has, besides the leftovers of every value; the first match counts."""
 

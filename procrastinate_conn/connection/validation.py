@@ -95,7 +95,7 @@ def _validate_addresses(effective: Sourced) -> Iterator[Problem]:
     for address in filter(None, _elements("hostaddr", effective)):
         if resolve_numeric(address) is None:
             quoted = quote_value("hostaddr", address, effective["hostaddr"])
-            hint = "write the address alone, as 127.0.0.1 or ::1, and put a name into host"
+            hint = "write the address alone, as 127.0.0.1 or ::1; a name or a socket's directory is host"
             yield _rejected("hostaddr", effective, f"{quoted} is not a numeric address", hint)
 
 
