@@ -29,6 +29,15 @@ EMPTY_DSN = Rule(
     example=Example("PROCRASTINATE_CONN_DSN="),
 )
 
+DROPPED_BACKSLASH = Rule(
+    "PC222",
+    "backslash in a keyword/value DSN",
+    "libpq takes it for an escape and drops it: a password or the name of a file becomes another one.",
+    "Write two backslashes for one.",
+    severity="warning",
+    example=Example("PROCRASTINATE_CONN_DSN=host=localhost sslcert=C:\\certs\\client.crt"),
+)
+
 _SEPARATORS = {",": "comma", ";": "semicolon"}
 
 _EMPTY = re.compile(r"\s*(?:postgres(?:ql)?(?:\+\w+)?://:?@:?/?)?\s*")
@@ -39,6 +48,15 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     """Check the DSN, whether or not its keywords are overridden."""
     yield from check_separators(configuration)
     yield from _check_empty(configuration)
+    yield from _check_backslashes(configuration)
+
+
+def _check_backslashes(configuration: Configuration) -> Iterator[Problem]:
+    """Report a backslash that escapes nothing which has to be escaped."""
+    dsn = configuration.connection.dsn
+    if dsn is not None and dsn.parameters and not dsn.is_uri and re.search(r"\\[^\\'\s]", dsn.text):
+        message = "the DSN has a backslash, which libpq drops"
+        yield DROPPED_BACKSLASH("dsn", message, hint=r"write \\ for each", origin=dsn.origin)
 
 
 def check_separators(configuration: Configuration) -> Iterator[Problem]:

@@ -108,8 +108,8 @@ def query_names(dsn: str) -> list[str]:
         if not is_pair:
             break
         names.append(name)
-        keyword = suggestions.keyword(name)
-        if is_secret(keyword) if keyword else _SECRET_NAME.search(name):
+        is_known = name in libpq.keywords()
+        if is_secret(suggestions.keyword(name) or "") or (not is_known and _SECRET_NAME.search(name)):
             break
     return names
 
