@@ -1,4 +1,4 @@
-"""Django's command line: python manage.py migrate, runserver, work."""
+"""Django's command line: python manage.py migrate, runserver, procrastinate worker."""
 
 import os
 

@@ -1,17 +1,12 @@
 """Settings of the project: one description of the connection, for Django and procrastinate."""
 
 from procrastinate_conn import ConnectorSettings
+from procrastinate_conn.django import database
 
 PROCRASTINATE_CONN = ConnectorSettings()
+PROCRASTINATE_ON_APP_READY = "procrastinate_conn.django.use_connector"  # for manage.py procrastinate
 
-parameters = dict(PROCRASTINATE_CONN.spec().parameters)
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": parameters.pop("dbname"),
-        "OPTIONS": parameters,  # Django passes them to libpq
-    }
-}
+DATABASES = {"default": database(PROCRASTINATE_CONN)}
 
 SECRET_KEY = "of the example"  # noqa: S105
 DEBUG = True

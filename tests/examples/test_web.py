@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 
+import pytest
+
+from procrastinate_conn import ConnectorSettings
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
+from procrastinate_conn.django import database
 from tests.examples.running import Example, request
 from tests.servers import Observer, wait_until
 
+LISTENING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
+)
 Copy = Callable[[str], Example]
 
 
@@ -64,16 +72,45 @@ def test_flask_defers_on_the_engine_of_the_application(example: Copy, server: Em
         observer.connection.close()
 
 
-def test_django_and_the_worker_use_the_same_settings(example: Copy) -> None:
+def test_django_and_the_worker_use_the_same_settings(
+    example: Copy, server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = example("django_project")
-    migrate, serve, work = project.commands
+    migrate, serve, work, test = project.commands
     project.run(migrate)
+    project.run(test)
     port = free_port()
     with project.running(serve.replace("8000", str(port))) as web:
         web.wait_for("Quit the server with")
         assert json.loads(request(f"{port}/orders/book")) == {"job": 1}
-        with project.running(work) as worker:
+        with project.running(f"PROCRASTINATE_CONN_LISTEN=off {work}") as worker:
             worker.wait_for("receipt for book\n")
+            observer = Observer(server, database_of(project))
+            assert observer.one(LISTENING) == 0, "the worker has a connector of procrastinate's own"
+            observer.connection.close()
+    monkeypatch.setenv("PATH", f"{server.binaries}{os.pathsep}{os.environ['PATH']}")
+    shown = project.run("python manage.py dbshell -- -Atc 'SELECT current_database()'")
+    assert shown.strip() == database_of(project)
+
+
+def test_django_gets_the_password_apart_from_its_options():
+    settings = ConnectorSettings(
+        _env_file=None, dsn="postgresql://app:hunter2@db1:1,db2:2/jobs?sslmode=require"
+    )
+    entry = database(settings)
+    assert {name: entry[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")} == {
+        "NAME": "jobs",
+        "USER": "app",
+        "PASSWORD": "hunter2",
+        "HOST": "db1,db2",
+        "PORT": "1,2",
+    }
+    assert entry["OPTIONS"]["sslmode"] == "require"
+    assert not {"dbname", "user", "password", "host", "port"} & entry["OPTIONS"].keys()
+
+
+def database_of(example: Example) -> str:
+    return (example.folder / ".env").read_text().strip().rpartition("/")[2]
 
 
 def answers(port: int, path: str, data: bytes | None = None) -> bool:
