@@ -49,7 +49,7 @@ def words(page: str) -> str:
         ("docs/architecture.md", f"the server has {acquire.PING_TIMEOUT:g} s to answer"),
         ("docs/cloud.md", f"The command has {passwords.COMMAND_TIME_LIMIT:g} s"),
         ("docs/cloud.md", f"its output is used for {passwords.COMMAND_CACHED_FOR:g} s"),
-        ("README.md", f"a command at most every {passwords.COMMAND_CACHED_FOR:g} s"),
+        ("docs/first-steps.md", f"a command at most every {passwords.COMMAND_CACHED_FOR:g} s"),
     ],
 )
 def test_time_limit_in_the_page_is_that_of_the_code(page: str, sentence: str) -> None:
