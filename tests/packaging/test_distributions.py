@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -47,6 +48,18 @@ def test_wheel_has_types_and_licence_and_no_other_files(unpacked: Path) -> None:
     assert (info / "licenses" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert "procrastinate_conn.cli:main" in (info / "entry_points.txt").read_text()
     assert {path.name for path in unpacked.iterdir()} == {"procrastinate_conn", info.name}
+
+
+def test_metadata_has_urls_and_a_readme_whose_links_are_absolute(unpacked: Path) -> None:
+    [metadata] = unpacked.glob("*.dist-info/METADATA")
+    text = metadata.read_text(encoding="utf-8")
+    assert {"Homepage", "Documentation", "Changelog", "Issues"} == set(
+        re.findall("Project-URL: (\\w+)", text)
+    )
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 15
+    assert all(link.startswith("https://") for link in links)
+    assert "raw.githubusercontent.com" in next(link for link in links if link.endswith(".svg"))
 
 
 def test_wheel_has_every_module(unpacked: Path) -> None:
