@@ -75,6 +75,18 @@ def test_verified_certificate_passes_with_its_days_left(behind_tls):
     assert doctor["tls"].message == "TLSv1.3, TLS_AES_256_GCM_SHA384; certificate verified, 99 days left"
 
 
+def test_certificate_in_the_home_directory_that_libpq_gives_up_on_is_on_this_side(
+    behind_tls, tmp_path, monkeypatch
+):
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "postgresql.crt").write_text("no certificate")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    login = DoctorRun(behind_tls())["login"]
+    assert "could not read certificate file" in login.message
+    assert "on this side" in login.hint
+    assert "set sslcertmode=disable, or HOME" in login.hint
+
+
 @pytest.mark.parametrize(
     ("mode", "root", "verified"),
     [
