@@ -21,7 +21,8 @@ PLAINTEXT_POSSIBLE = Rule(
     "plaintext to a host that is not local",
     "With an sslmode below `require` libpq goes on without encryption if the server, or an attacker in"
     " between, claims not to support it: the password and every job can be read and changed on the way.",
-    "Set sslmode=verify-full and the sslrootcert to verify against, or at least sslmode=require.",
+    "Set sslmode=verify-full and the sslrootcert to verify against, or at least sslmode=require. A name"
+    " without a dot, and one of a platform's private network, counts as local.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@db1.example.com/jobs"),
 )

@@ -116,6 +116,8 @@ def check(configuration: Configuration) -> Iterator[Problem]:
 
 def _leftover(keyword: str, sourced: SourcedValue, *, in_uri: bool) -> Leftover | None:
     value = str(sourced.value)
+    if "-----BEGIN" in value:  # the content of a file, which is a problem of its own
+        return None
     if keyword != "host" and (leftover := find_leftover(value, sourced.origin.source)):
         return leftover
     for keywords, pattern, leftover, in_uris_only in PATTERNS:
