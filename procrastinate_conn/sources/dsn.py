@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -221,64 +221,78 @@ def _cannot_be_a_secret(keyword: str, dsn: str) -> bool:
     return not _SECRETIVE.search(before) and not any(name and is_secret(name) for name in meant)
 
 
-_OTHER_FORMATS = (
-    (r"jdbc:", "it is a URL for Java", "write postgresql://user:password@host/database, without jdbc:"),
-    (r"['\"]", "it begins with a quote", "leave out the quotes around it"),
-    (r"\s*\{", "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
-    (r"psql\s", "it is a command", "leave out psql, and the quotes around its argument"),
+Applies = Callable[[str, str], object]
+"""Whether an explanation is that of a DSN, with libpq's reason for rejecting it."""
+
+
+def _like(pattern: str) -> Applies:
+    return lambda dsn, _: re.match(pattern, dsn, re.IGNORECASE | re.DOTALL)
+
+
+def _uri_rejected_for(word: str) -> Applies:
+    return lambda dsn, reason: _is_uri(dsn) and word in reason
+
+
+_LIBPQS = ""
+_EXPLANATIONS: tuple[tuple[Applies, str, str], ...] = (
+    (_like("jdbc:"), "it is a URL for Java", "write postgresql://user:password@host/database, without jdbc:"),
+    (_like(r"['\"]"), "it begins with a quote", "leave out the quotes around it"),
+    (_like(r"\s*\{"), "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
+    (_like(r"psql\s"), "it is a command", "leave out psql, and the quotes around its argument"),
     (
-        r".*\{\{.*\}\}",
+        _like(r".*\{\{.*\}\}"),
         "it has a reference of a template that nothing was put in for",
         "let the workflow or the template fill it in",
     ),
     (
-        r"\$[({\w]",
+        _like(r"\$[({\w]"),
         "it is a reference to a variable that was not expanded",
         "in an env file write ${NAME}, and set NAME before it or in the environment",
     ),
-)
-"""Other things that are written as a DSN: how they begin, what is wrong, and the hint."""
-
-_URI_HINTS = (
-    ("IPv6", "write brackets around an IPv6 address, and nothing else: [::1]:5432"),
+    (_uri_rejected_for("spaces"), "it has a blank", "write a blank as %20, and leave none around it"),
     (
-        "query parameter",
+        _uri_rejected_for("IPv6"),
+        _LIBPQS,
+        "write brackets around an IPv6 address, and nothing else: [::1]:5432",
+    ),
+    (
+        _uri_rejected_for("query parameter"),
+        _LIBPQS,
         "write ?keyword=value&keyword=value, and percent-encode the values: = is %3D, & is %26",
     ),
-    ("", "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"),
+    (
+        _uri_rejected_for(""),
+        _LIBPQS,
+        "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25",
+    ),
+    (_like(_SCHEME.pattern), "its scheme is none of libpq's", "did you mean postgresql://?"),
+    (
+        lambda dsn, _: _is_base64(dsn),
+        "it is in base64",
+        "decode it: base64 belongs only under the data of a Kubernetes Secret",
+    ),
+    (
+        lambda dsn, _: _has_semicolons(dsn),
+        "there are semicolons between the pairs",
+        "write libpq's keywords, with blanks between the pairs: host=... user=... dbname=...",
+    ),
+    (
+        lambda _, reason: "unterminated quoted string" in reason,
+        "a quote is not closed",
+        "close it, or write \\' for a quote in a value",
+    ),
+    (
+        _like(".*="),
+        _LIBPQS,
+        "write keyword=value pairs, and single quotes around a value that has blanks",
+    ),
+    (_like(""), _LIBPQS, _EXAMPLE),
 )
-"""The hints for a URI that libpq cannot read, by a word in its reason."""
+"""Why libpq cannot read a DSN, better than its own reason if possible, and the hint; the first counts."""
 
 
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
-    reason, hint = _explain(reason, dsn)
+    better, hint = next((better, hint) for is_it, better, hint in _EXPLANATIONS if is_it(dsn, reason))
     if unseen := find_unseen(dsn):
-        reason, hint = f"it has {unseen}, which cannot be seen", f"delete {unseen}"
-    return MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {reason}", hint=hint, origin=origin)
-
-
-def _explain(reason: str, dsn: str) -> tuple[str, str]:
-    """Return why libpq cannot read a DSN, better than its own reason if possible, and the hint."""
-    for pattern, other_reason, hint in _OTHER_FORMATS:
-        if re.match(pattern, dsn, re.IGNORECASE | re.DOTALL):
-            return other_reason, hint
-    if _is_uri(dsn):
-        if "spaces" in reason:
-            return "it has a blank", "write a blank as %20, and leave none around it"
-        return reason, next(hint for word, hint in _URI_HINTS if word in reason)
-    if scheme := _SCHEME.match(dsn):
-        return f"it is no URL to libpq with {scheme[1]}://", "did you mean postgresql://?"
-    return _explain_pairs(reason, dsn)
-
-
-def _explain_pairs(reason: str, dsn: str) -> tuple[str, str]:
-    if _is_base64(dsn):
-        return "it is in base64", "decode it: base64 belongs only under the data of a Kubernetes Secret"
-    if _has_semicolons(dsn):
-        hint = "write libpq's keywords, with blanks between the pairs: host=... user=... dbname=..."
-        return "there are semicolons between the pairs", hint
-    if "unterminated quoted string" in reason:
-        return "a quote is not closed", "close it, or write \\' for a quote in a value"
-    if "=" in dsn:
-        return reason, "write keyword=value pairs, and single quotes around a value that has blanks"
-    return reason, _EXAMPLE
+        better, hint = f"it has {unseen}, which cannot be seen", f"delete {unseen}"
+    return MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {better or reason}", hint=hint, origin=origin)
