@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 
@@ -23,6 +24,7 @@ class ConnectorKind(StrEnum):
     SQLALCHEMY_PSYCOPG2 = "sqlalchemy-psycopg2"
     SQLALCHEMY_PSYCOPG = "sqlalchemy-psycopg"
     SQLALCHEMY_ASYNC = "sqlalchemy-async"
+    ASYNCPG = "asyncpg"
 
     @classmethod
     def _missing_(cls, value: object) -> ConnectorKind | None:
@@ -66,6 +68,8 @@ class ConnectorInfo(NamedTuple):
     pool_options: Mapping[str, OptionSupport]  # that it supports, and how; any other is an error
     aliases: tuple[str, ...] = ()  # other names for which this kind is suggested
     size_by_hand: int = 0  # connections that procrastinate's class may have by default, if more than here
+    # The keywords of libpq that the driver cannot honour, and their values that ask for nothing.
+    unsupported_keywords: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @property
     def implementation_class(self) -> str:
@@ -150,6 +154,49 @@ _ON_PSYCOPG_ENGINE: Mapping[str, OptionSupport] = {
     "check_after": OptionSupport("emulated", _ENGINE_CHECK),
     "connection_class": OptionSupport("not possible", "the connector has a class of its own"),
     "close_returns": OptionSupport("not possible", "the connector returns what the engine closes"),
+}
+
+_ON_ASYNCPG: Mapping[str, OptionSupport] = {
+    **_EVERY_KIND,
+    **_exactly(
+        {
+            "min_size": "min_size of asyncpg.Pool",
+            "max_size": "max_size of asyncpg.Pool",
+            "timeout": "timeout of asyncpg.Pool's acquire, for every caller",
+            "max_waiting": "asyncpg's own pool has no such bound",
+            "max_lifetime": "asyncpg's own pool retires a connection by its number of queries",
+            "max_idle": "max_inactive_connection_lifetime of asyncpg.Pool",
+            "configure": "init of asyncpg.Pool; called with asyncpg's connection",
+            "check": "called with asyncpg's connection",
+            "reset": "reset of asyncpg.Pool; called with asyncpg's connection",
+        }
+    ),
+    "check_after": OptionSupport("emulated", "asyncpg's own pool never pings"),
+    "prepare_threshold": OptionSupport(
+        "emulated", "a number prepares each statement at its first use, none is statement_cache_size=0"
+    ),
+    "connection_class": OptionSupport("not possible", "the connections are a subclass of asyncpg's already"),
+    "close_returns": OptionSupport("not possible", "closing an asyncpg connection always closes it"),
+}
+
+_NOT_IN_ASYNCPG: Mapping[str, tuple[str, ...]] = {
+    "channel_binding": ("disable", "prefer"),
+    "gssdelegation": ("0",),
+    "gssencmode": ("disable", "prefer"),
+    "gsslib": (),
+    "krbsrvname": ("postgres",),
+    "min_protocol_version": ("3.0",),
+    "oauth_client_id": (),
+    "oauth_client_secret": (),
+    "oauth_issuer": (),
+    "oauth_scope": (),
+    "replication": ("0", "false", "no", "off"),
+    "require_auth": (),
+    "requirepeer": (),
+    "scram_client_key": (),
+    "scram_server_key": (),
+    "sslcertmode": ("allow", "disable"),
+    "sslsni": ("0", "1"),
 }
 
 REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
@@ -248,5 +295,16 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         resolves_hosts=True,
         pool_options=_ON_PSYCOPG_ENGINE,
         aliases=("async-sqlalchemy", "sqlalchemy-psycopg-async"),
+    ),
+    ConnectorKind.ASYNCPG: ConnectorInfo(
+        class_module="procrastinate.connector",
+        class_name="BaseAsyncConnector",
+        implementation="asyncpg.connector:AsyncpgConnector",
+        drivers=("asyncpg",),
+        extra="asyncpg",
+        asynchronous=True,
+        resolves_hosts=True,
+        pool_options=_ON_ASYNCPG,
+        unsupported_keywords=_NOT_IN_ASYNCPG,
     ),
 }

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from procrastinate_conn.checks import hosts as host_checks
-from procrastinate_conn.checks.tls_files import default_file
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import Host, hosts, resolve_numeric
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.files import status
+from procrastinate_conn.libpq import default_file
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import redact_value

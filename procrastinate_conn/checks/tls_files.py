@@ -164,10 +164,10 @@ def _default_files(configured: Mapping[str, SourcedValue]) -> Iterator[tuple[str
     if libpq.home() is None:
         return
     for keyword, name in _DEFAULTS.items():
-        file = str(default_file(name))
+        file = str(libpq.default_file(name))
         is_absent = _is_absent(keyword, file)
         if keyword == "sslcrl":
-            has_root = "sslrootcert" in configured or status(default_file("root.crt"))
+            has_root = "sslrootcert" in configured or status(libpq.default_file("root.crt"))
             is_absent = status(file) is None or "sslcrldir" in configured or not has_root
         if not is_absent:
             yield keyword, SourcedValue(file, Origin(LIBPQ_DEFAULT.name))
@@ -178,17 +178,11 @@ def _origin(sourced: SourcedValue) -> Origin | None:
     return None if sourced.origin.kind.is_default else sourced.origin
 
 
-def default_file(name: str) -> Path:
-    """Return the file of that name in the directory that libpq searches by default."""
-    home = Path(libpq.home() or os.devnull)
-    return home / name if os.name == "nt" else home / ".postgresql" / name
-
-
 def _check_client(tls: TlsFiles, sslcertmode: SourcedValue | None) -> Iterator[Problem]:
     """Check the client certificate, and its key: libpq reads the key only if there is a certificate."""
     certificate, key = tls.files.get("sslcert"), tls.files.get("sslkey")
     if certificate is None:
-        missing = f"sslcert is not, and there is no {default_file(_DEFAULTS['sslcert'])}"
+        missing = f"sslcert is not, and there is no {libpq.default_file(_DEFAULTS['sslcert'])}"
         if key and _origin(key):
             message = f"sslkey is set without its certificate: {missing}"
             hint = "set sslcert; libpq does not look for the certificate in the key's file"
@@ -208,7 +202,7 @@ def _check_client(tls: TlsFiles, sslcertmode: SourcedValue | None) -> Iterator[P
         if not is_default_pair:
             yield from _check_key(tls, key, certificate, is_usable=not fault)
     elif not fault and libpq.home() is not None:
-        missing = f"sslkey is not, and there is no {default_file(_DEFAULTS['sslkey'])}"
+        missing = f"sslkey is not, and there is no {libpq.default_file(_DEFAULTS['sslkey'])}"
         hint = "set sslkey; libpq does not look for the key in the certificate's file"
         yield tls.problem("sslcert", certificate, Fault(f"sslcert is set without its key: {missing}", hint))
 

@@ -55,10 +55,29 @@ def validate_driver(
             yield OLD_LIBPQ(f"connection.{keyword}", message, hint=_HINT, origin=sourced.origin)
     if spec is None:
         return
+    yield from _validate_keywords(kind, effective, spec)
     if REGISTRY[kind].uses_psycopg2:
         yield from _validate_values(kind, {k: v for k, v in effective.items() if k in known}, spec)
     if REGISTRY[kind].resolves_hosts:
         yield from _validate_resolution(effective, spec)
+
+
+def _validate_keywords(
+    kind: ConnectorKind, effective: Mapping[str, SourcedValue], spec: ConnectionSpec
+) -> Iterator[Problem]:
+    """Yield the keywords that the driver would ignore: it has a protocol of its own, without libpq."""
+    unsupported = dict(REGISTRY[kind].unsupported_keywords)
+    if spec.sslmode == "verify-full" and "sslsni" in unsupported:
+        unsupported["sslsni"] = ("1",)  # Python's ssl names the host to the server if it verifies the name
+    for keyword, neutral in unsupported.items():
+        value = spec.parameters.get(keyword)
+        if keyword not in effective or not value or value in neutral:
+            continue
+        others = [other for other, info in REGISTRY.items() if keyword not in info.unsupported_keywords]
+        quoted, origin = quote_value(keyword, value, effective[keyword]), effective[keyword].origin
+        message = f"{kind} cannot carry out {quoted} for {keyword}, and would ignore it"
+        hint = f"choose the {' or '.join(others[:2])} connector, or leave {keyword} out"
+        yield REJECTED_BY_DRIVER(f"connection.{keyword}", message, hint=hint, origin=origin)
 
 
 def _validate_values(

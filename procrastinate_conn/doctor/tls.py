@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from procrastinate_conn import libpq
 from procrastinate_conn.checks.tls import is_loopback
-from procrastinate_conn.checks.tls_files import default_file
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, passed, warned
@@ -100,7 +100,7 @@ def _validity(days_left: int | None) -> str:
 
 def _is_verified(spec: ConnectionSpec) -> bool:
     """Return whether libpq, which has connected, verified the certificate: it does if it has a root."""
-    return spec.sslrootcert == "system" or Path(spec.sslrootcert or default_file("root.crt")).exists()
+    return spec.sslrootcert == "system" or Path(spec.sslrootcert or libpq.default_file("root.crt")).exists()
 
 
 def _shake_hands(context: HostContext) -> Handshake:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 INTEGERS: Mapping[str, str] = {
@@ -120,3 +121,9 @@ def home() -> str | None:
         return getpwuid(os.geteuid()).pw_dir
     except KeyError:
         return None
+
+
+def default_file(name: str) -> Path:
+    """Return the file of that name in the directory in which libpq looks for certificates by default."""
+    directory = Path(home() or os.devnull)
+    return directory / name if os.name == "nt" else directory / ".postgresql" / name

@@ -1,4 +1,4 @@
-"""libpq's password file: whether it has a password for a login, never the password itself."""
+"""libpq's password file: the line for a login; its password only for a driver that does not read it."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def find_line(file: Path, login: Login) -> Origin | None:
     return found and found[0]
 
 
+def find_password(file: Path, login: Login) -> str | None:
+    """Return the password that libpq would send; None if the file has none for the login."""
+    if (found := _find(file, login)) is None:
+        return None
+    password = _PASSWORD.match(found[1])
+    return _ESCAPED.sub(r"\1", password[0]) if password else None
+
+
 def find_password_leftover(file: Path, login: Login) -> tuple[Origin, Leftover] | None:
     """Return that line, and what its password has that does not belong to it."""
     if found := _find(file, login):
@@ -51,6 +59,11 @@ def find_password_leftover(file: Path, login: Login) -> tuple[Origin, Leftover] 
             return origin, leftover
     return None
 
+
+_PASSWORD = re.compile(r"(?:\\.|[^:])*", re.DOTALL)
+"""A password ends at a colon that has no backslash before it."""
+
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 _DROPPED_BACKSLASH = Leftover("a backslash, which libpq drops", r"write \\ for a backslash in a password")
 

@@ -8,6 +8,7 @@ import logging
 import socket
 
 import aiopg
+import asyncpg
 import psycopg
 import psycopg2.extras
 import psycopg_pool
@@ -33,6 +34,7 @@ TYPES = {
     "sqlalchemy-psycopg2": sqlalchemy.Engine,
     "sqlalchemy-psycopg": sqlalchemy.Engine,
     "sqlalchemy-async": AsyncEngine,
+    "asyncpg": psycopg_pool.AsyncConnectionPool,
 }
 
 
@@ -82,6 +84,8 @@ def test_an_asynchronous_pool_of_the_callers_is_used_and_left_open(kind, server,
         elif kind == "psycopg":
             pool = psycopg_pool.AsyncConnectionPool(dsn, open=False, kwargs={}, min_size=2)
             await pool.open(wait=True)
+        elif kind == "asyncpg":
+            pool = await asyncpg.create_pool(dsn, min_size=2)
         else:
             pool = await aiopg.create_pool(dsn, cursor_factory=psycopg2.extras.RealDictCursor)
         async with jobs.open_async(pool):
@@ -95,6 +99,9 @@ def test_an_asynchronous_pool_of_the_callers_is_used_and_left_open(kind, server,
         elif kind == "psycopg":
             async with pool.connection() as connection:
                 await connection.execute("SELECT 1")
+            await pool.close()
+        elif kind == "asyncpg":
+            await pool.execute("SELECT 1")
             await pool.close()
         else:
             async with pool.acquire() as connection, connection.cursor() as cursor:

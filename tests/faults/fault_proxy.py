@@ -26,6 +26,9 @@ _BODY = b"".join(f"{field}{text}\0".encode() for field, text in _FIELDS.items())
 SHUTDOWN = b"E" + (4 + len(_BODY)).to_bytes(4, "big") + _BODY
 """The notice of a server process that is terminated."""
 
+SYNC = b"S\x00\x00\x00\x04"
+"""The message that ends a query; a driver may prepare a statement without it, and execute it later."""
+
 NOTIFICATION = b"A" + (4 + 4 + 4 + 6).to_bytes(4, "big") + (1).to_bytes(4, "big") + b"two\0hello\0"
 """The message of NOTIFY two, 'hello'."""
 
@@ -129,6 +132,17 @@ class _Connection(socketserver.BaseRequestHandler):
     server: FaultProxy
     request: socket.socket
 
+    def setup(self) -> None:
+        """Begin without prepared statements."""
+        self.prepared: dict[bytes, bytes] = {}
+
+    def query_in(self, message: bytes) -> bytes:
+        """Return the text of a client's message, with that of the prepared statement which it executes."""
+        if message.startswith(b"P") and not message.endswith(SYNC):
+            self.prepared[message[5 : message.index(b"\0", 5)]] = message
+            return b""
+        return message + b"".join(text for name, text in self.prepared.items() if name in message)
+
     def handle(self) -> None:
         """Pass bytes on until either side closes, or until a result is lost and the connection with it."""
         client = self.request
@@ -147,16 +161,17 @@ class _Connection(socketserver.BaseRequestHandler):
                     if not message:
                         return
                     receiver.sendall(message)
-                    if sender is client and self.server.is_to_be_lost(message):
+                    query = self.query_in(message) if sender is client else b""
+                    if sender is client and self.server.is_to_be_lost(query):
                         if self.server.closes_at_once:
                             client.shutdown(socket.SHUT_RDWR)
                         _result(upstream)
                         return
-                    if sender is client and (seconds := self.server.delay_of(message)):
+                    if sender is client and (seconds := self.server.delay_of(query)):
                         result = _result(upstream)
                         time.sleep(seconds)
                         client.sendall(result)
-                    if sender is client and (addition := self.server.to_add(message)):
+                    if sender is client and (addition := self.server.to_add(query)):
                         client.sendall(_result(upstream) + addition)
                         if addition == SHUTDOWN:
                             time.sleep(SHUTDOWN_DELAY)

@@ -13,15 +13,7 @@ import aiopg
 import psycopg
 import psycopg2
 from aiopg.connection import TIMEOUT
-from psycopg.abc import ConnMapping
-
-# Two of them are not documented; every test of aiopg notices if they go.
-from psycopg.conninfo import (
-    conninfo_attempts_async,
-    conninfo_to_dict,
-    make_conninfo,
-    timeout_from_conninfo,
-)
+from psycopg.conninfo import make_conninfo
 from psycopg2.extensions import POLL_OK, POLL_READ, Notify
 from psycopg2.extras import RealDictCursor
 
@@ -31,7 +23,7 @@ from procrastinate_conn.connectors.psycopg2.connection_factory import (
     repr_without_dsn,
 )
 from procrastinate_conn.connectors.runtime.acquire import Liveness
-from procrastinate_conn.connectors.runtime.connect_errors import name_every_host
+from procrastinate_conn.connectors.runtime.attempts import Attempt, open_first
 from procrastinate_conn.connectors.runtime.connection_factory import AsyncConnectionFactory
 from procrastinate_conn.connectors.runtime.liveness import readability
 from procrastinate_conn.registry import ConnectorKind
@@ -139,34 +131,16 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
         connection.raw.close()
 
     async def open_connection(self, conninfo: str) -> AiopgConnection:
-        """Return a connection; if there is none, the error names each host with its reason."""
-        try:
-            return await self._open_first(conninfo)
-        except (psycopg.OperationalError, psycopg2.OperationalError) as error:
-            error.args = (await asyncio.to_thread(name_every_host, str(error), conninfo),)
-            raise
-
-    async def _open_first(self, conninfo: str) -> AiopgConnection:
         """Return a connection to the first address that accepts one.
 
         The addresses are tried one by one, as psycopg does: libpq would go on to the next one on another
         socket, which aiopg does not notice, and without regard to `connect_timeout`.
         """
-        parameters = conninfo_to_dict(conninfo)
-        timeout = timeout_from_conninfo(parameters)
-        failures = []
-        for attempt in await conninfo_attempts_async(parameters):
-            try:
-                async with asyncio.timeout(timeout):
-                    return await self._open_one(make_conninfo("", **attempt))
-            except TimeoutError:
-                failures.append(f"{_target(attempt)} failed: no answer within {timeout} s")
-            except psycopg2.OperationalError as error:
-                failures.append(f"{_target(attempt)} failed: {str(error).strip()}")
-        raise psycopg2.OperationalError("\n".join(failures))
+        return await open_first(conninfo, self._open_one, (psycopg2.OperationalError,))
 
-    async def _open_one(self, conninfo: str) -> AiopgConnection:
+    async def _open_one(self, attempt: Attempt) -> AiopgConnection:
         """Return a connection to one address, without aiopg's look-up of types: they are not used here."""
+        conninfo = make_conninfo("", **attempt)
         raw = BufferedConnection(conninfo, async_=1)
         try:
             await raw.wait_until_open()
@@ -206,11 +180,6 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
                 async with asyncio.timeout(seconds):
                     notification = await connection.notifies.get()
                 yield notification
-
-
-def _target(attempt: ConnMapping) -> str:
-    """Return the address of an attempt to connect, which psycopg2 does not name if it is asynchronous."""
-    return f"connection to {attempt.get('host') or attempt.get('hostaddr')}, port {attempt.get('port')}"
 
 
 async def _until_ready(descriptor: int, state: int) -> None:

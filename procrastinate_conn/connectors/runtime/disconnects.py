@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 from procrastinate import sql
 from procrastinate.exceptions import ConnectorException
@@ -83,6 +83,29 @@ class OutcomeUnknown(ConnectorException):
         return unknown
 
 
+class Shutdown(NamedTuple):
+    """The server's own report that it ends the session."""
+
+    is_interrupt: bool  # it comes from `ProcessInterrupts`, not from a pooler
+    has_context: bool  # it comes from within a function
+
+    @classmethod
+    def read(cls, error: Exception, info: Any) -> Shutdown | None:
+        """Read the report in an error of psycopg's, or in libpq's message; None if there is none."""
+        if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
+            return cls.reported(error.diag.source_function, error.diag.context)
+        message = info.error_message or ""
+        if not any(shutdown in message for shutdown in SHUTDOWN_MESSAGES):
+            return None
+        has_context = message.startswith(tuple(f"FATAL:  {text}\nCONTEXT:" for text in SHUTDOWN_MESSAGES))
+        return cls(has_context or "CONTEXT:" not in message, has_context)
+
+    @classmethod
+    def reported(cls, source_function: str | None, context: str | None) -> Shutdown:
+        """Return the report that has these fields."""
+        return cls(source_function == "ProcessInterrupts", context is not None)
+
+
 def raise_disconnect(
     error: Exception,
     info: Any,
@@ -92,42 +115,41 @@ def raise_disconnect(
     cursor: Any = None,
     arguments: Mapping[str, object] = {},
 ) -> None:
-    """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection stands.
+    """Raise `SafeToRetry` or `OutcomeUnknown` from an error of libpq's; do nothing if the connection stands.
 
     `error` was raised by the driver while it sent the query, at `sent_at` on the monotonic clock, and nothing
     else. `cursor` is psycopg's, new: it may send something more after the result, and it sends a query that
     has arguments with the extended protocol.
     """
-    if not (cursor is not None and cursor.statusmessage) and _is_one_statement(query):
-        is_extended = (
-            cursor is not None
-            and bool(arguments)
-            and not isinstance(cursor, ClientCursor | AsyncClientCursor)
-        )
-        is_certain = query in _OF_PROCRASTINATE and _is_incomplete(error, info, is_extended)
-        crossed = monotonic() - sent_at < SHUTDOWN_RACE_WINDOW and _is_shutdown(error, info)
-        if is_certain or crossed:
+    is_extended = (
+        cursor is not None and bool(arguments) and not isinstance(cursor, ClientCursor | AsyncClientCursor)
+    )
+    has_result = cursor is not None and cursor.statusmessage
+    shutdown = None if has_result else Shutdown.read(error, info)
+    raise_lost(error, query, sent_at, shutdown=shutdown, is_extended=is_extended, is_lost=info.status != 0)
+
+
+def raise_lost(
+    error: Exception,
+    query: str,
+    sent_at: float,
+    *,
+    shutdown: Shutdown | None,
+    is_extended: bool,
+    is_lost: bool,
+) -> None:
+    """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection is not lost.
+
+    `is_extended` if the query was sent with the extended protocol; `shutdown` is the server's report, if the
+    error has one.
+    """
+    if shutdown is not None and shutdown.is_interrupt and _is_one_statement(query):
+        is_certain = query in _OF_PROCRASTINATE and (is_extended or shutdown.has_context)
+        if is_certain or (not shutdown.has_context and monotonic() - sent_at < SHUTDOWN_RACE_WINDOW):
             message = "the server ended the session before the query was complete"
             raise SafeToRetry(message, is_certain=is_certain or is_extended) from error
-    if info.status != 0:
+    if is_lost:
         raise OutcomeUnknown.after(error)
-
-
-def _is_incomplete(error: Exception, info: Any, is_extended: bool) -> bool:
-    """Tell whether a session was ended while its statement was not complete for certain, however late."""
-    if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
-        diag = error.diag
-        return diag.source_function == "ProcessInterrupts" and (is_extended or diag.context is not None)
-    message = info.error_message or ""
-    return message.startswith(tuple(f"FATAL:  {shutdown}\nCONTEXT:" for shutdown in SHUTDOWN_MESSAGES))
-
-
-def _is_shutdown(error: Exception, info: Any) -> bool:
-    """Tell whether the server itself, not a pooler, ended the session, and not from within a function."""
-    if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
-        return error.diag.source_function == "ProcessInterrupts" and error.diag.context is None
-    message = info.error_message or ""
-    return any(shutdown in message for shutdown in SHUTDOWN_MESSAGES) and "CONTEXT:" not in message
 
 
 def _is_one_statement(query: str) -> bool:

@@ -1,0 +1,184 @@
+"""The kind ``asyncpg``."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from functools import partial
+from time import monotonic
+from typing import Any, LiteralString, NoReturn
+
+import asyncpg
+from procrastinate.connector import BaseAsyncConnector, Notify
+from procrastinate.exceptions import ConnectorException, NoResult, UniqueViolation
+from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
+
+from procrastinate_conn.connectors.asyncpg.connection_factory import AsyncpgConnectionFactory
+from procrastinate_conn.connectors.asyncpg.queries import read_json, translate
+from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
+from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
+from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, Shutdown, raise_lost
+from procrastinate_conn.connectors.runtime.listener import listen
+
+SHUTDOWN_CODES = (asyncpg.AdminShutdownError.sqlstate, "57P05")
+"""PostgreSQL's codes for the end of a session: by an administrator, and because it was idle."""
+
+Rows = list[dict[str, Any]]
+
+
+class AsyncpgConnector(AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
+    """A connector on asyncpg, on a pool of ours or on an `asyncpg.Pool` of the caller's.
+
+    procrastinate has none. Before it is open, it defers synchronously on psycopg.
+    """
+
+    connection_factory = AsyncpgConnectionFactory
+    sync_connector = SyncPsycopgConnector
+    loop_bound = True
+    pool_attribute = "_pool"
+    _pool: Any = None
+    pool = property(AsyncConnector.require_pool)
+
+    @staticmethod
+    def fetch_all(rows: Rows) -> Rows:
+        return rows
+
+    @staticmethod
+    def fetch_row(rows: Rows) -> dict[str, Any] | None:
+        return rows[0] if rows else None
+
+    @staticmethod
+    def fetch_one(rows: Rows) -> dict[str, Any]:
+        if not rows:
+            raise NoResult
+        return rows[0]
+
+    async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        own_pool = self.own_pool  # the connector may be closed before the connection is returned
+        try:
+            if own_pool is None:
+                async with self.require_pool().acquire() as connection:
+                    return await self._send_on(connection, query, arguments, fetch)
+            connection = await own_pool.getconn()
+            try:
+                return await self._send_on(connection, query, arguments, fetch)
+            finally:
+                await own_pool.putconn(connection)
+        except AsyncpgConnectionFactory.errors as error:
+            _raise_connector_exception(error)
+
+    async def _send_on(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
+        is_ours = self.own_pool is not None
+        sent = connection.queries_sent if is_ours else 0
+        sent_at = monotonic()
+        try:
+            rows = await self._rows(connection, query, arguments, fetch)
+        except asyncio.CancelledError:
+            if is_ours:
+                connection.is_cancelled = True
+            raise
+        except AsyncpgConnectionFactory.errors as error:
+            if is_ours and connection.queries_sent == sent and connection.closed:
+                message = "the connection was lost before the query was sent"
+                raise SafeToRetry(message, is_certain=True) from error
+            is_extended = bool(arguments) or fetch is not None
+            raise_lost(
+                error,
+                query,
+                sent_at,
+                shutdown=_shutdown(error),
+                is_extended=is_extended,
+                is_lost=connection.is_closed(),
+            )
+            raise
+        return fetch(rows) if fetch else None
+
+    async def _rows(
+        self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any, *, decoded: bool = True
+    ) -> Rows:
+        statement, values = translate(query, arguments, self.config.json_dumps)
+        if not values and fetch is None:
+            await connection.execute(statement)  # which takes several statements, as of the schema
+            return []
+        rows = [dict(row) for row in await connection.fetch(statement, *values)]
+        return rows if self.own_pool is not None and decoded else read_json(rows, self.config.json_loads)
+
+    async def execute_query_one_async_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        return self.fetch_one(await self._execute_on(connection, query, arguments))
+
+    async def execute_query_all_async_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> Rows:
+        return await self._execute_on(connection, query, arguments)
+
+    async def _execute_on(self, connection: Any, query: str, arguments: dict[str, Any]) -> Rows:
+        """Execute a query in the transaction of the application's connection."""
+        if not isinstance(connection, asyncpg.Connection):
+            raise ConnectorException(
+                f"the connection is a {type(connection).__qualname__}, and not one of asyncpg's: "
+                "choose the connector of its driver"
+            )
+        try:
+            return await self._rows(connection, query, arguments, self.fetch_all, decoded=False)
+        except AsyncpgConnectionFactory.errors as error:
+            _raise_connector_exception(error)
+
+    def execute_query_one_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        return self._run(partial(self.execute_query_one_async_with_connection, connection), query, arguments)
+
+    def execute_query_all_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> Rows:
+        return self._run(partial(self.execute_query_all_async_with_connection, connection), query, arguments)
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listen through any outage, besides the pool or on one of the caller's, until cancelled."""
+        await listen(self, self._listen_on_callers_pool, on_notification, channels)
+
+    async def _listen_on_callers_pool(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listen on one of the caller's connections until it is lost."""
+        received: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue()
+
+        def receive(_connection: Any, _pid: int, channel: str, payload: str) -> None:
+            received.put_nowait((channel, payload))
+
+        async with self.require_pool().acquire() as connection:
+            connection.add_termination_listener(lambda _: received.put_nowait(None))
+            for channel in channels:
+                await connection.add_listener(channel, receive)
+            try:
+                while (notification := await received.get()) is not None:
+                    channel, payload = notification
+                    await on_notification(channel=channel, payload=payload)
+            finally:
+                for channel in channels:
+                    await connection.remove_listener(channel, receive)
+        raise ConnectorException("the connection that listens was closed")
+
+
+def _shutdown(error: BaseException) -> Shutdown | None:
+    """Return the server's report that it ends the session, which asyncpg makes the cause of the loss."""
+    report: Any = error.__cause__ if isinstance(error, asyncpg.ConnectionDoesNotExistError) else error
+    if getattr(report, "sqlstate", None) not in SHUTDOWN_CODES:
+        return None
+    return Shutdown.reported(report.server_source_function, report.context)
+
+
+_KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
+"""The key in the detail of a violation, in any language."""
+
+
+def _raise_connector_exception(error: BaseException) -> NoReturn:
+    """Raise procrastinate's exception for an error of asyncpg's."""
+    if not isinstance(error, asyncpg.UniqueViolationError):
+        raise ConnectorException from error
+    key = _KEY.search(error.detail or "")
+    is_lock = error.constraint_name == QUEUEING_LOCK_CONSTRAINT and key is not None
+    raise UniqueViolation(
+        constraint_name=error.constraint_name, queueing_lock=key[2] if is_lock and key else None
+    ) from error

@@ -1,0 +1,118 @@
+"""procrastinate's queries in asyncpg's terms: ``$1`` for ``%(name)s``, and values that asyncpg takes.
+
+psycopg sends a value with the type of the Python object; asyncpg takes the type that the server infers, and
+rejects any other. So the types are written into the query, as psycopg would send them. What contains JSON is
+written as text: the queries work on the application's connections too, whatever codecs these have.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+_PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
+
+_CASTS = {
+    bool: "::boolean",
+    float: "::float8",
+    Decimal: "::numeric",
+    dict: "::text::jsonb",
+}
+
+_INTEGERS = (("::int2", 15), ("::int4", 31), ("::int8", 63))
+"""Types of integers, and the bits beside the sign."""
+
+_JSON_COLUMNS = ("args", "stats")
+"""The columns of procrastinate's queries that are JSON."""
+
+
+def translate(
+    query: str, arguments: Mapping[str, Any], dumps: Callable[[Any], str] | None
+) -> tuple[str, list[Any]]:
+    """Return a query with its arguments as asyncpg takes them; `dumps` writes JSON."""
+    casts = tuple([_cast(value) for value in arguments.values()])
+    statement, names = _numbered(query, tuple(arguments), casts)
+    dumps = dumps or json.dumps
+    return statement, [_adapt(arguments[name], dumps) for name in names]
+
+
+def read_json(rows: list[dict[str, Any]], loads: Callable[[str], Any] | None) -> list[dict[str, Any]]:
+    """Parse the JSON in rows of a connection whose codecs are unknown: without a codec, it is text."""
+    loads = loads or json.loads
+    for row in rows:
+        for column in _JSON_COLUMNS:
+            if isinstance(text := row.get(column), str):
+                row[column] = loads(text)
+    return rows
+
+
+@lru_cache(maxsize=512)
+def _numbered(query: str, names: tuple[str, ...], casts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return a query with numbered placeholders, and the names in the order of the numbers."""
+    cast_of = dict(zip(names, casts, strict=True))
+    numbers: dict[str, int] = {}
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
+        return "%" if name is None else f"${numbers.setdefault(name, len(numbers) + 1)}{cast_of[name]}"
+
+    return _PLACEHOLDER.sub(replace, query), tuple(numbers)
+
+
+def _cast(value: Any) -> str:
+    """Return the cast to the type that psycopg would send; strings are left to the server to infer."""
+    kind = type(value)
+    if kind is str or value is None:
+        return ""
+    if kind is int:
+        return next((cast for cast, bits in _INTEGERS if -(1 << bits) <= value < 1 << bits), "::numeric")
+    if isinstance(value, datetime):
+        return "::timestamp" if value.tzinfo is None else "::timestamptz"
+    if isinstance(value, tuple) or (isinstance(value, list) and value and isinstance(value[0], tuple)):
+        return "::text"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "::text[]::jsonb[]"
+    return _CASTS.get(kind, "")
+
+
+def _adapt(value: Any, dumps: Callable[[Any], str]) -> Any:
+    if isinstance(value, dict):
+        return dumps(value)
+    if isinstance(value, tuple):
+        return _record(value, dumps)
+    if not isinstance(value, list) or not value:
+        return value
+    if isinstance(value[0], tuple):
+        records = ",".join([_quoted(_record(item, dumps), "\\") for item in value])
+        return f"{{{records}}}"
+    return [_adapt(item, dumps) for item in value]
+
+
+def _record(values: tuple[Any, ...], dumps: Callable[[Any], str]) -> str:
+    """Write a composite value as PostgreSQL reads it."""
+    return f"({','.join(_fields(values, dumps))})"
+
+
+def _fields(values: tuple[Any, ...], dumps: Callable[[Any], str]) -> Iterator[str]:
+    for value in values:
+        if value is None:
+            yield ""
+        elif isinstance(value, dict):
+            yield _quoted(dumps(value), '"')
+        elif isinstance(value, datetime):
+            yield _quoted(value.isoformat(), '"')
+        else:
+            yield _quoted(str(value), '"')
+
+
+def _quoted(text: str, escape: str) -> str:
+    """Quote an element of a literal; `escape` is what comes before a quotation mark in it."""
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    text = text.replace('"', f'{escape}"')
+    return f'"{text}"'

@@ -1,0 +1,113 @@
+"""libpq's keywords for TLS in Python's terms; see ``initialize_SSL`` in ``fe-secure-openssl.c``."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from procrastinate_conn import libpq
+
+_OFF_FIRST, _ON_FIRST = (False, True), (True, False)
+_ENCRYPTION = {"disable": (False,), "allow": _OFF_FIRST, "prefer": _ON_FIRST}
+"""Whether to use TLS, in the order in which libpq tries it; every other `sslmode` demands it."""
+
+
+def encryption_methods(parameters: Mapping[str, Any]) -> tuple[bool, ...]:
+    """Return whether to use TLS in each attempt at one address; there is none on a socket."""
+    if not parameters.get("hostaddr"):
+        return (False,)
+    return _ENCRYPTION.get(parameters.get("sslmode") or "prefer", (True,))
+
+
+def tls_context(parameters: Mapping[str, Any]) -> ssl.SSLContext:
+    """Return the context for one address; the files are read now, as libpq reads them at every connection.
+
+    Raises
+    ------
+    psycopg.OperationalError
+        libpq would not connect.
+    OSError
+        A file cannot be used.
+    """
+    mode = parameters.get("sslmode") or "prefer"
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = mode == "verify-full"
+    if parameters.get("sslsni") != "0" or context.check_hostname:
+        context.server_name = parameters.get("host") or None
+    if context.check_hostname and context.server_name is None:
+        raise psycopg.OperationalError("host name must be specified for a verified SSL connection")
+    if not _load_roots(context, parameters):
+        if mode.startswith("verify"):
+            raise psycopg.OperationalError(
+                f"root certificate file {_file(parameters, 'sslrootcert', 'root.crt')} does not exist"
+            )
+        context.verify_mode = ssl.CERT_NONE
+    _load_client_certificate(context, parameters)
+    context.minimum_version = _version(parameters.get("ssl_min_protocol_version") or "TLSv1.2")
+    if newest := parameters.get("ssl_max_protocol_version"):
+        context.maximum_version = _version(newest)
+    context.set_alpn_protocols(["postgresql"])
+    if log := parameters.get("sslkeylogfile"):
+        context.keylog_filename = log
+    return context
+
+
+class _Context(ssl.SSLContext):
+    """A context for the host of the settings, whose address asyncpg passes instead of its name."""
+
+    server_name: str | None = None
+
+    def wrap_bio(self, incoming: Any, outgoing: Any, *_: Any, **__: Any) -> ssl.SSLObject:
+        return super().wrap_bio(incoming, outgoing, server_hostname=self.server_name)
+
+
+def _load_roots(context: ssl.SSLContext, parameters: Mapping[str, Any]) -> bool:
+    """Load the trusted certificates and the revocations; tell whether there is any trusted certificate."""
+    if parameters.get("sslrootcert") == "system":
+        context.set_default_verify_paths()
+        return True
+    roots = _file(parameters, "sslrootcert", "root.crt")
+    if not roots.exists():
+        return False
+    context.load_verify_locations(roots)
+    directory = parameters.get("sslcrldir") or None
+    revoked = None if directory and not parameters.get("sslcrl") else _file(parameters, "sslcrl", "root.crl")
+    if revoked is not None and not revoked.exists():
+        revoked = None
+    if revoked or directory:
+        context.load_verify_locations(revoked, directory)
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    return True
+
+
+def _load_client_certificate(context: ssl.SSLContext, parameters: Mapping[str, Any]) -> None:
+    """Load the client's certificate if there is one: libpq sends it if the server asks."""
+    certificate = _file(parameters, "sslcert", "postgresql.crt")
+    if parameters.get("sslcertmode") == "disable" or not certificate.exists():
+        return
+    key = _file(parameters, "sslkey", "postgresql.key")
+    if not key.exists():
+        raise psycopg.OperationalError(f"certificate present, but not private key file {key}")
+    if os.name == "posix" and _is_exposed(key.stat()):
+        raise psycopg.OperationalError(f"private key file {key} has group or world access")
+    context.load_cert_chain(certificate, key, lambda: parameters.get("sslpassword") or "")
+
+
+def _is_exposed(status: os.stat_result) -> bool:
+    allowed = stat.S_IRGRP if status.st_uid == 0 else 0
+    return bool(status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) & ~allowed)
+
+
+def _file(parameters: Mapping[str, Any], keyword: str, default: str) -> Path:
+    return Path(parameters.get(keyword) or libpq.default_file(default))
+
+
+def _version(name: str) -> ssl.TLSVersion:
+    """Return a version from libpq's name for it, such as ``TLSv1.2``, which it takes in any case."""
+    return ssl.TLSVersion[name.upper().replace("V", "v").replace(".", "_")]
