@@ -9,6 +9,9 @@ from procrastinate_conn.registry import ConnectorKind
 _KINDS = {
     "aiopg.Connection": ConnectorKind.AIOPG,
     "aiopg.Pool": ConnectorKind.AIOPG,
+    "asyncpg.Connection": ConnectorKind.ASYNCPG,
+    "asyncpg.Pool": ConnectorKind.ASYNCPG,
+    "asyncpg.PoolConnectionProxy": ConnectorKind.ASYNCPG,
     "psycopg.AsyncConnection": ConnectorKind.PSYCOPG,
     "psycopg.Connection": ConnectorKind.SYNC_PSYCOPG,
     "psycopg2.AbstractConnectionPool": ConnectorKind.PSYCOPG2,

@@ -28,8 +28,9 @@ DEFER = {
     "sqlalchemy-psycopg2": 17,
     "sqlalchemy-psycopg": 17,
     "sqlalchemy-async": 20,
+    "asyncpg": 16,
 }
-DEFER_ASYNC = {"psycopg": 16, "aiopg": 20, "sqlalchemy-async": 20}
+DEFER_ASYNC = {"psycopg": 16, "aiopg": 20, "sqlalchemy-async": 20, "asyncpg": 32}
 
 COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}
 """Calls to Python 3.11, and none since 3.12."""

@@ -35,6 +35,7 @@ CLASSES = {
     "sqlalchemy-psycopg2": SQLAlchemyPsycopg2Connector,
     "sqlalchemy-psycopg": BaseConnector,
     "sqlalchemy-async": BaseAsyncConnector,
+    "asyncpg": BaseAsyncConnector,
 }
 
 

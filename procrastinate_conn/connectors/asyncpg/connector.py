@@ -17,6 +17,7 @@ from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
 from procrastinate_conn.connectors.asyncpg.connection_factory import AsyncpgConnectionFactory
 from procrastinate_conn.connectors.asyncpg.queries import read_json, translate
 from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
+from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, Shutdown, raise_lost
 from procrastinate_conn.connectors.runtime.listener import listen
@@ -39,6 +40,11 @@ class AsyncpgConnector(AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
     pool_attribute = "_pool"
     _pool: Any = None
     pool = property(AsyncConnector.require_pool)
+
+    def reject_pool(self, pool: Any) -> str | None:
+        if isinstance(pool, asyncpg.Pool):
+            return None
+        return rejection(self.config.kind, "a pool of asyncpg's", pool)
 
     @staticmethod
     def fetch_all(rows: Rows) -> Rows:
@@ -117,10 +123,7 @@ class AsyncpgConnector(AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
     async def _execute_on(self, connection: Any, query: str, arguments: dict[str, Any]) -> Rows:
         """Execute a query in the transaction of the application's connection."""
         if not isinstance(connection, asyncpg.Connection):
-            raise ConnectorException(
-                f"the connection is a {type(connection).__qualname__}, and not one of asyncpg's: "
-                "choose the connector of its driver"
-            )
+            raise ConnectorException(rejection(self.config.kind, "a connection of asyncpg's", connection))
         try:
             return await self._rows(connection, query, arguments, self.fetch_all, decoded=False)
         except AsyncpgConnectionFactory.errors as error:
