@@ -79,7 +79,7 @@ def run(context: HostContext) -> Iterator[Result]:
     listen = " + 1 to LISTEN" if context.listens else ""
     need = f"{processes} up to {needed} connections (max_size {max_size}{listen})"
     if context.main is not None:
-        need = f"{processes} {needed} to LISTEN"
+        need = f"{processes} {counted(needed, 'connection')} to LISTEN"
     lowest = min(limits, key=lambda limit: limit.allowed)
     if needed > lowest.allowed:
         message = f"{need}, and {lowest.name} allows {lowest.allowed}"

@@ -137,7 +137,7 @@ def test_both_set_ups_for_workers_behind_transaction_mode_are_in_order(kind, bou
     assert str(direct).endswith(f":{server.port} (listen)")
     found = {result.name: result.message for result in direct.checks}
     assert found["listen"].startswith("NOTIFY is delivered")
-    assert found["budget"].startswith("3 processes open 3 to LISTEN; ")
+    assert found["budget"].startswith("3 processes open 3 connections to LISTEN; ")
 
 
 def test_listening_in_another_database_fails(bouncer, server, database):
