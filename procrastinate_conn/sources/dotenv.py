@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn.files import expanded
-from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
@@ -272,7 +271,7 @@ def _change(
     if written.startswith('"') and escape and not value.strip().isprintable() and "-----BEGIN" not in value:
         return f"has {escape[0]} in double quotes, which becomes a control character", "write single quotes"
     comment = "" if written.startswith(("'", '"')) else written.removeprefix(value)
-    is_password = is_secret(setting.removeprefix("connection."))
+    is_password = setting.endswith("password")
     if re.match(r"\s+#\S", comment) and (
         is_password or (setting in ("dsn", "database_url") and "@" in comment)
     ):

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from procrastinate_conn import libpq
 from procrastinate_conn.files import expanded
 from procrastinate_conn.origins import SECRETS, Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
-from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames, keywords_if_any
 from procrastinate_conn.sources.base import Source, not_a_file, unreadable_file
 from procrastinate_conn.sources.variables import LIKELY_MISSPELT_VARIABLE, read_variables
 
@@ -44,7 +43,12 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
         return Source(SECRETS, names=names, problems=(_unreadable(path, error),))
     problems: list[Problem] = []
     source = read_variables(SECRETS, _read_files(files, names, problems), names)
-    unread = tuple(_unread(file, names) for file in files if file.name.upper() in libpq.variables())
+    keywords = {row.variable: row.name for row in keywords_if_any().values()}
+    unread = (
+        _unread(file, keywords[variable], names)
+        for file in files
+        if (variable := file.name.upper()) in keywords
+    )
     return replace(
         source,
         problems=(*problems, *source.problems),
@@ -53,9 +57,8 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
     )
 
 
-def _unread(file: Path, names: SettingNames) -> Problem:
+def _unread(file: Path, keyword: str, names: SettingNames) -> Problem:
     """Report a file with the name of a variable of libpq's; it counts if nothing else sets the keyword."""
-    keyword = libpq.variables()[file.name.upper()]
     message = f"{file.name} is not read from a secrets directory"
     hint = f"name the file {names.variable(('connection', keyword))}"
     origin = Origin("secrets", file.name, str(file))
