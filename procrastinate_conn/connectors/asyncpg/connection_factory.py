@@ -140,7 +140,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
                 connection = await self._open_over(context, attempt, password)
             except self.errors as error:
                 errors.append(_message(error, has_password=password is not None))
-                if isinstance(error, ConnectionRefusedError):
+                if not _may_be_retried(error, encrypted=encrypted):
                     break
             else:
                 _set_socket_options(connection.socket, attempt)
@@ -216,6 +216,13 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
             if notification is None:
                 raise asyncpg.InterfaceError("the connection that listens was closed")
             yield notification
+
+
+def _may_be_retried(error: Exception, *, encrypted: bool) -> bool:
+    """Tell whether libpq tries the other of TLS and no TLS: if the server said no, or TLS did not begin."""
+    if isinstance(error, asyncpg.PostgresError):
+        return not isinstance(error, asyncpg.ConnectionDoesNotExistError)
+    return encrypted and not isinstance(error, ConnectionRefusedError)
 
 
 def _message(error: Exception, *, has_password: bool) -> str:
