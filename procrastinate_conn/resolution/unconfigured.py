@@ -67,10 +67,8 @@ def validate_anything_set(
 
 def _found_elsewhere(sources: Sequence[Source], connection: ResolvedConnection) -> Problem | None:
     """Return a problem if nothing describes the connection, and variables of other programs do."""
-    is_described = any(source.dsn or source.database_url or source.misspelt for source in sources) or any(
-        not values[0].origin.kind.is_default for values in connection.configured.values()
-    )
-    if is_described:
+    is_meant = any(s.dsn or s.database_url or s.misspelt or s.problems for s in sources)
+    if is_meant or any(not values[0].origin.kind.is_default for values in connection.configured.values()):
         return None
     for source in sources:
         parts: dict[str, SourcedValue] = {}
