@@ -20,7 +20,7 @@ except ImportError:
 else:
     UVLOOP = uvloop.new_event_loop
 
-EVERY = tuple(kind for kind in ConnectorKind if REGISTRY[kind].class_name != "BaseConnector")
+EVERY = tuple(kind for kind in ConnectorKind if not REGISTRY[kind].class_name.startswith("Base"))
 """The kinds for which procrastinate has a class, so that there is a connector by hand."""
 
 ASYNCHRONOUS = tuple(kind for kind in EVERY if REGISTRY[kind].asynchronous)

@@ -1,22 +1,40 @@
-"""Defer jobs in requests, on the engine of the application: flask --app web run."""
+"""Store an order and its job in one transaction, on the engine of the application: flask --app web run."""
 
 import os
 
-import sqlalchemy
 import tasks
-from flask import Flask, request
+from flask import Flask, abort, request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-engine = sqlalchemy.create_engine(os.environ["DATABASE_URL"])  # flask reads .env
-with engine.begin() as connection:
-    connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS orders (id serial PRIMARY KEY, item text)")
 
-tasks.app.open(engine)  # no second pool
+class Base(DeclarativeBase):
+    pass
+
+
+class Order(Base):
+    __tablename__ = "orders"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item: Mapped[str]
+    amount: Mapped[int]
+
+
 web = Flask(__name__)
+web.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]  # flask reads .env
+db = SQLAlchemy(web, model_class=Base)
+with web.app_context():
+    db.create_all()
+    tasks.app.open(db.engine)  # no second pool
 
 
 @web.post("/orders")
 def order() -> dict[str, int]:
-    with engine.begin() as connection:
-        insert = sqlalchemy.text("INSERT INTO orders (item) VALUES (:item) RETURNING id")
-        number = connection.scalar(insert, {"item": request.form["item"]})
-    return {"order": number, "job": tasks.send_receipt.defer(order=number)}
+    order = Order(item=request.form["item"], amount=int(request.form.get("amount", 1)))
+    db.session.add(order)
+    db.session.flush()  # the order gets its number
+    receipt = tasks.send_receipt.configure(connection=db.session.connection())
+    job = receipt.defer(order=order.id)
+    if order.amount < 1:
+        abort(400)  # neither is stored: the session is rolled back
+    db.session.commit()  # both are
+    return {"order": order.id, "job": job}

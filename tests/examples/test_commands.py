@@ -46,3 +46,10 @@ def test_procrastinate_command_uses_the_connector(example: Copy) -> None:
     assert "App configuration: OK" in command_line.run(healthchecks)
     command_line.run(defer)
     assert "Hello, Ada!" in command_line.run(work)
+
+
+def test_row_and_job_are_stored_together_or_not_at_all(example: Copy) -> None:
+    script = example("transaction")
+    schema, store = script.commands
+    script.run(schema)
+    assert script.run(store) == "1 orders, 1 jobs\n"

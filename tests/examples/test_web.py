@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from urllib.error import HTTPError
 
 import pytest
 
@@ -18,6 +19,9 @@ LISTENING = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
 )
 Copy = Callable[[str], Example]
+
+STORED = "SELECT ARRAY[(SELECT count(*) FROM orders), (SELECT count(*) FROM procrastinate_jobs)]"
+"""The number of orders and that of jobs."""
 
 
 def test_asynchronous_worker_works_jobs_of_a_synchronous_web_server(example: Copy) -> None:
@@ -59,17 +63,38 @@ def test_flask_defers_on_the_engine_of_the_application(example: Copy, server: Em
     port = free_port()
     with application.running(f"{serve} --port {port}") as web:
         web.wait_for("Running on")
-        assert json.loads(request(f"{port}/orders", b"item=book")) == {"order": 1, "job": 1}
+        with pytest.raises(HTTPError, match="400"):
+            request(f"{port}/orders", b"item=book&amount=0")
+        assert json.loads(request(f"{port}/orders", b"item=book")) == {"order": 2, "job": 2}
         ours = (
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name = 'procrastinate'"
         )
         observer = Observer(server, database)
         assert observer.one(ours) == 0, "there is a pool in addition to the engine's"
+        assert observer.one(STORED) == [1, 1]
         with application.running(work) as worker:
-            worker.wait_for("receipt for order 1\n")
+            worker.wait_for("receipt for order 2\n")
             assert observer.one(ours) > 0
         observer.connection.close()
+
+
+def test_fastapi_stores_order_and_job_in_one_transaction(example: Copy, server: EmbeddedPostgres) -> None:
+    application = example("fastapi_sqlalchemy")
+    schema, serve, work = application.commands
+    application.run(schema)
+    database = (application.folder / ".env").read_text().strip().rpartition("/")[2]
+    port = free_port()
+    with application.running(f"{serve} --port {port}") as web:
+        web.wait_for("Uvicorn running on")
+        with pytest.raises(HTTPError, match="400"):
+            request(f"{port}/orders/nothing", b"")
+        assert json.loads(request(f"{port}/orders/book", b"")) == {"order": 2, "job": 2}
+        observer = Observer(server, database)
+        assert observer.one(STORED) == [1, 1]
+        observer.connection.close()
+        with application.running(work) as worker:
+            worker.wait_for("receipt for order 2\n")
 
 
 def test_django_and_the_worker_use_the_same_settings(
