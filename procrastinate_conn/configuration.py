@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from procrastinate_conn import drivers, libpq
@@ -65,14 +65,6 @@ class Configuration:
     def errors(self) -> tuple[Problem, ...]:
         """The problems that keep the connector from being built."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
-
-    def problems_if_unset(self) -> tuple[Problem, ...]:
-        """Return the problems, with one if nothing is set at all, which is no mistake of any value."""
-        parameters = {} if self.spec is None else self.spec.parameters
-        unset = list(validate_anything_set(self.sources, self.connection, parameters))
-        replaced = {(problem.code, problem.origin) for problem in unset}
-        kept = (problem for problem in self.problems if (problem.code, problem.origin) not in replaced)
-        return (*kept, *unset)
 
     @property
     def redacted_keywords(self) -> frozenset[str]:
@@ -149,6 +141,8 @@ def configure(sources: Sequence[Source]) -> Configuration:
     problems += listen.problems
     if listening is not None:
         problems += listen.own_problems(listening.problems, problems)
+    unset = list(validate_anything_set(sources, connection, {} if spec is None else spec.parameters))
+    problems = [problem for problem in problems if replace(problem, severity="error") not in unset] + unset
     return Configuration(tuple(sources), settings, connection, spec, pool, tuple(problems), listen, listening)
 
 
@@ -167,12 +161,9 @@ def configure_or_raise(sources: Sequence[Source]) -> Configuration:
     configuration = configure(sources)
     if (configurations := collected.get()) is not None:
         configurations.append(configuration)
-    problems = configuration.problems
-    if not configuration.errors:
-        problems = configuration.problems_if_unset()
-    if any(problem.severity == "error" for problem in problems):
-        raise ConfigurationError(problems)
-    for problem in problems:
+    if configuration.errors:
+        raise ConfigurationError(configuration.problems)
+    for problem in configuration.problems:
         logger.warning("%s", problem)
     return configuration
 

@@ -127,7 +127,7 @@ class SettingNames:
         )
 
     def setting_of(self, variable: str) -> str:
-        """Return the dotted path of the setting that a variable of ours, or of libpq, sets."""
+        """Return the dotted path that a variable of ours, or of libpq, sets."""
         if variable in (keywords := {row.variable: row.name for row in keywords_if_any().values()}):
             return f"connection.{keywords[variable]}"
         return ".".join(self.path(variable) or (variable.lower(),))
@@ -149,15 +149,19 @@ class SettingNames:
 DEFAULT_NAMES = SettingNames()
 """The names that hold unless others are configured."""
 
-_ANY_PREFIX = re.compile(rf"(?:\w*?_)?({'|'.join(SETTINGS)}|database_url)(?:__(\w+))?", re.IGNORECASE)
+_ANY_NAMES = re.compile(
+    # A delimiter that is configured is some characters that are no letters: a variable may end there as well.
+    rf"(?:\w*?_)?(?:({'|'.join(SECTIONS)})(?:[\W_]+(\w+))?|({'|'.join(SETTINGS)}|database_url))",
+    re.IGNORECASE,
+)
 
 
-def setting_under_any_prefix(variable: str) -> str | None:
-    """Return the dotted path of the setting that a variable seems to set, whatever its prefix."""
-    if (path := DEFAULT_NAMES.path(variable)) is not None:
-        return ".".join(path)
-    found = _ANY_PREFIX.fullmatch(variable)
-    return found and ".".join(part for part in found.groups() if part).lower()
+def setting_under_any_names(variable: str) -> str | None:
+    """Return the dotted path that a variable seems to set, whatever the prefix and delimiter."""
+    if found := _ANY_NAMES.fullmatch(variable):
+        return ".".join(part for part in found.groups() if part).lower()
+    path = DEFAULT_NAMES.path(variable)
+    return None if path is None else ".".join(path)
 
 
 def keywords_if_any() -> Mapping[str, Keyword]:

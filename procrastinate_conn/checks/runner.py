@@ -74,8 +74,6 @@ class CheckResult:
         The kind of connector; None if its setting is invalid, or if the settings cannot be loaded.
     problems
         In the order of files and lines.
-    is_unconfigured
-        Whether everything is left to defaults, without a problem that says so.
     target
         What was checked.
     configuration
@@ -85,7 +83,6 @@ class CheckResult:
     file: str | None
     connector: ConnectorKind | None
     problems: tuple[Problem, ...]
-    is_unconfigured: bool = False
     target: CheckTarget = field(default=CheckTarget(), repr=False)
     configuration: Configuration | None = field(default=None, repr=False)
 
@@ -157,19 +154,11 @@ def _necessary_environment() -> Iterator[None]:
 
 def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
     """Run every check on a configuration that was resolved from `target`."""
-    from procrastinate_conn.resolution.unconfigured import NOTHING_SET
-
-    found = [*configuration.problems_if_unset()]
+    found = [*configuration.problems]
     for check in all_checks():
         found += check(configuration)
-    if (listening := configuration.listening) is not None:
-        of_listening = [problem for check in all_checks() for problem in check(listening)]
-        found += configuration.listen.own_problems(of_listening, found)
-    has_errors = any(problem.severity == "error" for problem in found)
-    is_reported = any(problem.code == NOTHING_SET.code for problem in found)
-    is_unconfigured = not has_errors and not is_reported and _is_unconfigured(configuration)
     result = _result(target, configuration.settings.kind, found)
-    return replace(result, is_unconfigured=is_unconfigured, configuration=configuration)
+    return replace(result, configuration=configuration)
 
 
 def _result(target: CheckTarget, kind: ConnectorKind | None, found: Sequence[Problem]) -> CheckResult:
@@ -201,18 +190,6 @@ def _leaves_kind_unknown(problem: Problem) -> bool:
     """Return whether a problem leaves open which connector is meant; a missing driver does not."""
     is_error = problem.setting == "connector" and problem.severity == "error"
     return is_error and problem.code != MISSING_DRIVER.code
-
-
-def _is_unconfigured(configuration: Configuration) -> bool:
-    """Return whether nothing that is read is set; a misspelt variable and an empty DSN set nothing."""
-    paths = {path for s in configuration.sources if not s.kind.is_override for path in s.settings}
-    keywords = configuration.connection.effective.values()
-    dsn = configuration.connection.dsn
-    return (
-        not (paths - {("dsn",)})
-        and all(keyword.origin.kind.is_default for keyword in keywords)
-        and not (dsn and dsn.text.strip())
-    )
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

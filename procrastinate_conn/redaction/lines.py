@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.redaction import MASK, is_file_name, is_safe_to_show, redact_value
-from procrastinate_conn.setting_names import SECTION_WORDS, SECTIONS, setting_under_any_prefix
+from procrastinate_conn.setting_names import SECTION_WORDS, SECTIONS, setting_under_any_names
 
 _VARIABLE = re.compile(
     r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
@@ -61,7 +61,7 @@ def redact_variable(name: str, value: str) -> str:
     name = name.upper()
     if name in _FILE_VARIABLES:
         return value if is_file_name(value) else MASK
-    setting = setting_under_any_prefix(name) or f"connection.{libpq.variables().get(name)}"
+    setting = setting_under_any_names(name) or f"connection.{libpq.variables().get(name)}"
     if setting in ("dsn", "listen.dsn", "database_url"):
         return redact_dsn(value)
     if setting in SECTIONS:
@@ -151,7 +151,7 @@ def _without_quotes(value: str) -> str:
 
 def _is_read(name: str) -> bool:
     """Return whether procrastinate-conn or libpq reads a variable."""
-    return setting_under_any_prefix(name) is not None or name in libpq.variables()
+    return setting_under_any_names(name) is not None or name in libpq.variables()
 
 
 def _redact_quoted(value: str, redact: Callable[[str], str]) -> str:

@@ -23,7 +23,7 @@ NOTHING_SET = Rule(
 )
 
 
-def is_unconfigured(sources: Sequence[Source], connection: ResolvedConnection) -> bool:
+def _is_unconfigured(sources: Sequence[Source], connection: ResolvedConnection) -> bool:
     """Tell whether everything is left to defaults; a connector alone describes no connection."""
     return (
         all(path == ("connector",) and s.kind.is_override for s in sources for path in s.settings)
@@ -49,7 +49,7 @@ def validate_anything_set(
     if found := _found_elsewhere(sources, connection):
         yield found
         return
-    if not is_unconfigured(sources, connection):
+    if not _is_unconfigured(sources, connection):
         return
     if misspelt := [problem for source in sources for problem in source.misspelt]:
         yield from (replace(problem, severity="error") for problem in misspelt)

@@ -56,7 +56,7 @@ def _read_env_files(options: SourceOptions) -> Iterable[Source]:
     for file in reversed(_as_list(options.env_file)):
         yield read_dotenv(
             file,
-            optional=str(file) == DEFAULT_ENV_FILE,
+            optional=file == DEFAULT_ENV_FILE,
             environment=options.environment,
             names=options.names,
             encoding=options.encoding,

@@ -6,6 +6,8 @@ import pytest
 from pydantic_settings import SettingsConfigDict
 
 from procrastinate_conn import ConfigurationError, ConnectorSettings
+from procrastinate_conn.cli.formats.excerpt import excerpt
+from procrastinate_conn.redaction.lines import redact_env_line
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +79,27 @@ def test_hint_about_an_option_has_the_delimiter_of_the_class(monkeypatch):
     monkeypatch.setenv("JOBS_POOL_MAX_SIZE", "7")
     with pytest.raises(ConfigurationError, match="did you mean JOBS_POOL-MAX_SIZE"):
         jobs(env_nested_delimiter="-")()
+
+
+@pytest.mark.parametrize("delimiter", ["-", ".", "--", "_"])
+def test_excerpt_under_another_delimiter_shows_what_is_safe(delimiter, directory):
+    file = directory / "jobs.env"  # absolute: excerpts remember the lines of a file
+    file.write_text(
+        f"JOBS_CONNECTION{delimiter}PASSWORD=hunter2\nJOBS_POOL{delimiter}MAX_SZIE=7\n"
+        f"JOBS_CONNECTION{delimiter}SSLMODE=requre\n"
+    )
+    split = {"env_nested_max_split": 1} if delimiter == "_" else {}
+    with pytest.raises(ConfigurationError) as caught:
+        jobs(env_file=file, env_nested_delimiter=delimiter, **split)()
+    shown = {
+        (found := excerpt(problem)).text: found.text[found.start : found.end]
+        for problem in caught.value.problems
+    }
+    assert shown == {
+        f"JOBS_POOL{delimiter}MAX_SZIE=7": "MAX_SZIE",
+        f"JOBS_CONNECTION{delimiter}SSLMODE=requre": "requre",
+    }
+    assert redact_env_line(f"JOBS_CONNECTION{delimiter}PASSWORD=hunter2").endswith("=********")
 
 
 def test_env_ignore_empty_counts_empty_variables_as_not_set(monkeypatch, directory):

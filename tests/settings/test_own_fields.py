@@ -52,7 +52,7 @@ def directory(tmp_path, monkeypatch):
 
 def problem_of(**arguments):
     with pytest.raises(ConfigurationError) as caught:
-        Jobs(**arguments)
+        Jobs(connection={"host": "db1"}, **arguments)
     [problem] = caught.value.problems
     return problem
 
@@ -191,7 +191,7 @@ def test_error_of_a_validator_that_quotes_a_secret_is_shown_without_it(field, gi
         check_model = model_validator(mode="after")(quote)
 
     with pytest.raises(ConfigurationError) as caught:
-        Own(**given)
+        Own(**{"dsn": "host=db1", **given})
     [problem] = caught.value.problems
     assert "not 8 characters" in problem.message
     assert "hunter" not in f"{caught.value} {caught.value!r} {caught.value.__context__!r}"

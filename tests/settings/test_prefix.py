@@ -14,6 +14,7 @@ from procrastinate_conn.setting_names import SettingNames
 from procrastinate_conn.sources import read_sources
 
 JOBS = SettingNames("JOBS_")
+CALL = {"connection": {"host": "db1"}}
 
 
 class Jobs(ConnectorSettings):
@@ -27,7 +28,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def problems(environment, names=JOBS):
-    return configure(read_sources({}, None, None, environment, names)).problems
+    return configure(read_sources(CALL, None, None, environment, names)).problems
 
 
 def test_prefix_of_a_subclass_is_read(monkeypatch):

@@ -13,7 +13,7 @@ from procrastinate_conn.origins import ENVIRONMENT, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import MASK
 from procrastinate_conn.redaction.lines import redact_env_line, redact_service_line, redact_variable
-from procrastinate_conn.setting_names import SECTIONS, setting_under_any_prefix
+from procrastinate_conn.setting_names import SECTIONS, setting_under_any_names
 
 _REDACT_LINE = {"variable": redact_env_line, "keyword": redact_service_line}
 """How secrets in a line are redacted, by the syntax of its source."""
@@ -94,7 +94,7 @@ def _in_value(setting: str, name: str, value: str) -> tuple[int, int]:
     start, last = len(name) + 1, setting.rpartition(".")[2]
     if last == "password" and (masked := value.rfind(MASK)) >= 0:
         return start + masked, start + masked + len(MASK)
-    variable = setting_under_any_prefix(name.strip().removeprefix("export").strip())
+    variable = setting_under_any_names(name.strip().removeprefix("export").strip())
     if variable in ("dsn", "listen.dsn", *SECTIONS, "database_url") and (
         pair := re.search(rf"\b{re.escape(last)}\"?\s*[=:]\s*[^\s&,]*", value)
     ):

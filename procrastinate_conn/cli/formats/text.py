@@ -69,10 +69,8 @@ def _window(source: Excerpt, width: int | None) -> tuple[str, int, int]:
 def _summary(report: Report) -> str:
     findings = report.findings()
     names = [result.target.name for result in report.results]
-    empty = [name for name, result in zip(names, report.results, strict=True) if result.is_unconfigured]
-    note = f" Nothing is set in {', '.join(empty)}: only defaults apply." if empty else ""
     if not findings:
-        return f"In order: {names[0] if len(names) == 1 else counted(len(names), 'configuration')}.{note}"
+        return f"In order: {names[0] if len(names) == 1 else counted(len(names), 'configuration')}."
     severities = [finding.problem.severity for finding in findings]
     counts = " and ".join(counted(severities.count(s), s) for s in COLOURS if s in severities)
     if len(names) > 1:
@@ -80,4 +78,4 @@ def _summary(report: Report) -> str:
         counts += f" in {affected} of {len(names)} configurations"
     first = next((f for f in findings if f.problem.severity == "error"), findings[0])
     prefix = f" --prefix {first.prefix}" if first.prefix else ""
-    return f"{counts}; `procrastinate-conn rule {first.problem.code}{prefix}` explains a code.{note}"
+    return f"{counts}; `procrastinate-conn rule {first.problem.code}{prefix}` explains a code."
