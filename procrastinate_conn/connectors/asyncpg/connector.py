@@ -15,6 +15,7 @@ from procrastinate.exceptions import ConnectorException, NoResult, UniqueViolati
 from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
 
 from procrastinate_conn.connectors.asyncpg.connection_factory import AsyncpgConnectionFactory
+from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
 from procrastinate_conn.connectors.asyncpg.queries import read_json, translate
 from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
 from procrastinate_conn.connectors.compatibility import rejection
@@ -145,23 +146,8 @@ class AsyncpgConnector(AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
 
     async def _listen_on_callers_pool(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen on one of the caller's connections until it is lost."""
-        received: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue()
-
-        def receive(_connection: Any, _pid: int, channel: str, payload: str) -> None:
-            received.put_nowait((channel, payload))
-
         async with self.require_pool().acquire() as connection:
-            connection.add_termination_listener(lambda _: received.put_nowait(None))
-            for channel in channels:
-                await connection.add_listener(channel, receive)
-            try:
-                while (notification := await received.get()) is not None:
-                    channel, payload = notification
-                    await on_notification(channel=channel, payload=payload)
-            finally:
-                for channel in channels:
-                    await connection.remove_listener(channel, receive)
-        raise ConnectorException("the connection that listens was closed")
+            await listen_until_lost(connection, on_notification, channels)
 
 
 def _shutdown(error: BaseException) -> Shutdown | None:

@@ -6,7 +6,8 @@ for an `Engine`, in a greenlet that waits for the driver's coroutines; so does t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, LiteralString
 
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
+from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
 from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.connection_factory import PsycopgConnectionFactory
@@ -24,6 +26,8 @@ from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
 from procrastinate_conn.connectors.runtime.listener import listen, listen_on
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 from procrastinate_conn.connectors.runtime.steps import run_async
+from procrastinate_conn.connectors.sqlalchemy.asyncpg_driver import AsyncpgDriver
+from procrastinate_conn.connectors.sqlalchemy.asyncpg_driver import wrap_exceptions as wrap_asyncpg_exceptions
 from procrastinate_conn.connectors.sqlalchemy.engine import (
     EngineQueries,
     PooledConnection,
@@ -34,7 +38,9 @@ from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
     NoticeHandlers,
     PsycopgDriver,
     SQLAlchemyPsycopgConnector,
-    wrap_exceptions,
+)
+from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
+    wrap_exceptions as wrap_psycopg_exceptions,
 )
 from procrastinate_conn.registry import ConnectorKind
 
@@ -65,12 +71,20 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
     sync_connector = SQLAlchemyPsycopgConnector
     engine_class = AsyncEngine
     errors = (SQLAlchemyError, psycopg.Error, OSError)  # the last is a connection's, on asyncpg
-    wrap_exceptions = staticmethod(wrap_exceptions)
+
+    @contextmanager
+    def wrap_exceptions(self) -> Iterator[None]:
+        with wrap_psycopg_exceptions(), wrap_asyncpg_exceptions():
+            yield
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
         psycopg_driver = PsycopgDriver(config)
-        self.drivers = {"psycopg": psycopg_driver, "psycopg_async": psycopg_driver}
+        self.drivers = {
+            "psycopg": psycopg_driver,
+            "psycopg_async": psycopg_driver,
+            "asyncpg": AsyncpgDriver(config),
+        }
 
     def adapt_pool(self, pool: AsyncPool) -> AsyncEngine:
         """Return an engine over an open pool."""
@@ -127,6 +141,11 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
         pooled = await self.require_pool().raw_connection()
         connection: Any = pooled.driver_connection
         pooled.detach()
+        if self.require_pool().dialect.driver == "asyncpg":
+            try:
+                await listen_until_lost(connection, on_notification, channels)
+            finally:
+                connection.terminate()
         async with connection:
             await connection.rollback()
             await connection.set_autocommit(True)

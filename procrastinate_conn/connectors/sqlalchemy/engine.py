@@ -66,6 +66,8 @@ class Driver:
 
     is_extended: ClassVar[bool]  # whether it sends queries with PostgreSQL's extended protocol
     json: Callable[[Any], object]  # the driver's wrapper for JSON
+    decode: Any = None  # parses the JSON in a result, if the driver does not
+    run_script: Any = None  # executes several statements, if the driver cannot in the usual way
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
@@ -225,6 +227,8 @@ class EngineQueries(PooledConnector[Any]):
     ) -> Any:
         """Send a query on a connection of SQLAlchemy's."""
         driver = self.drivers[connection.dialect.driver]
+        if driver.run_script is not None and fetch is None and not arguments:
+            return driver.run_script(connection, driver.statement(query, arguments)[0])
         statement, parameters = driver.statement(query, arguments)
         raw = connection.connection.dbapi_connection
         sent_at = monotonic()
@@ -234,10 +238,10 @@ class EngineQueries(PooledConnector[Any]):
             if isinstance(error.orig, Exception):
                 driver.raise_disconnect(error.orig, raw, query, sent_at, arguments)
             raise
-        if fetch is not None:
-            return fetch(result)
-        result.close()
-        return None
+        if fetch is None:
+            result.close()
+            return None
+        return fetch(result if driver.decode is None else driver.decode(result))
 
     def execute_query_one_with_connection(
         self, connection: sqlalchemy.Connection, query: LiteralString, **arguments: Any

@@ -1,0 +1,94 @@
+"""asyncpg under an AsyncEngine of the application's; it is not imported here, as the application has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
+from sqlalchemy.exc import DBAPIError
+
+from procrastinate_conn.connectors.asyncpg.queries import read_json, translate
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry
+from procrastinate_conn.connectors.sqlalchemy.engine import Driver, EngineQueries, Result
+
+_UNIQUE_VIOLATION = "23505"
+
+_KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
+"""The key in the detail of a violation, in any language."""
+
+
+class Rows:
+    """A result whose JSON is parsed, as `EngineQueries` fetches from one of SQLAlchemy's."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def keys(self) -> list[str]:
+        """Return the names of the columns."""
+        return list(self._rows[0]) if self._rows else []
+
+    def first(self) -> tuple[Any, ...] | None:
+        """Return the first row, or None."""
+        return next(iter(self), None)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return (tuple(row.values()) for row in self._rows)
+
+
+class AsyncpgDriver(Driver):
+    """How queries go through asyncpg under an engine."""
+
+    def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+        statement, values = translate(query, arguments, self.config.json_dumps)
+        return statement, tuple(values)
+
+    def decode(self, result: Result) -> Rows:
+        return Rows(read_json(EngineQueries.fetch_all(result), self.config.json_loads))
+
+    def run_script(self, connection: sqlalchemy.Connection, script: str) -> None:
+        """Execute several statements, as of the schema, which asyncpg cannot prepare."""
+        raw: Any = connection.connection.dbapi_connection
+        try:
+            raw.run_async(lambda driver_connection: driver_connection.execute(script))
+        except Exception as error:
+            raise ConnectorException from error
+
+    def raise_disconnect(
+        self,
+        error: Exception,
+        connection: Any,
+        query: str,  # noqa: ARG002 - as of the other drivers
+        sent_at: float,  # noqa: ARG002
+        arguments: dict[str, Any],  # noqa: ARG002
+    ) -> None:
+        if not connection.driver_connection.is_closed():
+            return
+        if connection.autocommit:
+            raise OutcomeUnknown.after(error)
+        message = "the connection was lost before the transaction was committed"
+        raise SafeToRetry(message, is_certain=True) from error
+
+
+@contextmanager
+def wrap_exceptions() -> Iterator[None]:
+    """Raise asyncpg's violation of a constraint as procrastinate's, and a socket's error."""
+    try:
+        yield
+    except DBAPIError as error:
+        violation: Any = error.orig and error.orig.__cause__
+        if getattr(violation, "sqlstate", None) != _UNIQUE_VIOLATION or not hasattr(
+            violation, "constraint_name"
+        ):
+            raise
+        key = _KEY.search(violation.detail or "")
+        is_lock = violation.constraint_name == QUEUEING_LOCK_CONSTRAINT and key is not None
+        raise UniqueViolation(
+            constraint_name=violation.constraint_name, queueing_lock=key[2] if is_lock and key else None
+        ) from error
+    except OSError as error:
+        raise ConnectorException from error
