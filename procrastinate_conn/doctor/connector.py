@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from time import monotonic
+from typing import Any, LiteralString
 
+from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors import build
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
 from procrastinate_conn.pool import PoolOptions
+from procrastinate_conn.registry import REGISTRY
 
-_SERVER_QUERY = (
+_SERVER_QUERY: LiteralString = (
     "SELECT host(inet_server_addr()) AS address, inet_server_port() AS port,"
     " current_setting('transaction_read_only') = 'on' AS read_only, pg_is_in_recovery() AS in_recovery"
 )
@@ -30,17 +34,17 @@ _HINTS = (
 
 
 def run(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
-    """Open the connector with one connection, synchronously, and query which server it is connected to."""
+    """Open the connector with one connection, and query which server it is connected to."""
     one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
     pool = PoolOptions(config.pool.explicit, null=config.pool.null, **one)
-    connector = build(replace(config, pool=pool)).get_sync_connector()
+    connector = build(replace(config, pool=pool))
     started = monotonic()
     try:
-        connector.open()
-        try:
-            server = connector.execute_query_one(_SERVER_QUERY)
-        finally:
-            connector.close()
+        if REGISTRY[config.kind].asynchronous:  # its synchronous side may be on another driver
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                server = runner.run(_query_async(connector))
+        else:
+            server = _query(connector)
     except ConnectorException as error:
         cause = str(error.__cause__ or error)
         hints = (hint for pattern, hint in _HINTS if re.search(pattern, cause))
@@ -58,3 +62,19 @@ def run(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
         yield failed("connector", f"{message}, which is read-only", hint, value=value)
     else:
         yield passed("connector", f"{message}, read-write ({duration} ms)", value=value)
+
+
+def _query(connector: BaseConnector) -> dict[str, Any]:
+    connector.open()
+    try:
+        return connector.execute_query_one(_SERVER_QUERY)
+    finally:
+        connector.close()
+
+
+async def _query_async(connector: BaseConnector) -> dict[str, Any]:
+    await connector.open_async()
+    try:
+        return await connector.execute_query_one_async(_SERVER_QUERY)
+    finally:
+        await connector.close_async()

@@ -46,7 +46,7 @@ def test_usage_error_exits_with_2_and_prints_to_stderr(sandbox: Sandbox, argumen
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("asyncpg", "psycopg"),
+        ("asyncpgg", "asyncpg"),
         ("psycopg3", "psycopg"),
         ("sync", "sync-psycopg"),
         ("psycopg-sync", "sync-psycopg"),

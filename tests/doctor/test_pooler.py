@@ -46,7 +46,7 @@ def waiting(bouncer: PgBouncer, database: str) -> int:
 def test_transaction_mode_is_detected_and_fails_listen_of_kinds_that_listen(kind, bouncer, database):
     doctor = DoctorRun(bouncer.parameters(database), kind, pool={"prepare_threshold": None})
     assert doctor["pooler"].message == "there is one in between, in transaction mode"
-    if kind in ("psycopg", "aiopg"):
+    if kind in ASYNC_KINDS:
         assert doctor.problems() == {"listen": "fail"}
         assert "PROCRASTINATE_CONN_LISTEN__HOST" in doctor["listen"].hint
     else:
