@@ -81,8 +81,9 @@ docs: $(INSTALLED) ## build the documentation into build/docs, and check its lin
 pages: $(INSTALLED) ## generate the reference pages and the pictures: seconds
 	$(BIN)/python -m docs.generate
 
-types: $(INSTALLED) ## check the types of the package: seconds
+types: $(INSTALLED) ## check the types of the package, and what its users write: a minute
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python tests/packaging/user_settings.py
 
 build: $(INSTALLED) ## build the wheel and the sdist into dist/: seconds
 	rm -rf dist

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Never
+from typing import TYPE_CHECKING, Any, Literal, Never, overload
 
 from pydantic import SecretStr
 
@@ -21,7 +21,13 @@ from procrastinate_conn.sources.base import UNKNOWN_SETTING, Source
 from procrastinate_conn.sources.defaults import Defaults
 
 if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
+    from procrastinate import PsycopgConnector, SyncPsycopgConnector
     from procrastinate.connector import BaseConnector
+    from procrastinate.contrib.aiopg import AiopgConnector
+    from procrastinate.contrib.psycopg2 import Psycopg2Connector
+    from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
 
     from procrastinate_conn.passwords import PasswordFunction
     from procrastinate_conn.settings import ConnectorSettings
@@ -30,6 +36,51 @@ if TYPE_CHECKING:
 _KEYWORDS = ("settings", "env_prefix", "env_file", "secrets_dir")
 
 
+if TYPE_CHECKING:
+
+    class _Arguments(TypedDict, total=False):
+        settings: ConnectorSettings | None
+        env_prefix: str | None
+        env_file: Files
+        secrets_dir: Files
+        dsn: str | SecretStr | None
+        connection: Mapping[str, Any] | None
+        pool: Mapping[str, Any] | PoolOptions | str | None
+        listen: Mapping[str, Any] | Literal["off"] | None
+        json_dumps: Callable[[Any], str] | str | None
+        json_loads: Callable[[str], Any] | str | None
+        password: str | SecretStr | PasswordFunction | None
+        password_file: str | Path | None
+        password_command: str | SecretStr | None
+        defaults: Defaults | None
+
+
+@overload
+def make_connector(
+    kind: Literal["psycopg", ConnectorKind.PSYCOPG], /, **arguments: Unpack[_Arguments]
+) -> PsycopgConnector: ...
+@overload
+def make_connector(
+    kind: Literal["aiopg", ConnectorKind.AIOPG], /, **arguments: Unpack[_Arguments]
+) -> AiopgConnector: ...
+@overload
+def make_connector(
+    kind: Literal["sync-psycopg", ConnectorKind.SYNC_PSYCOPG], /, **arguments: Unpack[_Arguments]
+) -> SyncPsycopgConnector: ...
+@overload
+def make_connector(
+    kind: Literal["psycopg2", ConnectorKind.PSYCOPG2], /, **arguments: Unpack[_Arguments]
+) -> Psycopg2Connector: ...
+@overload
+def make_connector(
+    kind: Literal["sqlalchemy-psycopg2", ConnectorKind.SQLALCHEMY_PSYCOPG2],
+    /,
+    **arguments: Unpack[_Arguments],
+) -> SQLAlchemyPsycopg2Connector: ...
+@overload
+def make_connector(
+    kind: ConnectorKind | str | None = None, /, **arguments: Unpack[_Arguments]
+) -> BaseConnector: ...
 def make_connector(
     kind: ConnectorKind | str | None = None,
     /,
