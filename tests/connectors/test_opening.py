@@ -85,7 +85,8 @@ def test_an_asynchronous_pool_of_the_callers_is_used_and_left_open(kind, server,
             pool = psycopg_pool.AsyncConnectionPool(dsn, open=False, kwargs={}, min_size=2)
             await pool.open(wait=True)
         elif kind == "asyncpg":
-            pool = await asyncpg.create_pool(dsn, min_size=2)
+            address = server.parameters(database)
+            pool = await asyncpg.create_pool(database=address.pop("dbname"), **address, min_size=2)
         else:
             pool = await aiopg.create_pool(dsn, cursor_factory=psycopg2.extras.RealDictCursor)
         async with jobs.open_async(pool):

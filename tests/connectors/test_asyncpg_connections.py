@@ -1,0 +1,72 @@
+"""Jobs on connections of asyncpg's that the application has made, with codecs of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import asyncpg
+import pytest
+from procrastinate.exceptions import ConnectorException
+
+from tests.servers import app, connector, soon
+
+BINARY = {"encoder": lambda _: b"\x01{}", "decoder": lambda data: json.loads(data[1:]), "format": "binary"}
+TEXT = {"encoder": json.dumps, "decoder": json.loads, "format": "text"}
+
+
+def arguments(address):
+    """Return an address in asyncpg's terms."""
+    return {("database" if keyword == "dbname" else keyword): value for keyword, value in address.items()}
+
+
+@pytest.fixture
+def jobs(address):
+    return app(connector("asyncpg", address, min_size=1))
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("codec", [None, TEXT, BINARY], ids=["none", "text", "binary"])
+def test_job_is_stored_in_the_applications_transaction(commits, codec, jobs, address, observer):
+    argument = {"text": 'é"\\{},()', "none": None}
+
+    async def scenario():
+        connection = await asyncpg.connect(**arguments(address))
+        if codec:
+            await connection.set_type_codec("jsonb", schema="pg_catalog", **codec)
+        async with jobs.open_async():
+            transaction = connection.transaction()
+            await transaction.start()
+            task = jobs.configure_task("work", connection=connection)
+            await task.defer_async(argument=argument)
+            await (transaction.commit() if commits else transaction.rollback())
+        await connection.close()
+
+    asyncio.run(scenario())
+    assert observer.jobs() == ([argument] if commits else [])
+
+
+def test_worker_is_woken_on_a_pool_of_the_applications(jobs, address):
+    async def scenario():
+        async with asyncpg.create_pool(**arguments(address), min_size=1) as pool, jobs.open_async(pool):
+            worker = asyncio.create_task(
+                jobs.run_worker_async(fetch_job_polling_interval=60, install_signal_handlers=False)
+            )
+            await soon(lambda: pool.get_size() - pool.get_idle_size() == 1)
+            for number in range(2):
+                await jobs.tasks["work"].defer_async(argument={"number": number})
+                await soon(lambda number=number: len(jobs.worked) > number, 5)
+            worker.cancel()
+            await asyncio.wait([worker])
+
+    asyncio.run(scenario())
+    assert jobs.worked == [{"number": 0}, {"number": 1}]
+
+
+def test_connection_of_another_driver_is_rejected_with_the_kind_that_takes_it(jobs, observer):
+    async def scenario():
+        async with jobs.open_async():
+            await jobs.configure_task("work", connection=observer.connection).defer_async()
+
+    with pytest.raises(ConnectorException, match="the kind for that is sync-psycopg"):
+        asyncio.run(scenario())
