@@ -90,13 +90,16 @@ class ConnectorInfo(NamedTuple):
         return self.support(option).how != "not possible"
 
 
-_EVERY_KIND = dict.fromkeys(
-    (
-        "min_size", "max_size", "timeout", "max_waiting", "max_lifetime", "max_idle",
-        "configure", "check", "reset", "name", "reconnect_timeout", "reconnect_failed", "num_workers",
+_EVERY_KIND: Mapping[str, OptionSupport] = {
+    **dict.fromkeys(
+        (
+            "min_size", "max_size", "timeout", "max_waiting", "max_lifetime", "max_idle",
+            "configure", "check", "reset", "name", "reconnect_timeout", "reconnect_failed", "num_workers",
+        ),
+        AS_DOCUMENTED,
     ),
-    AS_DOCUMENTED,
-)  # fmt: skip
+    "response_timeout": OptionSupport("emulated", "for a worker, which synchronous connectors do not run"),
+}  # fmt: skip
 
 _PSYCOPG: Mapping[str, OptionSupport] = {
     **_EVERY_KIND,

@@ -83,6 +83,7 @@ RANGES = {
     "max_idle": Range(0, exclusive=True),
     "reconnect_timeout": Range(0),  # 0: one more attempt, at once
     "check_after": Range(0),
+    "response_timeout": Range(0),
     "prepare_threshold": Range(0),
 }
 

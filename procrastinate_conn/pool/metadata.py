@@ -34,6 +34,10 @@ _TEXTS = {
         "seconds",
         "How long a connection may be idle and still be handed out without a ping; 0: never.",
     ),
+    "response_timeout": (
+        "seconds",
+        "How long a worker waits for the response to a query of its own; 0: without a limit.",
+    ),
     "prepare_threshold": (
         "executions",
         "How often a query runs on a connection before psycopg prepares it; none for never.",

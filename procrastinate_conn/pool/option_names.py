@@ -52,6 +52,7 @@ INTRODUCED = {"close_returns": "3.3"}
 
 OWN = {
     "check_after": Parameter("check_after", float, 60.0),
+    "response_timeout": Parameter("response_timeout", float, 20.0),
     "prepare_threshold": Parameter("prepare_threshold", int | None, 5),  # as psycopg's connections have it
 }
 """The options that are not psycopg_pool's: the connectors implement them."""

@@ -22,7 +22,8 @@ class PoolOptions:
     Parameters
     ----------
     explicit
-        The options that are set, by name: psycopg_pool's, and ``check_after`` and ``prepare_threshold``.
+        The options that are set, by name: psycopg_pool's, and ``check_after``, ``response_timeout`` and
+        ``prepare_threshold``.
     null
         Whether every call opens a connection of its own (psycopg_pool's null pools).
     **options
@@ -81,6 +82,11 @@ class PoolOptions:
     def check_after(self) -> float:
         """Seconds of idleness after which a connection is pinged before it is handed out."""
         return float(self.effective("check_after"))
+
+    @cached_property  # read for every query of a worker's
+    def response_timeout(self) -> float:
+        """Seconds that a worker waits for the response to a query of its own; 0 for no limit."""
+        return float(self.effective("response_timeout"))
 
     @property
     def prepare_threshold(self) -> int | None:

@@ -27,6 +27,7 @@ EXAMPLES: dict[str, object] = {
     "reconnect_timeout": 50,
     "num_workers": 2,
     "check_after": 5,
+    "response_timeout": 5,
     "prepare_threshold": 0,
 }
 """A value for each option that is not its default."""
