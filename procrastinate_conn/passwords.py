@@ -55,6 +55,12 @@ class PasswordSource(ABC):
         return f"PasswordSource({self.setting!r})"
 
 
+def forget(password: PasswordFunction) -> None:
+    """Let a source read its password anew the next time, since the server has rejected the last one."""
+    if isinstance(password, _Command):
+        password.forget()
+
+
 def from_file(file: str | Path, origin: Origin | None = None) -> PasswordFunction:
     """Return a source that reads a file each time: a plain file, or a link to one; ``~`` is expanded.
 
@@ -141,6 +147,9 @@ class _Command(PasswordSource):
         if failure:
             raise PasswordUnavailable(failure)
         return password
+
+    def forget(self) -> None:
+        self._valid_until = 0.0
 
     def __reduce__(self) -> tuple[type[_Command], tuple[str, list[str]]]:
         """Pickle neither the lock nor the password."""

@@ -10,7 +10,7 @@ import psycopg_pool
 import pytest
 
 from procrastinate_conn.connectors.runtime import acquire
-from procrastinate_conn.connectors.runtime.acquire import AcquireAttempt, Liveness, PingTimeout
+from procrastinate_conn.connectors.runtime.acquire import AcquireAttempt, Liveness, PingTimeout, Reconnection
 
 NO_CONNECTION = psycopg.OperationalError("refused")
 DEAD = psycopg.OperationalError("closed")
@@ -159,7 +159,7 @@ def test_cancelled_caller_does_not_get_another_connection():
         ([PingTimeout()], 60, 2.5),
         ([PingTimeout()] * 2 + [DEAD], 60, 1.25),
         ([PingTimeout()] * 20, 60, 0.1),
-        ([], 3, 3),
+        ([], 3, 0.75),
         ([], 0, 0.1),
     ],
 )
@@ -169,3 +169,40 @@ def test_ping_timeout_shrinks_with_each_unanswered_ping(rejections, timeout, exp
     for rejection in rejections:
         attempt.rejected(rejection)
     assert attempt.ping_timeout() == pytest.approx(expected)
+
+
+def test_pool_connects_one_at_a_time_from_a_loss_until_an_attempt_succeeds():
+    reconnection = Reconnection()
+    assert all(map(reconnection.admits, ["grow", "grow too"]))
+    reconnection.lost()
+    assert [reconnection.admits(task) for task in "abc"] == [True, False, False]
+    for failures in range(8):
+        assert 1 <= reconnection.failed("again") <= min(1.5 + failures, 4)
+        assert not reconnection.admits("d")
+        assert reconnection.admits("again")
+    assert reconnection.succeeded() == [*"bc", *"d" * 8]
+    assert reconnection.admits("e")
+
+
+def test_pool_lets_another_task_connect_once_one_gives_up():
+    reconnection = Reconnection()
+    reconnection.lost()
+    assert [reconnection.admits(task) for task in "ab"] == [True, False]
+    assert reconnection.gave_up() == ["b"]
+    assert reconnection.admits("b")
+
+
+def test_attempt_counts_what_was_waited_while_the_clock_stands(clock):
+    attempt = new_attempt(2, 4)
+    attempt.failed(NO_CONNECTION)
+    attempt.waited(1.5)
+    assert attempt.seconds_left() == 0.5
+
+
+def test_pings_take_a_part_of_the_timeout_in_all(clock):
+    attempt = new_attempt(5, 8)
+    total = 0.0
+    for _ in range(4):
+        total += attempt.ping_timeout()
+        attempt.rejected(PingTimeout("silent"))
+    assert total < 5 / 2

@@ -59,3 +59,9 @@ def stoppable_server(shared_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgr
 def stoppable_database(stoppable_server: EmbeddedPostgres) -> str:
     """The name of a fresh database of the stoppable_server's, with the schema."""
     return stoppable_server.create_database(template="template")
+
+
+@pytest.fixture
+def address(server: EmbeddedPostgres, database: str) -> dict[str, str]:
+    """libpq's keywords for the test's database."""
+    return server.parameters(database)

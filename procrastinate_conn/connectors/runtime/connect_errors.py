@@ -1,6 +1,8 @@
-"""psycopg's errors of connecting, completed: each host is named, as libpq would name it."""
+"""Errors of connecting: whether another attempt may succeed, and the hosts that psycopg leaves out."""
 
 from __future__ import annotations
+
+import re
 
 import psycopg
 
@@ -8,6 +10,38 @@ import psycopg
 from psycopg.conninfo import conninfo_attempts, conninfo_to_dict
 
 from procrastinate_conn.connection.hosts import Host, hosts
+
+_PASSWORD_REJECTED = re.compile(r"(password|SASL) authentication failed")  # the second is PgBouncer's
+
+_PERMANENT = re.compile(
+    _PASSWORD_REJECTED.pattern
+    + r"|no password supplied"
+    + r"|(Peer|certificate) authentication failed"
+    + r"|(database|role) \".*\" does not exist"
+    + r"|no such (database|user)"  # PgBouncer's
+    + r"|role \".*\" is not permitted to log in"
+    + r"|no pg_hba\.conf entry|pg_hba\.conf rejects"
+    + r"|server does not support SSL|rejected SSL upgrade"  # the second is asyncpg's
+    + r"|certificate verify failed"
+    + r"|certificate for \".*\".* does not match host name|[Hh]ostname mismatch"  # the second is Python's
+    + r"|root certificate file .* does not exist"
+)
+"""Reasons that stay until somebody changes a setting. libpq shows no SQLSTATE of a failed connection, so only
+English messages are recognised; after any other the pool tries again until its `timeout`."""
+
+_NO_REASON = re.compile(r"\s|DETAIL:|HINT:|Multiple connection attempts failed|Either provide the file|$")
+"""Lines of an error that continue the line above, or introduce those below."""
+
+
+def is_permanent(message: str) -> bool:
+    """Tell whether every host has rejected the connection for a reason that another attempt does not mend."""
+    reasons = [line for line in message.splitlines() if not _NO_REASON.match(line)]
+    return bool(reasons) and all(map(_PERMANENT.search, reasons))
+
+
+def is_password_rejected(message: str) -> bool:
+    """Tell whether a host has rejected the password."""
+    return _PASSWORD_REJECTED.search(message) is not None
 
 
 def name_every_host(message: str, conninfo: str) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, NoReturn
 
 import psycopg
+from procrastinate.exceptions import ConnectorException
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
-from procrastinate_conn import drivers, libpq
+from procrastinate_conn import drivers, libpq, passwords
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT
+from procrastinate_conn.connectors.runtime.connect_errors import is_password_rejected, is_permanent
 from procrastinate_conn.connectors.runtime.liveness import SocketWatchdog, call_in_thread, readability
 from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
 from procrastinate_conn.registry import ConnectorKind
@@ -39,6 +41,7 @@ class ConnectionFactory(ABC):
         self.last_error: Exception | None = None
         self.pending_attempts: set[object] = set()
         self.last_loss = -math.inf
+        self.on_connected: Callable[[], Callable[[], None] | None] = lambda: None
 
     def fileno(self, connection: Any) -> int:
         """Return the descriptor of a connection's socket."""
@@ -104,6 +107,16 @@ class ConnectionFactory(ABC):
         # Without the traceback, whose frames hold connection strings.
         raise PoolTimeout(message) from (reason and reason.with_traceback(None))
 
+    def permanent_error(self) -> Exception | None:
+        """Return the error of the last attempt to connect, if another attempt would end in the same."""
+        error = self.last_error
+        return error if error is not None and is_permanent(str(error)) else None
+
+    def raise_permanent_error(self) -> None:
+        """Raise that error, if there is one."""
+        if (error := self.permanent_error()) is not None:
+            raise ConnectorException(f"the pool cannot be opened: {error}") from error.with_traceback(None)
+
     @abstractmethod
     def run(self, steps: Steps) -> Any:
         """Run steps, in an asynchronous driver's factory as a coroutine."""
@@ -131,7 +144,7 @@ class ConnectionFactory(ABC):
         configure: Any = self.config.pool.callback("configure", asynchronous=self.asynchronous)
         with self._attempt():
             try:
-                connection = yield from self._open(connect_timeout)
+                connection = yield from self._open_with_password(connect_timeout)
             except BaseException as error:  # noqa: BLE001 - it is raised again
                 # Without the traceback, whose frames hold the connection string: Sentry sends locals.
                 raise error.with_traceback(None) from error.__cause__
@@ -144,7 +157,19 @@ class ConnectionFactory(ABC):
                     raise
         connection.liveness.is_readable = readability(self.fileno(connection))
         connection.liveness.mark_new(self.last_loss)
+        if (on_connected := self.on_connected()) is not None:
+            on_connected()
         return connection
+
+    def _open_with_password(self, connect_timeout: int | None) -> Steps:
+        """Open a connection; if its password is rejected and has a source, with what that returns now."""
+        try:
+            return (yield from self._open(connect_timeout))
+        except self.errors as error:
+            if self.config.password is None or not is_password_rejected(str(error)):
+                raise
+        passwords.forget(self.config.password)
+        return (yield from self._open(connect_timeout))
 
     def _open(self, connect_timeout: int | None) -> Steps:
         if self.asynchronous and self.config.password is not None:  # it may read a file or run a command
@@ -159,11 +184,16 @@ class ConnectionFactory(ABC):
         return self.run(self._check_alive(connection, timeout))
 
     def _check_alive(self, connection: Any, timeout: float) -> Steps:
-        call_later = asyncio.get_running_loop().call_later if self.asynchronous else call_in_thread
-        with SocketWatchdog(timeout, self.fileno(connection), self.errors, call_later):
-            yield self.ping(connection)
+        if not connection.liveness.is_terminated:
+            with self.response_within(timeout, connection):
+                yield self.ping(connection)
         if connection.liveness.is_terminated:
-            raise psycopg.OperationalError("the server is ending the session")
+            raise psycopg.OperationalError("the session is ending, or the server has rejected its queries")
+
+    def response_within(self, seconds: float, connection: Any) -> SocketWatchdog:
+        """Limit the time that the server has to answer in a context."""
+        call_later = asyncio.get_running_loop().call_later if self.asynchronous else call_in_thread
+        return SocketWatchdog(seconds, self.fileno(connection), self.errors, call_later)
 
 
 def _require_idle(connection: Any) -> None:

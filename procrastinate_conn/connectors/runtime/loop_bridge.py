@@ -7,7 +7,6 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
-from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from procrastinate.exceptions import ConnectorException
@@ -47,7 +46,7 @@ class CrossLoopCall(Generic[T]):
         self._task: asyncio.Task[T] | None = None
         # Taken once: by the loop to start the call, or by the caller to withdraw it.
         self._claim = threading.Lock()
-        self._last_seen = monotonic()
+        self._unseen = 0.0  # seconds that the loop did nothing; counted, since a test may freeze the clock
         self.check_interval = min(CHECK_INTERVAL, timeout)
         self.outcome: Future[T] = Future()
         try:
@@ -75,8 +74,10 @@ class CrossLoopCall(Generic[T]):
     def check_loop(self) -> None:
         """Raise an error if the call cannot complete any more."""
         if self._task is not None and self._loop.is_running():
-            self._last_seen = monotonic()
-        if not self._loop.is_closed() and monotonic() - self._last_seen < self._timeout:
+            self._unseen = 0.0
+        else:
+            self._unseen += self.check_interval
+        if not self._loop.is_closed() and self._unseen < self._timeout:
             return
         if self.withdraw():
             raise ConnectorException(

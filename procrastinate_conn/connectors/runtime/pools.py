@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from time import monotonic
 from types import coroutine
 from typing import Any, cast
-from weakref import WeakSet
+from weakref import WeakMethod, WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -28,9 +28,15 @@ from psycopg_pool import (
 )
 from psycopg_pool.base import BasePool
 
-from procrastinate_conn.connectors.runtime.acquire import RECONNECT_INTERVAL, AcquireAttempt
+from procrastinate_conn.connectors.runtime.acquire import (
+    RECONNECT_PAUSE,
+    AcquireAttempt,
+    PingTimeout,
+    Reconnection,
+)
 from procrastinate_conn.connectors.runtime.connection_factory import ConnectionFactory
 from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
+from procrastinate_conn.connectors.runtime.worker_limits import current_limit
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +48,15 @@ CLOSE_TIMEOUT = 0.2
 interrupted, and they end by themselves."""
 
 _RECONNECTION = (pool.AddConnection, pool_async.AddConnection)
-"""Neither these tasks nor `schedule_task` are documented; a test of the intervals notices if they change."""
+"""Neither these tasks nor `run_task` and `schedule_task` are documented; a test of the intervals notices if
+they change."""
 
 
 class _SharedPool(BasePool, ABC):
     """What the synchronous and the asynchronous pool share."""
 
     sleep: Any
+    _pool_full_event: Any  # set when the pool is full; None unless it is waited for
 
     def __init__(self, connection_factory: Any) -> None:
         asynchronous = connection_factory.asynchronous
@@ -60,27 +68,41 @@ class _SharedPool(BasePool, ABC):
         self.recheck_count = 0
         arguments: dict[str, Any] = options.arguments(asynchronous=asynchronous)
         arguments.pop("configure", None)  # the factory's
+        # The first connection is opened alone: if it cannot be, one attempt is enough to know.
+        arguments["min_size"] = min(1, options.min_size)
         if options.null:  # which does not start anew once it has given up
             arguments["reconnect_timeout"] = max(
                 options.timeout, arguments.get("reconnect_timeout", options.timeout)
             )
         super().__init__(**{**arguments, "connection_class": connection_factory, "kwargs": {}, "open": False})
         self.lifo_window = min(options.check_after or math.inf, self.max_lifetime)
+        self._is_opening = True
+        self._rejected_until = -math.inf
+        self.reconnection = Reconnection()
+        connection_factory.on_connected = WeakMethod(self._release_held)
 
     def open_and_wait(self) -> Any:
-        """Open and fill the pool, and return it; if it is not full in time, it is closed."""
+        """Open and fill the pool, and return it; if it is not full in time, or cannot be, it is closed."""
         return self.connection_factory.run(self._open_and_wait())
 
     def _open_and_wait(self) -> Steps:
         this: Any = self
+        options = self.connection_factory.config.pool
+        started = monotonic()
         try:
             yield this.open(wait=True, timeout=self.timeout)
+            self.connection_factory.raise_permanent_error()
+            if options.min_size > 1:
+                yield this.resize(options.min_size, options.max_size)
+                yield this.wait(max(0.0, self.timeout - (monotonic() - started)))
+                self.connection_factory.raise_permanent_error()
         except PoolTimeout:
             message = f"pool initialization incomplete after {self.timeout:.2f} sec"
             self.connection_factory.raise_timeout(message)
         except BaseException:
             yield self.close()
             raise
+        self._is_opening = False
         return self
 
     def close(self, timeout: float = 5.0) -> Any:
@@ -91,6 +113,8 @@ class _SharedPool(BasePool, ABC):
     def _acquire(self, timeout: float, started: float, connection: Any, error: BaseException | None) -> Steps:
         """Return a connection that is alive, after a first try that gave one in doubt, or an error."""
         attempt = AcquireAttempt(timeout, self._max_size, started, self.connection_factory.errors)
+        if isinstance(error, PoolTimeout):
+            attempt.waited(timeout)
         try:
             while True:
                 if connection is not None:
@@ -102,6 +126,7 @@ class _SharedPool(BasePool, ABC):
                 else:
                     attempt.failed(error)
                 yield self.sleep(attempt.pause)
+                attempt.waited(attempt.pause)
                 connection, error = yield from self._try_again(attempt)
         except BaseException:
             self.requests_failed += 1
@@ -109,6 +134,8 @@ class _SharedPool(BasePool, ABC):
 
     def _check_before_use(self, connection: Any, attempt: AcquireAttempt) -> Steps:
         """Return why a connection is not to be used; None if it is."""
+        if (limit := current_limit.get()) is not None:
+            limit.acquired(connection)
         try:
             if self.connection_factory.should_ping(connection):
                 yield self.connection_factory.check_alive(connection, attempt.ping_timeout())
@@ -124,6 +151,8 @@ class _SharedPool(BasePool, ABC):
     def _try_again(self, attempt: AcquireAttempt) -> Steps:
         """Return a connection or None, and an error or None."""
         parent: Any = super()
+        if (limit := current_limit.get()) is not None:
+            limit.released()
         seconds = attempt.seconds_left()
         if attempt.has_timed_out(seconds):  # psycopg_pool hands out what it has even then
             message = f"couldn't get a connection after {attempt.timeout:.2f} sec"
@@ -131,6 +160,9 @@ class _SharedPool(BasePool, ABC):
         self._use_lifo(monotonic())
         try:
             return (yield parent.getconn(seconds)), None
+        except PoolTimeout as error:
+            attempt.waited(seconds)
+            return None, error
         except self.connection_factory.errors as error:  # also the driver's: a null pool connects in here
             return None, error
 
@@ -144,7 +176,8 @@ class _SharedPool(BasePool, ABC):
         if self.recheck_count > 0:
             self.recheck_count -= 1
             return
-        idle = self._pool  # the only private attributes of psycopg_pool's that are used: this, and _max_size
+        # Private of psycopg_pool's, as are _max_size and _pool_full_event; no others are used.
+        idle = self._pool
         try:
             idle_since = idle[0].liveness.idle_since
         except IndexError:
@@ -156,6 +189,8 @@ class _SharedPool(BasePool, ABC):
         """Close a connection, so that a new one takes its place."""
         logger.info("discarding a connection of pool %r before use: %s", self.name, reason)
         self._mark_loss()
+        if isinstance(reason, PingTimeout):
+            self.check_idle()
         return self._discard_and_replace(connection)
 
     @abstractmethod
@@ -164,13 +199,48 @@ class _SharedPool(BasePool, ABC):
     def _mark_loss(self) -> None:
         self.recheck_count = self.max_size
         self.connection_factory.last_loss = monotonic()
+        self.reconnection.lost()
+
+    def replace_idle(self) -> bool:
+        """Let no idle connection be used again; return False if new ones were rejected, too, just now."""
+        if monotonic() < self._rejected_until:
+            return False
+        for connection in tuple(self._pool):
+            connection.liveness.is_terminated = True
+        return True
+
+    def replacement_rejected(self) -> None:
+        """Note that a new connection is of no more use than those before."""
+        self._rejected_until = monotonic() + RECONNECT_PAUSE
+
+    def check_idle(self) -> None:
+        """Let each idle connection be pinged before it is used: one was silent."""
+        for connection in tuple(self._pool):
+            connection.liveness.idle_since = -math.inf
+
+    def run_task(self, task: Any) -> None:
+        """Run a task in a worker; one that connects may have to wait for another."""
+        if not isinstance(task, _RECONNECTION) or self.reconnection.admits(task):
+            parent: Any = super()
+            parent.run_task(task)
 
     def schedule_task(self, task: Any, delay: float) -> Any:
-        """Run a task later, as psycopg_pool asks, but a reconnection soon."""
+        """Run a task later, as psycopg_pool asks; one that has failed to connect, as `reconnection` says."""
+        return self.connection_factory.run(self._schedule(task, delay))
+
+    def _schedule(self, task: Any, delay: float) -> Steps:
         parent: Any = super()
-        return parent.schedule_task(
-            task, min(delay, RECONNECT_INTERVAL) if isinstance(task, _RECONNECTION) else delay
-        )
+        if not isinstance(task, _RECONNECTION):
+            yield parent.schedule_task(task, delay)
+        elif self._is_opening and self.connection_factory.permanent_error() is not None:
+            if (waiting := self._pool_full_event) is not None:
+                waiting.set()
+        elif (pause := self.reconnection.failed(task)) is not None:
+            yield parent.schedule_task(task, pause)
+
+    def _release_held(self) -> None:
+        for task in self.reconnection.succeeded():
+            self.run_task(task)
 
     def reconnect_failed(self) -> Any:
         """Connect anew: psycopg_pool has given up, and forgets the callers who wait."""
@@ -178,6 +248,8 @@ class _SharedPool(BasePool, ABC):
 
     def _reconnect(self) -> Steps:
         this, parent = cast("Any", self), cast("Any", super())
+        for task in self.reconnection.gave_up():
+            self.run_task(task)
         try:
             yield parent.reconnect_failed()
         finally:
@@ -245,6 +317,8 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
         try:
             connection = await super().getconn(timeout)
             if self.user_check is None and not self.connection_factory.should_ping(connection):
+                if (limit := current_limit.get()) is not None:
+                    limit.acquired(connection)
                 return connection
         except BaseException as failure:  # noqa: BLE001 - the steps raise it if it is not expected
             error = failure
@@ -252,6 +326,8 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
 
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
+        if (limit := current_limit.get()) is not None:
+            limit.released()
         conn.liveness.idle_since = monotonic()
         if conn.closed:
             self._mark_loss()
