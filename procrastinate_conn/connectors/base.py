@@ -10,7 +10,8 @@ import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from operator import methodcaller
 from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
@@ -22,20 +23,33 @@ from procrastinate.utils import async_to_sync
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime import forks
 from procrastinate_conn.connectors.runtime.connection_factory import ConnectionFactory
-from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry
-from procrastinate_conn.connectors.runtime.listener import listen
+from procrastinate_conn.connectors.runtime.listener import listen, raise_if_cancelled
 from procrastinate_conn.connectors.runtime.loop_bridge import (
     await_on_owner_loop,
     require_sockets,
     run_on_owner_loop,
 )
 from procrastinate_conn.connectors.runtime.pools import AsyncPool, SyncPool, make_pool
-from procrastinate_conn.connectors.runtime.retry import JOB_QUERIES, InFlightJobs, RetryableQuery
+from procrastinate_conn.connectors.runtime.retry import (
+    JOB_QUERIES,
+    InFlightJobs,
+    RetryableQuery,
+    driver_error,
+)
 from procrastinate_conn.connectors.runtime.steps import run, run_async
+from procrastinate_conn.connectors.runtime.worker_limits import (
+    SIDE_TASK_QUERIES,
+    WORKER_QUERIES,
+    WorkerQueryLimit,
+)
 from procrastinate_conn.event_loops import in_event_loop
 
 P = TypeVar("P")
 T = TypeVar("T")
+
+
+POOL_PACKAGES = frozenset(("psycopg_pool", "psycopg2", "aiopg", "asyncpg", "sqlalchemy"))
+"""Packages whose pools and engines are each for one driver."""
 
 
 class PooledConnector(BaseConnector, ABC, Generic[P]):
@@ -46,6 +60,7 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
     # procrastinate's class keeps its pool, or engine, in this attribute. Ours is there as well: methods of
     # procrastinate's that are not overridden read it, and there is no public way to set it.
     pool_attribute: ClassVar[str] = "_pool"
+    pool_class: ClassVar[type] = object  # of a pool of the caller's
     # Of a cursor's result, the first row or None, the only row, the rows. Asynchronous ones are awaited.
     fetch_row: Any = methodcaller("fetchone")
     fetch_one: Any = fetch_row
@@ -89,7 +104,17 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
         return self
 
     def reject_pool(self, pool: P) -> str | None:
-        """Return why the caller's pool or engine cannot be used; None if it can."""
+        """Return why the caller's pool or engine cannot be used; None if it can.
+
+        A class of the application's own may do what the pool does.
+        """
+        packages = {base.__module__.partition(".")[0] for base in type(pool).__mro__}
+        if isinstance(pool, self.pool_class) or not packages & POOL_PACKAGES:
+            return None
+        return (
+            f"the {self.config.kind} connector takes a {_full_name(self.pool_class)}, "
+            f"and was given a {_full_name(type(pool))}"
+        )
 
     def make_connection_factory(self) -> Any:
         """Return what makes the connections of a pool."""
@@ -154,7 +179,7 @@ class SyncConnector(PooledConnector[P]):
         `ConnectorException` is raised if the pool is not full within its `timeout` (try it again then), or if
         the caller's is one of another driver.
         """
-        with self._opening, wrap_exceptions():
+        with self._opening, reasons_in_messages(), wrap_exceptions():
             if self.pool_or_none is not None:
                 return
             self._require_usable(pool)
@@ -191,9 +216,10 @@ class SyncConnector(PooledConnector[P]):
     def _execute(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         try:
             return self.send(query, arguments, fetch)
-        except (SafeToRetry, OutcomeUnknown) as error:
-            steps = RetryableQuery(self, query, arguments, fetch).steps(error)
-        return run(steps)
+        except ConnectorException as error:
+            failure = error
+        with reasons_in_messages():
+            return run(RetryableQuery(self, query, arguments, fetch).steps(failure))
 
 
 class AsyncConnector(PooledConnector[P]):
@@ -261,7 +287,7 @@ class AsyncConnector(PooledConnector[P]):
             await self._close_sync_side()
             own_pool = None
             if pool is None:
-                with wrap_exceptions():
+                with reasons_in_messages(), wrap_exceptions():
                     own_pool = await make_pool(self.make_connection_factory()).open_and_wait()
                 pool = self.adapt_pool(own_pool)
             self.owner_loop, self.own_pool, self.pool_or_none = loop, own_pool, pool
@@ -332,7 +358,14 @@ class AsyncConnector(PooledConnector[P]):
         if loop is not asyncio.get_running_loop():
             self._forget_closed_loop()
         if loop is asyncio.get_running_loop() or loop is None or self.own_pool is None:
-            return await self._execute_here(query, arguments, fetch)
+            seconds = self.config.pool.response_timeout
+            if query in WORKER_QUERIES and seconds and self.own_pool is not None:
+                result = await self._execute_within(seconds, query, arguments, fetch)
+            else:
+                result = await self._execute_here(query, arguments, fetch)
+            if query in SIDE_TASK_QUERIES:
+                raise_if_cancelled()  # or a worker that stops waits for the task for ever
+            return result
         if loop.is_running():
             call = self._execute_here(query, arguments, fetch)
             return await await_on_owner_loop(call, loop, self.config.pool.timeout)
@@ -342,17 +375,37 @@ class AsyncConnector(PooledConnector[P]):
 
     async def _execute_here(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         jobs = self.in_flight_jobs if self.own_pool is not None else None
-        error: Exception | None = None
+        error: ConnectorException | None = None
         if jobs is None or query not in JOB_QUERIES:
             try:
                 return await self.send(query, arguments, fetch)
-            except (SafeToRetry, OutcomeUnknown) as failure:
+            except ConnectorException as failure:
                 error = failure
-        return await run_async(RetryableQuery(self, query, arguments, fetch, jobs).steps(error))
+        with reasons_in_messages():
+            return await run_async(RetryableQuery(self, query, arguments, fetch, jobs).steps(error))
+
+    async def _execute_within(self, seconds: float, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
+        async with WorkerQueryLimit(seconds, self.own_pool, query):
+            return await self._execute_here(query, arguments, fetch)
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen on a connection besides the pool, through any outage, until cancelled."""
         await listen(self, super().listen_notify, on_notification, channels)
+
+
+def _full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+@contextmanager
+def reasons_in_messages() -> Iterator[None]:
+    """Let an error say what has failed: procrastinate's wrapper says "Database error." of each."""
+    try:
+        yield
+    except ConnectorException as error:
+        if error.args == (ConnectorException.__doc__,) and (reason := driver_error(error)) is not None:
+            error.args = (str(reason).strip() or type(reason).__name__,)
+        raise
 
 
 def wrap_json(arguments: Mapping[str, Any], wrapper: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import gc
 import json
 import logging
 import socket
@@ -16,6 +18,7 @@ import pytest
 import sqlalchemy
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AppNotOpen, ConnectorException
+from procrastinate.testing import InMemoryConnector
 from psycopg2.pool import ThreadedConnectionPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -129,6 +132,39 @@ def test_the_pool_is_of_the_type_that_procrastinate_documents(kind, address):
         ours.open()
         assert isinstance(pool_of(ours), TYPES[kind])
         ours.close()
+
+
+OTHER_POOLS = {
+    "psycopg": ("ConnectionPool", lambda: psycopg_pool.ConnectionPool(open=False)),
+    "aiopg": ("ThreadedConnectionPool", lambda: ThreadedConnectionPool(0, 1)),
+    "sync-psycopg": ("ThreadedConnectionPool", lambda: ThreadedConnectionPool(0, 1)),
+    "psycopg2": ("Engine", lambda: sqlalchemy.create_engine("postgresql+psycopg2://")),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_POOLS)
+def test_a_pool_of_another_driver_is_rejected_naming_both(kind):
+    ours = connector(kind, ELSEWHERE)
+    given, make = OTHER_POOLS[kind]
+    with pytest.raises(
+        ConnectorException, match=rf"{kind} connector takes .*{ours.pool_class.__name__}"
+    ) as caught:
+        asyncio.run(ours.open_async(make())) if kind in ASYNC_KINDS else ours.open(make())
+    assert str(caught.value).endswith(given)
+    assert ours.pool_or_none is None
+
+
+def test_statistics_of_procrastinates_in_memory_connector_are_zero():
+    assert set(dataclasses.astuple(pool_stats(InMemoryConnector()))) == {0}
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_connector_that_nobody_closes_logs_no_error(kind, address, caplog):
+    ours = connector(kind, address, min_size=2)
+    asyncio.run(ours.open_async())
+    del ours
+    gc.collect()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

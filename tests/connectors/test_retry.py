@@ -42,10 +42,32 @@ def raised_by_function():
     return error
 
 
+def of_useless_session(error=psycopg.errors.ReadOnlySqlTransaction):
+    """Return the error of a query that the server rejects in this session."""
+    rejected = ConnectorException("rejected")
+    rejected.__cause__ = error("rejected")
+    return rejected
+
+
+class FakePool:
+    """Counts how often its connections are replaced."""
+
+    def __init__(self):
+        self.replaced = self.rejected = 0
+
+    def replace_idle(self):
+        self.replaced += 1
+        return not self.rejected
+
+    def replacement_rejected(self):
+        self.rejected += 1
+
+
 class FakeConnector:
     """Answers queries with the given results, in turn, and notes the queries."""
 
     fetch_row = None
+    own_pool = None
 
     def __init__(self, *results):
         self.results = list(results)
@@ -103,6 +125,36 @@ def outcome(query, *results, arguments=None, jobs=None):
 def test_failed_query_is_sent_again_looked_up_or_reported(query, results, expected, sent):
     found = outcome(query, *results, arguments={"job_id": 1}, jobs=InFlightJobs({1: 0}))
     assert found == (expected, sent)
+
+
+@pytest.mark.parametrize(
+    ("query", "results", "expected", "sent"),
+    [
+        (DEFER, [of_useless_session(), "done"], "done", 2),
+        (DEFER, [of_useless_session(psycopg.errors.CannotConnectNow), "done"], "done", 2),
+        (DEFER, [of_useless_session(psycopg.errors.AdminShutdown)], OutcomeUnknown, 1),
+        (DEFER, [of_useless_session(), of_useless_session(), "done"], ConnectorException, 2),
+        ("SELECT application()", [of_useless_session(), "done"], ConnectorException, 1),
+        (HEARTBEAT, [of_useless_session(psycopg.errors.CrashShutdown), "done"], "done", 2),
+    ],
+)
+def test_query_rejected_in_a_useless_session_is_sent_once_more(query, results, expected, sent):
+    connector = FakeConnector(*results)
+    connector.own_pool = FakePool()
+    try:
+        found = run(RetryableQuery(connector, query, {}).steps())
+    except ConnectorException as error:
+        found = type(error)
+    assert (found, len(connector.sent)) == (expected, sent)
+
+
+def test_query_is_not_sent_again_while_new_sessions_are_rejected_too():
+    connector = FakeConnector(of_useless_session(), of_useless_session(), of_useless_session())
+    connector.own_pool = FakePool()
+    for _ in range(2):
+        with pytest.raises(ConnectorException):
+            run(RetryableQuery(connector, DEFER, {}).steps())
+    assert len(connector.sent) == 3
 
 
 @pytest.mark.parametrize("query", [FETCH, FINISH, RETRY])

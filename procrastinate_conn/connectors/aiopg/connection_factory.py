@@ -87,8 +87,13 @@ class AiopgConnection(aiopg.Connection):
         super().__init__(*arguments, **keywords)
 
     def __del__(self) -> None:
-        if self._process_id == os.getpid():  # a child would end the session of its parent
-            super().__del__()
+        """Close without aiopg's log record: procrastinate's connectors need not be closed.
+
+        A child of the process would end the session of its parent.
+        """
+        if self._process_id == os.getpid():
+            with suppress(AttributeError, RuntimeError):  # it was never opened, or its event loop was closed
+                self.close()
 
     # The object with a ``transaction_status``; the numbers are libpq's in both.
     pgconn = property(attrgetter("raw.info"))

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 import aiopg
+import psycopg2
 from procrastinate.contrib import aiopg as contrib
 from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from procrastinate.exceptions import ConnectorException
@@ -19,7 +20,7 @@ from procrastinate_conn.connectors.base import AsyncConnector, wrap_json
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
-from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
+from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 
 
@@ -31,6 +32,7 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
     """
 
     connection_factory = AiopgConnectionFactory
+    pool_class = aiopg.Pool
     sync_connector = Psycopg2Connector
     loop_bound = True
     pool = property(AsyncConnector.require_pool)
@@ -66,7 +68,11 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
     async def _send_on(
         self, connection: aiopg.Connection, query: Any, arguments: dict[str, Any], fetch: Any
     ) -> Any:
-        async with connection.cursor() as cursor:
+        try:
+            cursor = await connection.cursor()
+        except psycopg2.InterfaceError as error:  # the event loop has read the end of the connection
+            raise SafeToRetry("the connection was lost before the query was sent", is_certain=True) from error
+        async with cursor:
             sent_at = monotonic()
             try:
                 await cursor.execute(query, wrap_json(arguments, self._json))

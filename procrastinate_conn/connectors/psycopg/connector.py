@@ -28,6 +28,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
     """procrastinate's connector of that name, on a pool of ours."""
 
     connection_factory = SyncPsycopgConnectionFactory
+    pool_class = ConnectionPool
     pool = property(SyncConnector.require_pool)
 
     def __init__(self, config: ConnectorConfig) -> None:
@@ -70,6 +71,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
     """procrastinate's connector of that name, on a pool of ours."""
 
     connection_factory = PsycopgConnectionFactory
+    pool_class = AsyncConnectionPool
     sync_connector = SyncPsycopgConnector
     pool_attribute = "_async_pool"
     pool = property(AsyncConnector.require_pool)

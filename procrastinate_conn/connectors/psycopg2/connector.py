@@ -27,6 +27,7 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
     """
 
     connection_factory = Psycopg2ConnectionFactory
+    pool_class = AbstractConnectionPool
     pool = property(SyncConnector.require_pool)
 
     def adapt_pool(self, pool: SyncPool) -> AbstractConnectionPool:

@@ -33,7 +33,7 @@ SHUTDOWN_MESSAGES = (
 )
 """For drivers that show only libpq's message, in English; in any other language the loss is reported."""
 
-_OF_PROCRASTINATE = frozenset(sql.queries.values())
+PROCRASTINATE_QUERIES = frozenset(sql.queries.values())
 """Single statements that call functions, and no procedures."""
 
 _WINDOW_MS = round(1000 * SHUTDOWN_RACE_WINDOW)
@@ -144,7 +144,7 @@ def raise_lost(
     error has one.
     """
     if shutdown is not None and shutdown.is_interrupt and _is_one_statement(query):
-        is_certain = query in _OF_PROCRASTINATE and (is_extended or shutdown.has_context)
+        is_certain = query in PROCRASTINATE_QUERIES and (is_extended or shutdown.has_context)
         if is_certain or (not shutdown.has_context and monotonic() - sent_at < SHUTDOWN_RACE_WINDOW):
             message = "the server ended the session before the query was complete"
             raise SafeToRetry(message, is_certain=is_certain or is_extended) from error

@@ -1,20 +1,26 @@
 """One policy for queries that failed with their connection: send again, look up, or report.
 
-======================  ============  ================  ===================================
-failure                 any query     idempotent query  fetch, finish or retry of a worker's
-======================  ============  ================  ===================================
-nothing of it is left   send again    send again        send again
-the outcome is unknown  report        send again        look up its effect, or send again
-======================  ============  ================  ===================================
+=========================  ============  ================  ===================================
+failure                    any query     idempotent query  fetch, finish or retry of a worker's
+=========================  ============  ================  ===================================
+nothing of it is left      send again    send again        send again
+the session is of no use   once more     once more         once more
+the outcome is unknown     report        send again        look up its effect, or send again
+=========================  ============  ================  ===================================
 
 If that depends on whether the server logs durations (see `disconnects`), its settings are read. So a worker
 continues; to defer a job is none of its queries.
+
+A session is of no use if the server rejects queries on it, as after a failover (`USELESS_SESSION`). That is
+known for procrastinate's own queries; they are sent once more on a new connection, and all that are idle are
+replaced.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import random
 from time import monotonic
 from typing import Any
 
@@ -23,6 +29,7 @@ from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.runtime.disconnects import (
     DURATION_LOGGING_QUERY,
+    PROCRASTINATE_QUERIES,
     OutcomeUnknown,
     SafeToRetry,
 )
@@ -40,6 +47,7 @@ IDEMPOTENT = frozenset(
         sql.queries["update_heartbeat"],
         sql.queries["list_jobs_to_abort"],
         sql.queries["prune_stalled_workers"],
+        sql.queries["unregister_worker"],
         sql.queries["defer_periodic_job"],  # a periodic task is deferred once for each time that it is due
     )
 )
@@ -56,6 +64,23 @@ NOT_RETRIED = (
 )
 """A job that its worker has not finished: to retry it adds an attempt."""
 
+USELESS_SESSION = {
+    "25006": "read_only_sql_transaction: the primary is a standby now",
+    "25P03": "idle_in_transaction_session_timeout",
+    "55006": "object_in_use: the database is being moved",
+    "57P03": "cannot_connect_now, from a pooler whose server is starting",
+    "57P05": "idle_session_timeout, from a pooler",
+}
+"""PostgreSQL's codes of errors that leave nothing of a query, and that its session would repeat."""
+
+POOLER_LOST_SERVER = frozenset(("57P01", "57P02"))
+"""admin_shutdown and crash_shutdown end a session. If it stands, they come from a pooler: its own session has
+ended, and the query may have been complete by then."""
+
+REPLAN_FUNCTION = "RevalidateCachedQuery"
+"""PostgreSQL's function that rejects a prepared statement (0A000) since a migration has changed its columns;
+the message is translated."""
+
 RAISE_EXCEPTION = "P0001"
 """PostgreSQL's code for an exception that a function raises."""
 
@@ -71,7 +96,7 @@ LONGEST_PAUSE = 10.0
 
 
 class Backoff:
-    """Pauses that grow: none, then half a second, then twice the last one."""
+    """Pauses that grow: none, then up to half a second, then up to twice that; at random, against storms."""
 
     def __init__(self) -> None:
         self.pause = 0.0
@@ -83,7 +108,7 @@ class Backoff:
     def failed(self) -> float:
         """Return the seconds to wait now."""
         pause, self.pause = self.pause, min(2 * self.pause or 0.5, LONGEST_PAUSE)
-        return pause
+        return random.uniform(0.5, 1.0) * pause  # noqa: S311 - it is no secret
 
 
 class InFlightJobs(dict[int, int]):
@@ -121,8 +146,9 @@ class RetryableQuery:
         # Now: by the time of a result the job may have been fetched once more.
         self._attempts = None if jobs is None else jobs.get(self._job_id)
         self._may_have_run = False
+        self._is_on_new_session = False
 
-    def steps(self, error: Exception | None = None) -> Steps:
+    def steps(self, error: ConnectorException | None = None) -> Steps:
         """Take the steps of the policy, after `error` if the query was sent once already."""
         result = yield from self._until_done(error)
         query, jobs = self._query, self._jobs
@@ -132,9 +158,11 @@ class RetryableQuery:
             jobs.pop(self._job_id, None)
         return result
 
-    def _until_done(self, error: Exception | None) -> Steps:
+    def _until_done(self, error: ConnectorException | None) -> Steps:
         backoff = Backoff()
         for retries in range(RETRIES + 1):
+            if error is not None:
+                error = self._classified(error)
             if isinstance(error, SafeToRetry) and not error.is_certain and (yield from self._may_be_logged()):
                 error = OutcomeUnknown.after(error.__cause__)
             if error is not None and retries == RETRIES:
@@ -149,10 +177,34 @@ class RetryableQuery:
                 yield self._connector.sleep(backoff.failed())
             try:
                 return (yield from self._try())
-            except (SafeToRetry, OutcomeUnknown) as failure:
+            except ConnectorException as failure:
                 error = failure
         assert error is not None
         raise error
+
+    def _classified(self, error: ConnectorException) -> SafeToRetry | OutcomeUnknown:
+        """Return the failure of the table that an error is; raise it if it is none of them."""
+        if isinstance(error, SafeToRetry | OutcomeUnknown):
+            return error
+        cause, pool = driver_error(error), self._connector.own_pool
+        code = sqlstate(cause)
+        if pool is None or self._query not in PROCRASTINATE_QUERIES:
+            raise error
+        if code in POOLER_LOST_SERVER:
+            pool.replace_idle()
+            return OutcomeUnknown.after(cause)
+        if code not in USELESS_SESSION and not _rejects_plan(cause):
+            raise error
+        if self._is_on_new_session:
+            pool.replacement_rejected()
+            raise error
+        if not pool.replace_idle():
+            raise error
+        self._is_on_new_session = True
+        message = f"the server rejects queries in this session: {cause}"
+        useless = SafeToRetry(message, is_certain=True)
+        useless.__cause__ = cause
+        return useless
 
     def _may_be_sent_twice(self) -> bool:
         """Tell whether to send the query again if its outcome is unknown."""
@@ -188,11 +240,25 @@ class RetryableQuery:
         try:
             return (yield send(query, self._arguments, self._fetch))
         except ConnectorException as error:
-            if self._may_have_run and query in (FINISH, RETRY) and _sqlstate(error) == RAISE_EXCEPTION:
+            if (
+                self._may_have_run
+                and query in (FINISH, RETRY)
+                and sqlstate(driver_error(error)) == RAISE_EXCEPTION
+            ):
                 return None  # it was done, or is by now
             raise
 
 
-def _sqlstate(error: ConnectorException) -> str | None:
-    """Return the server's code for an error of psycopg's or of psycopg2's."""
-    return getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
+def driver_error(error: BaseException) -> BaseException | None:
+    """Return the driver's error behind one of procrastinate's; SQLAlchemy's is in between."""
+    cause = error.__cause__
+    return getattr(cause, "orig", None) or cause
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """Return the server's code for an error of psycopg's, psycopg2's or asyncpg's."""
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+
+
+def _rejects_plan(error: BaseException | None) -> bool:
+    return getattr(getattr(error, "diag", None), "source_function", None) == REPLAN_FUNCTION

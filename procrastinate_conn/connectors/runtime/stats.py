@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AppNotOpen, ConnectorException
+from procrastinate.testing import InMemoryConnector
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector
@@ -74,7 +75,13 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
         It has a pool of the caller's that is not psycopg_pool's.
     TypeError
         It is not one of ours.
+
+    Notes
+    -----
+    All statistics of procrastinate's `InMemoryConnector`, which has no connections, are 0.
     """
+    if isinstance(connector, InMemoryConnector):
+        return PoolStats(**dict.fromkeys((field.name for field in fields(PoolStats)), 0))
     if not isinstance(connector, SyncConnector | AsyncConnector):
         raise TypeError(f"{type(connector).__name__} was not made by make_connector")
     active = connector.active_connector()
