@@ -8,6 +8,7 @@ import logging
 import pytest
 from procrastinate import connector as procrastinate_connector
 
+from procrastinate_conn.connectors.runtime import listener
 from tests.servers import ASYNC_KINDS, Observer, app, connector, soon, wait_until
 
 
@@ -158,6 +159,59 @@ def test_the_connection_for_listen_is_pinged_and_loses_no_notification(kind, add
 
     asyncio.run(scenario())
     assert received == [str(number) for number in range(20)]
+
+
+SCRIPTS = ["plain", "café", "очередь", "キュー", "😀", 'quo"te', "back\\slash"]
+
+
+@pytest.mark.parametrize("encoding", ["utf8", "latin1", "koi8r", "sjis"])
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_queue_names_in_any_script_are_listened_to_in_any_encoding(kind, encoding, address, observer):
+    """A name that the client's encoding lacks as well: another client may notify of it."""
+    ours = connector(kind, {**address, "client_encoding": encoding}, min_size=1)
+    received = []
+
+    async def note(*, channel, payload):
+        received.append(payload)
+
+    async def scenario():
+        await ours.open_async()
+        listening = asyncio.create_task(ours.listen_notify(note, channels=SCRIPTS))
+        last = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%slash%%' AND state = 'idle'"
+        await soon(lambda: observer.one(last))
+        for name in SCRIPTS:
+            observer.one("SELECT pg_notify(%s, 'hello')", name)
+        await soon(lambda: len(received) == len(SCRIPTS), 5)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await ours.close_async()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_listen_that_never_succeeds_is_reported_at_growing_intervals(kind, address, caplog, monkeypatch):
+    ours = connector(kind, address, min_size=1)
+    pauses = []
+    sleep = asyncio.sleep
+
+    async def note_pause(seconds, *arguments):
+        pauses.append(seconds)
+        await sleep(0)
+
+    async def scenario():
+        await ours.open_async()
+        monkeypatch.setattr(listener.asyncio, "sleep", note_pause)
+        listening = asyncio.create_task(ours.listen_notify(None, channels=["x" * 70 + "\0"]))
+        while len(pauses) < 9:
+            await sleep(0.01)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        monkeypatch.undo()
+        await ours.close_async()
+
+    asyncio.run(scenario())
+    assert 3 <= len(failures(caplog)) <= 4
 
 
 def failures(caplog):

@@ -15,8 +15,9 @@ from procrastinate import connector as procrastinate_connector
 from procrastinate import sql
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import Identifier
 
+from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT
 from procrastinate_conn.connectors.runtime.retry import LONGEST_PAUSE, Backoff
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ QUEUE_CHANNEL = re.compile("procrastinate_(any_)?queue_v1")
 ANY_JOB = json.dumps({"type": "job_inserted", "job_id": 0})
 """A notification after a gap; a worker only takes it as a hint to look for jobs."""
 
-_LISTEN = SQL(sql.queries["listen_queue"])
+LISTEN = sql.queries["listen_queue"]
 
 
 ListenNotify = Callable[[Notify, Iterable[str]], Awaitable[None]]
@@ -61,7 +62,7 @@ async def listen(
         async with await connection_factory.connect() as connection:
             await listen_on(connection_factory, connection, on_notification, channels, on_listening)
 
-    errors = (*connection_factory.errors, ConnectorException, TimeoutError)
+    errors = (*connection_factory.errors, ConnectorException, TimeoutError, UnicodeError)
     await listen_forever(session, errors, on_notification, channels)
 
 
@@ -74,9 +75,7 @@ async def listen_on(
 ) -> None:
     """Listen on a connection in autocommit mode until it is lost; await `on_listening` once it listens."""
     timeout = procrastinate_connector.LISTEN_TIMEOUT
-    for channel in channels:
-        statement = _LISTEN.format(channel_name=Identifier(channel))
-        await connection_factory.execute(connection, statement.as_string())
+    await _start_listening(connection_factory, connection, channels)
     if on_listening is not None:
         await on_listening()
     while True:
@@ -84,9 +83,42 @@ async def listen_on(
             async for notification in notifications:
                 await on_notification(channel=notification.channel, payload=notification.payload)
                 raise_if_cancelled()
-        async with asyncio.timeout(timeout):
+        with connection_factory.response_within(PING_TIMEOUT, connection):
             await connection_factory.execute(connection, "SELECT 1")
         raise_if_cancelled()
+
+
+async def _start_listening(connection_factory: Any, connection: Any, channels: Iterable[str]) -> None:
+    """Listen to channels, whatever the client's encoding.
+
+    Names that are not ASCII are escaped, and the server sends them in UTF-8. It cannot convert them if its
+    own encoding is SQL_ASCII; then they are sent as the driver encodes them.
+    """
+
+    async def execute(statement: str) -> None:
+        with connection_factory.response_within(PING_TIMEOUT, connection):
+            await connection_factory.execute(connection, statement)
+
+    names = [Identifier(channel).as_string() for channel in channels]
+    if not all(map(str.isascii, names)):
+        try:
+            await execute("SET client_encoding TO 'UTF8'")
+            for name in names:
+                await execute(LISTEN.format(channel_name=f"U&{_escaped(name)}"))
+        except connection_factory.errors:
+            await execute("RESET client_encoding")
+        else:
+            return
+    for name in names:
+        await execute(LISTEN.format(channel_name=name))
+
+
+def _escaped(identifier: str) -> str:
+    """Return a quoted identifier in ASCII, with PostgreSQL's Unicode escapes."""
+    return "".join(
+        character if character.isascii() and character != "\\" else f"\\+{ord(character):06x}"
+        for character in identifier
+    )
 
 
 async def listen_forever(
@@ -95,13 +127,15 @@ async def listen_forever(
     """Run sessions, a new one as soon as the last one has failed with one of `errors`, until one returns.
 
     After a gap each of procrastinate's channels is notified once, so that a worker looks for the jobs that
-    were deferred meanwhile.
+    were deferred meanwhile. The failures are logged at growing intervals: the first, second, fourth, eighth.
     """
     backoff = Backoff()
     has_gap = False
+    failures = 0
 
     async def on_listening() -> None:
-        nonlocal has_gap
+        nonlocal has_gap, failures
+        failures = 0
         if has_gap:
             for channel in filter(QUEUE_CHANNEL.match, channels):
                 await on_notification(channel=channel, payload=ANY_JOB)
@@ -117,13 +151,15 @@ async def listen_forever(
             if monotonic() - started > LONGEST_PAUSE:
                 backoff.succeeded()
             pause = backoff.failed()
-            logger.warning(
-                "LISTEN failed, next attempt in %.1f s: %s: %s",
-                pause,
-                type(error).__name__,
-                error,
-                extra={"action": "listen_notify_failed"},
-            )
+            failures += 1
+            if failures.bit_count() == 1:  # a power of two
+                logger.warning(
+                    "LISTEN failed, next attempt in %.1f s, and workers poll for jobs meanwhile: %s: %s",
+                    pause,
+                    type(error).__name__,
+                    error,
+                    extra={"action": "listen_notify_failed"},
+                )
             await asyncio.sleep(pause)
 
 
