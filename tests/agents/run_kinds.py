@@ -1,0 +1,167 @@
+"""Every kind under one agent that wraps drivers, in a process of its own: ``python -m ... AGENT < address``.
+
+Each defers, works, is woken, notices dead connections and keeps its statistics. What fails is printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from types import SimpleNamespace
+
+import psycopg
+
+
+def start_ddtrace():
+    os.environ.update(
+        DD_INSTRUMENTATION_TELEMETRY_ENABLED="false",
+        DD_REMOTE_CONFIGURATION_ENABLED="false",
+        DD_TRACE_AGENT_URL="http://127.0.0.1:9",
+        DD_DBM_PROPAGATION_MODE="full",
+    )
+    import ddtrace
+
+    ddtrace.patch(psycopg=True, aiopg=True, asyncpg=True, sqlalchemy=True)
+
+
+def start_elastic_apm():
+    import elasticapm
+
+    elasticapm.Client(service_name="tests", disable_send=True)
+    elasticapm.instrument()
+
+
+def start_new_relic():
+    os.environ.update(NEW_RELIC_DEVELOPER_MODE="true", NEW_RELIC_LICENSE_KEY="0" * 40)
+    import newrelic.agent
+
+    newrelic.agent.initialize()
+    newrelic.agent.register_application(timeout=5)
+
+
+def start_sentry():
+    import sentry_sdk
+    from sentry_sdk.integrations.asyncpg import AsyncPGIntegration
+    from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
+
+    integrations = [SqlalchemyIntegration(), AsyncPGIntegration()]
+    sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, integrations=integrations)
+
+
+def start_opentelemetry(*, comments=False):
+    from opentelemetry import trace
+    from opentelemetry.instrumentation.aiopg import AiopgInstrumentor
+    from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+    from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
+    from opentelemetry.instrumentation.psycopg2 import Psycopg2Instrumentor
+    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+
+    trace.set_tracer_provider(TracerProvider())
+    for instrumentor in (
+        PsycopgInstrumentor,
+        Psycopg2Instrumentor,
+        AiopgInstrumentor,
+        AsyncPGInstrumentor,
+        SQLAlchemyInstrumentor,
+    ):
+        instrumentor().instrument(skip_dep_check=True, enable_commenter=comments)
+
+
+def start_wrapt():
+    """Wrap connect, connections and cursors; and what needs psycopg2's own objects, as agents do."""
+    import wrapt
+
+    class Connection(wrapt.ObjectProxy):
+        def cursor(self, *arguments, **options):
+            return wrapt.ObjectProxy(self.__wrapped__.cursor(*arguments, **options))
+
+    def connect(wrapped, _, arguments, options):
+        return Connection(wrapped(*arguments, **options))
+
+    async def connect_async(wrapped, _, arguments, options):
+        return Connection(await wrapped(*arguments, **options))
+
+    def register_type(wrapped, _, arguments, options):
+        return wrapped(*(getattr(argument, "__wrapped__", argument) for argument in arguments), **options)
+
+    wrapt.wrap_function_wrapper("psycopg2", "connect", connect)
+    wrapt.wrap_function_wrapper("psycopg2.extensions", "register_type", register_type)
+    wrapt.wrap_function_wrapper("psycopg2._psycopg", "register_type", register_type)
+    wrapt.wrap_function_wrapper("psycopg", "Connection.connect", connect)
+    wrapt.wrap_function_wrapper("psycopg", "AsyncConnection.connect", connect_async)
+
+
+AGENTS = {
+    "ddtrace": start_ddtrace,
+    "elastic-apm": start_elastic_apm,
+    "newrelic": start_new_relic,
+    "sentry": start_sentry,
+    "opentelemetry": start_opentelemetry,
+    "opentelemetry-comments": lambda: start_opentelemetry(comments=True),
+    "wrapt": start_wrapt,
+}
+
+
+async def work(jobs, observer):
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE query ~* 'LISTEN \"' AND state = 'idle'"
+    async with jobs.open_async():
+        worker = asyncio.create_task(
+            jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=600)
+        )
+        for number in range(2):
+            await soon(lambda: observer.one(listening))
+            await asyncio.sleep(
+                0.1
+            )  # procrastinate's worker misses a notification that comes while it fetches
+            await jobs.tasks["work"].defer_async(argument=number)
+            await soon(lambda number=number: number in jobs.worked)
+            observer.terminate()
+        await jobs.connector.execute_query_async("SELECT 1")
+        stats = pool_stats(jobs.connector)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+    return stats
+
+
+def defer(jobs, observer):
+    with jobs.open():
+        for number in range(2):
+            jobs.tasks["work"].defer(argument=number)
+            observer.terminate()
+        jobs.connector.execute_query("SELECT 1")
+        return pool_stats(jobs.connector)
+
+
+def run(kind, address, observer):
+    """Return why a kind does not do what it should; an empty text if it does."""
+    jobs = app(connector(kind, address, min_size=2, max_size=4, timeout=10))
+    try:
+        stats = (
+            asyncio.run(asyncio.wait_for(work(jobs, observer), 20))
+            if kind in ASYNC_KINDS
+            else defer(jobs, observer)
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
+        return f"{type(error).__name__}: {error}"
+    if stats.connections_lost < 1 or stats.requests < 3 or stats.requests_failed or stats.waiting:
+        return str(stats)
+    return ""
+
+
+if __name__ == "__main__":
+    AGENTS[sys.argv[1]]()
+    # Only now: an agent wraps what is imported later, or what the modules look up later.
+    from procrastinate_conn import pool_stats
+    from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
+
+    logging.disable(logging.CRITICAL)
+    address = json.load(sys.stdin)
+    server = SimpleNamespace(connect=lambda _: psycopg.connect(**address, autocommit=True))
+    kinds = sorted(KINDS, key=lambda kind: kind not in ASYNC_KINDS)  # a worker would work what others defer
+    failures = {kind: reason for kind in kinds if (reason := run(kind, address, Observer(server, "")))}
+    print(json.dumps(failures), flush=True)
+    os._exit(0)  # without what agents do at the end
