@@ -300,7 +300,7 @@ class AsyncConnector(PooledConnector[P]):
             own_pool = self.own_pool
             self.owner_loop = self.own_pool = self.pool_or_none = None
             if own_pool is not None:
-                await own_pool.close()
+                await asyncio.shield(own_pool.close())  # to the end: asyncpg leaves connections open
 
     def _opening_lock(self) -> asyncio.Lock:
         """Return the lock of the running event loop: a lock of asyncio's can be used in one."""
