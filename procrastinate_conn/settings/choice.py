@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 from pydantic_settings import (
@@ -122,7 +123,8 @@ def _with_command_line(
         return [given, *sources]
     if arguments in (None, False):
         return sources
-    cli = {name: value for name, value in options.items() if name.startswith("cli_")}
+    known = signature(CliSettingsSource).parameters  # an older pydantic-settings has fewer options
+    cli = {name: value for name, value in options.items() if name.startswith("cli_") and name in known}
     source: CliSettingsSource[Any] = CliSettingsSource(cls, **cli)
     return [source, *sources]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from procrastinate_conn.configuration import Configuration, configure
+from procrastinate_conn.resolution.unconfigured import NOTHING_SET
 from procrastinate_conn.sources import read_sources
 
 
@@ -45,5 +47,7 @@ class Written:
         self.secrets_dirs.append(self.directory / name)
 
     def read(self) -> Configuration:
-        """Resolve everything."""
-        return configure(read_sources(self.call, self.env_files, self.secrets_dirs))
+        """Resolve everything; that nothing is set at all is no matter here."""
+        configuration = configure(read_sources(self.call, self.env_files, self.secrets_dirs))
+        problems = tuple(p for p in configuration.problems if p.code != NOTHING_SET.code)
+        return replace(configuration, problems=problems)

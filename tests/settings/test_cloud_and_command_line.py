@@ -7,6 +7,8 @@ import json
 import boto3
 import pytest
 from moto import mock_aws
+
+pytest.importorskip("pydantic_settings", minversion="2.10", reason="has no source for AWS before")
 from pydantic_settings import (
     AWSSecretsManagerSettingsSource,
     BaseSettings,
