@@ -57,7 +57,7 @@ def run(block: Block, section: Section) -> None:
     """Run Python and commands, write files, and skip the rest."""
     if block.language == "python" and not FILE.match(block.text):
         # compiled with the page's name and lines, so that a traceback leads there
-        code = compile("\n" * (block.line - 1) + block.text, str(section.page), "exec")
+        code = compile("\n" * (block.line - 1) + block.text, str(section.page), "exec", dont_inherit=True)
         exec(code, {"__name__": "example"})
     elif block.language == "console":
         assert outputs(block) == block.text
