@@ -58,6 +58,7 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
     if not read.fields:
         return read
     decoder = _decoder(source.settings_cls, read)
+    by_name = source.config.get("populate_by_name") or source.config.get("validate_by_name")
     fields: dict[str, SourcedValue] = {}
     problems: list[Problem] = []
     for name, field in own_fields(source.settings_cls).items():
@@ -71,7 +72,7 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
             problems.append(INVALID_VALUE(name, f"{origin.name} is not valid JSON", hint=hint, origin=origin))
             continue
         if value is not None:
-            fields[key] = SourcedValue(value, origin)
+            fields[name if by_name else key] = SourcedValue(value, origin)
     return replace(read, fields=fields, problems=(*read.problems, *problems))
 
 

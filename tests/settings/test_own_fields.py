@@ -86,6 +86,15 @@ def test_alias_of_a_field_has_no_prefix(directory):
     assert Jobs().token.get_secret_value() == "hush"
 
 
+def test_field_that_may_be_named_either_way_has_the_value_of_the_first_source(monkeypatch):
+    class Named(Jobs):
+        model_config = SettingsConfigDict(populate_by_name=True)
+
+    monkeypatch.setenv("SHOP_TOKEN", "hush")
+    assert Named().token.get_secret_value() == "hush"
+    assert Named(token="call").token.get_secret_value() == "call"
+
+
 def test_own_field_under_the_default_prefix_is_no_unknown_setting(monkeypatch):
     class Own(ConnectorSettings):
         colour: str = "red"
