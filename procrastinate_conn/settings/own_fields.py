@@ -58,21 +58,21 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
     if not read.fields:
         return read
     decoder = _decoder(source.settings_cls, read)
-    by_name = source.config.get("populate_by_name") or source.config.get("validate_by_name")
     fields: dict[str, SourcedValue] = {}
     problems: list[Problem] = []
     for name, field in own_fields(source.settings_cls).items():
         if (origin := _origin(name, field, read)) is None:
             continue
         try:
-            value, key, is_complex = decoder.get_field_value(field, name)
+            value, _, is_complex = decoder.get_field_value(field, name)
             value = decoder.prepare_field_value(name, field, value, is_complex)
         except ValueError:
             hint = "write it as JSON, or one variable for each part"
             problems.append(INVALID_VALUE(name, f"{origin.name} is not valid JSON", hint=hint, origin=origin))
             continue
         if value is not None:
-            fields[name if by_name else key] = SourcedValue(value, origin)
+            # Under its first name, as pydantic-settings gives the arguments of a call.
+            fields[next(aliases(field), name)] = SourcedValue(value, origin)
     return replace(read, fields=fields, problems=(*read.problems, *problems))
 
 
