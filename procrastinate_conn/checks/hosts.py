@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from procrastinate_conn.artifacts import find_invisible
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.connection.validation import as_texts
-from procrastinate_conn.leftovers import find_unseen
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
@@ -77,8 +77,10 @@ def _fault(host: Host, *, may_be_password: bool) -> Fault | None:
         return None
     if may_be_password and "@" in host.name:
         return REST_OF_PASSWORD
-    if unseen := find_unseen(host.name):
-        return Fault("", f"it has {unseen}, which cannot be seen", f"delete {unseen}, or type the host anew")
+    if invisible := find_invisible(host.name):
+        return Fault(
+            "", f"it has {invisible}, which cannot be seen", f"delete {invisible}, or type the host anew"
+        )
     possible = (SOCKET_FILE,) if host.is_socket else FAULTS
     return next((fault for fault in possible if re.match(fault.pattern, host.name, re.DOTALL)), None)
 

@@ -10,11 +10,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from procrastinate_conn.artifacts import find_artifact, hint_for
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.files import expanded, is_plain_file, status
-from procrastinate_conn.leftovers import find_leftover, hint_for
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -80,8 +80,8 @@ def _check_file(sourced: SourcedValue) -> Iterator[Problem]:
         hint = "write it into a file, and name that"
     elif _REFERENCE.fullmatch(path):
         hint = "write ${NAME} in an env file; variables are replaced nowhere else"
-    elif leftover := find_leftover(path, sourced.origin.source):
-        hint = leftover.hint
+    elif artifact := find_artifact(path, sourced.origin.source):
+        hint = artifact.hint
     elif not is_safe_path(path):
         hint = "name a file that exists; write the password itself as connection.password"
     else:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procrastinate_conn import libpq
+from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.validation import as_texts
 from procrastinate_conn.files import status
-from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_file_content, redact_value

@@ -1,4 +1,4 @@
-"""Names and passwords with leftovers: of an editor, a shell, a file, a template or a person."""
+"""Names and passwords with artifacts: of an editor, a shell, a file, a template or a person."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from procrastinate_conn.artifacts import Artifact, find_artifact
 from procrastinate_conn.checks.dsn import check_separators
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connection.password_file import find_password_leftover
-from procrastinate_conn.leftovers import Leftover, find_leftover
+from procrastinate_conn.connection.password_file import find_password_artifact
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -31,11 +31,11 @@ _LOGIN = ("user", "password", "dbname")
 
 
 class Pattern(NamedTuple):
-    """One kind of leftover: the keywords in which it is certainly one, and a pattern of the whole value."""
+    """One kind of artifact: the keywords in which it is certainly one, and a pattern of the whole value."""
 
     keywords: tuple[str, ...]
     pattern: str
-    leftover: Leftover
+    artifact: Artifact
     in_uris_only: bool = False
 
 
@@ -47,13 +47,13 @@ PATTERNS = (
     Pattern(
         ("dbname",),
         r"(?:cloudsql|run|tmp|var)/.+",
-        Leftover("the directory of a socket before its name", _SOCKET),
+        Artifact("the directory of a socket before its name", _SOCKET),
         in_uris_only=True,
     ),
     Pattern(
         ("dbname",),
         r"/.*",
-        Leftover(
+        Artifact(
             "a slash before its name",
             "write one slash between the host and the database, and the directory of a socket as host",
         ),
@@ -61,7 +61,7 @@ PATTERNS = (
     Pattern(
         ("dbname",),
         r".*[/;,\\]",
-        Leftover(
+        Artifact(
             "a slash, comma or semicolon after its name",
             "leave it out: in a URI nothing but a ? follows the database",
         ),
@@ -69,30 +69,30 @@ PATTERNS = (
     Pattern(
         ("dbname",),
         r".+/.+",
-        Leftover(
+        Artifact(
             "a slash in it, as a path has",
             "write the database alone; a schema goes into options: -c search_path=...",
         ),
         in_uris_only=True,
     ),
-    Pattern(("user", "dbname"), r".*%[0-9A-Fa-f]{2}.*", Leftover("a percent-encoded character", _TWICE)),
-    Pattern(_LOGIN, r"\[.+\]|<.+>", Leftover("brackets around it, as a placeholder has", _BRACKETS)),
+    Pattern(("user", "dbname"), r".*%[0-9A-Fa-f]{2}.*", Artifact("a percent-encoded character", _TWICE)),
+    Pattern(_LOGIN, r"\[.+\]|<.+>", Artifact("brackets around it, as a placeholder has", _BRACKETS)),
     Pattern(
         ("host", *_LOGIN),
         r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME",
-        Leftover("a placeholder instead of a value", "write the value"),
+        Artifact("a placeholder instead of a value", "write the value"),
     ),
     Pattern(
         ("host", *_LOGIN),
         r"None|null|undefined",
-        Leftover("what a program writes for no value", "set the variable that it comes from"),
+        Artifact("what a program writes for no value", "set the variable that it comes from"),
     ),
 )
-"""What no name and no password has, besides the leftovers of every value; the first match counts."""
+"""What no name and no password has, besides the artifacts of every value; the first match counts."""
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
-    """Report each kind of leftover once for each origin.
+    """Report each kind of artifact once for each origin.
 
     Values that may be the rest of a password, and the database in a DSN with commas, are other problems.
     """
@@ -101,29 +101,29 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     if any(check_separators(configuration)):
         ignored.add("dbname")
     is_uri = connection.dsn is not None and "://" in connection.dsn.text
-    found: dict[tuple[Leftover, Origin], list[str]] = {}
+    found: dict[tuple[Artifact, Origin], list[str]] = {}
     for keyword, sourced in connection.effective.items():
         if keyword in ignored:
             continue
-        if leftover := _leftover(keyword, sourced, in_uri=is_uri and sourced.from_dsn):
-            found.setdefault((leftover, sourced.origin), []).append(keyword)
-    for (leftover, origin), keywords in found.items():
+        if artifact := _artifact(keyword, sourced, in_uri=is_uri and sourced.from_dsn):
+            found.setdefault((artifact, sourced.origin), []).append(keyword)
+    for (artifact, origin), keywords in found.items():
         verb = "has" if len(keywords) == 1 else "have"
-        message = f"{', '.join(keywords)} {verb} {leftover.description}"
-        yield UNFILLED_VALUE(f"connection.{keywords[0]}", message, hint=leftover.hint, origin=origin)
+        message = f"{', '.join(keywords)} {verb} {artifact.description}"
+        yield UNFILLED_VALUE(f"connection.{keywords[0]}", message, hint=artifact.hint, origin=origin)
     yield from _check_files(configuration)
 
 
-def _leftover(keyword: str, sourced: SourcedValue, *, in_uri: bool) -> Leftover | None:
+def _artifact(keyword: str, sourced: SourcedValue, *, in_uri: bool) -> Artifact | None:
     value = str(sourced.value)
     if "-----BEGIN" in value:  # the content of a file, which is a problem of its own
         return None
-    if keyword != "host" and (leftover := find_leftover(value, sourced.origin.source)):
-        return leftover
-    for keywords, pattern, leftover, in_uris_only in PATTERNS:
+    if keyword != "host" and (artifact := find_artifact(value, sourced.origin.source)):
+        return artifact
+    for keywords, pattern, artifact, in_uris_only in PATTERNS:
         is_possible = keyword in keywords and (in_uri or not in_uris_only)
         if is_possible and re.fullmatch(pattern, value, re.DOTALL):
-            return leftover
+            return artifact
     return None
 
 
@@ -133,14 +133,14 @@ def _check_files(configuration: Configuration) -> Iterator[Problem]:
     if settings.password_setting == "password_file":  # noqa: S105 - the name of a setting
         sourced = settings.explicit["password_file"]
         try:
-            leftover = find_leftover(from_file(str(sourced.value))(), "secrets")
+            artifact = find_artifact(from_file(str(sourced.value))(), "secrets")
         except PasswordUnavailable:
             return
-        if leftover:
-            message = f"the password in the file of password_file has {leftover.description}"
-            yield UNFILLED_VALUE("password_file", message, hint=leftover.hint, origin=sourced.origin)
+        if artifact:
+            message = f"the password in the file of password_file has {artifact.description}"
+            yield UNFILLED_VALUE("password_file", message, hint=artifact.hint, origin=sourced.origin)
     elif spec is not None and settings.password is None:
-        found = filter(None, (find_password_leftover(spec, host) for host in hosts(spec.parameters)))
-        for origin, leftover in dict(found).items():
-            message = f"the password in line {origin.line} of {origin.file} has {leftover.description}"
-            yield UNFILLED_VALUE("connection.passfile", message, hint=leftover.hint, origin=origin)
+        found = filter(None, (find_password_artifact(spec, host) for host in hosts(spec.parameters)))
+        for origin, artifact in dict(found).items():
+            message = f"the password in line {origin.line} of {origin.file} has {artifact.description}"
+            yield UNFILLED_VALUE("connection.passfile", message, hint=artifact.hint, origin=origin)

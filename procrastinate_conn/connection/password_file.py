@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from procrastinate_conn.artifacts import Artifact
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.leftovers import Leftover
 from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
@@ -28,12 +28,12 @@ def password_line(spec: ConnectionSpec, host: Host | None = None) -> Origin | No
     return password_file.find_line(Path(spec.passfile), login) if spec.passfile and login else None
 
 
-def find_password_leftover(spec: ConnectionSpec, host: Host) -> tuple[Origin, Leftover] | None:
+def find_password_artifact(spec: ConnectionSpec, host: Host) -> tuple[Origin, Artifact] | None:
     """Return that line, and what its password has that does not belong to it; None if it has nothing."""
     login = _login(spec, host)
     if spec.passfile is None or login is None:
         return None
-    return password_file.find_password_leftover(Path(spec.passfile), login)
+    return password_file.find_password_artifact(Path(spec.passfile), login)
 
 
 def _login(spec: ConnectionSpec, host: Host) -> password_file.Login | None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from procrastinate_conn import libpq, suggestions
+from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.connection.hosts import Host, resolve_numeric
-from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.libpq import CHOICES, INTEGERS
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule

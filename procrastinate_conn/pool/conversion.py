@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from procrastinate_conn.leftovers import hint_for
+from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter
 from procrastinate_conn.problems import Example, Rule

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn import suggestions
+from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
-from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import describe_value

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.leftovers import find_unseen
+from procrastinate_conn.artifacts import find_invisible
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -293,6 +293,6 @@ _EXPLANATIONS: tuple[tuple[Applies, str, str], ...] = (
 
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
     better, hint = next((better, hint) for is_it, better, hint in _EXPLANATIONS if is_it(dsn, reason))
-    if unseen := find_unseen(dsn):
-        better, hint = f"it has {unseen}, which cannot be seen", f"delete {unseen}"
+    if invisible := find_invisible(dsn):
+        better, hint = f"it has {invisible}, which cannot be seen", f"delete {invisible}"
     return MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {better or reason}", hint=hint, origin=origin)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import get_args
 
 from procrastinate_conn import libpq
+from procrastinate_conn.artifacts import Artifact, find_artifact
 from procrastinate_conn.files import is_plain_file, misread_encoding, status
-from procrastinate_conn.leftovers import Leftover, find_leftover
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 
@@ -49,14 +49,14 @@ def find_password(file: Path, login: Login) -> str | None:
     return _ESCAPED.sub(r"\1", password[0]) if password else None
 
 
-def find_password_leftover(file: Path, login: Login) -> tuple[Origin, Leftover] | None:
+def find_password_artifact(file: Path, login: Login) -> tuple[Origin, Artifact] | None:
     """Return that line, and what its password has that does not belong to it."""
     if found := _find(file, login):
         origin, password = found
         if "\\" in re.sub(r"\\[\\:]", "", password):
             return origin, _DROPPED_BACKSLASH
-        if leftover := find_leftover(password, "service-file"):
-            return origin, leftover
+        if artifact := find_artifact(password, "service-file"):
+            return origin, artifact
     return None
 
 
@@ -65,7 +65,7 @@ _PASSWORD = re.compile(r"(?:\\.|[^:])*", re.DOTALL)
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
-_DROPPED_BACKSLASH = Leftover("a backslash, which libpq drops", r"write \\ for a backslash in a password")
+_DROPPED_BACKSLASH = Artifact("a backslash, which libpq drops", r"write \\ for a backslash in a password")
 
 
 def _find(file: Path, login: Login) -> tuple[Origin, str] | None:

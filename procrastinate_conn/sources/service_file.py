@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from procrastinate_conn import libpq, suggestions
+from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.files import misread_encoding, unreadable
-from procrastinate_conn.leftovers import hint_for
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.suggestions import nearest

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.leftovers import find_unseen, visible, without_unseen
+from procrastinate_conn.artifacts import find_invisible, mark_invisible, without_invisible
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.setting_names import (
@@ -75,7 +75,7 @@ class _Variables:
     def add(self, name: str, value: str, origin: Origin) -> None:
         """Sort a variable in."""
         path = self.names.path(name)
-        if self._has_unseen(name, origin) or _is_made_by_kubernetes(name, value):
+        if self._has_invisible(name, origin) or _is_made_by_kubernetes(name, value):
             return
         if name.startswith("PG") and not (self.names.prefix and path):
             self.libpq[name] = SourcedValue(value, origin)
@@ -104,13 +104,13 @@ class _Variables:
         elif part := suggestions.connection_part(name):
             self.elsewhere[name] = part, SourcedValue(value, origin)
 
-    def _has_unseen(self, name: str, origin: Origin) -> bool:
+    def _has_invisible(self, name: str, origin: Origin) -> bool:
         """Report a name that only looks like that of a setting, or of a variable of libpq's."""
-        seen = without_unseen(name)
+        seen = without_invisible(name)
         if seen == name or not (self.names.is_setting(seen) or seen.startswith("PG")):
             return False
         setting, origin = self.names.setting_of(seen), replace(origin, name=seen)
-        message = f"the name of {visible(name)} has {find_unseen(name)}, which cannot be seen"
+        message = f"the name of {mark_invisible(name)} has {find_invisible(name)}, which cannot be seen"
         hint = f"delete it, or type {seen} anew"
         self.problems.append(UNKNOWN_SETTING(setting, message, hint=hint, origin=origin))
         return True

@@ -11,9 +11,9 @@ from pydantic_settings import SettingsConfigDict, TomlConfigSettingsSource
 
 from procrastinate_conn import ConnectorSettings, libpq, suggestions
 from procrastinate_conn.aliases import ALIASES, HINTS, VALUES, plain
+from procrastinate_conn.artifacts import find_invisible
 from procrastinate_conn.checks.runner import CheckTarget, check_configuration
 from procrastinate_conn.configuration import Configuration, configure
-from procrastinate_conn.leftovers import find_unseen
 from procrastinate_conn.libpq import CHOICES
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
 from procrastinate_conn.sources.arguments import read_call
@@ -22,7 +22,7 @@ from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.sources.secrets import read_secrets
 
 P = "PROCRASTINATE_CONN_"
-VALUES_WITH_LEFTOVERS = {
+VALUES_WITH_ARTIFACTS = {
     "hunter2\u200b": "U+200B",
     "'hunter2'": "leave out the quotes",
     "{{ hunter2 }}": "fill it in",
@@ -91,14 +91,14 @@ PLACES: dict[str, Callable[[str], Configuration]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("value", VALUES_WITH_LEFTOVERS)
-def test_leftover_of_a_password_is_found_in_every_place_and_not_shown(
+@pytest.mark.parametrize("value", VALUES_WITH_ARTIFACTS)
+def test_artifact_of_a_password_is_found_in_every_place_and_not_shown(
     value: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = check_configuration(CheckTarget(), PLACES[place](value))
     [problem] = [problem for problem in result.problems if problem.code == "PC218"]
-    assert VALUES_WITH_LEFTOVERS[value] in problem.hint
+    assert VALUES_WITH_ARTIFACTS[value] in problem.hint
     assert "hunter2" not in f"{result.problems}"
 
 
@@ -107,7 +107,7 @@ def test_leftover_of_a_password_is_found_in_every_place_and_not_shown(
     ["", "müller", "пароль", "パスワード\uff01", "\U0001f468\u200d\U0001f469", "a b", "می\u200cد"],
 )
 def test_text_that_can_be_seen_has_nothing_unseen(text: str) -> None:
-    assert find_unseen(text) == ""
+    assert find_invisible(text) == ""
 
 
 @pytest.mark.parametrize("character", ["\u00a0", "\u00ad", "\u200b", "\u200e", "\u2060", "\ufeff", "\uff21"])
@@ -115,7 +115,7 @@ def test_text_that_can_be_seen_has_nothing_unseen(text: str) -> None:
     ("text", "place"), [("{}host", "at its beginning"), ("ho{}st", "in it"), ("host{}", "at its end")]
 )
 def test_unseen_character_is_named_with_its_place(text: str, place: str, character: str) -> None:
-    found = find_unseen(text.format(character))
+    found = find_invisible(text.format(character))
     assert found.startswith(f"U+{ord(character):04X} (")
     assert found.endswith(place)
 
