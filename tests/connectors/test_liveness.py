@@ -49,7 +49,9 @@ def test_terminated_backends_fail_no_asynchronous_call(kind, address, observer):
 
     stats = asyncio.run(scenario())
     assert observer.jobs() == list(range(ROUNDS * CALLS))
-    assert (stats.size, stats.connections_lost, stats.requests) == (4, 4 * ROUNDS, ROUNDS * CALLS)
+    assert (stats.size, stats.connections_lost) == (4, 4 * ROUNDS)
+    # The event loop may read asyncpg's last message before the socket ends: such a query is sent once more.
+    assert ROUNDS * CALLS <= stats.requests <= ROUNDS * CALLS + 2 * (kind == "asyncpg")
 
 
 @pytest.fixture

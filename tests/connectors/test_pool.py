@@ -10,7 +10,7 @@ import psycopg_pool
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors.runtime import pools
+from procrastinate_conn.connectors.runtime import acquire
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.registry import REGISTRY
 from tests.servers import ASYNC_KINDS, KINDS, OTHERS, app, connector, soon, wait_until
@@ -350,7 +350,8 @@ def test_stats_count_a_call_once_however_often_it_is_tried(kind, null, own_serve
 @pytest.mark.parametrize("kind", KINDS)
 def test_pool_reconnects_at_short_intervals(kind, own_server, monkeypatch):
     """Left to itself, psycopg_pool tries after 1, 2, 4, 8, ... seconds: the tenth time after 17 minutes."""
-    monkeypatch.setattr(pools, "RECONNECT_INTERVAL", 0.05)
+    monkeypatch.setattr(acquire, "RECONNECT_PAUSE", 0.01)
+    monkeypatch.setattr(acquire, "RECONNECT_INTERVAL", 0.05)
     sync = connector(kind, own_server.parameters("jobs"), min_size=1, timeout=30).get_sync_connector()
     sync.open()
     own_server.stop("immediate")
