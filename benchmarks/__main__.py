@@ -14,10 +14,10 @@ from benchmarks.bench import Bench
 from benchmarks.comparison import Outcome
 from benchmarks.plot import draw
 from benchmarks.start import cold_start, warm_build
-from procrastinate_conn import ConnectorKind
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.demo.profiles import isolated_environment
 from procrastinate_conn.demo.signals import treat_sigterm_as_sigint
+from procrastinate_conn.registry import SERVER_KINDS
 
 ROOT = Path(__file__).parents[1]
 SERVER_SETTINGS = {"max_connections": "300", "autovacuum": "off"}
@@ -80,7 +80,7 @@ def _starts(rounds: int, only: str) -> Iterator[Outcome]:
     if only in "cold start":
         yield cold_start(2 * rounds)
     if only in "warm build":
-        yield from (warm_build(kind, rounds) for kind in ConnectorKind)
+        yield from (warm_build(kind, rounds) for kind in SERVER_KINDS)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmarks import limit, work
 from benchmarks.drivers import PSYCOPG, PSYCOPG_ASYNC, Driver, async_driver, sync_driver
 from benchmarks.work import BATCH, THREADS, LoopFactory, Opened
 from procrastinate_conn import ConnectorKind
-from procrastinate_conn.registry import REGISTRY
+from procrastinate_conn.registry import REGISTRY, SERVER_KINDS
 
 try:
     import uvloop
@@ -20,7 +20,7 @@ except ImportError:
 else:
     UVLOOP = uvloop.new_event_loop
 
-EVERY = tuple(kind for kind in ConnectorKind if not REGISTRY[kind].class_name.startswith("Base"))
+EVERY = tuple(kind for kind in SERVER_KINDS if not REGISTRY[kind].class_name.startswith("Base"))
 """The kinds for which procrastinate has a class, so that there is a connector by hand."""
 
 ASYNCHRONOUS = tuple(kind for kind in EVERY if REGISTRY[kind].asynchronous)

@@ -17,6 +17,7 @@ from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.problems import ConfigurationError, Problem
+from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.resolution.connection import ResolvedConnection, effective_dsn, merge_connection
 from procrastinate_conn.resolution.embedded_dsn import reject_embedded_dsns
 from procrastinate_conn.resolution.listen import ListenSection, read_listen
@@ -29,6 +30,7 @@ from procrastinate_conn.resolution.settings import ResolvedSettings, resolve_set
 from procrastinate_conn.resolution.unconfigured import validate_anything_set
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.service_file import UNREADABLE_SERVICE
 
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
@@ -143,7 +145,14 @@ def configure(sources: Sequence[Source]) -> Configuration:
         problems += listen.own_problems(listening.problems, problems)
     unset = list(validate_anything_set(sources, connection, {} if spec is None else spec.parameters))
     problems = [problem for problem in problems if replace(problem, severity="error") not in unset] + unset
+    if not REGISTRY[settings.kind].has_server:
+        problems = [problem for problem in problems if _matters_without_server(problem)]
     return Configuration(tuple(sources), settings, connection, spec, pool, tuple(problems), listen, listening)
+
+
+def _matters_without_server(problem: Problem) -> bool:
+    """Tell whether the text of a setting is wrong, rather than this machine, or a connection never made."""
+    return problem.severity == "error" and problem.code != UNREADABLE_SERVICE.code
 
 
 def configure_or_raise(sources: Sequence[Source]) -> Configuration:

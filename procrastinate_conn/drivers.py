@@ -42,13 +42,14 @@ class InstalledDrivers:
 
     kind: ConnectorKind
     drivers: dict[str, str | None]  # the version of each; None if it is not installed
-    libpq: str | None  # the version that it connects with, like ``18.4``; None if there is none
+    libpq: str | None  # the version that it connects with, like ``18.4``; None if it has none
     importable: bool
 
     @property
     def usable(self) -> bool:
         """Whether a connector of the kind can be built here."""
-        return self.importable and self.libpq is not None and None not in self.drivers.values()
+        has_libpq = self.libpq is not None or not self.drivers
+        return self.importable and has_libpq and None not in self.drivers.values()
 
     @property
     def install(self) -> str:
@@ -63,7 +64,7 @@ def installed_drivers(kind: ConnectorKind) -> InstalledDrivers:
     return InstalledDrivers(
         kind,
         {driver: None if driver in absent else _version(driver) for driver in REGISTRY[kind].drivers},
-        libpq=None if absent else _dotted_libpq_version(kind),
+        libpq=None if absent or not REGISTRY[kind].has_server else _dotted_libpq_version(kind),
         importable=_dotted_libpq_version(ConnectorKind.PSYCOPG) is not None,
     )
 

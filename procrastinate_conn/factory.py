@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from procrastinate.contrib.aiopg import AiopgConnector
     from procrastinate.contrib.psycopg2 import Psycopg2Connector
     from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
+    from procrastinate.testing import InMemoryConnector
 
     from procrastinate_conn.passwords import PasswordFunction
     from procrastinate_conn.settings import ConnectorSettings
@@ -77,6 +78,10 @@ def make_connector(
     /,
     **arguments: Unpack[_Arguments],
 ) -> SQLAlchemyPsycopg2Connector: ...
+@overload
+def make_connector(
+    kind: Literal["in-memory", ConnectorKind.IN_MEMORY], /, **arguments: Unpack[_Arguments]
+) -> InMemoryConnector: ...
 @overload
 def make_connector(
     kind: ConnectorKind | str | None = None, /, **arguments: Unpack[_Arguments]

@@ -25,6 +25,7 @@ class ConnectorKind(StrEnum):
     SQLALCHEMY_PSYCOPG = "sqlalchemy-psycopg"
     SQLALCHEMY_ASYNC = "sqlalchemy-async"
     ASYNCPG = "asyncpg"
+    IN_MEMORY = "in-memory"
 
     @classmethod
     def _missing_(cls, value: object) -> ConnectorKind | None:
@@ -44,10 +45,10 @@ class OptionSupport(NamedTuple):
     """How a kind supports a pool option.
 
     ``exact``: psycopg_pool does it; ``emulated``: the connector does it another way; ``not possible``: it
-    cannot be set.
+    cannot be set; ``without effect``: it can be set, and there is no pool.
     """
 
-    how: Literal["exact", "emulated", "not possible"]
+    how: Literal["exact", "emulated", "not possible", "without effect"]
     sentence: str  # the option in the terms of the kind's own pool, or why it is not possible
 
 
@@ -61,7 +62,7 @@ class ConnectorInfo(NamedTuple):
     class_module: str
     class_name: str  # procrastinate's class that the connector is an instance of
     implementation: str  # the connector's class, as module:class below `connectors`; it names the kind too
-    drivers: tuple[str, ...]  # the modules that have to be installed
+    drivers: tuple[str, ...]  # the modules that have to be installed; none if it connects to no server
     extra: str  # of procrastinate-conn, which installs them; or several with commas, as pip takes them
     asynchronous: bool  # whether it defers asynchronously and runs a worker; every kind defers synchronously
     resolves_hosts: bool  # whether the driver resolves the names of hosts before libpq sees them
@@ -75,6 +76,11 @@ class ConnectorInfo(NamedTuple):
     def implementation_class(self) -> str:
         """The name of the connector's class."""
         return self.implementation.rpartition(":")[2]
+
+    @property
+    def has_server(self) -> bool:
+        """Whether it connects to a server."""
+        return bool(self.drivers)
 
     @property
     def uses_psycopg2(self) -> bool:
@@ -310,4 +316,18 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
         pool_options=_ON_ASYNCPG,
         unsupported_keywords=_NOT_IN_ASYNCPG,
     ),
+    ConnectorKind.IN_MEMORY: ConnectorInfo(
+        class_module="procrastinate.testing",
+        class_name="InMemoryConnector",
+        implementation="in_memory:InMemoryConnector",
+        drivers=(),
+        extra="binary",
+        asynchronous=True,
+        resolves_hosts=False,
+        pool_options=dict.fromkeys(_PSYCOPG, OptionSupport("without effect", "there are no connections")),
+        aliases=("memory", "testing"),
+    ),
 }
+
+SERVER_KINDS = tuple(kind for kind, info in REGISTRY.items() if info.has_server)
+"""The kinds that connect to a server."""

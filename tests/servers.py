@@ -15,9 +15,9 @@ from procrastinate_conn.connectors import build
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.pool import PoolOptions
-from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, SERVER_KINDS, ConnectorKind
 
-KINDS = list(ConnectorKind)
+KINDS = SERVER_KINDS
 ASYNC_KINDS = [kind for kind in KINDS if REGISTRY[kind].asynchronous]
 SYNC_KINDS = [kind for kind in KINDS if not REGISTRY[kind].asynchronous]
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn import libpq
+from procrastinate_conn.checks import without_server
 from procrastinate_conn.checks.catalogue import all_checks, all_rules
 from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import redact
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 
 if TYPE_CHECKING:  # imported late, so that --help and completion answer at once
@@ -153,9 +154,10 @@ def _necessary_environment() -> Iterator[None]:
 
 
 def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
-    """Run every check on a configuration that was resolved from `target`."""
+    """Run every check that the kind has on a configuration that was resolved from `target`."""
     found = [*configuration.problems]
-    for check in all_checks():
+    has_server = REGISTRY[configuration.settings.kind].has_server
+    for check in all_checks() if has_server else (without_server.check,):
         found += check(configuration)
     result = _result(target, configuration.settings.kind, found)
     return replace(result, configuration=configuration)

@@ -16,7 +16,15 @@ from procrastinate_conn.checks import runner
 from procrastinate_conn.cli import options
 from procrastinate_conn.cli.doctor_text import render
 from procrastinate_conn.cli.output import standard_output
-from procrastinate_conn.doctor.report import DoctorReport, HostReport, Result, failed, settings_results
+from procrastinate_conn.doctor.report import (
+    DoctorReport,
+    HostReport,
+    Result,
+    failed,
+    passed,
+    settings_results,
+)
+from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.suggestions import nearest
 
@@ -135,6 +143,8 @@ def diagnose(
 
         # The resolver would be sent a piece of the password.
         checks.append(failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD))
+    elif configuration and not REGISTRY[configuration.settings.kind].has_server:
+        checks.append(passed("connect", f"the {result.connector} connector has no server to check"))
     elif configuration:
         config = configuration.connector_config()
         hosts, more = _check_server(config, processes, seconds, partial(_is_wanted, selected, ignored))

@@ -18,7 +18,7 @@ def render(report: DoctorReport, terminal: Terminal) -> str:
     """Return the aligned results by host, and a summary."""
     settings = [result for result in report.checks if result.name == "settings"]
     others = [result for result in report.checks if result.name != "settings"]
-    width = max(len(result.name) for result in report.results())
+    width = max((len(result.name) for result in report.results()), default=0)
     lines = [_line(result, width, terminal) for result in settings]
     for host in report.hosts:
         lines += ["", terminal.style(str(host), bold=True)]

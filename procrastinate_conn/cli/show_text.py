@@ -35,13 +35,16 @@ TLS_MODES = {
 def tables(configuration: Configuration, width: int, *, everything: bool) -> Group:
     """Return the sentence and the tables for a width in columns, with overridden values if `everything`."""
     kind, values = configuration.settings.kind, effective_values(configuration, everything=everything)
+    sentence = _summary(configuration)
+    beginning: list[Text | Table] = [Text(sentence)] if sentence else []
+    settings = {"connector": values.connector, **values.settings}
+    beginning.append(_table("setting", settings, width, overrides=everything))
+    if not REGISTRY[kind].has_server:
+        return Group(*beginning)
     support = {option: REGISTRY[kind].support(option) for option in values.pool}
     notes = {option: found.sentence for option, found in support.items() if found != AS_DOCUMENTED}
-    settings = {"connector": values.connector, **values.settings}
-    sentence = _summary(configuration)
     return Group(
-        *([Text(sentence)] if sentence else []),
-        _table("setting", settings, width, overrides=everything),
+        *beginning,
         _table("connection", values.connection, width, overrides=everything),
         *([_table("listen", values.listen, width, overrides=everything)] if values.listen else []),
         _table("pool", values.pool, width, overrides=everything, notes=notes, notes_heading=f"on {kind}"),
@@ -91,12 +94,14 @@ def _origin(origin: Origin | None) -> Text:
 def _summary(configuration: Configuration) -> str:
     """Return the connector, the server and the pool in one sentence; empty if it could show a secret."""
     spec, kind = configuration.spec, configuration.settings.kind
+    abilities = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
+    if not REGISTRY[kind].has_server:
+        return f"{kind} ({abilities}): no server, jobs last as long as the connector."
     if spec is None or configuration.redacted_keywords:
         return ""
     listening = configuration.listening and configuration.listening.spec
     if not _is_address_safe(spec) or (listening and not _is_address_safe(listening)):
         return ""
-    abilities = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
     server = f"{spec.user}@{_hosts(spec)}/{spec.dbname or spec.user}"
     listens = "; workers poll" if configuration.listen.is_off else ""
     if listening:

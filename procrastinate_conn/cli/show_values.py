@@ -56,8 +56,10 @@ def effective_values(configuration: Configuration, *, everything: bool) -> Effec
     """Collect the effective values, the libraries' defaults among them if `everything`.
 
     The configuration may have errors: keywords that libpq rejects are as configured, invalid pool options
-    left out.
+    left out. A kind without a server has neither a connection nor a pool.
     """
+    if not REGISTRY[configuration.settings.kind].has_server:
+        return EffectiveValues(_connector(configuration), {}, {}, {}, {})
     return EffectiveValues(
         connector=_connector(configuration),
         settings=_settings(configuration, everything=everything),

@@ -11,7 +11,7 @@ from procrastinate_conn.libpq.environment import override_environment
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import quote_value
-from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
+from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, SERVER_KINDS, ConnectorKind
 
 OLD_LIBPQ = Rule(
     "PC402",
@@ -37,7 +37,7 @@ REJECTED_BY_DRIVER = Rule(
     needs_kind=True,
 )
 
-_ON_PSYCOPG = " or ".join(kind for kind, info in REGISTRY.items() if not info.uses_psycopg2)
+_ON_PSYCOPG = " or ".join(kind for kind in SERVER_KINDS if not REGISTRY[kind].uses_psycopg2)
 _HINT = f"choose the {_ON_PSYCOPG} connector, or install a newer psycopg2"
 
 

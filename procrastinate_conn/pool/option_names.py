@@ -8,7 +8,7 @@ from procrastinate_conn import suggestions
 from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter, installed_version, parameters
 from procrastinate_conn.problems import Example, Rule
-from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, SERVER_KINDS, ConnectorKind
 
 UNKNOWN_OPTION = Rule(
     "PC301",
@@ -111,6 +111,6 @@ def require_possible(name: str, kind: ConnectorKind) -> None:
 
 def unsupported(name: str, message: str) -> InvalidOption:
     """Return the error with the kinds that support the option in its hint."""
-    kinds = [kind for kind, info in REGISTRY.items() if info.supports(name)]
+    kinds = [kind for kind in SERVER_KINDS if REGISTRY[kind].supports(name)]
     hint = f"remove it, or choose {' or '.join(kinds)}" if kinds else "remove it"
     return InvalidOption(UNSUPPORTED_OPTION, message, hint)

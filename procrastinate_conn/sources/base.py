@@ -69,7 +69,8 @@ UNREADABLE_SOURCE = Rule(
 SHADOWED_SETTING = Rule(
     "PC110",
     "setting without effect",
-    "The same file, or other place, sets something that comes first: a change of this value changes nothing.",
+    "The same file, or other place, sets something that comes first, or a connector without a server: a"
+    " change of this value changes nothing.",
     "Remove it, or the other one that the message names. What another place overrides is no mistake.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://db1\nPROCRASTINATE_CONN_CONNECTION__HOST=localhost"),

@@ -15,6 +15,7 @@ import pytest
 from procrastinate_conn import ConnectorKind, ConnectorSettings, drivers, libpq, make_connector
 from procrastinate_conn.libpq import environment as environment_of_libpq
 from procrastinate_conn.libpq.environment import override_environment
+from procrastinate_conn.registry import SERVER_KINDS
 from tests.resolution.comparison import HOSTILE, connected
 from tests.resolution.oracle import environment
 from tests.servers import wait_until
@@ -95,7 +96,7 @@ def show(server, database):
 SESSION = {"PGTZ": "TimeZone", "PGDATESTYLE": "DateStyle", "PGGEQO": "geqo"}
 
 
-@pytest.mark.parametrize("kind", list(ConnectorKind))
+@pytest.mark.parametrize("kind", SERVER_KINDS)
 def test_session_variables_that_are_set_later_change_nothing(kind, show):
     before = show(kind, *SESSION.values())
     with pytest.MonkeyPatch.context() as patch:  # over before the test's database is dropped
@@ -114,7 +115,7 @@ def test_session_variables_that_were_set_before_are_kept(kind, show, monkeypatch
     assert show(kind, "TimeZone", spoil=lambda: monkeypatch.delenv("PGTZ")) == {"TimeZone": "Asia/Tokyo"}
 
 
-@pytest.mark.parametrize("kind", list(ConnectorKind))
+@pytest.mark.parametrize("kind", SERVER_KINDS)
 def test_fallback_application_name_names_the_session_unless_another_is_set(kind, show, monkeypatch):
     assert show(kind, "application_name") == {"application_name": "procrastinate"}
     assert show(kind, "application_name", connection={"application_name": "a"}) == {"application_name": "a"}

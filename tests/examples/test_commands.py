@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, SERVER_KINDS, ConnectorKind
 from tests.examples.running import Example
 
 Copy = Callable[[str], Example]
-WORKERS = [kind for kind in ConnectorKind if REGISTRY[kind].asynchronous]
+WORKERS = [kind for kind in SERVER_KINDS if REGISTRY[kind].asynchronous]
 
 
 def test_script_works_its_jobs_in_every_run(example: Copy) -> None:
@@ -22,7 +22,7 @@ def test_script_works_its_jobs_in_every_run(example: Copy) -> None:
 
 @pytest.mark.parametrize(
     ("worker", "deferrer"),
-    [*((WORKERS[0], deferrer) for deferrer in ConnectorKind), *((worker, worker) for worker in WORKERS[1:])],
+    [*((WORKERS[0], deferrer) for deferrer in SERVER_KINDS), *((worker, worker) for worker in WORKERS[1:])],
 )
 def test_worker_process_works_the_jobs_of_another_process(
     example: Copy, worker: ConnectorKind, deferrer: ConnectorKind

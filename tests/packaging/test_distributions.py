@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import SERVER_KINDS
 
 pytestmark = pytest.mark.subprocess
 
@@ -72,8 +72,8 @@ def test_wheel_has_every_module(unpacked: Path) -> None:
 def test_demo_of_the_wheel_reads_the_profiles_of_settings(unpacked: Path) -> None:
     script = (
         "from procrastinate_conn.demo.profiles import profile; "
-        "from procrastinate_conn.registry import ConnectorKind; "
-        "print(*map(profile, ConnectorKind), sep='\\n')"
+        "from procrastinate_conn.registry import SERVER_KINDS; "
+        "print(*map(profile, SERVER_KINDS), sep='\\n')"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -85,7 +85,7 @@ def test_demo_of_the_wheel_reads_the_profiles_of_settings(unpacked: Path) -> Non
         timeout=60,
     )
     packaged = [Path(line) for line in done.stdout.splitlines()]
-    assert len(packaged) == len(ConnectorKind)
+    assert len(packaged) == len(SERVER_KINDS)
     for path in packaged:
         assert path.is_relative_to(unpacked)
         assert path.read_text() == (ROOT / "settings" / "demo" / path.name).read_text()

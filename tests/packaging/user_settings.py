@@ -7,6 +7,7 @@ import procrastinate
 from procrastinate.contrib.aiopg import AiopgConnector
 from procrastinate.contrib.psycopg2 import Psycopg2Connector
 from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
+from procrastinate.testing import InMemoryConnector
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -39,4 +40,5 @@ def use(application: Application) -> None:
     assert_type(make_connector("sync-psycopg"), procrastinate.SyncPsycopgConnector)
     assert_type(make_connector("psycopg2", env_file=None), Psycopg2Connector)
     assert_type(make_connector("sqlalchemy-psycopg2"), SQLAlchemyPsycopg2Connector)
+    assert_type(make_connector("in-memory"), InMemoryConnector)
     procrastinate.App(connector=make_connector())

@@ -16,13 +16,13 @@ from psycopg.conninfo import conninfo_attempts, conninfo_to_dict, make_conninfo,
 
 from procrastinate_conn import ConnectorKind, drivers, libpq
 from procrastinate_conn.configuration import configure
-from procrastinate_conn.registry import REGISTRY
+from procrastinate_conn.registry import REGISTRY, SERVER_KINDS
 from procrastinate_conn.sources import read_sources
 from tests.installed import unmet
 from tests.resolution import cases
 from tests.resolution.oracle import HARMLESS, environment
 
-KINDS = list(ConnectorKind)
+KINDS = SERVER_KINDS
 ON_PSYCOPG2 = [kind for kind in KINDS if REGISTRY[kind].uses_psycopg2]
 NEWER = [k for k in libpq.keywords() if k not in drivers.keywords(ConnectorKind.PSYCOPG2)]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg2  # noqa: F401 - not readable for everybody
 import pytest
 
-from procrastinate_conn import ConnectorKind
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.connectors import config as connector_config  # noqa: F401
+from procrastinate_conn.registry import SERVER_KINDS
 from procrastinate_conn.sources.arguments import read_call
 from tests.resolution.other_user import as_unknown_user
 
@@ -23,7 +23,7 @@ def found(kind, connection):
     return as_unknown_user(ask)
 
 
-@pytest.mark.parametrize("kind", list(ConnectorKind))
+@pytest.mark.parametrize("kind", SERVER_KINDS)
 def test_connection_with_a_user_is_valid_for_an_unknown_user(kind):
     connection = {
         "host": "db1",

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from procrastinate_conn import ConnectorKind, make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from procrastinate_conn.registry import SERVER_KINDS
 
 FORMS = {
     "URI": "postgresql://{user}@127.0.0.1:{port}/{dbname}",
@@ -34,7 +35,7 @@ def deferred(connector):
         return app.configure_task("task").defer(number=1)
 
 
-@pytest.mark.parametrize("kind", list(ConnectorKind))
+@pytest.mark.parametrize("kind", SERVER_KINDS)
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_dsn_defers_a_job_on_every_kind(form, kind, server, database):
     sources = {**server.parameters(database), "directory": server.directory}
@@ -75,7 +76,7 @@ def scram_server():
         yield server
 
 
-@pytest.mark.parametrize("kind", list(ConnectorKind))
+@pytest.mark.parametrize("kind", SERVER_KINDS)
 @pytest.mark.parametrize("number", range(len(PASSWORDS)), ids=PASSWORDS)
 def test_passwords_of_every_shape_log_in_through_a_uri(kind, number, scram_server):
     password = quote(PASSWORDS[number], safe="")

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from procrastinate_conn import ConnectorKind, libpq, make_connector
+from procrastinate_conn.registry import SERVER_KINDS
 
 ASYNCHRONOUS = [ConnectorKind.PSYCOPG, ConnectorKind.AIOPG]
 
@@ -64,7 +65,7 @@ def turn_hostile(database):
         yield turn
 
 
-@pytest.mark.parametrize("kind", list(ConnectorKind))
+@pytest.mark.parametrize("kind", SERVER_KINDS)
 def test_no_variable_that_is_set_later_changes_where_a_kind_connects(
     kind, connector_for, turn_hostile, database
 ):
