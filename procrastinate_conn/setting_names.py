@@ -54,6 +54,8 @@ class SettingNames:
         What every variable begins with; may be empty.
     delimiter
         Between a section and its option; None if options can be written as JSON only.
+    word_separator
+        Between the words of a name; where there can be no underscores, a dash.
     case_sensitive
         Whether a variable has to be written exactly as ``prefix + setting``; otherwise in any case.
     max_split
@@ -74,6 +76,7 @@ class SettingNames:
     none_text: str | None = None
     fields: frozenset[str] = frozenset()
     aliases: frozenset[str] = frozenset()
+    word_separator: str = "_"
 
     @property
     def own(self) -> frozenset[str]:
@@ -92,19 +95,21 @@ class SettingNames:
 
     def variable(self, path: Sequence[str]) -> str:
         """Return the variable of a setting, given step by step."""
-        name = self.prefix + (self.delimiter or "__").join(path)
+        first, *options = (self._write(part) for part in path)
+        name = (self.delimiter or "__").join([self._write(self.prefix) + first, *options])
         return name if self.case_sensitive else name.upper()
 
     def path(self, variable: str) -> SettingPath | None:
         """Return the setting that a variable sets, known or not; None if it has another prefix."""
-        if not self.fold(variable).startswith(self.fold(self.prefix)):
+        if not self.fold(variable).startswith(self.fold(self._write(self.prefix))):
             return None
         name = variable[len(self.prefix) :]
         name = name if self.case_sensitive else name.lower()
         if not self.delimiter or name in SETTINGS:
             return (name,)
         delimiter = self.delimiter if self.case_sensitive else self.delimiter.lower()
-        return tuple(name.split(delimiter, self.max_split or -1))
+        parts = name.split(delimiter, self.max_split or -1)
+        return tuple(part.replace(self.word_separator, "_") for part in parts)
 
     def is_setting(self, variable: str) -> bool:
         """Tell whether a variable is one of these; not any other name with a shared prefix."""
@@ -119,8 +124,8 @@ class SettingNames:
     def is_field(self, variable: str) -> bool:
         """Tell whether a variable sets a field of the application's own, or a part of one."""
         folded = self.fold(variable)
-        names = [self.fold(self.prefix + field) for field in self.fields]
-        names += map(self.fold, self.aliases)
+        own = [*(self.prefix + field for field in self.fields), *self.aliases]
+        names = [self.fold(self._write(name)) for name in own]
         return any(
             folded == name or (self.delimiter and folded.startswith(name + self.fold(self.delimiter)))
             for name in names
@@ -131,6 +136,9 @@ class SettingNames:
         if variable in (keywords := {row.variable: row.name for row in keywords_if_any().values()}):
             return f"connection.{keywords[variable]}"
         return ".".join(self.path(variable) or (variable.lower(),))
+
+    def _write(self, name: str) -> str:
+        return name.replace("_", self.word_separator)
 
     def fold(self, variable: str) -> str:
         """Return a name as it is compared with others."""

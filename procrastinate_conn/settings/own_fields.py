@@ -27,7 +27,10 @@ def class_names(cls: type[BaseSettings]) -> SettingNames:
 
 def source_names(source: PydanticBaseSettingsSource) -> SettingNames:
     """Return the names of the variables of a source; options that it does not have are those of the class."""
-    return _names(source.settings_cls, {**source.config, **vars(source)})
+    names = _names(source.settings_cls, {**source.config, **vars(source)})
+    # Azure's: the names of its secrets have no underscores. Nothing public tells.
+    has_dashes = getattr(source, "_dash_to_underscore", False) and names.delimiter == "--"
+    return replace(names, word_separator="-") if has_dashes else names
 
 
 def _names(cls: type[BaseSettings], options: Mapping[str, Any]) -> SettingNames:

@@ -18,12 +18,13 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     PyprojectTomlConfigSettingsSource,
     SecretsSettingsSource,
+    SettingsError,
 )
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import Origin, SourceKind
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.setting_names import SETTINGS, SettingPath
+from procrastinate_conn.setting_names import SECTIONS, SETTINGS, SettingNames, SettingPath
 from procrastinate_conn.settings.fields import merged
 from procrastinate_conn.settings.own_fields import decode_fields, source_names
 from procrastinate_conn.sources import SOURCES, SourceOptions
@@ -131,33 +132,66 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
     if not isinstance(values, Mapping):
         message = f"{kind.name} returned a {type(values).__name__}, not a mapping"
         return Source(kind, problems=(UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name)),))
-    own = source_names(source).own
-    read = read_mapping(kind, values, _locator(source, kind, files), _hints(source), own)
+    names = source_names(source)
+    written = _with_underscores(values, names)
+    read = read_mapping(kind, written, _locator(source, kind, files), _hints(source), names.own)
     read = replace(read, problems=(*missing, *read.problems), place=kind.name)
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
         return _with_variables(source, kind, read)
     return read
 
 
+def _with_underscores(values: Mapping[str, Any], names: SettingNames) -> Mapping[str, Any]:
+    """Return values with the names of our options, which are no fields that pydantic-settings translates."""
+    return {
+        name: {option.replace(names.word_separator, "_"): value for option, value in section.items()}
+        if name in SECTIONS and isinstance(section, Mapping)
+        else section
+        for name, section in values.items()
+    }
+
+
 def _with_variables(source: EnvSettingsSource, kind: SourceKind, read: Source) -> Source:
     """Add the names of the variables, and the unknown ones, to what a source of variables returned."""
     names = source_names(source)
+    # Google's names a secret twice if case does not count: as it is written, and in lower case.
+    written = {names.fold(variable): variable for variable in reversed(list(source.env_vars))}
+    prefixed = {variable: path for variable in written.values() if (path := names.path(variable)) is not None}
     relevant = [
         variable
-        for variable in source.env_vars
-        if (path := names.path(variable)) is not None
-        and not names.is_field(variable)
+        for variable, path in prefixed.items()
+        if not names.is_field(variable)
         and (names.is_default or path[0] in SETTINGS or suggestions.is_near_setting(path))
-    ] + [variable for variable in source.env_vars if names.is_database_url(variable)]
-    texts = {variable: source.env_vars[variable] for variable in relevant}
+    ] + [variable for variable in written.values() if names.is_database_url(variable)]
+    texts = {variable: _text(source, variable) for variable in relevant}
     variables = [(name, text, Origin(kind.name, name)) for name, text in texts.items() if text is not None]
     found = read_variables(kind, variables, names)
+    unreadable = [name for name, text in texts.items() if text is None and _reads_secrets(source)]
     return replace(
         read,
         settings={**read.settings, **found.settings},
         database_url=found.database_url,
-        problems=(*read.problems, *found.problems),
+        problems=(*read.problems, *found.problems, *(_unreadable(kind, name) for name in unreadable)),
         names=names,
+    )
+
+
+def _text(source: EnvSettingsSource, variable: str) -> str | None:
+    """Return the value of a variable, under the name that pydantic-settings looks for."""
+    folded = variable if source.case_sensitive else variable.lower()
+    return source.env_vars[folded if folded in source.env_vars else variable]
+
+
+def _reads_secrets(source: EnvSettingsSource) -> bool:
+    """Tell whether a source reads each value when it is looked up, and has no text that stands for None."""
+    return not isinstance(source.env_vars, dict) and source.env_parse_none_str is None
+
+
+def _unreadable(kind: SourceKind, name: str) -> Problem:
+    """Report a secret without a value: Google's source returns None for one that it is denied."""
+    hint = "allow the application to read it, and enable a version of it"
+    return UNREADABLE_SOURCE(
+        name, f"{name} has no value that can be read", hint=hint, origin=Origin(kind.name, name)
     )
 
 
@@ -180,6 +214,8 @@ def _missing(kind: SourceKind, files: Sequence[Path]) -> Iterator[Problem]:
 
 def failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:
     """Report the exception of a source: its class and, if it cannot hold a secret, its reason."""
+    if isinstance(error, SettingsError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # which it was raised from
     file = next((file for file in files if file.is_file()), None)
     line = getattr(error, "lineno", None)
     mark = getattr(error, "problem_mark", None)  # yaml's
