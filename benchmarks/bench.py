@@ -11,15 +11,12 @@ from urllib.parse import quote
 from procrastinate.schema import SchemaManager
 
 from benchmarks.comparison import WARM_UP, Outcome, compare
-from benchmarks.contenders import BY_HAND, LIMIT, OURS, RAW, by_hand, ours
+from benchmarks.contenders import BY_HAND, LIMIT, ON_PSYCOPG, OURS, RAW, by_hand, on_psycopg, ours
 from benchmarks.measures import Measure, measures
 from benchmarks.network import Network, network
 from benchmarks.queries import DEFER, defer_arguments
 from procrastinate_conn import ConnectorKind
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-
-MORE_JOBS = 4
-"""How many times as many jobs a turn has without a delay, so that it takes about as long."""
 
 
 class Bench:
@@ -32,7 +29,7 @@ class Bench:
     rounds
         Turns of each contender.
     jobs
-        Jobs in a turn, with a delay.
+        Jobs in a turn, approximately.
     report
         Called with the name of each measure before it starts.
     """
@@ -86,8 +83,12 @@ class Bench:
     def _measure(
         self, measure: Measure, kind: ConnectorKind, dsn: str, delay_ms: float, proxy: Network | None
     ) -> Outcome:
+        if theirs := by_hand(kind, dsn, measure.connections):
+            beside = {BY_HAND: measure.work(theirs)}
+        else:
+            beside = {ON_PSYCOPG: measure.work(ours(on_psycopg(kind), dsn, measure.connections))}
         contenders = {
-            BY_HAND: measure.work(by_hand(kind, dsn, measure.connections)),
+            **beside,
             OURS: measure.work(ours(kind, dsn, measure.connections)),
             LIMIT: measure.limit(dsn, measure.limit_driver()),
         }
@@ -97,7 +98,7 @@ class Bench:
             Outcome(measure.name, kind, delay_ms, measure.unit),
             contenders,
             rounds=self.rounds,
-            times=max(1, int(measure.share * self.jobs * (1 if delay_ms else MORE_JOBS))),
+            times=max(1, int(measure.share * self.jobs)),
             warm_up=WARM_UP * measure.at_a_time,
             jobs_each=measure.jobs_each,
             before=partial(self._provide, measure),

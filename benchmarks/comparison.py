@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.contenders import BY_HAND, LIMIT, OURS, RAW
+from benchmarks.contenders import BY_HAND, LIMIT, ON_PSYCOPG, OURS, RAW
 from benchmarks.work import Opened
 
 BETTER_IF_LESS = "ms"
@@ -84,10 +84,14 @@ class Outcome:
             "delay_ms": self.delay_ms,
             "unit": self.unit,
             "median": {contender: round(median(numbers), 4) for contender, numbers in self.samples.items()},
-            "ours_to": {name: round(ratio, 3) for name in (BY_HAND, LIMIT) if (ratio := self.ratio(name))},
+            "ours_to": {
+                name: round(ratio, 3) for name in (BY_HAND, ON_PSYCOPG, LIMIT) if (ratio := self.ratio(name))
+            },
             "cpu_us": {contender: round(median(numbers), 1) for contender, numbers in self.cpu_us.items()},
             "cpu_ours_to": {
-                name: round(ratio, 3) for name in (BY_HAND, RAW) if (ratio := self.cpu_ratio(name))
+                name: round(ratio, 3)
+                for name in (BY_HAND, ON_PSYCOPG, RAW)
+                if (ratio := self.cpu_ratio(name))
             },
             "round_trips": {contender: round(number, 2) for contender, number in self.round_trips.items()},
             "samples": {

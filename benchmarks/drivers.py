@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -9,9 +11,11 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
+from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import aiopg
+import asyncpg
 import psycopg
 import psycopg2
 from psycopg.rows import dict_row
@@ -94,18 +98,49 @@ async def _aiopg(dsn: str) -> AsyncIterator[ExecuteAsync]:
         yield execute
 
 
+@asynccontextmanager
+async def _asyncpg(dsn: str) -> AsyncIterator[ExecuteAsync]:
+    connection = await asyncpg.connect(dsn)
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",  # as the composite type of a job needs it; it begins with the format's version
+        encoder=lambda value: b"\x01" + json.dumps(value).encode(),
+        decoder=lambda data: json.loads(data[1:]),
+    )
+
+    async def execute(query: Any, arguments: Mapping[str, Any] | None) -> Rows:
+        rows = await connection.fetch(_numbered(query, tuple(arguments or ())), *(arguments or {}).values())
+        return [dict(row) for row in rows]
+
+    try:
+        yield execute
+    finally:
+        await connection.close()
+
+
+@cache
+def _numbered(query: str, names: tuple[str, ...]) -> str:
+    """Return a query with asyncpg's placeholders."""
+    return re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", query)
+
+
 PSYCOPG: SyncDriver = Driver(_psycopg, Jsonb)
 PSYCOPG_ASYNC: AsyncDriver = Driver(_psycopg_async, Jsonb)
 
-SYNC = {"psycopg": PSYCOPG, "psycopg2": Driver(_psycopg2, Json)}
-ASYNC = {"psycopg": PSYCOPG_ASYNC, "aiopg": Driver(_aiopg, Json)}
+SYNC: Mapping[str, SyncDriver] = {"psycopg": PSYCOPG, "psycopg2": Driver(_psycopg2, Json)}
+ASYNC: Mapping[str, AsyncDriver] = {
+    "psycopg": PSYCOPG_ASYNC,
+    "aiopg": Driver(_aiopg, Json),
+    "asyncpg": Driver(_asyncpg, dict),
+}
 
 
 def sync_driver(kind: ConnectorKind) -> SyncDriver:
-    """Return the driver that a kind defers with synchronously; SQLAlchemy and aiopg are on another's."""
-    return SYNC[REGISTRY[kind].drivers[-1]]
+    """Return the driver that a kind defers with synchronously: psycopg, unless psycopg2 is among its own."""
+    return next((SYNC[name] for name in REGISTRY[kind].drivers if name in SYNC), PSYCOPG)
 
 
 def async_driver(kind: ConnectorKind) -> AsyncDriver:
     """Return the driver that a kind defers with asynchronously."""
-    return ASYNC[REGISTRY[kind].drivers[0]]
+    return next(ASYNC[name] for name in REGISTRY[kind].drivers if name in ASYNC)

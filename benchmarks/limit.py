@@ -72,7 +72,7 @@ def defer_from_threads(dsn: str, driver: SyncDriver) -> Iterator[Work]:
         yield spread_over(threads, [stack.enter_context(defer(dsn, driver)) for _ in range(THREADS)])
 
 
-def query_async(dsn: str, driver: AsyncDriver, loop_factory: LoopFactory | None = None) -> Opened:
+def query_async(dsn: str, driver: AsyncDriver) -> Opened:
     """Execute a query, asynchronously."""
 
     @asynccontextmanager
@@ -80,7 +80,7 @@ def query_async(dsn: str, driver: AsyncDriver, loop_factory: LoopFactory | None 
         async with driver.connect(dsn) as execute:
             yield repeated_async(lambda: execute(QUERY, None))
 
-    return on_a_loop(opened(), loop_factory)
+    return on_a_loop(opened())
 
 
 def defer_async(

@@ -20,11 +20,8 @@ except ImportError:
 else:
     UVLOOP = uvloop.new_event_loop
 
-EVERY = tuple(kind for kind in SERVER_KINDS if not REGISTRY[kind].class_name.startswith("Base"))
-"""The kinds for which procrastinate has a class, so that there is a connector by hand."""
-
-ASYNCHRONOUS = tuple(kind for kind in EVERY if REGISTRY[kind].asynchronous)
-SYNCHRONOUS = tuple(kind for kind in EVERY if not REGISTRY[kind].asynchronous)
+ASYNCHRONOUS = tuple(kind for kind in SERVER_KINDS if REGISTRY[kind].asynchronous)
+SYNCHRONOUS = tuple(kind for kind in SERVER_KINDS if not REGISTRY[kind].asynchronous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +82,26 @@ class Measure:
 def measures(deferring_dsn: str) -> list[Measure]:
     """Return the measures against a server; jobs that wake up a worker are deferred on `deferring_dsn`."""
     return [
-        Measure("query", SYNCHRONOUS, work.query, limit.query, share=2, jobs_each=0, unit="queries/s"),
-        _query_async(),
-        Measure("defer", EVERY, work.defer, limit.defer),
-        _defer_async(),
-        *([_query_async(UVLOOP), _defer_async(UVLOOP)] if UVLOOP else []),
+        Measure("query", SYNCHRONOUS, work.query, limit.query, jobs_each=0, unit="queries/s"),
         Measure(
-            "batch_defer, 100 jobs", EVERY, work.batch_defer, limit.batch_defer, share=0.1, jobs_each=BATCH
+            "query_async",
+            ASYNCHRONOUS,
+            work.query_async,
+            limit.query_async,
+            asynchronous=True,
+            jobs_each=0,
+            unit="queries/s",
+        ),
+        Measure("defer", SYNCHRONOUS, work.defer, limit.defer),
+        _defer_async(),
+        *([_defer_async(UVLOOP)] if UVLOOP else []),
+        Measure(
+            "batch_defer, 100 jobs",
+            SYNCHRONOUS,
+            work.batch_defer,
+            limit.batch_defer,
+            share=0.05,
+            jobs_each=BATCH,
         ),
         Measure(
             "batch_defer_async, 100 jobs",
@@ -99,7 +109,7 @@ def measures(deferring_dsn: str) -> list[Measure]:
             work.batch_defer_async,
             limit.batch_defer_async,
             asynchronous=True,
-            share=0.1,
+            share=0.05,
             jobs_each=BATCH,
         ),
         Measure(
@@ -107,7 +117,7 @@ def measures(deferring_dsn: str) -> list[Measure]:
             SYNCHRONOUS,
             work.defer_from_threads,
             limit.defer_from_threads,
-            share=4,
+            share=2,
             at_a_time=THREADS,
             connections=THREADS,  # psycopg2's own pool does not wait for one
         ),
@@ -117,29 +127,16 @@ def measures(deferring_dsn: str) -> list[Measure]:
             ASYNCHRONOUS,
             partial(work.wake_up, deferring_dsn=deferring_dsn),
             partial(limit.wake_up, deferring_dsn=deferring_dsn),
-            share=0.1,
+            share=0.03,
             unit="ms",
             works=True,
         ),
     ]
 
 
-def _query_async(loop_factory: LoopFactory | None = None) -> Measure:
-    return Measure(
-        _name("query_async", loop_factory),
-        ASYNCHRONOUS,
-        partial(work.query_async, loop_factory=loop_factory),
-        partial(limit.query_async, loop_factory=loop_factory),
-        asynchronous=True,
-        share=2,
-        jobs_each=0,
-        unit="queries/s",
-    )
-
-
 def _defer_async(loop_factory: LoopFactory | None = None) -> Measure:
     return Measure(
-        _name("defer_async", loop_factory),
+        "defer_async, uvloop" if loop_factory else "defer_async",
         ASYNCHRONOUS,
         partial(work.defer_async, loop_factory=loop_factory),
         partial(limit.defer_async, loop_factory=loop_factory),
@@ -154,11 +151,8 @@ def _work(concurrency: int) -> Measure:
         partial(work.worker, concurrency=concurrency),
         partial(limit.worker, concurrency=concurrency),
         asynchronous=True,
+        share=0.5,
         at_a_time=concurrency,
         provides=True,
         works=True,
     )
-
-
-def _name(name: str, loop_factory: LoopFactory | None) -> str:
-    return f"{name}, uvloop" if loop_factory else name

@@ -37,7 +37,7 @@ def draw(outcomes: Iterable[Outcome], file: Path) -> None:
     """Draw the rates at the first delay as SVG.
 
     Each connector has a bar that is as long as its share of the limit; a thin bar in it, for the connector by
-    hand; and how many times the one is the other.
+    hand, if there is one; and how many times the one is the other.
     """
     shown = list(_shown(outcomes))
     if not shown:
@@ -81,10 +81,12 @@ def _shown(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
 
 
 def _draw_row(axes: Axes, row: float, outcome: Outcome) -> None:
-    times, share = outcome.ratio(BY_HAND) or 1, outcome.ratio(LIMIT) or 0
+    times, share = outcome.ratio(BY_HAND), outcome.ratio(LIMIT) or 0
     axes.barh(row, share, 0.8, color=OURS_COLOUR)
-    axes.barh(row + 0.27, share / times, 0.18, color=BY_HAND_COLOUR)
     axes.text(share - 0.015, row - 0.1, f"{share:.0%}", color="white", ha="right", va="center", size="small")
+    if times is None:  # procrastinate has no class for the kind
+        return
+    axes.barh(row + 0.27, share / times, 0.18, color=BY_HAND_COLOUR)
     beside = axes.get_yaxis_transform()  # its x goes from 0 to 1 across the axes
     axes.text(1.03, row, f"{times:.1f} ×", va="center", weight="bold", transform=beside)  # noqa: RUF001
 

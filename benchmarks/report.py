@@ -13,7 +13,7 @@ from statistics import median
 from rich.table import Table
 
 from benchmarks.comparison import Outcome
-from benchmarks.contenders import BY_HAND, LIMIT, OURS, RAW
+from benchmarks.contenders import BY_HAND, LIMIT, ON_PSYCOPG, OURS, RAW
 
 PACKAGES = (
     "procrastinate",
@@ -21,10 +21,11 @@ PACKAGES = (
     "psycopg-pool",
     "psycopg2-binary",
     "aiopg",
+    "asyncpg",
     "SQLAlchemy",
     "pydantic-settings",
 )
-WIDTH = 160
+WIDTH = 180
 """The width of the tables, in characters, in a terminal and in files."""
 COLUMNS = [
     "measure",
@@ -34,10 +35,12 @@ COLUMNS = [
     OURS,
     LIMIT,
     "ours / by hand",
+    "ours / psycopg kind",
     "ours / limit",
     "round trips",
     "CPU, µs a call",
     "CPU / by hand",
+    "CPU / psycopg kind",
     "CPU / raw driver",
 ]
 
@@ -54,19 +57,23 @@ def table(outcomes: Iterable[Outcome], title: str) -> Table:
 
 def cells(outcome: Outcome) -> list[str]:
     """Return an outcome's row of the table."""
-    to_hand, to_limit = outcome.ratio(BY_HAND), outcome.ratio(LIMIT)
+    to_limit = outcome.ratio(LIMIT)
     trips, cpu = outcome.round_trips, outcome.cpu_us
     return [
         outcome.measure,
         outcome.kind,
         outcome.unit,
         *(figure(outcome.median(contender)) for contender in (BY_HAND, OURS, LIMIT)),
-        f"{to_hand:.2f}" if to_hand else "",
+        *(_ratio(outcome.ratio(name)) for name in (BY_HAND, ON_PSYCOPG)),
         f"{to_limit:.0%}" if to_limit else "",
-        f"{trips[BY_HAND]:.1f} -> {trips[OURS]:.1f}" if trips else "",
+        " -> ".join(f"{trips[name]:.1f}" for name in (BY_HAND, OURS) if name in trips),
         f"{median(cpu[OURS]):.0f}" if cpu else "",
-        *(f"{ratio:.2f}" if (ratio := outcome.cpu_ratio(name)) else "" for name in (BY_HAND, RAW)),
+        *(_ratio(outcome.cpu_ratio(name)) for name in (BY_HAND, ON_PSYCOPG, RAW)),
     ]
+
+
+def _ratio(number: float | None) -> str:
+    return f"{number:.2f}" if number else ""
 
 
 def figure(number: float | None) -> str:

@@ -105,7 +105,7 @@ def defer_from_threads(connector: BaseConnector) -> Iterator[Work]:
         yield spread_over(threads, [work] * THREADS)
 
 
-def query_async(connector: BaseAsyncConnector, loop_factory: LoopFactory | None = None) -> Opened:
+def query_async(connector: BaseAsyncConnector) -> Opened:
     """Execute a query, asynchronously."""
 
     @asynccontextmanager
@@ -113,7 +113,7 @@ def query_async(connector: BaseAsyncConnector, loop_factory: LoopFactory | None 
         async with app_on(connector).open_async():
             yield repeated_async(lambda: connector.execute_query_one_async(QUERY))
 
-    return on_a_loop(opened(), loop_factory)
+    return on_a_loop(opened())
 
 
 def defer_async(connector: BaseConnector, loop_factory: LoopFactory | None = None) -> Opened:
