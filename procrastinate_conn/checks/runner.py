@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn import libpq
-from procrastinate_conn.checks import without_server
 from procrastinate_conn.checks.catalogue import all_checks, all_rules
 from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
 from procrastinate_conn.origins import Origin
@@ -155,6 +154,8 @@ def _necessary_environment() -> Iterator[None]:
 
 def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
     """Run every check that the kind has on a configuration that was resolved from `target`."""
+    from procrastinate_conn.checks import without_server  # not above: it imports pydantic
+
     found = [*configuration.problems]
     has_server = REGISTRY[configuration.settings.kind].has_server
     for check in all_checks() if has_server else (without_server.check,):
