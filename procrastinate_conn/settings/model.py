@@ -15,6 +15,7 @@ from pydantic import (
     SerializationInfo,
     ValidationError,
     field_serializer,
+    field_validator,
     model_validator,
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
@@ -68,6 +69,11 @@ def _any(value: object) -> Any:
 
 _nested: ContextVar[bool] = ContextVar("procrastinate_conn_nested", default=False)
 """Whether pydantic builds the settings from a part of another model, instead of a call."""
+
+_resolving: ContextVar[tuple[object, ResolvedFields, Configuration] | None] = ContextVar(
+    "procrastinate_conn_resolving", default=None
+)
+"""The settings that are being validated, with the fields and the configuration that their sources come to."""
 
 
 class ConnectorSettings(BaseSettings):
@@ -159,20 +165,19 @@ class ConnectorSettings(BaseSettings):
             _nested.reset(is_inner)
 
     def _resolve(self, sources: Sequence[Source]) -> None:
-        """Resolve the sources, and validate what they come to; what validators change is resolved again."""
+        """Resolve the sources, and validate what they come to."""
         configuration = configure_or_raise(sources)
         fields = resolved_fields(configuration)
+        token = _resolving.set((self, fields, configuration))
         try:
             hide_inputs(type(self), fields, self._validate_fields)
         except ValidationError as error:
             problems = list(validation_problems(error, configuration))
         else:
-            changed = {name: value for name in SETTINGS if (value := getattr(self, name)) != fields.get(name)}
-            if changed := {name: value for name, value in changed.items() if name in fields}:
-                configuration = configure_or_raise([changes(changed, type(self)), *configuration.sources])
-            self._configuration = configuration
             return
-        raise ConfigurationError([*configuration.problems, *problems])
+        finally:
+            _resolving.reset(token)
+        raise ConfigurationError(list(dict.fromkeys([*configuration.problems, *problems])))
 
     def _validate_fields(self, fields: ResolvedFields) -> None:
         self.__pydantic_validator__.validate_python(fields, self_instance=self)
@@ -199,6 +204,27 @@ class ConnectorSettings(BaseSettings):
             dotenv_settings=dotenv_settings,
             file_secret_settings=file_secret_settings,
         )
+
+    @field_validator("pool", mode="before")
+    @classmethod
+    def _read_pool(cls, pool: Any) -> Any:
+        """Take what the validator of a subclass returns as a call takes it."""
+        if pool == "null":
+            return PoolOptions(null=True)
+        return PoolOptions(pool) if isinstance(pool, Mapping) else pool
+
+    @model_validator(mode="after")
+    def _set_configuration(self) -> Self:
+        """Set the configuration, with what validators of fields changed, before a subclass's own run."""
+        resolving = _resolving.get()
+        if resolving is None or resolving[0] is not self:  # settings that were built before
+            return self
+        _, fields, configuration = resolving
+        changed = {name: value for name in SETTINGS if (value := getattr(self, name)) != fields.get(name)}
+        if changed := {name: value for name, value in changed.items() if name in fields}:
+            configuration = configure_or_raise([changes(changed, type(self)), *configuration.sources])
+        self._configuration = configuration
+        return self
 
     @model_validator(mode="wrap")
     @classmethod

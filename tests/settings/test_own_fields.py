@@ -150,6 +150,49 @@ def test_what_a_validator_makes_of_a_setting_counts():
     assert built.spec().origins["host"].name == "Own.dsn"
 
 
+def test_validator_of_the_whole_model_sees_the_resolved_connection():
+    class Own(ConnectorSettings):
+        @field_validator("dsn")
+        @classmethod
+        def on_the_standby(cls, dsn):
+            return SecretStr(dsn.get_secret_value().replace("db1", "db2"))
+
+        @model_validator(mode="after")
+        def not_the_primary(self):
+            if self.spec().host != "db2":
+                raise ValueError(f"{self.spec().host} is the primary")
+            return self
+
+    assert Own(dsn="host=db1").spec().host == "db2"
+    with pytest.raises(ConfigurationError, match="db3 is the primary"):
+        Own(dsn="host=db3")
+    with pytest.raises(ConfigurationError, match="db3 is the primary"):
+        Own(dsn="host=db1").model_copy(update={"dsn": "host=db3"})
+
+
+def test_mistake_of_a_validator_is_a_problem_like_any_other():
+    class Own(ConnectorSettings):
+        @field_validator("dsn", mode="before")
+        @classmethod
+        def default(cls, dsn):
+            return dsn or "host=db1 sslmode=requre"
+
+    with pytest.raises(ConfigurationError) as caught:
+        Own(pool={"max_size": 7})
+    [problem] = (problem for problem in caught.value.problems if problem.severity == "error")
+    assert (problem.code, problem.origin.name) == ("PC205", "Own.dsn")
+
+
+@pytest.mark.parametrize(("pool", "is_null"), [({"max_size": 11}, False), ("null", True)])
+def test_validator_may_return_a_pool_as_a_call_takes_it(pool, is_null):
+    class Own(ConnectorSettings):
+        replace_pool = field_validator("pool", mode="before")(lambda _value: pool)
+
+    built = Own(dsn="host=db1")
+    assert built.pool.null is is_null
+    assert built.configuration.connector_config().pool == built.pool
+
+
 def test_own_fields_survive_copy_and_dump():
     built = Jobs(dsn="host=db1", colour="blue")
     assert built.model_copy().colour == "blue"
