@@ -104,7 +104,9 @@ def _section(
 
 
 def _plain(value: object) -> object:
-    """Return text as plain text: that of a secret, or of a member of a `StrEnum`."""
+    """Return text as plain text: that of a secret, of a URL of pydantic's, or of a member of a `StrEnum`."""
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
+    elif callable(write_url := getattr(value, "unicode_string", None)):
+        value = write_url()
     return str.__str__(value) if isinstance(value, str) else value
