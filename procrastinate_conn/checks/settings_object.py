@@ -219,8 +219,13 @@ class _Path:
     def _wrong_object(self, found: object) -> ConfigurationError:
         from procrastinate_conn.settings import ConnectorSettings
 
-        fields = getattr(type(found), "model_fields", ())
-        inside = [name for name in fields if isinstance(getattr(found, name, None), ConnectorSettings)]
+        def is_settings(name: str, annotation: object) -> bool:
+            if isinstance(found, type):
+                return isinstance(annotation, type) and issubclass(annotation, ConnectorSettings)
+            return isinstance(getattr(found, name, None), ConnectorSettings)
+
+        fields = getattr(found if isinstance(found, type) else type(found), "model_fields", {})
+        inside = [name for name, field in fields.items() if is_settings(name, field.annotation)]
         hint = "it is a subclass of ConnectorSettings, an instance, or a function that returns one"
         if inside:
             hint = f"did you mean {self.path}.{inside[0]}?"

@@ -231,6 +231,7 @@ def test_object_that_cannot_be_loaded_is_one_finding_with_its_line(
     ("path", "hint"),
     [
         ("conf:app", "did you mean conf:app.queue?"),
+        ("conf:App", "did you mean conf:App.queue?"),
         ("conf:jbos", "did you mean jobs?"),
         ("conf:app.queu", "did you mean queue?"),
         ("conf:takes_one", "name a function that takes none"),
