@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from importlib.metadata import version
 
@@ -34,6 +35,12 @@ def needs(*requirements: str) -> None:
     """Skip the test unless the installed versions meet the requirements."""
     if missing := unmet(requirements):
         pytest.skip(f"not with the installed versions: {', '.join(missing)}")
+
+
+def needs_argument(function: type, argument: str) -> None:
+    """Skip the test unless the installed version of a class takes an argument."""
+    if argument not in inspect.signature(function).parameters:
+        pytest.skip(f"{function.__name__} has no {argument} in the installed version")
 
 
 def _dotted(number: int) -> str:

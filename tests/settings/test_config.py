@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from procrastinate_conn import ConfigurationError, ConnectorSettings
 from procrastinate_conn.cli.formats.excerpt import excerpt
 from procrastinate_conn.redaction.lines import redact_env_line
+from tests.installed import needs_argument
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,7 @@ def test_unknown_env_file_encoding_is_a_problem(directory):
 
 
 def test_env_file_depth_searches_the_directories_above(directory, monkeypatch):
+    needs_argument(DotEnvSettingsSource, "env_file_depth")
     (directory / "prod.env").write_text("JOBS_DSN=host=db1\n")
     (directory / "below").mkdir()
     monkeypatch.chdir(directory / "below")
@@ -68,6 +70,7 @@ def test_env_nested_delimiter_separates_sections_from_options(monkeypatch):
 
 
 def test_underscore_as_delimiter_needs_a_maximum_split(monkeypatch):
+    needs_argument(EnvSettingsSource, "env_nested_max_split")
     monkeypatch.setenv("JOBS_POOL_MAX_SIZE", "7")
     monkeypatch.setenv("JOBS_PASSWORD_COMMAND", "echo x")
     built = jobs(env_nested_delimiter="_", env_nested_max_split=1)()
@@ -88,6 +91,8 @@ def test_excerpt_under_another_delimiter_shows_what_is_safe(delimiter, directory
         f"JOBS_CONNECTION{delimiter}PASSWORD=hunter2\nJOBS_POOL{delimiter}MAX_SZIE=7\n"
         f"JOBS_CONNECTION{delimiter}SSLMODE=requre\n"
     )
+    if delimiter == "_":
+        needs_argument(EnvSettingsSource, "env_nested_max_split")
     split = {"env_nested_max_split": 1} if delimiter == "_" else {}
     with pytest.raises(ConfigurationError) as caught:
         jobs(env_file=file, env_nested_delimiter=delimiter, **split)()

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_settings import SettingsConfigDict, TomlConfigSettingsSource
 
 from procrastinate_conn import ConfigurationError, ConnectorKind, ConnectorSettings
+from tests.installed import needs
 
 
 class Limits(BaseModel):
@@ -87,6 +88,8 @@ def test_alias_of_a_field_has_no_prefix(directory):
 
 
 def test_field_that_may_be_named_either_way_has_the_value_of_the_first_source(monkeypatch):
+    needs("pydantic-settings>2.4.0")  # which takes the name and the alias for two values
+
     class Named(Jobs):
         model_config = SettingsConfigDict(populate_by_name=True)
 

@@ -22,6 +22,7 @@ from procrastinate_conn import ConfigurationError, ConnectorSettings, make_conne
 from procrastinate_conn.origins import Origin, SourceKind
 from procrastinate_conn.sources import SOURCES
 from procrastinate_conn.sources.arguments import read_mapping
+from tests.installed import needs_argument
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +180,7 @@ def test_malformed_file_is_an_error_with_its_line_and_no_content(of_a_file, dire
 
 
 def test_toml_table_header_is_in_the_name_of_the_origin(directory):
+    needs_argument(TomlConfigSettingsSource, "toml_table_header")
     (directory / "queue.toml").write_text("[other]\ndsn = 'host=db0'\n[tool.jobs]\ndsn = 'host=db1'\n")
     config = {"toml_file": "queue.toml", "toml_table_header": ("tool", "jobs")}
     built = settings(TomlConfigSettingsSource, config=config)()
