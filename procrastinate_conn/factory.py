@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import TypedDict, Unpack
 
     from procrastinate import PsycopgConnector, SyncPsycopgConnector
-    from procrastinate.connector import BaseConnector
+    from procrastinate.connector import BaseAsyncConnector, BaseConnector
     from procrastinate.contrib.aiopg import AiopgConnector
     from procrastinate.contrib.psycopg2 import Psycopg2Connector
     from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
@@ -82,6 +82,12 @@ def make_connector(
 def make_connector(
     kind: Literal["in-memory", ConnectorKind.IN_MEMORY], /, **arguments: Unpack[_Arguments]
 ) -> InMemoryConnector: ...
+@overload
+def make_connector(
+    kind: Literal["sqlalchemy-async", "asyncpg", ConnectorKind.SQLALCHEMY_ASYNC, ConnectorKind.ASYNCPG],
+    /,
+    **arguments: Unpack[_Arguments],
+) -> BaseAsyncConnector: ...
 @overload
 def make_connector(
     kind: ConnectorKind | str | None = None, /, **arguments: Unpack[_Arguments]

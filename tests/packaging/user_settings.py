@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import assert_type
 
 import procrastinate
+from procrastinate.connector import BaseAsyncConnector, BaseConnector
 from procrastinate.contrib.aiopg import AiopgConnector
 from procrastinate.contrib.psycopg2 import Psycopg2Connector
 from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
@@ -11,7 +12,7 @@ from procrastinate.testing import InMemoryConnector
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from procrastinate_conn import ConnectorSettings, make_connector
+from procrastinate_conn import ConnectorKind, ConnectorSettings, make_connector
 
 
 class Jobs(ConnectorSettings):
@@ -41,4 +42,8 @@ def use(application: Application) -> None:
     assert_type(make_connector("psycopg2", env_file=None), Psycopg2Connector)
     assert_type(make_connector("sqlalchemy-psycopg2"), SQLAlchemyPsycopg2Connector)
     assert_type(make_connector("in-memory"), InMemoryConnector)
+    assert_type(make_connector("sqlalchemy-psycopg"), BaseConnector)
+    assert_type(make_connector("sqlalchemy-async", env_file=None), BaseAsyncConnector)
+    assert_type(make_connector("asyncpg"), BaseAsyncConnector)
+    assert_type(make_connector(ConnectorKind.ASYNCPG), BaseAsyncConnector)
     procrastinate.App(connector=make_connector())
