@@ -21,6 +21,9 @@ PYTEST = $(BIN)/pytest $(IN_PARALLEL)
 # Arguments for pytest or the demo: make test ARGS="-k demo", make demo ARGS="--jobs 50"
 ARGS ?=
 
+# The folders of the examples in Python; Django has no types.
+TYPED_EXAMPLES = $(filter-out %/django_project/,$(sort $(dir $(wildcard examples/*/*.py))))
+
 # How long `make damage` and `make soak` run.
 damage: MINUTES ?= 60
 soak: MINUTES ?= 10
@@ -83,7 +86,9 @@ pages: $(INSTALLED) ## generate the reference pages and the pictures: seconds
 
 types: $(INSTALLED) ## check the types of the package, and what its users write: a minute
 	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python tests/packaging/user_settings.py
+	@# Each example is an application of its own: several have a module `tasks`.
+	for example in $(TYPED_EXAMPLES); do $(BIN)/mypy --config-file= $$example || exit; done
+	$(BIN)/pyright --pythonpath $(BIN)/python tests/packaging/user_settings.py $(TYPED_EXAMPLES)
 
 build: $(INSTALLED) ## build the wheel and the sdist into dist/: seconds
 	rm -rf dist

@@ -19,7 +19,7 @@ def send_receipt(order: int) -> None:
 def store(connection: psycopg.Connection, item: str) -> None:
     with connection.transaction():
         insert = "INSERT INTO orders (item) VALUES (%s) RETURNING id"
-        [order] = connection.execute(insert, [item]).fetchone()
+        [(order,)] = connection.execute(insert, [item]).fetchall()
         send_receipt.configure(connection=connection).defer(order=order)
         if item == "nothing":
             raise psycopg.Rollback  # neither the order nor the job is stored
@@ -30,6 +30,6 @@ if __name__ == "__main__":
         connection.execute("CREATE TABLE IF NOT EXISTS orders (id serial PRIMARY KEY, item text)")
         for item in sys.argv[1:]:
             store(connection, item)
-        orders = connection.execute("SELECT count(*) FROM orders").fetchone()[0]
-        jobs = connection.execute("SELECT count(*) FROM procrastinate_jobs").fetchone()[0]
+        [(orders,)] = connection.execute("SELECT count(*) FROM orders").fetchall()
+        [(jobs,)] = connection.execute("SELECT count(*) FROM procrastinate_jobs").fetchall()
         print(f"{orders} orders, {jobs} jobs")
