@@ -25,6 +25,10 @@ _PERMANENT = re.compile(
     + r"|certificate verify failed"
     + r"|certificate for \".*\".* does not match host name|[Hh]ostname mismatch"  # the second is Python's
     + r"|root certificate file .* does not exist"
+    + r"|could not (open|read|load|stat) .*(certificate|private( SSL)? key)"
+    + r"|certificate present, but not private key file|private key file .* (is not a|has group or world)"
+    + r"|certificate does not match private key file"
+    + r"|host name must be specified for a verified SSL connection"
 )
 """Reasons that stay until somebody changes a setting. libpq shows no SQLSTATE of a failed connection, so only
 English messages are recognised; after any other the pool tries again until its `timeout`."""
