@@ -182,7 +182,8 @@ def test_no_frame_holds_the_last_password_of_a_source_that_fails(kind, marked, t
     monkeypatch.setattr("procrastinate_conn.passwords.COMMAND_CACHED_FOR", 0.0)
     file = tmp_path / "password"
     file.write_text(MARK)
-    ours = make_connector(kind, env_file=None, pool=POOL, connection=marked, password_command=f"cat '{file}'")
+    pool = {**POOL, "timeout": 2}
+    ours = make_connector(kind, env_file=None, pool=pool, connection=marked, password_command=f"cat '{file}'")
     sync = ours.get_sync_connector()
     sync.open()
     sync.close()
