@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from procrastinate_conn.connectors.runtime import forks
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.registry import ConnectorKind
-from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, Observer, app, connector
+from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, Observer, app, connector, wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -61,7 +61,7 @@ def test_children_open_anew_what_was_opened_before_the_fork(kind, server, databa
         defer(1000)
         statuses = [os.waitpid(child, 0)[1] for child in children]
         defer(2000)
-        assert observer.backends() == 2  # the parent's, which the children have left alone
+        wait_until(lambda: observer.backends() == 2)  # the parent's, which the children have left alone
     assert statuses == [0] * CHILDREN
     expected = [-1, *range(1000, 1005), *range(2000, 2005)]
     expected += [100 * first + number for first in range(CHILDREN) for number in range(5)]
