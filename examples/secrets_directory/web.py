@@ -1,5 +1,6 @@
 """A web process in a container: python web.py /etc/jobs 8000. It defers a job for each POST."""
 
+import signal
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -30,5 +31,6 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the first process of a container ignores it otherwise
 with app.open():
     ThreadingHTTPServer(("", int(sys.argv[2])), Handler).serve_forever()

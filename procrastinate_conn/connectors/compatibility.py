@@ -50,7 +50,8 @@ def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
 def kind_for(given: object) -> ConnectorKind | None:
     """Return the kind that takes a pool, an engine or a connection; None for anything else."""
     if (driver := driver_of(given)) is not None:
-        return _KINDS_ON_ENGINES.get(driver)
+        is_async = type(given).__name__.startswith("Async")  # psycopg's dialect has one name for both
+        return ConnectorKind.SQLALCHEMY_ASYNC if is_async else _KINDS_ON_ENGINES.get(driver)
     return next((_KINDS[name] for name in _names(type(given)) if name in _KINDS), None)
 
 

@@ -240,10 +240,10 @@ def test_terminated_backends_behind_tls_fail_no_call(kind, server, database, obs
         jobs = app(connector(kind, address, min_size=2))
         with jobs.open():
             for round_ in range(5):
+                wait_until(lambda: pool_stats(jobs.connector).idle == observer.backends() == 2)
                 assert observer.terminate() == 2
                 for call in range(2):
                     jobs.tasks["work"].defer(argument=2 * round_ + call)
-                wait_until(lambda: observer.backends() == 2)
     assert observer.jobs() == list(range(10))
 
 

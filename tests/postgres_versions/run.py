@@ -20,7 +20,6 @@ TESTS = [
     "tests/connectors/test_listener.py",
     "tests/connectors/test_round_trips.py",
     "tests/connectors/test_driver_pools.py",
-    "tests/connectors/test_opening.py",
 ]
 
 
