@@ -80,7 +80,8 @@ def _call(name: str, called: Callable[..., Any]) -> str:
             parameters.append("*")
         kind = parameter.kind
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
-        parameters.append(f"{parameter.name}: {parameter.annotation}{default}")
+        stars = "**" if kind is parameter.VAR_KEYWORD else ""
+        parameters.append(f"{stars}{parameter.name}: {parameter.annotation}{default}")
     returned = inspect.signature(called).return_annotation
     result = "" if returned in (inspect.Signature.empty, None, "None") else f" -> {returned}"
     line = f"{name}({', '.join(parameters)}){result}"

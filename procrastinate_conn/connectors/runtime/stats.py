@@ -65,7 +65,7 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
     Parameters
     ----------
     connector
-        One that `make_connector` returned.
+        One that `make_connector` returned, or procrastinate's `InMemoryConnector`, whose statistics are 0.
 
     Raises
     ------
@@ -74,11 +74,7 @@ def pool_stats(connector: BaseConnector) -> PoolStats:
     ConnectorException
         It has a pool of the caller's that is not psycopg_pool's.
     TypeError
-        It is not one of ours.
-
-    Notes
-    -----
-    All statistics of procrastinate's `InMemoryConnector`, which has no connections, are 0.
+        It is neither.
     """
     if isinstance(connector, InMemoryConnector):
         return PoolStats(**dict.fromkeys((field.name for field in fields(PoolStats)), 0))
