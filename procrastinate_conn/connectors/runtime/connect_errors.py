@@ -11,10 +11,11 @@ from psycopg.conninfo import conninfo_attempts, conninfo_to_dict
 
 from procrastinate_conn.connection.hosts import Host, hosts
 
-_PASSWORD_REJECTED = re.compile(r"(password|SASL) authentication failed")  # the second is PgBouncer's
+# Compiled when they are needed: that takes as long as to import several modules.
+_LOGIN_REJECTED = r"(password|SASL) authentication failed"  # the second is PgBouncer's
 
-_PERMANENT = re.compile(
-    _PASSWORD_REJECTED.pattern
+_PERMANENT = (
+    _LOGIN_REJECTED
     + r"|no password supplied"
     + r"|(Peer|certificate) authentication failed"
     + r"|(database|role) \".*\" does not exist"
@@ -40,12 +41,12 @@ _NO_REASON = re.compile(r"\s|DETAIL:|HINT:|Multiple connection attempts failed|E
 def is_permanent(message: str) -> bool:
     """Tell whether every host has rejected the connection for a reason that another attempt does not mend."""
     reasons = [line for line in message.splitlines() if not _NO_REASON.match(line)]
-    return bool(reasons) and all(map(_PERMANENT.search, reasons))
+    return bool(reasons) and all(re.search(_PERMANENT, reason) for reason in reasons)
 
 
 def is_password_rejected(message: str) -> bool:
     """Tell whether a host has rejected the password."""
-    return _PASSWORD_REJECTED.search(message) is not None
+    return re.search(_LOGIN_REJECTED, message) is not None
 
 
 def name_every_host(message: str, conninfo: str) -> str:
