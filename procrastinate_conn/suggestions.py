@@ -135,8 +135,8 @@ def variable(name: str, names: SettingNames = DEFAULT_NAMES) -> str | None:
     return f"{DEFAULT_PREFIX}{found[2]}{found[3] or ''}"
 
 
-_WORDS = ("POSTGRES", "PG", "DB", "DATABASE", "DATASOURCE", "RDS", "SQL")
-_OTHERS = r"(?:[A-Z]+_)??(?:POSTGRES(?:QL)?|PG|DB|DATABASE|RDS|SQL)"
+_WORDS = ("POSTGRESQL", "POSTGRES", "PG", "DB", "DATABASE", "RDS", "SQL")
+_OTHERS = rf"(?:[A-Z]+_)??(?:{'|'.join(_WORDS)})"
 _PARTS = {
     "dsn": rf"{_OTHERS}_?(?:URL|URI|DSN|CONNECTION_STRING|PRISMA_URL|URL_NON_POOLING|PRIVATE_URL)"
     r"|SQLALCHEMY_DATABASE_UR[IL]|SPRING_DATASOURCE_URL",
@@ -151,7 +151,9 @@ _PARTS = {
 
 def connection_part(name: str) -> str | None:
     """Return the keyword, or ``dsn``, that a variable of another program's stands for."""
-    if not any(word in name for word in _WORDS):  # as in most environments: then no pattern is compiled
+    if not any(
+        word in name for word in (*_WORDS, "DATASOURCE")
+    ):  # as in most environments: then no pattern is compiled
         return None
     return next((part for part, pattern in _PARTS.items() if re.fullmatch(pattern, name)), None)
 
