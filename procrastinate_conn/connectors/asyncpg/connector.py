@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable
 from functools import partial
 from time import monotonic
@@ -11,12 +10,11 @@ from typing import Any, LiteralString, NoReturn
 
 import asyncpg
 from procrastinate.connector import BaseAsyncConnector, Notify
-from procrastinate.exceptions import ConnectorException, NoResult, UniqueViolation
-from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
+from procrastinate.exceptions import ConnectorException, NoResult
 
 from procrastinate_conn.connectors.asyncpg.connection_factory import AsyncpgConnectionFactory
 from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
-from procrastinate_conn.connectors.asyncpg.queries import read_json, translate
+from procrastinate_conn.connectors.asyncpg.queries import read_json, translate, unique_violation
 from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
@@ -158,16 +156,8 @@ def _shutdown(error: BaseException) -> Shutdown | None:
     return Shutdown.reported(report.server_source_function, report.context)
 
 
-_KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
-"""The key in the detail of a violation, in any language."""
-
-
 def _raise_connector_exception(error: BaseException) -> NoReturn:
     """Raise procrastinate's exception for an error of asyncpg's."""
-    if not isinstance(error, asyncpg.UniqueViolationError):
-        raise ConnectorException from error
-    key = _KEY.search(error.detail or "")
-    is_lock = error.constraint_name == QUEUEING_LOCK_CONSTRAINT and key is not None
-    raise UniqueViolation(
-        constraint_name=error.constraint_name, queueing_lock=key[2] if is_lock and key else None
-    ) from error
+    if isinstance(error, asyncpg.UniqueViolationError):
+        raise unique_violation(error) from error
+    raise ConnectorException from error

@@ -15,6 +15,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
+
 _PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
 
 _CASTS = {
@@ -29,6 +32,9 @@ _INTEGERS = (("::int2", 15), ("::int4", 31), ("::int8", 63))
 
 _JSON_COLUMNS = ("args", "stats")
 """The columns of procrastinate's queries that are JSON."""
+
+_KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
+"""The key in the detail of a violation, in any language."""
 
 
 def translate(
@@ -49,6 +55,15 @@ def read_json(rows: list[dict[str, Any]], loads: Callable[[str], Any] | None) ->
             if isinstance(text := row.get(column), str):
                 row[column] = loads(text)
     return rows
+
+
+def unique_violation(error: Any) -> UniqueViolation:
+    """Return procrastinate's exception for asyncpg's `UniqueViolationError`."""
+    key = _KEY.search(error.detail or "")
+    is_lock = error.constraint_name == QUEUEING_LOCK_CONSTRAINT and key is not None
+    return UniqueViolation(
+        constraint_name=error.constraint_name, queueing_lock=key[2] if is_lock and key else None
+    )
 
 
 @lru_cache(maxsize=512)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy
-from procrastinate.exceptions import ConnectorException, UniqueViolation
-from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 
-from procrastinate_conn.connectors.asyncpg.queries import read_json, translate
+from procrastinate_conn.connectors.asyncpg.queries import read_json, translate, unique_violation
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry
 from procrastinate_conn.connectors.sqlalchemy.engine import Driver, EngineQueries, Result
 
 _UNIQUE_VIOLATION = "23505"
-
-_KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
-"""The key in the detail of a violation, in any language."""
 
 
 class Rows:
@@ -85,10 +80,6 @@ def wrap_exceptions() -> Iterator[None]:
             violation, "constraint_name"
         ):
             raise
-        key = _KEY.search(violation.detail or "")
-        is_lock = violation.constraint_name == QUEUEING_LOCK_CONSTRAINT and key is not None
-        raise UniqueViolation(
-            constraint_name=violation.constraint_name, queueing_lock=key[2] if is_lock and key else None
-        ) from error
+        raise unique_violation(violation) from error
     except OSError as error:
         raise ConnectorException from error
