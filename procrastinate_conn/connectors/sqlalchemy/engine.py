@@ -81,9 +81,8 @@ class Driver:
     ) -> None:
         """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection stands."""
         cursor = getattr(error, "of_cursor", None) if self.is_extended else None
-        cursor = getattr(
-            cursor, "_cursor", cursor
-        )  # SQLAlchemy's for an asynchronous driver has the driver's
+        # SQLAlchemy's cursor of an asynchronous driver has the driver's; there is no public way to it.
+        cursor = getattr(cursor, "_cursor", cursor)
         raise_disconnect(error, connection.info, query, sent_at, cursor=cursor, arguments=arguments)
 
 
