@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any, LiteralString
@@ -14,6 +14,7 @@ from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors import build
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.registry import REGISTRY
@@ -33,8 +34,11 @@ _HINTS = (
 """libpq's messages about a host that `target_session_attrs` skips, and what to do."""
 
 
-def run(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
-    """Open the connector with one connection, and query which server it is connected to."""
+def run(config: ConnectorConfig, seconds: float, contexts: Sequence[HostContext]) -> Iterator[Result]:
+    """Open the connector with one connection, and query which server it is connected to.
+
+    The contexts are those of the hosts, after their checks.
+    """
     one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
     pool = PoolOptions(config.pool.explicit, null=config.pool.null, **one)
     connector = build(replace(config, pool=pool))
@@ -52,9 +56,8 @@ def run(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
         yield failed("connector", message, next(hints, "see the results of the hosts"))
         return
     duration = milliseconds(monotonic() - started)
-    address = f"{server['address']}:{server['port']}" if server["address"] else "the Unix socket"
     value = {**server, "milliseconds": duration}
-    message = f"{config.kind} connects to {address}"
+    message = f"{config.kind} connects to {_destination(server, contexts)}"
     if server["read_only"]:
         hint = "PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write skips a standby"
         if not server["in_recovery"]:
@@ -62,6 +65,20 @@ def run(config: ConnectorConfig, seconds: float) -> Iterator[Result]:
         yield failed("connector", f"{message}, which is read-only", hint, value=value)
     else:
         yield passed("connector", f"{message}, read-write ({duration} ms)", value=value)
+
+
+def _destination(server: dict[str, Any], contexts: Sequence[HostContext]) -> str:
+    """Return the host of the connection, and the server's own address if it differs.
+
+    It does behind a pooler or a forwarded port; which of several hosts forwards is not known.
+    """
+    address = (server["address"] or "", str(server["port"] or ""))
+    connected = [context for context in contexts if context.connection is not None]
+    for context in connected:
+        if address == (context.address, "" if context.host.is_socket else context.host.port):
+            return str(context.host)
+    hosts = " or ".join(str(context.host) for context in connected)
+    return f"{hosts}, which forwards to {':'.join(address) if address[0] else 'a Unix socket'}"
 
 
 def _query(connector: BaseConnector) -> dict[str, Any]:

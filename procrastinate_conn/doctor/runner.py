@@ -107,9 +107,9 @@ def run(
     host accepts a login.
     """
     deadline = monotonic() + seconds
-    contexts = _contexts(config, None, processes, deadline)
+    contexts = main = _contexts(config, None, processes, deadline)
     if config.listening is not None and contexts[0].works_jobs:
-        contexts += _contexts(config.listening, config, processes, deadline)
+        contexts = main + _contexts(config.listening, config, processes, deadline)
     needed = {name for name in NAMES if wanted(name)}
     needed |= {needs for name, needs in PREREQUISITES.items() if name in needed}
     runs = [_Run(partial(_check_host, context, progress, needed)) for context in contexts]
@@ -122,7 +122,7 @@ def run(
     progress("the connector")
     in_turn = sum(context.connect_timeout for context in contexts)  # it tries one host after the other
     time_limit = max(1.0, min(in_turn, deadline - monotonic() - 0.5))
-    connector_run = _Run(lambda _run: connector.run(config, time_limit), "connector")
+    connector_run = _Run(lambda _run: connector.run(config, time_limit, main), "connector")
     return reports, connector_run.results_at(deadline, seconds)
 
 

@@ -43,7 +43,7 @@ def waiting(bouncer: PgBouncer, database: str) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_transaction_mode_is_detected_and_fails_listen_of_kinds_that_listen(kind, bouncer, database):
+def test_transaction_mode_is_detected_and_fails_listen_of_kinds_that_listen(kind, bouncer, server, database):
     doctor = DoctorRun(bouncer.parameters(database), kind, pool={"prepare_threshold": None})
     assert doctor["pooler"].message == "there is one in between, in transaction mode"
     if kind in ASYNC_KINDS:
@@ -53,6 +53,8 @@ def test_transaction_mode_is_detected_and_fails_listen_of_kinds_that_listen(kind
         assert doctor.problems() == {}
         assert doctor["listen"].message.endswith(f"{kind} does not listen")
     assert "default_pool_size" in doctor["budget"].message
+    pooler = f"{kind} connects to 127.0.0.1:{bouncer.parameters(database)['port']}"
+    assert doctor["connector"].message.startswith(f"{pooler}, which forwards to 127.0.0.1:{server.port}, ")
 
 
 @pytest.mark.skipif(version() >= (1, 21), reason="PgBouncer keeps prepared statements from 1.21 on")
