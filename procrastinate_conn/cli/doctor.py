@@ -90,16 +90,18 @@ def _document(report: DoctorReport) -> dict[str, Any]:
     -------
     dict
         ``{"ok": true, "connector": "psycopg", "checks": [...], "hosts": [{"host": "db1", "port": "5432",
-        "checks": [{"name": "tls", "status": "pass", "message": "...", "hint": "", "value": {...}}]}]}``.
+        "checks": [{"name": "tls", "status": "pass", "message": "...", "hint": "", "value": {...}}]}],
+        "not_run": []}``.
         `status` is ``pass``, ``warning`` or ``fail``; `value` is the message for programs, or null. The
         `checks` outside of `hosts` are of the settings and of the connector. A host on which workers only
-        listen has ``"listen": true``.
+        listen has ``"listen": true``. Selected checks without a result are in `not_run`.
     """
     return {
         "ok": report.ok,
         "connector": report.connector,
         "checks": [asdict(check) for check in report.checks],
         "hosts": [asdict(host) for host in report.hosts],
+        "not_run": report.not_run,
     }
 
 
@@ -159,7 +161,9 @@ def diagnose(
         ]
 
     hosts = [replace(host, checks=reported(host.checks)) for host in hosts]
-    return DoctorReport(result.connector, reported(checks), hosts, strict=strict)
+    report = DoctorReport(result.connector, reported(checks), hosts, strict=strict)
+    run = {each.name for each in report.results()}
+    return replace(report, not_run=[name for name in selected if name not in run])
 
 
 def _is_wanted(selected: Collection[str], ignored: Collection[str], name: str) -> bool:

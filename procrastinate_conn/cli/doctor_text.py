@@ -41,4 +41,9 @@ def _summary(report: DoctorReport) -> str:
     statuses = [result.status for result in report.results()]
     counts = {"failure": statuses.count("fail"), "warning": statuses.count("warning")}
     found = " and ".join(counted(count, noun) for noun, count in counts.items() if count)
-    return found or f"In order: {report.connector}, {len(statuses)} checks."
+    if found:
+        return found
+    in_order = f"In order: {report.connector}, {counted(len(statuses), 'check')}."
+    if not report.not_run:
+        return in_order
+    return f"{in_order} Not run, as there is nothing to check: {', '.join(report.not_run)}."

@@ -46,6 +46,7 @@ class DoctorReport:
     checks: Sequence[Result]  # of the settings and of the connector, which belong to no host
     hosts: Sequence[HostReport] = ()
     strict: bool = False  # whether a warning is a failure
+    not_run: Sequence[str] = ()  # selected checks without a result
 
     @property
     def ok(self) -> bool:
