@@ -29,6 +29,7 @@ IMPORTED = (
     "procrastinate_conn.cli.formats.text",
     "procrastinate_conn.schema",
     "procrastinate_conn.cli.show_text",
+    "procrastinate_conn.doctor.runner",
     "psycopg",
     "psycopg2",
     "psycopg_pool",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from procrastinate_conn import suggestions
-from tests.cli.sandbox import Sandbox
+from tests.checks.running import run
 
 
 @pytest.mark.subprocess
-def test_version_option_prints_version_of_distribution(sandbox: Sandbox) -> None:
-    assert sandbox.run("--version").stdout == f"{version('procrastinate-conn')}\n"
+def test_version_option_prints_version_of_distribution(tmp_path: Path) -> None:
+    assert run(tmp_path, "--version", new_process=True).stdout == f"{version('procrastinate-conn')}\n"
 
 
 @pytest.mark.subprocess
@@ -29,16 +30,16 @@ def test_version_option_prints_version_of_distribution(sandbox: Sandbox) -> None
         (("demo", "--help"), "Run every connector"),
     ],
 )
-def test_help_is_printed_to_stdout(sandbox: Sandbox, arguments: tuple[str, ...], text: str) -> None:
-    done = sandbox.run(*arguments)
+def test_help_is_printed_to_stdout(tmp_path: Path, arguments: tuple[str, ...], text: str) -> None:
+    done = run(tmp_path, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert text in " ".join(done.stdout.split())
 
 
 @pytest.mark.subprocess
 @pytest.mark.parametrize("arguments", [("nothing",), ("demo", "--jobs", "few"), ("demo", "--jobs", "1")])
-def test_usage_error_exits_with_2_and_prints_to_stderr(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
-    done = sandbox.run(*arguments)
+def test_usage_error_exits_with_2_and_prints_to_stderr(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert arguments[-1] in done.stderr or "--jobs" in done.stderr
 
