@@ -52,16 +52,17 @@ ALIASES: Mapping[str, str] = {
 """What other libraries and people call a setting, and its dotted path here."""
 
 _OF_PREPARED_STATEMENTS = "; none prepares nothing"
+_OF_SQLALCHEMY = "; max_size is the sum of pool_size and max_overflow, which is 10 if it is not set"
 _SOCKET = "; of the path write the directory alone, as in ?host=/cloudsql/project:region:instance"
 _SSL = "; true is require, and false is disable"
 NOTES: Mapping[str, str] = {
     "conn_health_checks": "; 0 pings before every use",
     "direct_tls": "; true is direct",
     "idle_timeout_millis": "; it is in seconds",
-    "max_overflow": "; max_size counts all connections, not those beyond min_size",
     "pool_pre_ping": "; 0 pings before every use",
     "server_settings": "; write -c name=value",
     "ssl_accept": "; strict is verify-full, accept_invalid_certs is require",
+    **dict.fromkeys(("max_overflow", "pool_size"), _OF_SQLALCHEMY),
     "target_server_type": "; master is read-write, and secondary is standby",
     **dict.fromkeys(("socket", "unix_sock", "unix_socket"), _SOCKET),
     **dict.fromkeys(("encrypt", "require_ssl", "ssl", "ssl_require", "tls", "use_ssl", "use_tls"), _SSL),
