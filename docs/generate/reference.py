@@ -29,8 +29,8 @@ make_connector("aiopg", dsn="postgresql://app@db1/jobs", pool={"max_size": 8})
 ```
 
 A secrets directory has a file for each setting, with the name of its variable in any case; the content of the
-file is the value: `/run/secrets/procrastinate_conn_connection__password`. Pass its path to
-`make_connector(secrets_dir="/run/secrets")`, or `procrastinate-conn check --secrets-dir /run/secrets`.
+file is the value: `/etc/jobs/procrastinate_conn_connection__password`. Pass its path to
+`make_connector(secrets_dir="/etc/jobs")`, or `procrastinate-conn check --secrets-dir /etc/jobs`.
 """
 
 NOTES = """\

@@ -18,7 +18,8 @@ EXPOSED_PASSWORD = Rule(
     "PC506",
     "password in a file that everybody can read",
     "Every user of the machine can log in to the database with it.",
-    "chmod 0600, or keep the password in a password file, a secrets directory or password_command.",
+    "chmod 0600, or defaultMode: 0400 for a Secret that Kubernetes mounts; or keep the password in a password"
+    " file, a secrets directory or password_command.",
     severity="warning",
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app:...@localhost/jobs"),
 )
@@ -48,7 +49,10 @@ def check(configuration: Configuration) -> Iterator[Problem]:
 
 def _exposed(setting: str, path: Path, sourced: SourcedValue) -> Problem:
     message = f"everybody on this machine can read the password in {path}"
-    return EXPOSED_PASSWORD(setting, message, hint=f"chmod 0600 {path}", origin=sourced.origin)
+    hint = f"chmod 0600 {path}"
+    if path.with_name("..data").exists():  # as in a volume of Kubernetes, which is mounted read-only
+        hint = "set defaultMode: 0400 in the volume of the Secret; unless root reads it, 0440 and fsGroup"
+    return EXPOSED_PASSWORD(setting, message, hint=hint, origin=sourced.origin)
 
 
 def _is_public(path: Path) -> bool:

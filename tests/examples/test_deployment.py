@@ -19,6 +19,7 @@ import yaml
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
+from tests.checks.running import run
 from tests.examples.running import EXAMPLES, Example
 from tests.servers import wait_until
 
@@ -67,6 +68,16 @@ def test_secrets_are_not_mounted_over_the_directory_of_the_service_account():
     for name in ("worker", "web"):
         [mount] = container_of(name)["volumeMounts"]
         assert not "/run/secrets/kubernetes.io".startswith(mount["mountPath"].removeprefix("/var"))
+
+
+@pytest.mark.subprocess
+def test_volume_that_everybody_can_read_gets_advice_for_kubernetes(tmp_path):
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "password").write_text("hush")
+    (tmp_path / "password").chmod(0o644)
+    settings = "PROCRASTINATE_CONN_DSN=postgresql://app@db1/jobs\nPROCRASTINATE_CONN_PASSWORD_FILE="
+    (tmp_path / ".env").write_text(f"{settings}{tmp_path}/password\n")
+    assert "= set defaultMode: 0400 in the volume" in run(tmp_path, "check", "--select", "PC506").stdout
 
 
 def test_probes_tell_a_server_that_is_down_from_a_process_that_is_stuck(own_server, tmp_path):
