@@ -28,12 +28,17 @@ TYPED_EXAMPLES = $(filter-out %/django_project/,$(sort $(dir $(wildcard examples
 damage: MINUTES ?= 60
 soak: MINUTES ?= 10
 
+# The versions of PostgreSQL that `make versions` runs the tests against.
+VERSIONS ?= 14 15 16 17 18
+
 .DEFAULT_GOAL := help
-.PHONY: help demo bench quick test lowest fuzz damage soak mutants faults versions lint format docs pages types build check clean
+.PHONY: help install demo bench quick test lowest fuzz damage soak mutants faults versions lint format docs pages types build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "The times are those of two cores."
+
+install: $(INSTALLED) ## install the package and its tools into .venv, as every target does: minutes
 
 demo: $(INSTALLED) ## run every connector against an embedded PostgreSQL: half a minute
 	@$(BIN)/procrastinate-conn demo $(ARGS)
@@ -67,7 +72,7 @@ faults: $(INSTALLED) ## cause the faults that take long (failover, lost packets,
 	$(PYTEST) tests/faults/slow_*.py $(ARGS)
 
 versions: $(INSTALLED) ## run the connectors' tests against PostgreSQL 14 to 18: minutes, and a download
-	$(BIN)/python tests/postgres_versions/run.py $(VENV)/postgresql $(IN_PARALLEL) $(ARGS)
+	$(BIN)/python tests/postgres_versions/run.py $(VENV)/postgresql "$(VERSIONS)" $(IN_PARALLEL) $(ARGS)
 
 lint: $(INSTALLED) ## find faults, formatting that differs, and imports against the layers: seconds
 	$(BIN)/ruff check .
@@ -109,6 +114,6 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@# The pip of Python 3.11 does not know dependency groups yet.
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[all]' --group dev
 	@$(BIN)/python -m tests.other_versions
 	@touch $@
