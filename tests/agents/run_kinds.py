@@ -71,6 +71,14 @@ def start_opentelemetry(*, comments=False):
         instrumentor().instrument(skip_dep_check=True, enable_commenter=comments)
 
 
+def start_xray():
+    from aws_xray_sdk.core import patch, xray_recorder
+
+    xray_recorder.configure(service="tests", sampling=False, daemon_address="127.0.0.1:9")
+    patch(["psycopg", "psycopg2", "sqlalchemy_core"])
+    xray_recorder.begin_segment("tests")
+
+
 def start_wrapt():
     """Wrap connect, connections and cursors; and what needs psycopg2's own objects, as agents do."""
     import wrapt
@@ -102,6 +110,7 @@ AGENTS = {
     "sentry": start_sentry,
     "opentelemetry": start_opentelemetry,
     "opentelemetry-comments": lambda: start_opentelemetry(comments=True),
+    "xray": start_xray,
     "wrapt": start_wrapt,
 }
 

@@ -10,8 +10,10 @@ import psycopg2
 from psycopg2.extensions import (
     TRANSACTION_STATUS_INERROR,
     TRANSACTION_STATUS_INTRANS,
+    ConnectionInfo,
     connection,
     cursor,
+    make_dsn,
 )
 from psycopg2.extras import RealDictCursor, register_default_json, register_default_jsonb
 
@@ -42,12 +44,25 @@ class Notices(list[str]):
         super().append(notice)
 
 
+class Psycopg2ConnectionInfo(ConnectionInfo):
+    """What psycopg2 knows of a connection, with the attribute that AWS X-Ray reads in any psycopg_pool."""
+
+    @property
+    def dsn(self) -> str:
+        """The connection string without the password, as in psycopg."""
+        return make_dsn(**self.dsn_parameters)
+
+
 class Psycopg2Connection(connection):
     """A connection of psycopg2's with what psycopg_pool uses of psycopg's."""
 
     liveness: Liveness
 
     pgconn = connection.info  # the object with a ``transaction_status``; the numbers are libpq's in both
+
+    @property
+    def info(self) -> Psycopg2ConnectionInfo:
+        return Psycopg2ConnectionInfo(self)
 
     def rollback(self) -> None:
         """Roll back, also a transaction that was begun with a BEGIN in autocommit mode."""

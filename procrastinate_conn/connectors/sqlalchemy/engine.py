@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from time import monotonic
-from typing import Any, ClassVar, LiteralString
+from typing import Any, ClassVar, LiteralString, Self
 
 import sqlalchemy
 from procrastinate.connector import BaseConnector
@@ -38,13 +38,16 @@ Result = sqlalchemy.CursorResult[Any]
 class PooledConnection:
     """A part of the class of a driver's connections: an engine that closes one returns it to its pool."""
 
-    # Set while the engine has the connection. The one that the pool knows may be an agent's proxy of this.
-    put_back: Callable[[], Any] | None = None
+    put_back: Callable[[], Any] | None = None  # set while the engine has the connection
     for_queries: sqlalchemy.Connection | None = None  # procrastinate's queries are executed on it
     # The driver's. Asynchronous ones are awaited.
     closed: Any
     rollback: Any
     set_autocommit: Any
+
+    def as_opened(self) -> Self:
+        """Return what the driver has opened; the pool may have an agent's proxy of it."""
+        return self
 
     def go_back(self, close: Callable[[], Any]) -> Steps:
         """Go back to the pool; in the pool, call the driver's `close`."""
@@ -278,13 +281,12 @@ class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
         [driver] = self.drivers
 
         def creator() -> Any:
-            if (connection := this_thread.connection) is not None:
-                return connection
-            with self.pool_errors():
-                connection = pool.getconn()
-            connection.put_back = partial(pool.putconn, connection)
-            connection.set_autocommit(False)
-            return connection
+            if (connection := this_thread.connection) is None:
+                with self.pool_errors():
+                    connection = pool.getconn()
+                connection.put_back = partial(pool.putconn, connection)
+                connection.set_autocommit(False)
+            return connection.as_opened()
 
         engine = sqlalchemy.create_engine(**self.engine_arguments(driver), creator=creator)
         event.listen(engine, "handle_error", note_cursor)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from procrastinate.contrib import sqlalchemy as contrib
 from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions as wrap_driver_exceptions
@@ -39,6 +41,12 @@ class PooledPsycopg2ConnectionFactory(Psycopg2ConnectionFactory):
 
     connection_class = PooledPsycopg2Connection
     cursor_factory = None
+
+    def open_connection(self, conninfo: str) -> Any:
+        # AWS X-Ray wraps it twice, here and in the pool, and unwraps it once for psycopg2's own functions.
+        connection: Any = super().open_connection(conninfo)
+        connection.as_opened = weakref.ref(connection)
+        return connection
 
 
 class Psycopg2Driver(Driver):
