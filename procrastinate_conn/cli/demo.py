@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 def demo(
-    jobs: Annotated[int, typer.Option(min=8, help="Jobs that each connector defers for each worker.")] = 200,
+    jobs: Annotated[int, typer.Option(min=8, help="Jobs that each connector defers for each worker.")] = 100,
 ) -> None:
     """Run every connector against an embedded PostgreSQL, and account for every job.
 
