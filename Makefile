@@ -91,7 +91,8 @@ pages: $(INSTALLED) ## generate the reference pages and the pictures: seconds
 
 types: $(INSTALLED) ## check the types of the package, and what its users write: a minute
 	$(BIN)/mypy
-	@# Each example is an application of its own: several have a module `tasks`.
+	@# Each is an application of its own: several have a module `tasks`.
+	$(BIN)/mypy --config-file= --strict tests/packaging/user_settings.py
 	for example in $(TYPED_EXAMPLES); do $(BIN)/mypy --config-file= $$example || exit; done
 	$(BIN)/pyright --pythonpath $(BIN)/python tests/packaging/user_settings.py $(TYPED_EXAMPLES)
 
