@@ -1,10 +1,11 @@
-"""The workflows and the issue template are valid, and name what exists."""
+"""Files for GitHub and Docker are valid, and name what exists."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,17 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 pytestmark = pytest.mark.subprocess
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.stem)
-def test_workflow_has_the_schema_of_github(workflow: Path) -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
-    done = subprocess.run([*command, workflow], capture_output=True, text=True, check=False, timeout=60)
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("github-workflows", [*WORKFLOWS, *(ROOT / "examples").rglob(".github/workflows/*.yml")]),
+        ("github-issue-forms", (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")),
+        ("compose-spec", (ROOT / "examples").rglob("compose.yaml")),
+    ],
+)
+def test_file_has_the_schema_of_its_reader(schema: str, files: Iterable[Path]) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout
 
 
