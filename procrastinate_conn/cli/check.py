@@ -73,7 +73,7 @@ def check(
     Without FILE.env, --prefix and --settings, it checks what [tool.procrastinate-conn] in pyproject.toml
     names.
 
-    Exit status: 0 no problems; 1 problems found; 2 wrong usage; 3 internal error.
+    Exit status: 0 no errors; 1 errors, or with --strict warnings; 2 wrong usage; 3 internal error.
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)

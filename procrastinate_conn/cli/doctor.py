@@ -59,7 +59,7 @@ def doctor(
 
     Every host is checked on its own. Nothing is written except a NOTIFY on a channel of doctor's own.
 
-    Exit status: 0 no problems; 1 problems found; 2 wrong usage; 3 internal error.
+    Exit status: 0 no failures; 1 failures, or with --strict warnings; 2 wrong usage; 3 internal error.
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)

@@ -34,7 +34,7 @@ def show(
 ) -> None:
     """Show the effective settings, and where each is written. Secrets are masked.
 
-    Exit status: 0 no problems; 1 problems found, which are shown as well; 2 wrong usage; 3 internal error.
+    Exit status: 0 no errors; 1 errors, which are shown as well; 2 wrong usage; 3 internal error.
     """
     options.prepare_process(isolated=isolated)
     terminal = standard_output(color)

@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from html import unescape
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from rich.text import Text
 
 import procrastinate_conn
@@ -54,6 +56,18 @@ def words(page: str) -> str:
 )
 def test_time_limit_in_the_page_is_that_of_the_code(page: str, sentence: str) -> None:
     assert sentence in words(page)
+
+
+def test_first_steps_list_every_extra_with_what_it_installs() -> None:
+    extras = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    page = (DOCS / "first-steps.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z0-9]+)` \| ([^|]+) \| [^|]*\|$", page, re.MULTILINE))
+    assert rows.pop("all") == "all of them"
+    del extras["all"]
+    packages = {extra: [Requirement(each).name for each in needed] for extra, needed in extras.items()}
+    assert {extra: re.findall("`([^`]+)`", cell) for extra, cell in rows.items()} == packages
 
 
 def test_readme_quotes_the_measured_ratios() -> None:
