@@ -14,41 +14,53 @@ class Artifact(NamedTuple):
     hint: str
 
 
-_REFERENCE = "set the variable where it is replaced: above it in an env file, before it in a container"
-_PLAIN_REFERENCE = "write ${NAME} in an env file, $(NAME) in Kubernetes; elsewhere nothing replaces it"
-_PATTERNS = (
-    (r"[\r\n].*|.*[\r\n]", Artifact("a line break at an end", "write it without, as echo -n and printf do")),
-    (
-        r"\$?\{\{.*\}\}",
-        Artifact("a reference of a template in its place", "let the workflow or the template fill it in"),
+_NOT_REPLACED = "a reference to a variable that was not replaced"
+_PATTERNS = {
+    r"[\r\n].*|.*[\r\n]": Artifact("a line break at an end", "write it without, as echo -n and printf do"),
+    r"\$?\{\{.*\}\}|#\{.*\}|<%.*%>|\$\[.*\]|%\(\w+\)s|%[A-Za-z]\w*%|__[A-Z][A-Z0-9_]*__"
+    r"|\{[A-Za-z_][\w.'\"\[\]]*\}": Artifact(
+        "a reference of a template in its place", "let the workflow or the template fill it in"
     ),
-    (
-        r"\$\{\w+\}|\$\(\w+\)",
-        Artifact("a reference to a variable that was not replaced", _REFERENCE),
+    r"\$\{\w+(?::?[-?+=][^}]*)?\}|\$\(\w+\)": Artifact(
+        _NOT_REPLACED,
+        "set the variable where it is replaced: above it in an env file, before it in a container",
     ),
-    (
-        r"\$[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|\$[A-Z]*PASS(?:WORD)?",
-        Artifact("a reference to a variable that was not replaced", _PLAIN_REFERENCE),
+    r"\${1,2}[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|\${1,2}[A-Z]*PASS(?:WORD)?": Artifact(
+        _NOT_REPLACED,
+        "write ${NAME} in an env file, $(NAME) in Kubernetes; elsewhere nothing replaces it",
     ),
-)
-"""Artifacts, as patterns of the whole value."""
+    r"op://[^/]+/.+|(?:ref\+)?vault:.+|@Microsoft\.KeyVault\(.*\)|arn:aws:(?:secretsmanager|ssm):.+"
+    r"|projects/[^/]+/secrets/.+": Artifact(
+        "the name of a secret in place of it",
+        "let the secret manager's tool or the platform put it in, or read it with password_command",
+    ),
+}
+"""Artifacts, by patterns of the whole value."""
 
 _KEEPS_QUOTES = {
+    "dsn": "libpq drops none in a URI, and single ones alone between keywords",
+    "dotenv": "those of the env file are enough",
+    "environment": "docker run --env-file and Kubernetes keep them as a part of the value",
     "service-file": "a service file has none, and libpq takes them for a part of the value",
     "secrets": "all of the file is the value",
-    "call": "Python's are enough",
 }
-_ENVIRONMENT_KEEPS_QUOTES = "docker run --env-file and Kubernetes keep them as a part of the value"
+_WITHOUT_COMMENTS = ("environment", "service-file")
+_SYNTAX_HAS_QUOTES = "those of the syntax around it are enough"
 
 
-def find_artifact(text: str, source: str = "") -> Artifact | None:
-    """Return the artifact in a value; `source` is that of its `Origin`, for whose format the hint is."""
-    if invisible := find_invisible(text):
-        return Artifact(f"{invisible}, which cannot be seen", f"delete {invisible}, or type the value anew")
-    if re.fullmatch(r"(['\"]).+\1", text.strip(), re.DOTALL):
-        why = _KEEPS_QUOTES.get(source, _ENVIRONMENT_KEEPS_QUOTES)
+def find_artifact(text: str, source: str = "", *, secret: bool = False) -> Artifact | None:
+    """Return the artifact in a value; the hint is for its `source`, an `Origin.source` or ``dsn``.
+
+    A secret may have letters of several scripts, none of which is to be named.
+    """
+    if deceptive := find_deceptive(text, letters=not secret):
+        return deceptive
+    if re.fullmatch(r"(['\"`]).+\1", text.strip(), re.DOTALL):
+        why = _KEEPS_QUOTES.get(source, _SYNTAX_HAS_QUOTES)
         return Artifact("quotes around it, which are a part of it", f"leave out the quotes: {why}")
-    found = (artifact for pattern, artifact in _PATTERNS if re.fullmatch(pattern, text, re.DOTALL))
+    if source in _WITHOUT_COMMENTS and re.fullmatch(r"\S+\s+#(\s.*)?", text):
+        return Artifact("a comment behind it, which is a part of it", "write comments in lines of their own")
+    found = (artifact for pattern, artifact in _PATTERNS.items() if re.fullmatch(pattern, text, re.DOTALL))
     return next(found, None)
 
 
@@ -58,59 +70,75 @@ def hint_for(value: object, default: str, source: str = "") -> str:
     return artifact.hint if artifact else default
 
 
-def find_invisible(text: str) -> str:
-    r"""Return the first invisible character and its place; empty if there is none.
+def find_deceptive(text: str, *, letters: bool = True) -> Artifact | None:
+    r"""Return the first character that is not what it looks like: it cannot be seen, or looks like another.
 
-    Formatting characters, blanks other than ASCII's and full-width forms of ASCII count as invisible. In a
-    text that is not ASCII otherwise, full-width forms and the joiners of emoji and some scripts do not.
+    Formatting characters, blanks other than ASCII's and full-width forms of ASCII count. In a text that is
+    not ASCII otherwise, full-width forms and the joiners of emoji and some scripts do not. Letters that look
+    like those of ASCII count among letters of ASCII, but not in a word of their own script.
 
     Examples
     --------
-    >>> find_invisible("db1\u200b")
-    'U+200B (zero width space) at its end'
-    >>> find_invisible("müller")
-    ''
+    >>> find_deceptive("db1\u200b").description
+    'U+200B (zero width space) at its end, which cannot be seen'
+    >>> find_deceptive("d\u0430tabase").description
+    'U+0430 (cyrillic small letter a) in it, which looks like a'
+    >>> find_deceptive("müller")
     """
-    if text.isascii():
-        return ""
-    invisible = [character for character in text if _is_invisible(character)]
-    if not all(character.isascii() for character in text if character not in invisible):
-        invisible = [c for c in invisible if c not in _JOINERS and not _is_full_width(c)]
-    if not invisible:
-        return ""
-    first, stripped = invisible[0], text.strip()
+    deceptive = _deceptive(text, letters=letters)
+    first = next((character for character in text if character in deceptive), None)
+    if first is None:
+        return None
     place = "in it"
     if len(text) > 1 and first == text[0]:
         place = "at its beginning"
-    elif first in (text[-1], stripped[-1:]):
+    elif first in (text[-1], text.strip()[-1:]):
         place = "at its end"
-    return f"{name_character(first)} {place}"
+    named = f"U+{ord(first):04X} ({unicodedata.name(first, 'unnamed').lower()}) {place}"
+    if seen := deceptive[first]:
+        return Artifact(f"{named}, which looks like {seen}", f"type it anew: {named} looks like {seen}")
+    return Artifact(f"{named}, which cannot be seen", f"delete {named}, or type the value anew")
 
 
-def name_character(character: str) -> str:
-    """Return like ``U+00A0 (no-break space)``."""
-    name = unicodedata.name(character, "").lower()
-    return f"U+{ord(character):04X}" + (f" ({name})" if name else "")
+def as_seen(name: str) -> str:
+    """Return a name in ASCII as a person reads it, with nothing for what cannot be seen."""
+    return name.translate({ord(c): seen for c, seen in _deceptive(name).items()})
 
 
-def without_invisible(name: str) -> str:
-    """Return the name of a variable or a setting without what cannot be seen."""
-    return "".join(character for character in name if not _is_invisible(character))
-
-
-def mark_invisible(name: str) -> str:
-    """Return a name with ``<U+200B>`` for what cannot be seen."""
-    return "".join(f"<U+{ord(c):04X}>" if _is_invisible(c) else c for c in name)
+def mark_deceptive(text: str) -> str:
+    """Return a text with ``<U+200B>`` for what is not what it looks like."""
+    return text.translate({ord(c): f"<U+{ord(c):04X}>" for c in _deceptive(text)})
 
 
 _JOINERS = "\u200c\u200d"
+_LOOKALIKES = dict(
+    zip(
+        "АВЕЅІЈКМНОРСТУХаеорсухіјѕԁһԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορ",  # noqa: RUF001 - that is what they are for
+        "ABESIJKMHOPCTYXaeopcyxijsdhqwABEZHIKMNOPTYXavop",
+        strict=True,
+    )
+)
+"""Cyrillic and Greek letters, and those of ASCII that they look like."""
 
 
-def _is_full_width(character: str) -> bool:
-    return "\uff01" <= character <= "\uff5e"
+def _deceptive(text: str, *, letters: bool = True) -> dict[str, str]:
+    """Return the characters that are not what they look like, and what they look like, if like anything."""
+    if text.isascii():
+        return {}
+    found = {c: _full_width(c) for c in text if _full_width(c) or _is_invisible(c)}
+    if not all(character.isascii() or character in found for character in text):
+        found = {c: seen for c, seen in found.items() if c not in _JOINERS and not seen}
+    for word in re.findall(r"[^\W\d_]+", text) if letters else ():
+        foreign = {c for c in word if not c.isascii()}
+        if foreign <= _LOOKALIKES.keys() and len(foreign) < len(set(word)):
+            found |= {c: _LOOKALIKES[c] for c in foreign}
+    return found
+
+
+def _full_width(character: str) -> str:
+    """Return the character of ASCII of which one is the full-width form; empty if it is none."""
+    return chr(ord(character) - 0xFEE0) if "\uff01" <= character <= "\uff5e" else ""
 
 
 def _is_invisible(character: str) -> bool:
-    if character.isascii():
-        return False
-    return unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp") or _is_full_width(character)
+    return not character.isascii() and unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp")

@@ -34,7 +34,7 @@ def misread_encoding(content: bytes) -> str:
     """Return how a file is encoded that libpq does not read as it is meant; empty if it does."""
     if content.startswith(codecs.BOM_UTF8):
         return "begins with a byte order mark (U+FEFF), which libpq does not skip"
-    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]
     return "is in UTF-16, which libpq does not read" if is_utf16 else ""
 
 

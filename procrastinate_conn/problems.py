@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from procrastinate_conn.artifacts import mark_deceptive
 from procrastinate_conn.origins import Origin
 
 Severity = Literal["error", "warning"]
@@ -80,6 +81,7 @@ class Rule(NamedTuple):
         self, setting: str, message: str, *, hint: str = "", origin: Origin | None = None
     ) -> Problem:
         """Make the problem of one setting; see `Problem` for the arguments."""
+        setting, message, hint = map(mark_deceptive, (setting, message, hint))
         return Problem(self.code, self.severity, setting, message, hint, origin)
 
 

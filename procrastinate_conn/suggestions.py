@@ -135,25 +135,32 @@ def variable(name: str, names: SettingNames = DEFAULT_NAMES) -> str | None:
     return f"{DEFAULT_PREFIX}{found[2]}{found[3] or ''}"
 
 
+_DSN = re.compile(
+    r"['\"]?(?:jdbc:)?postgres(?:ql)?(?:\+\w+)?://|(?:(?:host|port|dbname|user|password)=\S*\s*){2}"
+)
 _WORDS = ("POSTGRESQL", "POSTGRES", "PG", "DB", "DATABASE", "RDS", "SQL")
 _OTHERS = rf"(?:[A-Z]+_)??(?:{'|'.join(_WORDS)})"
 _PARTS = {
-    "dsn": rf"{_OTHERS}_?(?:URL|URI|DSN|CONNECTION_STRING|PRISMA_URL|URL_NON_POOLING|PRIVATE_URL)"
-    r"|SQLALCHEMY_DATABASE_UR[IL]|SPRING_DATASOURCE_URL",
     "host": rf"{_OTHERS}_(?:HOST|HOSTNAME|SERVER|ADDR|ADDRESS)",
-    "port": rf"{_OTHERS}_PORT",
+    "port": rf"{_OTHERS}_PORT(?:_NUMBER)?",
     "dbname": rf"{_OTHERS}_(?:DB|NAME|DATABASE|DBNAME|DB_NAME)|POSTGRES_DATABASE",
     "user": rf"{_OTHERS}_(?:USER|USERNAME)",
     "password": rf"{_OTHERS}_(?:PASSWORD|PASS|PASSWD)",
+    "password_file": rf"{_OTHERS}_PASSWORD_FILE",
 }
 """How frameworks, hosting providers and the images of containers call the parts of a connection."""
 
 
-def connection_part(name: str) -> str | None:
-    """Return the keyword, or ``dsn``, that a variable of another program's stands for."""
-    if not any(
-        word in name for word in (*_WORDS, "DATASOURCE")
-    ):  # as in most environments: then no pattern is compiled
+def connection_part(name: str, value: str) -> str | None:
+    """Return the keyword that a variable of another program's stands for; ``dsn`` whatever its name is.
+
+    A replica stores no jobs, and the database of tests is for tests.
+    """
+    if re.search(r"REPLICA|READ|SLAVE|STANDBY|TEST", name):
+        return None
+    if _DSN.match(value):
+        return "dsn"
+    if not any(word in name for word in _WORDS):  # as in most environments: then no pattern is compiled
         return None
     return next((part for part, pattern in _PARTS.items() if re.fullmatch(pattern, name)), None)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.problems import Rule
+from procrastinate_conn.registry import REGISTRY
 
 if TYPE_CHECKING:  # importing this module stays cheap: the command line does so before it parses anything
     from procrastinate_conn.configuration import Configuration
@@ -46,6 +47,19 @@ def suggest_code(code: str) -> str:
 def all_checks() -> tuple[Check, ...]:
     """Return the function ``check`` of every module of this package."""
     return tuple(module.check for module in _modules("checks") if hasattr(module, "check"))
+
+
+def run_checks(configuration: Configuration) -> list[Problem]:
+    """Return what every check that the kind has finds, also on the connection that listens."""
+    from procrastinate_conn.checks import without_server  # not above: it imports pydantic
+
+    has_server = REGISTRY[configuration.settings.kind].has_server
+    checks = all_checks() if has_server else (without_server.check,)
+    found = [problem for check in checks for problem in check(configuration)]
+    if configuration.listening is not None:
+        own = run_checks(configuration.listening)
+        found += configuration.listen.own_problems(own, found)
+    return found
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from procrastinate_conn.artifacts import find_invisible
+from procrastinate_conn.artifacts import find_artifact
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.connection.validation import as_texts
@@ -45,8 +45,13 @@ FAULTS = (
     Fault(r".*\$", "it has a $, as a variable that was not replaced has", _REFERENCE),
     Fault(r".*@", "it has an @", "write the host alone, and the user as user"),
     Fault(r".*[/\\]", "it has a slash, and only a socket's directory has one, at its beginning", _SLASH),
-    Fault(r".*['\"]", "it has a quote", "write it without quotes, and several with commas alone between"),
+    Fault(r".*['\"`]", "it has a quote", "write it without quotes, and several with commas alone between"),
     Fault(r"\[", "it has brackets, as in a URI", "write the address without them, and the port as port"),
+    Fault(
+        r"[a-z][\w.-]*:[a-z]+-[a-z]+[0-9]+:[\w-]+\Z",
+        "it is the name of an instance of Cloud SQL",
+        "write the directory of its socket, /cloudsql/project:region:instance, or the address of its proxy",
+    ),
     Fault(r".*:", "it has a colon, and only an IPv6 address has one", "write the port as port"),
     Fault(r"\.|.*\.\.", "it has a dot with nothing before it", "write the whole name"),
     Fault(r".*[\r\n]", "it has a line break", "write it without, as echo -n and printf do"),
@@ -63,24 +68,23 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     if host is None:
         return
     may_be_password = dsn is not None and host.from_dsn and dsn.password_overflows
+    source = "dsn" if host.from_dsn else host.origin.source
     found: dict[Fault, str] = {}
     for candidate in hosts(as_texts(effective)):
-        if fault := _fault(candidate, may_be_password=may_be_password):
+        if fault := _fault(candidate, source, may_be_password=may_be_password):
             found.setdefault(fault, candidate.name)
     for fault, name in found.items():
         message = f"{quote_value('host', name, host)} is not a host: {fault.reason}"
         yield IMPOSSIBLE_HOST("connection.host", message, hint=fault.hint, origin=host.origin)
 
 
-def _fault(host: Host, *, may_be_password: bool) -> Fault | None:
+def _fault(host: Host, source: str, *, may_be_password: bool) -> Fault | None:
     if host.address or _is_address(host.name):
         return None
     if may_be_password and "@" in host.name:
         return REST_OF_PASSWORD
-    if invisible := find_invisible(host.name):
-        return Fault(
-            "", f"it has {invisible}, which cannot be seen", f"delete {invisible}, or type the host anew"
-        )
+    if artifact := find_artifact(host.name, source):
+        return Fault("", f"it has {artifact.description}", artifact.hint)
     possible = (SOCKET_FILE,) if host.is_socket else FAULTS
     return next((fault for fault in possible if re.match(fault.pattern, host.name, re.DOTALL)), None)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from procrastinate_conn.artifacts import find_artifact, hint_for
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connection.password_file import password_line
+from procrastinate_conn.connection.password_file import find_deceptive_login, password_line
 from procrastinate_conn.files import expanded, is_plain_file, status
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
@@ -112,6 +112,7 @@ def _check_command(sourced: SourcedValue) -> Iterator[Problem]:
     else:
         name = program if program in _PROGRAMS or is_safe_path(program) else "something"
         message, hint = f"runs {name}, which is not found", "write its full path"
+    hint = hint_for(sourced.value, hint, sourced.origin.source)
     message = f"password_command {message}"
     yield UNUSABLE_PASSWORD_COMMAND("password_command", message, hint=hint, origin=sourced.origin)
 
@@ -151,6 +152,10 @@ def _check_lines(configuration: Configuration) -> Iterator[Problem]:
         hint = "save it as UTF-8 without a byte order mark"
         origin = Origin("passfile", None, spec.passfile, 1)
         yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=hint, origin=origin)
+    elif found := next(filter(None, (find_deceptive_login(spec, h) for h in hosts(spec.parameters))), None):
+        origin, artifact = found
+        message = f"no line of {origin.file} is for this login; line {origin.line} has {artifact.description}"
+        yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=artifact.hint, origin=origin)
     elif line := find_short_line(Path(spec.passfile)):
         message = f"libpq ignores line {line.line} of {line.file}, which has fewer than five fields"
         hint = "write host:port:database:user:password, with * for what may be anything"

@@ -98,7 +98,7 @@ def _read(file: Path, content: bytes) -> Project | None:
     import tomllib  # imported late: most commands read no TOML
 
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
         tables = tomllib.loads(text).get("tool", {})
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return _malformed(file, content.decode("utf-8", "replace"), error)

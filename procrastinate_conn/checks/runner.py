@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrastinate_conn import libpq
-from procrastinate_conn.checks.catalogue import all_checks, all_rules
+from procrastinate_conn.checks.catalogue import all_rules, run_checks
 from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import redact
-from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 
 if TYPE_CHECKING:  # imported late, so that --help and completion answer at once
@@ -154,12 +154,7 @@ def _necessary_environment() -> Iterator[None]:
 
 def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
     """Run every check that the kind has on a configuration that was resolved from `target`."""
-    from procrastinate_conn.checks import without_server  # not above: it imports pydantic
-
-    found = [*configuration.problems]
-    has_server = REGISTRY[configuration.settings.kind].has_server
-    for check in all_checks() if has_server else (without_server.check,):
-        found += check(configuration)
+    found = [*configuration.problems, *run_checks(configuration)]
     result = _result(target, configuration.settings.kind, found)
     return replace(result, configuration=configuration)
 

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.checks.catalogue import all_checks
+from procrastinate_conn.checks.catalogue import run_checks
 from procrastinate_conn.configuration import collected
 from procrastinate_conn.origins import CALL, DOTENV, ENVIRONMENT, Origin
 from procrastinate_conn.problems import ConfigurationError, Example, Problem, Rule
@@ -106,7 +106,7 @@ def _all_problems(error: ConfigurationError) -> tuple[Problem, ...]:
     configurations = collected.get()
     if not configurations or not set(configurations[-1].problems) <= set(error.problems):
         return error.problems
-    return (*error.problems, *(problem for check in all_checks() for problem in check(configurations[-1])))
+    return (*error.problems, *run_checks(configurations[-1]))
 
 
 def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -> tuple[Problem, ...]:

@@ -20,7 +20,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
         if not source.kind.is_override:
             yield from _check_dsn(source, configuration)
             yield from _check_database_url(source)
-            yield from _check_password(source)
+            yield from _check_password(source, configuration)
 
 
 def _check_dsn(source: Source, configuration: Configuration) -> Iterator[Problem]:
@@ -44,12 +44,15 @@ def _check_database_url(source: Source) -> Iterator[Problem]:
         yield _shadowed("dsn", url, source.dsn)
 
 
-def _check_password(source: Source) -> Iterator[Problem]:
+def _check_password(source: Source, configuration: Configuration) -> Iterator[Problem]:
     """Report a password beside the setting that another one is read with."""
-    password = source.section("connection").get("password")
+    dsn = configuration.connection.dsn
+    password, name = source.section("connection").get("password"), None
+    if not password and dsn and source.dsn is dsn.sourced and (password := dsn.parameters.get("password")):
+        name = f"the password in {password.origin.name}"
     read = next((source.settings[(n,)] for n in PASSWORD_SOURCES if (n,) in source.settings), None)
-    if password and read:
-        yield _shadowed("connection.password", password, read)
+    if password and password.value and read:
+        yield _shadowed("connection.password", password, read, name)
 
 
 def _differs(first: SourcedValue | None, sourced: SourcedValue) -> bool:

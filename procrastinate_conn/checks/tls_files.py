@@ -152,6 +152,12 @@ def check(configuration: Configuration) -> Iterator[Problem]:
             continue
         if fault := _file_fault(keyword, sourced):
             yield tls.problem(keyword, sourced, fault)
+    system = os.environ.get("SSL_CERT_FILE")
+    if system and values.get("sslrootcert") == "system":
+        variable = SourcedValue(system, Origin("environment", "SSL_CERT_FILE"))
+        if fault := _file_fault("SSL_CERT_FILE", variable):
+            hint = fault.hint or "name the file of the system's certificates: sslrootcert=system reads it"
+            yield IGNORED_TLS_FILE("connection.sslrootcert", fault.message, hint=hint, origin=variable.origin)
     if tls.sslcertmode != "disable":
         yield from _check_client(tls, effective.get("sslcertmode"))
 
@@ -243,7 +249,7 @@ def _file_fault(keyword: str, sourced: SourcedValue) -> Fault | None:
         return Fault(f"{named} is not {expected}", f"name {expected}")
     if not os.access(file, os.R_OK):
         return Fault(f"{named} this user cannot read")
-    if keyword in ("sslrootcert", "sslcert", "sslcrl") and not _is_pem(file):
+    if keyword not in ("sslkey", "sslcrldir") and not _is_pem(file):
         return Fault(f"{named} is not in PEM format", "libpq reads PEM files only")
     return None
 

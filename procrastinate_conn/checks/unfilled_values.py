@@ -11,6 +11,7 @@ from procrastinate_conn.checks.dsn import check_separators
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.password_file import find_password_artifact
+from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -75,11 +76,23 @@ PATTERNS = (
         ),
         in_uris_only=True,
     ),
+    Pattern(
+        ("dbname",),
+        r".*#.*",
+        Artifact("a # in it, as a comment or a fragment has", "write it alone, or a # that is meant as %23"),
+        in_uris_only=True,
+    ),
     Pattern(("user", "dbname"), r".*%[0-9A-Fa-f]{2}.*", Artifact("a percent-encoded character", _TWICE)),
     Pattern(_LOGIN, r"\[.+\]|<.+>", Artifact("brackets around it, as a placeholder has", _BRACKETS)),
     Pattern(
+        _LOGIN,
+        r".*[\x00-\x1f].*",
+        Artifact("a control character in it", "write two backslashes for one where that begins an escape"),
+    ),
+    Pattern(("host",), "host(name)?", Artifact("a placeholder instead of a value", "write the value")),
+    Pattern(
         ("host", *_LOGIN),
-        r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME",
+        r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME|[*•]{3,}",
         Artifact("a placeholder instead of a value", "write the value"),
     ),
     Pattern(
@@ -118,7 +131,9 @@ def _artifact(keyword: str, sourced: SourcedValue, *, in_uri: bool) -> Artifact 
     value = str(sourced.value)
     if "-----BEGIN" in value:  # the content of a file, which is a problem of its own
         return None
-    if keyword != "host" and (artifact := find_artifact(value, sourced.origin.source)):
+    source = "dsn" if sourced.from_dsn else sourced.origin.source
+    artifact = None if keyword == "host" else find_artifact(value, source, secret=is_secret(keyword))
+    if artifact:
         return artifact
     for keywords, pattern, artifact, in_uris_only in PATTERNS:
         is_possible = keyword in keywords and (in_uri or not in_uris_only)
@@ -133,7 +148,7 @@ def _check_files(configuration: Configuration) -> Iterator[Problem]:
     if settings.password_setting == "password_file":  # noqa: S105 - the name of a setting
         sourced = settings.explicit["password_file"]
         try:
-            artifact = find_artifact(from_file(str(sourced.value))(), "secrets")
+            artifact = find_artifact(from_file(str(sourced.value))(), "secrets", secret=True)
         except PasswordUnavailable:
             return
         if artifact:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from procrastinate_conn import libpq
+from procrastinate_conn.artifacts import find_artifact
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -90,7 +91,9 @@ def _check_options(options: SourcedValue, *, in_uri: bool) -> Iterator[Problem]:
     """Report the first fault in the form of the options; names and values of settings are not checked."""
     words = _split(str(options.value))
     faults = (_fault(word, previous) for previous, word in zip(["", *words], [*words, ""], strict=True))
-    fault = _spelling_fault(str(options.value), in_uri=in_uri)
+    artifact = find_artifact(str(options.value), "dsn" if options.from_dsn else options.origin.source)
+    fault = artifact and (f"it has {artifact.description}", artifact.hint)
+    fault = fault or _spelling_fault(str(options.value), in_uri=in_uri)
     if fault := fault or next(filter(None, faults), None):
         reason, hint = fault
         message = f"the server rejects options: {reason}"
@@ -102,8 +105,9 @@ def _spelling_fault(options: str, *, in_uri: bool) -> tuple[str, str] | None:
     if re.search(r"%[0-9A-Fa-f]{2}", options) and not re.search(r"[= ]", options):
         where = "they are encoded twice" if in_uri else "they are percent-encoded, which only a URI is"
         return where, "write %3D for = and %20 for a blank in a URI, and neither elsewhere"
-    if re.search(r"(^|\s)(-c|--)?\+\w|\+-c|\+--", options) and in_uri:
-        return "it has a + in the place of a blank", "write a blank as %20: to libpq a + is a plus sign"
+    if re.search(r"(^|\s)(-c|--)?\+\w|\+-c|\+--", options):
+        hint = "write a blank as %20: to libpq a + is a plus sign" if in_uri else "write a blank for the +"
+        return "it has a + in the place of a blank", hint
     if re.fullmatch(r"ep-[\w.-]+", options):
         hint = "write options=endpoint%3Dep-..." if in_uri else "write endpoint=ep-..."
         return "it is an endpoint without its name", hint

@@ -36,6 +36,12 @@ def find_password_artifact(spec: ConnectionSpec, host: Host) -> tuple[Origin, Ar
     return password_file.find_password_artifact(Path(spec.passfile), login)
 
 
+def find_deceptive_login(spec: ConnectionSpec, host: Host) -> tuple[Origin, Artifact] | None:
+    """Return the line that would be for a host if it were what it looks like, and what it has instead."""
+    login = _login(spec, host)
+    return password_file.find_deceptive_login(Path(spec.passfile), login) if spec.passfile and login else None
+
+
 def _login(spec: ConnectionSpec, host: Host) -> password_file.Login | None:
     """Return what libpq looks up in the file; None if it has a password."""
     if spec.password is not None or spec.dbname is None or spec.user is None:

@@ -101,13 +101,15 @@ def _validate_addresses(effective: Sourced) -> Iterator[Problem]:
 
 def _validate_ports(effective: Sourced) -> Iterator[Problem]:
     """Yield the first invalid port: what libpq takes for others may be the rest of a password."""
-    port = next((p for p in _elements("port", effective) if p and libpq.rejection({"port": p})), None)
-    if port is None:
+    ports, names = _elements("port", effective), _elements("host", effective)
+    invalid = next((i for i, p in enumerate(ports) if p and libpq.rejection({"port": p})), None)
+    if invalid is None:
         return
-    hint, host = "write a number from 1 to 65535", effective.get("host")
-    if effective["port"].from_dsn and host and _IPV6.fullmatch(f"{host.value}:{effective['port'].value}"):
+    port, name = ports[invalid], names[invalid] if invalid < len(names) else ""
+    hint = "write a number from 1 to 65535"
+    if effective["port"].from_dsn and _IPV6.fullmatch(f"{name}:{port}"):
         hint = "write brackets around an IPv6 address: [2001:db8::5]:5432"
-    elif effective["port"].from_dsn and host and str(host.value).startswith("/"):
+    elif effective["port"].from_dsn and name.startswith("/"):
         hint = "write the directory of a socket as ?host=, or : as %3A"
     elif effective["port"].from_dsn:
         hint += "; in a URI percent-encode /, ?, # and @ in the user and the password"

@@ -10,7 +10,7 @@ _INTEGER = re.compile(_BLANKS + r"([+-]?)0*([0-9]{1,10})" + _BLANKS)
 _UNQUOTED = re.compile(r"[\w./:@,+-]+", re.ASCII)
 _SEPARATORS = ('"]"', '"="', '":"', '"/"')
 _QUOTATION = re.compile(f"{'|'.join(map(re.escape, _SEPARATORS))}" + r'|"(?s:.*)"')
-_UNKNOWN_KEYWORD = re.compile(r'(?:invalid connection option|invalid URI query parameter:) "(\w+)"')
+_UNKNOWN_KEYWORD = re.compile(r'(?:invalid connection option|invalid URI query parameter:) "([\w +-]+)"')
 
 
 class InvalidConninfo(ValueError):

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.pool.errors import InvalidOption
 from procrastinate_conn.pool.introspection import Parameter
 from procrastinate_conn.problems import Example, Rule
@@ -102,7 +101,7 @@ def convert(parameter: Parameter, value: object) -> object:
         raise InvalidOption(
             WRONG_TYPE,
             f"{parameter.name} is {describe_value(value)}, and has to be {type_in_words(parameter)}",
-            hint_for(value, _default_hint(parameter)),
+            _default_hint(parameter),
         ) from None
     _require_in_range(parameter.name, converted)
     return converted

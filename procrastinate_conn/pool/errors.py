@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from procrastinate_conn.origins import Origin
+from procrastinate_conn.artifacts import hint_for
+from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Problem, Rule
 
 
@@ -13,6 +14,7 @@ class InvalidOption(Exception):
         super().__init__(message)
         self.rule, self.message, self.hint = rule, message, hint
 
-    def problem(self, option: str, origin: Origin) -> Problem:
+    def problem(self, option: str, sourced: SourcedValue) -> Problem:
         """Return the problem to report for the option."""
-        return self.rule(f"pool.{option}", self.message, hint=self.hint, origin=origin)
+        hint = hint_for(sourced.value, self.hint, sourced.origin.source)
+        return self.rule(f"pool.{option}", self.message, hint=hint, origin=sourced.origin)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from procrastinate_conn import suggestions
+from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.pool.callbacks import NO_SYNC_CALLBACK, convert_callback
 from procrastinate_conn.pool.constraints import validate_constraints
@@ -55,7 +56,7 @@ def validate_pool_options(
             require_known(name, kind, known)
             values[name] = _convert(known[name], sourced.value, kind, null=is_null)
         except InvalidOption as invalid:
-            problems.append(invalid.problem(name, sourced.origin))
+            problems.append(invalid.problem(name, sourced))
     pool = PoolOptions(values, null=is_null)
     problems += _missing_sync_callbacks(pool, options, kind)
     problems += validate_constraints(
@@ -77,12 +78,14 @@ def _read_null(null: SourcedValue | None) -> tuple[bool, list[Problem]]:
     text = null.value.strip().lower() if isinstance(null.value, str) else ""
     if text == "null":
         return True, []
-    is_near = nearest(text, ["null", "nullpool"])
+    hint = "write the options one by one, such as pool.max_size"
+    if nearest(text, ["null", "nullpool"]):
+        hint = "did you mean null?"
     return False, [
         INVALID_POOL(
             "pool",
             f"pool is {describe_value(null.value)}, and has to be null, or options",
-            hint="did you mean null?" if is_near else "write the options one by one, such as pool.max_size",
+            hint=hint_for(null.value, hint, null.origin.source),
             origin=null.origin,
         )
     ]

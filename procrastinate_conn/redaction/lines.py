@@ -27,7 +27,7 @@ _USER = re.compile(r"[\w.%+-]*")
 _PATH = re.compile(r"(?:/[\w.%+$ -]*)?")
 _PAIR = re.compile(r"(?P<key>\w+)(?P<equals>\s*=\s*)(?P<value>'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)*)")
 _MEMBER = re.compile(r'"(?P<key>\w+)"(?P<equals>\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*"?|[^][{},"\s]+)')
-_QUERY = re.compile(r"(?P<key>\w+)(?P<equals>=)(?P<value>[^&]*)")
+_QUERY = re.compile(r"(?P<key>[\w+-]+(?:%20[\w+-]+)*)(?P<equals>=)(?P<value>[^&]*)")
 
 _FILE_VARIABLES = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGREQUIRESSL")
 """libpq's variables that stand for no keyword, and hold a path or a digit."""
@@ -107,6 +107,7 @@ def query_names(dsn: str) -> list[str]:
         name, is_pair, _ = pair.partition("=")
         if not is_pair:
             break
+        name = name.replace("%20", " ")
         names.append(name)
         is_known = name in libpq.keywords()
         if is_secret(suggestions.keyword(name) or "") or (not is_known and _SECRET_NAME.search(name)):
@@ -128,7 +129,7 @@ def _redact_pairs(
     shown, position = "", 0
     for found in pair.finditer(text):
         shown += gap(position, found.start())
-        key, value = found["key"], found["value"]
+        key, value = found["key"].replace("%20", " "), found["value"]
         if is_safe_to_show(f"{section}.{key}", _without_quotes(value)):
             shown += found[0]
         elif key in names or _is_a_name(key, certainly=MASK in shown):

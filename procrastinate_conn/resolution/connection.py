@@ -80,7 +80,7 @@ def merge_connection(
     sources: Sequence[Source], dsn: ParsedDsn | None, defaults: Defaults
 ) -> ResolvedConnection:
     """Merge the keywords of all sources, which are given by precedence, and of their effective DSN."""
-    problems = _dsn_problems(sources, dsn)
+    problems = [] if dsn is None else list(dsn.problems)
     parameters, embedded = split_embedded_dsns(dsn.parameters if dsn else {})
     problems += embedded
     explicit = [
@@ -98,8 +98,11 @@ def merge_connection(
         resilient_defaults(defaults),
     ]
     problems += _overridden_host(layers)
+    configured = _stack(layers)
+    if dsn is None:
+        problems += _foreign_url(sources, has_host=bool(configured.keys() & {"host", "hostaddr"}))
     redacted = parameters.keys() & _ADDRESS if dsn and dsn.password_overflows else ()
-    return ResolvedConnection(_stack(layers), dsn, frozenset(redacted), tuple(problems))
+    return ResolvedConnection(configured, dsn, frozenset(redacted), tuple(problems))
 
 
 def _stack(layers: Iterable[Layer]) -> dict[str, list[SourcedValue]]:
@@ -122,15 +125,15 @@ def _database_url(sources: Sequence[Source]) -> SourcedValue | None:
     return next((source.database_url for source in sources if source.database_url), None)
 
 
-def _dsn_problems(sources: Sequence[Source], dsn: ParsedDsn | None) -> list[Problem]:
-    if dsn is not None:
-        return list(dsn.problems)
+def _foreign_url(sources: Sequence[Source], *, has_host: bool) -> Iterator[Problem]:
+    """Report a ``DATABASE_URL`` that is ignored; beside a host it is for the application's other readers."""
     source = next((source for source in sources if source.database_url), None)
     if source is None or (url := source.database_url) is None:
-        return []
-    message = f"{url.origin.name} is a {foreign_scheme(str(url.value))}: URL and is ignored"
-    hint = f"set {source.names.variable(('dsn',))} to a postgresql:// URL"
-    return [FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)]
+        return
+    if not (has_host and source.names.is_default):
+        message = f"{url.origin.name} is a {foreign_scheme(str(url.value))}: URL and is ignored"
+        hint = f"set {source.names.variable(('dsn',))} to a postgresql:// URL"
+        yield FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)
 
 
 def _keywords(source: Source, problems: list[Problem]) -> Layer:

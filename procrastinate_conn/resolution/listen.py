@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import describe_value
@@ -87,6 +88,7 @@ def _is_off(sources: Sequence[Source], problems: list[Problem]) -> bool:
         if not is_off:
             message = f"listen is {describe_value(word.value)}"
             hint = "write off, or what differs: listen.host, listen.port, or all of it as listen.dsn"
+            hint = hint_for(word.value, hint, word.origin.source)
             problems.append(INVALID_VALUE("listen", message, hint=hint, origin=word.origin))
         elif options:
             message = f"listen is off, and {next(iter(options.values())).origin.name} is set beside it"

@@ -10,7 +10,6 @@ from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.connection import ResolvedConnection
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.sources.base import Source
-from procrastinate_conn.sources.dsn import foreign_scheme
 
 NOTHING_SET = Rule(
     "PC113",
@@ -73,8 +72,7 @@ def _found_elsewhere(sources: Sequence[Source], connection: ResolvedConnection) 
     for source in sources:
         parts: dict[str, SourcedValue] = {}
         for part, sourced in source.elsewhere.values():
-            if part != "dsn" or not foreign_scheme(str(sourced.value)):
-                parts.setdefault(part, sourced)
+            parts.setdefault(part, sourced)
         is_mysql = "port" in parts and str(parts["port"].value) == "3306"
         if "dsn" in parts or (len(parts) > 1 and parts.keys() & {"host", "dbname"} and not is_mysql):
             return _elsewhere(parts, source)
@@ -86,11 +84,14 @@ def _elsewhere(parts: Mapping[str, SourcedValue], source: Source) -> Problem:
         parts = {"dsn": parts["dsn"]}
     places = ", ".join(str(sourced.origin) for sourced in parts.values())
     message = f"nothing is set for procrastinate-conn, and what is set as {places} is not read"
-    references = {part: f"${{{sourced.origin.name}}}" for part, sourced in parts.items()}
-    value = references.get("dsn") or '"{}"'.format(
-        " ".join(f"{part}='{reference}'" for part, reference in references.items())
-    )
-    hint = f"write {source.names.variable(('dsn',))}={value}"
+    written = {part: f"${{{sourced.origin.name}}}" for part, sourced in parts.items()}
+    file, dsn = written.pop("password_file", ""), written.get("dsn")
+    if dsn and str(parts["dsn"].value).startswith("jdbc:"):
+        dsn = "postgresql://user:password@host/database"
+    dsn = dsn or '"{}"'.format(" ".join(f"{part}='{reference}'" for part, reference in written.items()))
+    hint = f"write {source.names.variable(('dsn',))}={dsn}"
+    if file:
+        hint += f", and {source.names.variable(('password_file',))}={file}"
     return NOTHING_SET("dsn", message, hint=hint, origin=next(iter(parts.values())).origin)
 
 

@@ -245,8 +245,10 @@ def _changed(
 ) -> Iterator[Problem]:
     """Report a value that is hardly meant as python-dotenv reads it."""
     defined = {*environment, *(binding.key for binding in bindings)}
+    ours = [binding.value or "" for binding in bindings if _is_relevant(binding.key, names)]
+    used = {name for value in ours for name in re.findall(r"\$\{(\w+)", value)}
     for binding in bindings:
-        if not _is_relevant(binding.key, names) or binding.value is None:
+        if binding.value is None or not (binding.key in used or _is_relevant(binding.key, names)):
             continue
         setting = names.setting_of(str(binding.key))
         written = binding.original.string.partition("=")[2].strip()
@@ -271,10 +273,10 @@ def _change(
     if written.startswith('"') and escape and not value.strip().isprintable() and "-----BEGIN" not in value:
         return f"has {escape[0]} in double quotes, which becomes a control character", "write single quotes"
     comment = "" if written.startswith(("'", '"')) else written.removeprefix(value)
-    is_password = setting.endswith("password")
-    if re.match(r"\s+#\S", comment) and (
-        is_password or (setting in ("dsn", "database_url") and "@" in comment)
-    ):
+    is_cut = setting.endswith("password")
+    if setting in ("dsn", "database_url", "listen.dsn"):
+        is_cut = "@" in comment or re.search(r"password\s*=\s*\S+\Z", value) is not None
+    if is_cut and re.match(r"\s+#\S", comment):
         return "ends at the blank before #", "write single quotes around it if what follows belongs to it"
     return None
 

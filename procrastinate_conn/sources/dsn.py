@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.artifacts import find_invisible
+from procrastinate_conn.artifacts import as_seen, find_artifact
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -59,6 +59,8 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
     another library's name of a keyword.
     """
     hint, is_certain = suggestions.keyword_hint(keyword)
+    if (seen := as_seen(keyword)) != keyword and seen in libpq.keywords():
+        hint, is_certain = f"type {seen} anew", True
     is_shown = safe or is_certain
     return UNKNOWN_KEYWORD(
         f"connection.{keyword}" if is_shown else "connection",
@@ -132,7 +134,7 @@ def parse_dsn(sourced: SourcedValue) -> ParsedDsn:
     if not _password_overflows(dsn):
         return ParsedDsn(sourced, parameters)
     message = "the DSN has an @ in the wrong place; libpq takes the text before it for a host or a database"
-    if "@" not in dsn:
+    if "@" not in dsn or re.search(r"@[^/@]*:/[^@]*\Z", dsn):
         message = "the DSN has a : without a port, and a / in the database: they may belong to a password"
     problem = UNENCODED_PASSWORD("dsn", message, hint=ENCODE_PASSWORD, origin=origin)
     return ParsedDsn(sourced, parameters, (problem,), password_overflows=True)
@@ -178,7 +180,8 @@ def _unknown_keywords(dsn: str, first: str | None, origin: Origin) -> Iterator[P
     while keyword and keyword not in reported:
         reported.add(keyword)
         yield unknown_keyword(keyword, "the DSN", origin, safe=_cannot_be_a_secret(keyword, dsn))
-        text = re.sub(rf"(^|[\s?&]){keyword}(?=\s*=)", r"\1dbname", text)
+        written = re.escape(keyword).replace(r"\ ", "%20")  # only a URI has a blank in a name
+        text = re.sub(rf"(^|[\s?&]){written}(?=\s*=)", r"\1dbname", text)
         keyword = _unknown_keyword(text)
 
 
@@ -203,7 +206,7 @@ def _is_base64(dsn: str) -> bool:
         return False
 
 
-_LIKE_A_KEYWORD = re.compile(r"[A-Za-z_]{1,30}")
+_LIKE_A_KEYWORD = re.compile(r"[A-Za-z_ +-]{1,30}")
 """Any library's keyword: not a token, and no longer than the longest of libpq's."""
 
 _SECRETIVE = re.compile(r"[:@]|pass|pwd|secret|scram|key|token", re.IGNORECASE)
@@ -240,7 +243,7 @@ _EXPLANATIONS: tuple[tuple[Applies, str, str], ...] = (
     (_like(r"\s*\{"), "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
     (_like(r"psql\s"), "it is a command", "leave out psql, and the quotes around its argument"),
     (
-        _like(r".*\{\{.*\}\}"),
+        _like(r".*(\{\{.*\}\}|<%.*%>|#\{.*\})"),
         "it has a reference of a template that nothing was put in for",
         "let the workflow or the template fill it in",
     ),
@@ -293,6 +296,6 @@ _EXPLANATIONS: tuple[tuple[Applies, str, str], ...] = (
 
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
     better, hint = next((better, hint) for is_it, better, hint in _EXPLANATIONS if is_it(dsn, reason))
-    if invisible := find_invisible(dsn):
-        better, hint = f"it has {invisible}, which cannot be seen", f"delete {invisible}"
+    if artifact := find_artifact(dsn, origin.source):
+        better, hint = f"it has {artifact.description}", artifact.hint
     return MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {better or reason}", hint=hint, origin=origin)

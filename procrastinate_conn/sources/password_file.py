@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from procrastinate_conn import libpq
-from procrastinate_conn.artifacts import Artifact, find_artifact
+from procrastinate_conn.artifacts import Artifact, as_seen, find_artifact, find_deceptive
 from procrastinate_conn.files import is_plain_file, misread_encoding, status
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -55,7 +55,7 @@ def find_password_artifact(file: Path, login: Login) -> tuple[Origin, Artifact] 
         origin, password = found
         if "\\" in re.sub(r"\\[\\:]", "", password):
             return origin, _DROPPED_BACKSLASH
-        if artifact := find_artifact(password, "service-file"):
+        if artifact := find_artifact(password, "service-file", secret=True):
             return origin, artifact
     return None
 
@@ -86,6 +86,15 @@ def find_short_line(file: Path) -> Origin | None:
     for number, line in enumerate(_lines(file), start=1):
         if not line.lstrip().startswith("#") and 0 < line.count(":") < len(get_args(Login)):
             return Origin("passfile", None, str(file), number)
+    return None
+
+
+def find_deceptive_login(file: Path, login: Login) -> tuple[Origin, Artifact] | None:
+    """Return the line that would be for a login if it were what it looks like, and what it has instead."""
+    for number, line in enumerate(_lines(file), start=1):
+        deceptive = find_deceptive(line)
+        if deceptive and _after_login(as_seen(line), login) is not None:
+            return Origin("passfile", None, str(file), number), deceptive
     return None
 
 

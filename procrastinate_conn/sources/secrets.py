@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from procrastinate_conn import suggestions
 from procrastinate_conn.files import expanded
 from procrastinate_conn.origins import SECRETS, Origin
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -43,12 +44,7 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
         return Source(SECRETS, names=names, problems=(_unreadable(path, error),))
     problems: list[Problem] = []
     source = read_variables(SECRETS, _read_files(files, names, problems), names)
-    keywords = {row.variable: row.name for row in keywords_if_any().values()}
-    unread = (
-        _unread(file, keywords[variable], names)
-        for file in files
-        if (variable := file.name.upper()) in keywords
-    )
+    unread = [unread for file in files if (unread := _unread(file, names))]
     return replace(
         source,
         problems=(*problems, *source.problems),
@@ -57,12 +53,24 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
     )
 
 
-def _unread(file: Path, keyword: str, names: SettingNames) -> Problem:
-    """Report a file with the name of a variable of libpq's; it counts if nothing else sets the keyword."""
+def _unread(file: Path, names: SettingNames) -> Problem | None:
+    """Report a file with the name of a variable of libpq's, or with a misspelt one of ours.
+
+    The keys of Kubernetes often have dashes. It counts if nothing else sets the keyword.
+    """
+    name = file.name.upper()
+    keywords = {row.variable: row.name for row in keywords_if_any().values()}
+    if name in keywords:
+        setting, meant = f"connection.{keywords[name]}", names.variable(("connection", keywords[name]))
+    elif "-" in name and names.is_setting(variable := name.replace("-", "_")):
+        setting, meant = names.setting_of(variable), variable
+    elif not names.is_setting(name) and (misspelt := suggestions.variable(name, names)):
+        setting, meant = names.setting_of(misspelt), misspelt
+    else:
+        return None
     message = f"{file.name} is not read from a secrets directory"
-    hint = f"name the file {names.variable(('connection', keyword))}"
     origin = Origin("secrets", file.name, str(file))
-    return LIKELY_MISSPELT_VARIABLE(f"connection.{keyword}", message, hint=hint, origin=origin)
+    return LIKELY_MISSPELT_VARIABLE(setting, message, hint=f"name the file {meant}", origin=origin)
 
 
 def _read_files(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.artifacts import find_invisible, mark_invisible, without_invisible
+from procrastinate_conn.artifacts import as_seen, find_deceptive, hint_for
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.setting_names import (
@@ -75,10 +75,11 @@ class _Variables:
     def add(self, name: str, value: str, origin: Origin) -> None:
         """Sort a variable in."""
         path = self.names.path(name)
-        if self._has_invisible(name, origin) or _is_made_by_kubernetes(name, value):
+        if self._is_deceptive(name, origin) or _is_made_by_kubernetes(name, value):
             return
         if name.startswith("PG") and not (self.names.prefix and path):
             self.libpq[name] = SourcedValue(value, origin)
+            self._note(name, value, origin)
         elif self.names.ignore_empty and not value:
             return
         elif self.names.is_field(name):
@@ -101,17 +102,21 @@ class _Variables:
             self.misspelt.append(problem)
             if self.names.is_default:  # another prefix that is near may be that of another connection
                 self.problems.append(problem)
-        elif part := suggestions.connection_part(name):
+        else:
+            self._note(name, value, origin)
+
+    def _note(self, name: str, value: str, origin: Origin) -> None:
+        """Keep a variable of another program's that describes a connection."""
+        if part := suggestions.connection_part(name.upper(), value):
             self.elsewhere[name] = part, SourcedValue(value, origin)
 
-    def _has_invisible(self, name: str, origin: Origin) -> bool:
+    def _is_deceptive(self, name: str, origin: Origin) -> bool:
         """Report a name that only looks like that of a setting, or of a variable of libpq's."""
-        seen = without_invisible(name)
-        if seen == name or not (self.names.is_setting(seen) or seen.startswith("PG")):
+        deceptive, seen = find_deceptive(name), as_seen(name)
+        if deceptive is None or not (self.names.is_setting(seen) or seen.startswith("PG")):
             return False
         setting, origin = self.names.setting_of(seen), replace(origin, name=seen)
-        message = f"the name of {mark_invisible(name)} has {find_invisible(name)}, which cannot be seen"
-        hint = f"delete it, or type {seen} anew"
+        message, hint = f"the name of {name} has {deceptive.description}", f"type {seen} anew"
         self.problems.append(UNKNOWN_SETTING(setting, message, hint=hint, origin=origin))
         return True
 
@@ -124,6 +129,8 @@ class _Variables:
             hint = suggestions.setting_hint(path, self.names.variable)
             message = f"no setting is called {name}"
             self.problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
+        else:
+            self._note(name, value, origin)
 
 
 def _is_made_by_kubernetes(name: str, value: str) -> bool:
@@ -155,7 +162,9 @@ def _read_section(
         options = json.loads(value)
     except json.JSONDecodeError as error:
         if value.lstrip().startswith("{"):
-            where = f": {error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+            where = (
+                f": {error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')} at character {error.pos + 1}"
+            )
     except (ValueError, RecursionError):  # digits, or levels, beyond Python's limits
         pass
     if not isinstance(options, dict):
@@ -163,6 +172,7 @@ def _read_section(
         hint = "write an object"
         if names.delimiter:
             hint += f", or one variable for each part: {names.variable((section, 'name'))}=value"
+        hint = hint_for(value, hint, origin.source)
         yield NOT_AN_OBJECT(section, message, hint=hint, origin=origin)
         return
     if section in SECTION_WORDS:

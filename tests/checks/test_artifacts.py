@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict, TomlConfigSettingsSource
 
 from procrastinate_conn import ConnectorSettings, libpq, suggestions
 from procrastinate_conn.aliases import ALIASES, HINTS, VALUES, plain
-from procrastinate_conn.artifacts import find_invisible
+from procrastinate_conn.artifacts import find_deceptive
 from procrastinate_conn.checks.runner import CheckTarget, check_configuration
 from procrastinate_conn.configuration import Configuration, configure
 from procrastinate_conn.libpq import CHOICES
@@ -104,20 +104,24 @@ def test_artifact_of_a_password_is_found_in_every_place_and_not_shown(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "müller", "пароль", "パスワード\uff01", "\U0001f468\u200d\U0001f469", "a b", "می\u200cد"],
+    [
+        *("", "müller", "пароль", "パスワード\uff01", "\U0001f468\u200d\U0001f469", "a b", "می\u200cد"),
+        *("db.база.рф", "оса", "adminпароль", "Ω", "mаüller"),  # noqa: RUF001 - letters of two scripts
+    ],
 )
-def test_text_that_can_be_seen_has_nothing_unseen(text: str) -> None:
-    assert find_invisible(text) == ""
+def test_text_that_is_what_it_looks_like_has_nothing_deceptive(text: str) -> None:
+    assert find_deceptive(text) is None
 
 
-@pytest.mark.parametrize("character", ["\u00a0", "\u00ad", "\u200b", "\u200e", "\u2060", "\ufeff", "\uff21"])
+@pytest.mark.parametrize("character", [*"\u00a0\u00ad\u200b\u200e\u2060\ufeff\uff21", "о", "ο"])  # noqa: RUF001
 @pytest.mark.parametrize(
     ("text", "place"), [("{}host", "at its beginning"), ("ho{}st", "in it"), ("host{}", "at its end")]
 )
-def test_unseen_character_is_named_with_its_place(text: str, place: str, character: str) -> None:
-    found = find_invisible(text.format(character))
-    assert found.startswith(f"U+{ord(character):04X} (")
-    assert found.endswith(place)
+def test_deceptive_character_is_named_with_its_place(text: str, place: str, character: str) -> None:
+    found = find_deceptive(text.format(character))
+    assert found is not None
+    assert found.description.startswith(f"U+{ord(character):04X} (")
+    assert f") {place}, which " in found.description
 
 
 @pytest.mark.parametrize(
