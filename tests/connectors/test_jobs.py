@@ -49,6 +49,7 @@ def test_jobs_are_deferred_and_worked_asynchronously(kind, address, observer):
         async with jobs.open_async():
             await jobs.tasks["work"].defer_async(argument=0)
             await jobs.tasks["work"].batch_defer_async({"argument": 1}, {"argument": ODD})
+            assert await jobs.tasks["work"].batch_defer_async() == []
             assert await jobs.check_connection_async()
             await jobs.run_worker_async(wait=False, install_signal_handlers=False)
 

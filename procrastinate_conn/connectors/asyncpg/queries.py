@@ -27,6 +27,9 @@ _CASTS = {
     dict: "::text::jsonb",
 }
 
+_EMPTY_ARRAY = "'{}'"
+"""It stands in the query: the elements of an empty list have no type, and asyncpg would need it."""
+
 _INTEGERS = (("::int2", 15), ("::int4", 31), ("::int8", 63))
 """Types of integers, and the bits beside the sign."""
 
@@ -74,13 +77,19 @@ def _numbered(query: str, names: tuple[str, ...], casts: tuple[str, ...]) -> tup
 
     def replace(match: re.Match[str]) -> str:
         name = match[1]
-        return "%" if name is None else f"${numbers.setdefault(name, len(numbers) + 1)}{cast_of[name]}"
+        if name is None:
+            return "%"
+        cast = cast_of[name]
+        return cast if cast == _EMPTY_ARRAY else f"${numbers.setdefault(name, len(numbers) + 1)}{cast}"
 
     return _PLACEHOLDER.sub(replace, query), tuple(numbers)
 
 
 def _cast(value: Any) -> str:
-    """Return the cast to the type that psycopg would send; strings are left to the server to infer."""
+    """Return the cast to the type that psycopg would send, or the value itself.
+
+    The type of a string is left to the server to infer.
+    """
     kind = type(value)
     if kind is str or value is None:
         return ""
@@ -88,9 +97,11 @@ def _cast(value: Any) -> str:
         return next((cast for cast, bits in _INTEGERS if -(1 << bits) <= value < 1 << bits), "::numeric")
     if isinstance(value, datetime):
         return "::timestamp" if value.tzinfo is None else "::timestamptz"
-    if isinstance(value, tuple) or (isinstance(value, list) and value and isinstance(value[0], tuple)):
+    if isinstance(value, list) and not value:
+        return _EMPTY_ARRAY
+    if isinstance(value, tuple) or (isinstance(value, list) and isinstance(value[0], tuple)):
         return "::text"
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if isinstance(value, list) and isinstance(value[0], dict):
         return "::text[]::jsonb[]"
     return _CASTS.get(kind, "")
 
