@@ -80,7 +80,7 @@ def read_mapping(
             settings.update(_section(name, value, origin))
             if name in SECTION_WORDS:
                 settings[(name,)] = SourcedValue(AS_MAPPING, place)
-        elif isinstance(value, SourcedOptions):
+        elif name == "pool" and isinstance(value, SourcedOptions):
             settings.update({(name, option): sourced for option, sourced in value.sourced(place).items()})
             settings[(name,)] = SourcedValue("null" if value.null else AS_MAPPING, place)
         elif name == "password" and isinstance(value, str | SecretStr):
@@ -107,6 +107,6 @@ def _plain(value: object) -> object:
     """Return text as plain text: that of a secret, of a URL of pydantic's, or of a member of a `StrEnum`."""
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
-    elif callable(write_url := getattr(value, "unicode_string", None)):
-        value = write_url()
+    elif callable(write_url := getattr(type(value), "unicode_string", None)):
+        value = write_url(value)
     return str.__str__(value) if isinstance(value, str) else value

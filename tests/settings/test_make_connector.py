@@ -8,6 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 from traceback import TracebackException
+from unittest.mock import Mock
 
 import procrastinate
 import pytest
@@ -367,6 +368,11 @@ def test_asynchronous_json_function_is_an_error(name):
 
     (problem,) = problems_of(**{name: convert})
     assert (problem.code, problem.setting) == ("PC108", name)
+
+
+def test_callable_object_with_every_attribute_is_a_json_function():
+    loads = Mock()
+    assert make_connector(env_file=None, dsn="dbname=jobs", json_loads=loads).config.json_loads is loads
 
 
 @pytest.mark.parametrize("kind", KINDS)

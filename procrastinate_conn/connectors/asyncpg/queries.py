@@ -97,13 +97,17 @@ def _cast(value: Any) -> str:
         return next((cast for cast, bits in _INTEGERS if -(1 << bits) <= value < 1 << bits), "::numeric")
     if isinstance(value, datetime):
         return "::timestamp" if value.tzinfo is None else "::timestamptz"
-    if isinstance(value, list) and not value:
+    if isinstance(value, list):
+        return _cast_of_list(value)
+    return "::text" if isinstance(value, tuple) else _CASTS.get(kind, "")
+
+
+def _cast_of_list(values: list[Any]) -> str:
+    if not values:
         return _EMPTY_ARRAY
-    if isinstance(value, tuple) or (isinstance(value, list) and isinstance(value[0], tuple)):
+    if isinstance(values[0], tuple):
         return "::text"
-    if isinstance(value, list) and isinstance(value[0], dict):
-        return "::text[]::jsonb[]"
-    return _CASTS.get(kind, "")
+    return "::text[]::jsonb[]" if isinstance(values[0], dict) else ""
 
 
 def _adapt(value: Any, dumps: Callable[[Any], str]) -> Any:
