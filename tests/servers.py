@@ -84,6 +84,10 @@ class Observer:
         """Return how many other connections to the database there are."""
         return self.one(f"SELECT count(*) FROM pg_stat_activity {OTHERS}")
 
+    def listens(self) -> bool:
+        """Tell whether a worker listens."""
+        return self.one(f"SELECT count(*) > 0 FROM pg_stat_activity {OTHERS} AND query ~ '^LISTEN'")
+
     def terminate(self, state: str = "idle", *, wait: bool = True) -> int:
         """End the others that are in a state, and return how many they were.
 

@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from operator import methodcaller
 from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
@@ -20,6 +21,7 @@ from procrastinate.exceptions import AppNotOpen, ConnectorException
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from procrastinate.utils import async_to_sync
 
+from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime import forks
 from procrastinate_conn.connectors.runtime.connection_factory import ConnectionFactory
@@ -114,6 +116,21 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
         return (
             f"the {self.config.kind} connector takes a {_full_name(self.pool_class)}, "
             f"and was given a {_full_name(type(pool))}"
+        )
+
+    def execute_on(
+        self,
+        connection: Any,
+        query: str,  # noqa: ARG002 - a kind that takes connections needs the rest
+        arguments: dict[str, Any],  # noqa: ARG002
+        fetch: Any,  # noqa: ARG002
+    ) -> Any:
+        """Execute a query in the transaction of a connection of the caller's; return what `fetch` returns.
+
+        `ConnectorException` is raised if the kind takes no such connection; it names one that does.
+        """
+        raise ConnectorException(
+            rejection(self.config.kind, "no connection of the application's", connection)
         )
 
     def make_connection_factory(self) -> Any:
@@ -211,6 +228,18 @@ class SyncConnector(PooledConnector[P]):
 
     def execute_query_all(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._execute(query, arguments, self.fetch_all)
+        return rows
+
+    def execute_query_one_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        row: dict[str, Any] = self.execute_on(connection, query, arguments, self.fetch_one)
+        return row
+
+    def execute_query_all_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.execute_on(connection, query, arguments, self.fetch_all)
         return rows
 
     def _execute(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
@@ -346,6 +375,28 @@ class AsyncConnector(PooledConnector[P]):
     async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = await self._execute(query, arguments, self.fetch_all)
         return rows
+
+    async def execute_query_one_async_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        row: dict[str, Any] = await self.execute_on(connection, query, arguments, self.fetch_one)
+        return row
+
+    async def execute_query_all_async_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = await self.execute_on(connection, query, arguments, self.fetch_all)
+        return rows
+
+    def execute_query_one_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        return self._run(partial(self.execute_query_one_async_with_connection, connection), query, arguments)
+
+    def execute_query_all_with_connection(
+        self, connection: Any, query: LiteralString, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        return self._run(partial(self.execute_query_all_async_with_connection, connection), query, arguments)
 
     async def _execute(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         """Execute a query in the owner loop.

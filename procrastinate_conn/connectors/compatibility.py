@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from procrastinate_conn.registry import ConnectorKind
 
 _KINDS = {
-    "aiopg.Connection": ConnectorKind.AIOPG,
     "aiopg.Pool": ConnectorKind.AIOPG,
     "asyncpg.Connection": ConnectorKind.ASYNCPG,
     "asyncpg.Pool": ConnectorKind.ASYNCPG,
@@ -15,11 +14,16 @@ _KINDS = {
     "psycopg.AsyncConnection": ConnectorKind.PSYCOPG,
     "psycopg.Connection": ConnectorKind.SYNC_PSYCOPG,
     "psycopg2.AbstractConnectionPool": ConnectorKind.PSYCOPG2,
-    "psycopg2.connection": ConnectorKind.PSYCOPG2,
     "psycopg_pool.AsyncConnectionPool": ConnectorKind.PSYCOPG,
     "psycopg_pool.ConnectionPool": ConnectorKind.SYNC_PSYCOPG,
 }
 """By package and name of the class, or of a class that it is derived from."""
+
+_FOR_NO_KIND = {
+    "aiopg.Connection": "psycopg takes psycopg.AsyncConnection",
+    "psycopg2.connection": "sqlalchemy-psycopg2 takes sqlalchemy.Connection over psycopg2",
+}
+"""Connections that no kind takes, by the same names, and the nearest that one takes."""
 
 _KINDS_ON_ENGINES = {
     "asyncpg": ConnectorKind.SQLALCHEMY_ASYNC,
@@ -42,9 +46,11 @@ def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
     given
         The application's pool, engine or connection.
     """
-    other = kind_for(given)
-    hint = "" if other in (None, kind) else f"; the kind for that is {other}"
-    return f"the {kind} connector takes {takes}, and was given {_describe(given)}{hint}"
+    message = f"the {kind} connector takes {takes}, and was given {_describe(given)}"
+    if (other := kind_for(given)) not in (None, kind):
+        return f"{message}; the kind for that is {other}"
+    nearest = next((_FOR_NO_KIND[name] for name in _names(type(given)) if name in _FOR_NO_KIND), None)
+    return message if nearest is None else f"{message}; no kind takes that, and {nearest}"
 
 
 def kind_for(given: object) -> ConnectorKind | None:

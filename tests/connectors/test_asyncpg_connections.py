@@ -46,13 +46,13 @@ def test_job_is_stored_in_the_applications_transaction(commits, codec, jobs, add
     assert observer.jobs() == ([argument] if commits else [])
 
 
-def test_worker_is_woken_on_a_pool_of_the_applications(jobs, address):
+def test_worker_is_woken_on_a_pool_of_the_applications(jobs, address, observer):
     async def scenario():
         async with asyncpg.create_pool(**arguments(address), min_size=1) as pool, jobs.open_async(pool):
             worker = asyncio.create_task(
                 jobs.run_worker_async(fetch_job_polling_interval=60, install_signal_handlers=False)
             )
-            await soon(lambda: pool.get_size() - pool.get_idle_size() == 1)
+            await soon(observer.listens)
             for number in range(2):
                 await jobs.tasks["work"].defer_async(argument={"number": number})
                 await soon(lambda number=number: len(jobs.worked) > number, 5)

@@ -75,7 +75,7 @@ def test_a_worker_is_woken_by_notify(kind, max_size, address, observer):
             worker = asyncio.create_task(
                 jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=600)
             )
-            await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
+            await soon(observer.listens)
             await jobs.tasks["work"].defer_async(argument="awake")
             await soon(lambda: jobs.worked)
             worker.cancel()

@@ -22,9 +22,7 @@ def test_a_worker_is_woken_by_notify_after_each_loss_of_its_connections(kind, ad
                 jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=600)
             )
             for round_ in range(5):
-                await soon(
-                    lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'")
-                )
+                await soon(observer.listens)
                 await jobs.tasks["work"].defer_async(argument=round_)
                 await soon(lambda number=round_: len(jobs.worked) == number + 1)
                 observer.terminate()
@@ -74,7 +72,7 @@ def test_a_job_deferred_while_listen_is_lost_is_worked_after_it(kind, address, o
             worker = asyncio.create_task(
                 jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=600)
             )
-            await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
+            await soon(observer.listens)
             observer.terminate()
             await jobs.tasks["work"].defer_async(argument="in the gap")
             await soon(lambda: jobs.worked)
@@ -96,7 +94,7 @@ def test_listening_continues_after_an_outage_with_warnings(kind, own_server, cap
         await ours.open_async()
         listening = asyncio.create_task(ours.listen_notify(note, channels=["one", "two"]))
         observer = Observer(own_server, "jobs")
-        await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
+        await soon(observer.listens)
         own_server.stop("immediate")
         await soon(lambda: sum(r.action == "listen_notify_failed" for r in failures(caplog)) >= 2)
         own_server.start()

@@ -50,12 +50,12 @@ def test_job_and_row_of_a_session_are_stored_together_or_not_at_all(driver, serv
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_worker_on_an_engine_is_woken_and_works_jobs(driver, server, database):
+def test_worker_on_an_engine_is_woken_and_works_jobs(driver, server, database, observer):
     async def scenario(jobs, engine):
         worker = asyncio.create_task(
             jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=60)
         )
-        await asyncio.sleep(1)
+        await soon(observer.listens)
         await jobs.tasks["work"].defer_async(argument={"nested": [1, None]})
         await soon(lambda: jobs.worked == [{"nested": [1, None]}], 10)
         await jobs.tasks["work"].batch_defer_async({"argument": 1}, {"argument": 2})

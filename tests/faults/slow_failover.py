@@ -60,7 +60,7 @@ def test_worker_and_deferrers_go_to_the_new_primary(kind, pair):
             observer = Observer(standby, "jobs")
             stored = tracker.stored_once(observer)
             await soon(lambda: observer.one(UNFINISHED) == 0, within=40)
-            await soon(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
+            await soon(observer.listens)
             assert not running.done()
         return stored
 

@@ -161,7 +161,7 @@ def test_a_worker_ends_at_ctrl_c(kind, server_is, stoppable_server, stoppable_da
     )
     observer = Observer(stoppable_server, stoppable_database)
     try:
-        wait_until(lambda: observer.one("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^LISTEN'"))
+        wait_until(observer.listens)
         if server_is == "away":
             stoppable_server.stop()
         worker.send_signal(signal.SIGINT)

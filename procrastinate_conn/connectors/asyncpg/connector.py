@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from functools import partial
 from time import monotonic
-from typing import Any, LiteralString, NoReturn
+from typing import Any, NoReturn
 
 import asyncpg
 from procrastinate.connector import BaseAsyncConnector, Notify
@@ -43,7 +42,7 @@ class AsyncpgConnector(AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
     def reject_pool(self, pool: Any) -> str | None:
         if isinstance(pool, asyncpg.Pool):
             return None
-        return rejection(self.config.kind, "a pool of asyncpg's", pool)
+        return rejection(self.config.kind, "asyncpg.Pool", pool)
 
     @staticmethod
     def fetch_all(rows: Rows) -> Rows:
@@ -109,34 +108,13 @@ class AsyncpgConnector(AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
         rows = [dict(row) for row in await connection.fetch(statement, *values)]
         return rows if self.own_pool is not None and decoded else read_json(rows, self.config.json_loads)
 
-    async def execute_query_one_async_with_connection(
-        self, connection: Any, query: LiteralString, **arguments: Any
-    ) -> dict[str, Any]:
-        return self.fetch_one(await self._execute_on(connection, query, arguments))
-
-    async def execute_query_all_async_with_connection(
-        self, connection: Any, query: LiteralString, **arguments: Any
-    ) -> Rows:
-        return await self._execute_on(connection, query, arguments)
-
-    async def _execute_on(self, connection: Any, query: str, arguments: dict[str, Any]) -> Rows:
-        """Execute a query in the transaction of the application's connection."""
+    async def execute_on(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         if not isinstance(connection, asyncpg.Connection):
-            raise ConnectorException(rejection(self.config.kind, "a connection of asyncpg's", connection))
+            raise ConnectorException(rejection(self.config.kind, "asyncpg.Connection", connection))
         try:
-            return await self._rows(connection, query, arguments, self.fetch_all, decoded=False)
+            return fetch(await self._rows(connection, query, arguments, fetch, decoded=False))
         except AsyncpgConnectionFactory.errors as error:
             _raise_connector_exception(error)
-
-    def execute_query_one_with_connection(
-        self, connection: Any, query: LiteralString, **arguments: Any
-    ) -> dict[str, Any]:
-        return self._run(partial(self.execute_query_one_async_with_connection, connection), query, arguments)
-
-    def execute_query_all_with_connection(
-        self, connection: Any, query: LiteralString, **arguments: Any
-    ) -> Rows:
-        return self._run(partial(self.execute_query_all_async_with_connection, connection), query, arguments)
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen through any outage, besides the pool or on one of the caller's, until cancelled."""

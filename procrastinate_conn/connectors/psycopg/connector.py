@@ -8,7 +8,7 @@ from typing import Any
 
 import procrastinate
 import psycopg
-from procrastinate.exceptions import NoResult
+from procrastinate.exceptions import ConnectorException, NoResult
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from psycopg.abc import AdaptContext
 from psycopg.rows import dict_row
@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector, wrap_json
+from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.connection_factory import (
     PsycopgConnectionFactory,
@@ -66,6 +67,15 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
             with wrap_exceptions():
                 raise
 
+    def execute_on(self, connection: Any, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        if not isinstance(connection, psycopg.Connection):
+            raise ConnectorException(rejection(self.config.kind, "psycopg.Connection", connection))
+        with wrap_exceptions():
+            cursor = connection.cursor(row_factory=dict_row)
+            self._json.adapt(cursor)
+            cursor.execute(query, wrap_json(arguments, Jsonb))
+            return fetch(cursor)
+
 
 class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.PsycopgConnector):
     """procrastinate's connector of that name, on a pool of ours."""
@@ -110,6 +120,15 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
         except psycopg.Error:
             with wrap_exceptions():
                 raise
+
+    async def execute_on(self, connection: Any, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
+        if not isinstance(connection, psycopg.AsyncConnection):
+            raise ConnectorException(rejection(self.config.kind, "psycopg.AsyncConnection", connection))
+        with wrap_exceptions():
+            cursor = connection.cursor(row_factory=dict_row)
+            self._json.adapt(cursor)
+            await cursor.execute(query, wrap_json(arguments, Jsonb))
+            return await fetch(cursor)
 
 
 def _require_row(row: dict[str, Any] | None) -> dict[str, Any]:

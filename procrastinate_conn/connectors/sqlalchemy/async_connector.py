@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from procrastinate.connector import BaseAsyncConnector, Notify
@@ -118,19 +118,9 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
             with self.wrap_exceptions():
                 raise
 
-    async def execute_query_one_async_with_connection(
-        self, connection: AsyncConnection, query: LiteralString, **arguments: Any
-    ) -> Any:
-        """Execute a query in the transaction of a connection of the caller's, and return its first row."""
+    async def execute_on(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         self.require_connection(connection, AsyncConnection)
-        return await connection.run_sync(self._execute_with, query, arguments, self.fetch_one)
-
-    async def execute_query_all_async_with_connection(
-        self, connection: AsyncConnection, query: LiteralString, **arguments: Any
-    ) -> Any:
-        """Execute a query in the transaction of a connection of the caller's, and return its rows."""
-        self.require_connection(connection, AsyncConnection)
-        return await connection.run_sync(self._execute_with, query, arguments, self.fetch_all)
+        return await connection.run_sync(self._execute_with, query, arguments, fetch)
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen on a connection besides the engine's pool, through any outage, until cancelled."""
