@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.build import build_spec
@@ -41,8 +41,7 @@ collected: ContextVar[list[Configuration] | None] = ContextVar("procrastinate_co
 """Collects what `configure_or_raise` resolves, valid or not, for a caller that checks it further."""
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """The settings of all sources, which stand by precedence, resolved and validated.
 
     `spec` is None if libpq would reject it; `pool` has the valid options alone. `listening` is the

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import NamedTuple
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import SourcedValue
@@ -33,8 +33,7 @@ _DISTRIBUTIONS = {"psycopg2": ("psycopg2", "psycopg2-binary")}
 """The distributions that provide a driver's module, if it is not the one of the same name."""
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledDrivers:
+class InstalledDrivers(NamedTuple):
     """What is installed of a kind's requirements.
 
     `importable` is procrastinate: it imports psycopg whatever the kind, and psycopg a libpq.

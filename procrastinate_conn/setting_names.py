@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from procrastinate_conn.libpq import Keyword
@@ -44,8 +43,7 @@ SettingPath = tuple[str, ...]
 LISTEN_DSN: SettingPath = ("listen", "dsn")
 
 
-@dataclass(frozen=True, slots=True)
-class SettingNames:
+class SettingNames(NamedTuple):
     """The names of the variables that set the settings, and what their texts stand for.
 
     Parameters
@@ -157,16 +155,15 @@ class SettingNames:
 DEFAULT_NAMES = SettingNames()
 """The names that hold unless others are configured."""
 
-_ANY_NAMES = re.compile(
+_ANY_NAMES = (
     # A delimiter that is configured is some characters that are no letters: a variable may end there as well.
-    rf"(?:\w*?_)?(?:({'|'.join(SECTIONS)})(?:[\W_]+(\w+))?|({'|'.join(SETTINGS)}|database_url))",
-    re.IGNORECASE,
+    rf"(?i)(?:\w*?_)?(?:({'|'.join(SECTIONS)})(?:[\W_]+(\w+))?|({'|'.join(SETTINGS)}|database_url))"
 )
 
 
 def setting_under_any_names(variable: str) -> str | None:
     """Return the dotted path that a variable seems to set, whatever the prefix and delimiter."""
-    if found := _ANY_NAMES.fullmatch(variable):
+    if found := re.fullmatch(_ANY_NAMES, variable):
         return ".".join(part for part in found.groups() if part).lower()
     path = DEFAULT_NAMES.path(variable)
     return None if path is None else ".".join(path)

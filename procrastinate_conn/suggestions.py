@@ -22,15 +22,15 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the most similar known name, ignoring case; None below a similarity of `cutoff`, from 0 to 1."""
     from difflib import get_close_matches  # imported late: only mistakes need it
 
-    is_negated = _NEGATION.match(name) is not None
+    is_negated = re.match(_NEGATION, name) is not None
     by_lower_case = {one.lower(): one for one in known}
     near = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=cutoff)
-    if near and (_NEGATION.match(near[0]) is not None) != is_negated:  # perhaps the opposite
+    if near and (re.match(_NEGATION, near[0]) is not None) != is_negated:  # perhaps the opposite
         near = get_close_matches(name.lower(), near, n=1, cutoff=max(cutoff, 0.85))
     return by_lower_case[near[0]] if near else None
 
 
-_NEGATION = re.compile(r"dis|no|un|without|skip", re.IGNORECASE)
+_NEGATION = "(?i)dis|no|un|without|skip"
 
 
 def value(keyword: str, text: str, choices: Iterable[str]) -> str | None:
@@ -113,31 +113,29 @@ def _snake_case(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-_ANY_PREFIX = re.compile(rf"([A-Z]\w*?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?")
-_OTHER_PREFIX = re.compile(rf"(PR?O\w+?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?")
+_WITH_PREFIX = rf"([A-Z]\w*?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?"
 _PREFIXES = (DEFAULT_PREFIX.strip("_"), DEFAULT_PREFIX.partition("_")[0])
 
 
 def variable(name: str, names: SettingNames = DEFAULT_NAMES) -> str | None:
     """Return the variable that was meant by one whose prefix is misspelt or incomplete."""
-    if not names.is_default:
-        found = _ANY_PREFIX.fullmatch(name.upper())
-        own = names.prefix.strip("_").upper()
-        if found is None or found[1] == own or not nearest(found[1], [own], cutoff=0.75):
+    upper = name.upper()
+    if names.is_default:
+        word = name.removesuffix("_URL")
+        if word != name and word.isalpha() and word.isupper() and nearest(word, ["DATABASE"], cutoff=0.85):
+            return "DATABASE_URL"
+        if not upper.startswith(("PRO", "PO")):  # as in most environments: then no pattern is compiled
             return None
-        return f"{names.prefix}{found[2]}{found[3] or ''}"
-    url = re.fullmatch(r"([A-Z]+)_URL", name)
-    if url is not None and nearest(url[1], ["DATABASE"], cutoff=0.85):
-        return "DATABASE_URL"
-    found = _OTHER_PREFIX.fullmatch(name.upper())
-    if found is None or not nearest(found[1], _PREFIXES, cutoff=0.85):
+    found = re.fullmatch(_WITH_PREFIX, upper)
+    prefixes, cutoff = (_PREFIXES, 0.85) if names.is_default else ([names.prefix.strip("_").upper()], 0.75)
+    is_other = found is not None and (names.is_default or found[1] not in prefixes)
+    if found is None or not is_other or not nearest(found[1], prefixes, cutoff=cutoff):
         return None
-    return f"{DEFAULT_PREFIX}{found[2]}{found[3] or ''}"
+    return f"{names.prefix}{found[2]}{found[3] or ''}"
 
 
-_DSN = re.compile(
-    r"['\"]?(?:jdbc:)?postgres(?:ql)?(?:\+\w+)?://|(?:(?:host|port|dbname|user|password)=\S*\s*){2}"
-)
+_DSN = r"['\"]?(?:jdbc:)?postgres(?:ql)?(?:\+\w+)?://|(?:(?:host|port|dbname|user|password)=\S*\s*){2}"
+_SIGNS = ("postgres", "host=", "dbname=", "user=", "password=")
 _WORDS = ("POSTGRESQL", "POSTGRES", "PG", "DB", "DATABASE", "RDS", "SQL")
 _OTHERS = rf"(?:[A-Z]+_)??(?:{'|'.join(_WORDS)})"
 _PARTS = {
@@ -151,6 +149,11 @@ _PARTS = {
 """How frameworks, hosting providers and the images of containers call the parts of a connection."""
 
 
+def may_be_connection_part(name: str, value: str) -> bool:
+    """Tell at no cost whether `connection_part` is worth asking."""
+    return any(word in name for word in _WORDS) or any(sign in value for sign in _SIGNS)
+
+
 def connection_part(name: str, value: str) -> str | None:
     """Return the keyword that a variable of another program's stands for; ``dsn`` whatever its name is.
 
@@ -158,10 +161,8 @@ def connection_part(name: str, value: str) -> str | None:
     """
     if re.search(r"REPLICA|READ|SLAVE|STANDBY|TEST", name):
         return None
-    if _DSN.match(value):
+    if re.match(_DSN, value):
         return "dsn"
-    if not any(word in name for word in _WORDS):  # as in most environments: then no pattern is compiled
-        return None
     return next((part for part, pattern in _PARTS.items() if re.fullmatch(pattern, name)), None)
 
 

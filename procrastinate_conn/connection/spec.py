@@ -45,7 +45,11 @@ class ConnectionSpec(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="allow", hide_input_in_errors=True, coerce_numbers_to_str=True
+        frozen=True,
+        extra="allow",
+        hide_input_in_errors=True,
+        coerce_numbers_to_str=True,
+        defer_build=True,  # no connector needs the schema, and every start would build it
     )
 
     service: str | None = Field(None, description="Service file section that completes the connection.")
@@ -124,7 +128,10 @@ class ConnectionSpec(BaseModel):
         The values of `redacted_keywords` may contain a piece of a password. `session` has libpq's variables
         for the session, `known` the keywords that the driver's libpq knows, by default those of psycopg's.
         """
-        spec = cls.model_validate({keyword: value for keyword, value in parameters.items() if value})
+        values: dict[str, Any] = {
+            keyword: _read(keyword, value) for keyword, value in parameters.items() if value
+        }
+        spec = cls.model_construct(**values)  # libpq has accepted them
         spec._empty = frozenset(keyword for keyword, value in parameters.items() if not value)  # noqa: SLF001
         spec._redacted_keywords = frozenset(redacted_keywords)  # noqa: SLF001 - its own class
         spec._origins = dict(origins)  # noqa: SLF001

@@ -107,7 +107,7 @@ def _validate_ports(effective: Sourced) -> Iterator[Problem]:
         return
     port, name = ports[invalid], names[invalid] if invalid < len(names) else ""
     hint = "write a number from 1 to 65535"
-    if effective["port"].from_dsn and _IPV6.fullmatch(f"{name}:{port}"):
+    if effective["port"].from_dsn and re.fullmatch(_IPV6, f"{name}:{port}"):
         hint = "write brackets around an IPv6 address: [2001:db8::5]:5432"
     elif effective["port"].from_dsn and name.startswith("/"):
         hint = "write the directory of a socket as ?host=, or : as %3A"
@@ -117,7 +117,7 @@ def _validate_ports(effective: Sourced) -> Iterator[Problem]:
     yield _rejected("port", effective, f"{quoted} is not a port", hint)
 
 
-_IPV6 = re.compile(r"(?=.*:.*:)[0-9a-fA-F:.]+(%\w+)?(:[0-9]*)?")
+_IPV6 = r"(?=.*:.*:)[0-9a-fA-F:.]+(%\w+)?(:[0-9]*)?"
 
 
 def _validate_lengths(effective: Sourced) -> Iterator[Problem]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.registry import ConnectorKind
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectorConfig:
+class ConnectorConfig(NamedTuple):
     """All that a connector is built from, validated.
 
     `listens` is whether workers listen; `listening` is for the connection on which they do, if it differs.
@@ -25,7 +23,7 @@ class ConnectorConfig:
     pool: PoolOptions
     json_dumps: Callable[[Any], str] | None = None
     json_loads: Callable[[str], Any] | None = None
-    password: Callable[[], str] | None = field(default=None, repr=False)
+    password: Callable[[], str] | None = None
     listens: bool = True
     listening: ConnectorConfig | None = None
 

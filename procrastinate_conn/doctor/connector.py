@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from time import monotonic
 from typing import Any, LiteralString
 
@@ -41,7 +40,7 @@ def run(config: ConnectorConfig, seconds: float, contexts: Sequence[HostContext]
     """
     one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
     pool = PoolOptions(config.pool.explicit, null=config.pool.null, **one)
-    connector = build(replace(config, pool=pool))
+    connector = build(config._replace(pool=pool))
     started = monotonic()
     try:
         if REGISTRY[config.kind].asynchronous:  # its synchronous side may be on another driver

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 
 _BLANKS = r"[ \t\n\v\f\r]*"
-_INTEGER = re.compile(_BLANKS + r"([+-]?)0*([0-9]{1,10})" + _BLANKS)
-_UNQUOTED = re.compile(r"[\w./:@,+-]+", re.ASCII)
-_SEPARATORS = ('"]"', '"="', '":"', '"/"')
-_QUOTATION = re.compile(f"{'|'.join(map(re.escape, _SEPARATORS))}" + r'|"(?s:.*)"')
-_UNKNOWN_KEYWORD = re.compile(r'(?:invalid connection option|invalid URI query parameter:) "([\w +-]+)"')
+_INTEGER = _BLANKS + r"([+-]?)0*([0-9]{1,10})" + _BLANKS
+_UNQUOTED = r"(?a)[\w./:@,+-]+"
+_SEPARATOR_OR_QUOTATION = r'("[]=:/]")|"(?s:.*)"'
+_UNKNOWN_KEYWORD = r'(?:invalid connection option|invalid URI query parameter:) "([\w +-]+)"'
 
 
 class InvalidConninfo(ValueError):
@@ -21,9 +20,9 @@ class InvalidConninfo(ValueError):
 
     def __init__(self, message: str) -> None:
         message = message.strip()
-        found = _UNKNOWN_KEYWORD.fullmatch(message)
+        found = re.fullmatch(_UNKNOWN_KEYWORD, message)
         self.unknown = found and found[1]
-        super().__init__(_QUOTATION.sub(lambda part: part[0] if part[0] in _SEPARATORS else "...", message))
+        super().__init__(re.sub(_SEPARATOR_OR_QUOTATION, lambda found: found[1] or "...", message))
 
 
 def parse(conninfo: str) -> dict[str, str]:
@@ -79,7 +78,7 @@ def integer(text: str) -> int | None:
     The same as ``pqParseIntParam`` in libpq's ``fe-connect.c``. libpq reads `connect_timeout` only while
     it waits for a server, and `tcp_user_timeout` last of all, so that it cannot validate them for us.
     """
-    match = _INTEGER.fullmatch(text)
+    match = re.fullmatch(_INTEGER, text)
     number = int(match[1] + match[2]) if match else None
     return number if number is not None and -(2**31) <= number < 2**31 else None
 
@@ -95,7 +94,7 @@ def decode(value: bytes) -> str:
 
 
 def _quoted(value: str) -> str:
-    if _UNQUOTED.fullmatch(value):
+    if re.fullmatch(_UNQUOTED, value):
         return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

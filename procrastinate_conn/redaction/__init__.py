@@ -25,20 +25,21 @@ EXAMPLE_LOGIN = "user:password@host"
 LONGEST_NAME = 255
 """Bytes of the longest file name on all common file systems."""
 
-_WORDS = re.compile(r"[\w .,:/@()#*!+-]*")
-_LOGIN = re.compile(r":.*@|//")
+# Text, which `re` compiles when it is needed: few starts show any value.
+_WORDS = r"[\w .,:/@()#*!+-]*"
+_LOGIN = r":.*@|//"
 """Tells a login, or a URL, from other words."""
 
-_NUMBER_OR_WORD = re.compile(r"[+-]?[0-9.]+ ?[a-z]{0,7}|true|false|yes|no|on|off|none|null", re.IGNORECASE)
-_LIKE_A_NUMBER = re.compile(r"[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none", re.IGNORECASE)
-_ADDRESS = re.compile(r"(localhost|[\w-]*([.:][\w%-]*)+)?")
-_HOST = re.compile(
+_NUMBER_OR_WORD = r"(?i)[+-]?[0-9.]+ ?[a-z]{0,7}|true|false|yes|no|on|off|none|null"
+_LIKE_A_NUMBER = r"(?i)[ +-]*([0-9][\w.,;+ -]{0,15})?|true|false|yes|no|on|off|none"
+_ADDRESS = r"(localhost|[\w-]*([.:][\w%-]*)+)?"
+_HOST = (
     r" *(?:[\w.-]*(?::[0-9]{1,5})?|@[\w./-]+|(?:[a-zA-Z]:)?[/\\][\w ./\\~+-]*"
     r"|\[?[0-9a-fA-F:.]*(?:%\w+)?\]?(?::[0-9]{1,5})?) *"
 )
-_FILE_NAME = re.compile(r"[\w ./\\:~+@,()#-]*")
-_ROOTED_PATH = re.compile(r"(~|\.{1,2}|/[\w.-]+|[A-Za-z]:)[/\\]")
-_SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|cred", re.IGNORECASE)
+_FILE_NAME = r"[\w ./\\:~+@,()#-]*"
+_ROOTED_PATH = r"(~|\.{1,2}|/[\w.-]+|[A-Za-z]:)[/\\]"
+_SECRETIVE = "(?i)pass|pwd|secret|token|key|cred"
 
 _FILES = ("servicefile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslkeylogfile", "sslrootcert")
 
@@ -64,16 +65,18 @@ def _is_safe_option(option: str, value: str) -> bool:
     if option in known:
         return _is_plain(value)
     is_near = suggestions.pool_option(option, known) is not None
-    return is_near and bool(_NUMBER_OR_WORD.fullmatch(value))
+    return is_near and bool(re.fullmatch(_NUMBER_OR_WORD, value))
 
 
 def _is_plain(value: str) -> bool:
-    return bool(_WORDS.fullmatch(value)) and not _LOGIN.search(value) and len(value) <= LONGEST_NAME
+    return bool(re.fullmatch(_WORDS, value)) and not re.search(_LOGIN, value) and len(value) <= LONGEST_NAME
 
 
 def is_file_name(value: str) -> bool:
     """Return whether a text looks like the name of a file, and not like a login or the file's content."""
-    return bool(_FILE_NAME.fullmatch(value)) and not is_file_content(value) and not _LOGIN.search(value)
+    return (
+        bool(re.fullmatch(_FILE_NAME, value)) and not is_file_content(value) and not re.search(_LOGIN, value)
+    )
 
 
 def is_file_content(value: str) -> bool:
@@ -90,71 +93,73 @@ def is_safe_path(value: str) -> bool:
 def _is_certainly_a_path(name: str) -> bool:
     """Return whether a text begins at a root or in a directory that exists, or exists itself."""
     directory = os.path.dirname(name).strip("/")  # noqa: PTH120 - pathlib's is never empty
-    return bool(_ROOTED_PATH.match(name) or status(name) or (directory and status(directory)))
+    return bool(re.match(_ROOTED_PATH, name) or status(name) or (directory and status(directory)))
 
 
-def _list_of(element: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda value: all(map(element.fullmatch, value.split(",")))
+def _matching(pattern: str) -> Callable[[str], object]:
+    return lambda value: re.fullmatch(pattern, value)
+
+
+def _list_of(element: str) -> Callable[[str], bool]:
+    return lambda value: all(re.fullmatch(element, one) for one in value.split(","))
 
 
 def _choice_of(keyword: str) -> Callable[[str], bool]:
     choices = CHOICES[keyword]
-    return lambda value: bool(suggestions.value(keyword, value, choices) or _LIKE_A_NUMBER.fullmatch(value))
+    return lambda value: bool(
+        suggestions.value(keyword, value, choices) or re.fullmatch(_LIKE_A_NUMBER, value)
+    )
 
 
 def _is_safe_options(value: str) -> bool:
-    names_a_secret = "=" in value and _SECRET_NAME.search(value)
+    names_a_secret = "=" in value and re.search(_SECRETIVE, value)
     return not names_a_secret and bool(re.fullmatch(r"(?:[\w ,./:=+'\"-]|\\ )*", value))
 
 
 _KEYWORDS: Mapping[str, Callable[[str], object]] = {
-    "dbname": re.compile(r"[\w .$+-]*").fullmatch,
+    "dbname": _matching(r"[\w .$+-]*"),
     "host": _list_of(_HOST),
     "hostaddr": _list_of(_ADDRESS),
-    "oauth_issuer": re.compile(r"https?://[\w./:-]*").fullmatch,
+    "oauth_issuer": _matching(r"https?://[\w./:-]*"),
     "options": _is_safe_options,
     "passfile": is_safe_path,
     "port": _list_of(_LIKE_A_NUMBER),
-    "user": re.compile(r"[\w .@$+\\-]*").fullmatch,
+    "user": _matching(r"[\w .@$+\\-]*"),
     **dict.fromkeys(_FILES, is_file_name),
-    **dict.fromkeys(INTEGERS, _LIKE_A_NUMBER.fullmatch),
+    **dict.fromkeys(INTEGERS, _matching(_LIKE_A_NUMBER)),
     **{keyword: _choice_of(keyword) for keyword in CHOICES},
 }
 """What the values of keywords look like; plain words are what the others are."""
 
 _SETTINGS: Mapping[str, Callable[[str], object]] = {
-    **dict.fromkeys(("connector", "defaults"), re.compile(r"[\w-]{0,40}").fullmatch),
-    **dict.fromkeys(("json_dumps", "json_loads"), re.compile(r"[\w.:, -]*").fullmatch),
+    **dict.fromkeys(("connector", "defaults"), _matching(r"[\w-]{0,40}")),
+    **dict.fromkeys(("json_dumps", "json_loads"), _matching(r"[\w.:, -]*")),
     "password_file": is_safe_path,
-    "listen": re.compile(r"off|false", re.IGNORECASE).fullmatch,
-    "pool": re.compile(r"null", re.IGNORECASE).fullmatch,
+    "listen": _matching("(?i)off|false"),
+    "pool": _matching("(?i)null"),
 }
 
 
-_CONNECTION_STRING = re.compile(
-    r"://|:.*@|\Apostgres(ql)?:|pass?wor?d\s*=|(\A|\s)\w+\s*=.*\s\w+\s*=", re.IGNORECASE | re.DOTALL
-)
+_CONNECTION_STRING = r"(?is)://|:.*@|\Apostgres(ql)?:|pass?wor?d\s*=|(\A|\s)\w+\s*=.*\s\w+\s*="
 
 
 def is_connection_string(name: str) -> bool:
     """Return whether a text given as a file's name is a URI, contains a login, or sets keywords."""
-    return bool(_CONNECTION_STRING.search(name)) and not _is_certainly_a_path(name)
+    return bool(re.search(_CONNECTION_STRING, name)) and not _is_certainly_a_path(name)
 
 
-_LOGIN_AND_HOST = re.compile(r"[^\s:'\"]+:\S*@[^\s'\"]*")
+_LOGIN_AND_HOST = r"[^\s:'\"]+:\S*@[^\s'\"]*"
 _REFERENCE = r"'?\$\{\w+\}'?(?:[\s\",;&]|$)"
-_SECRET_PAIR = re.compile(
-    rf"\b(\w*(?:passw|pwd|secret|token)\w*=)(?!\.\.\.|{_REFERENCE})[^\s,;&]+", re.IGNORECASE
-)
-_PRIVATE_KEY = re.compile(r"-----BEGIN.*", re.DOTALL)
-_LONG_WORD = re.compile(rf"[^\s/,]{{{LONGEST_NAME + 1},}}")
+_SECRET_PAIR = rf"(?i)\b(\w*(?:passw|pwd|secret|token)\w*=)(?!\.\.\.|{_REFERENCE})[^\s,;&]+"
+_PRIVATE_KEY = r"(?s)-----BEGIN.*"
+_LONG_WORD = rf"[^\s/,]{{{LONGEST_NAME + 1},}}"
 
 
 def redact(text: str) -> str:
     """Mask what looks like a secret in a text of any source, such as an error message."""
-    text = _LOGIN_AND_HOST.sub(lambda found: found[0] if EXAMPLE_LOGIN in found[0] else MASK, text)
-    text = _SECRET_PAIR.sub(rf"\1{MASK}", text)
-    return _LONG_WORD.sub(MASK, _PRIVATE_KEY.sub(MASK, text))
+    text = re.sub(_LOGIN_AND_HOST, lambda found: found[0] if EXAMPLE_LOGIN in found[0] else MASK, text)
+    text = re.sub(_SECRET_PAIR, rf"\1{MASK}", text)
+    return re.sub(_LONG_WORD, MASK, re.sub(_PRIVATE_KEY, MASK, text))
 
 
 def redact_value(setting: str, value: str) -> str:

@@ -14,20 +14,18 @@ from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.redaction import MASK, is_file_name, is_safe_to_show, redact_value
 from procrastinate_conn.setting_names import SECTION_WORDS, SECTIONS, setting_under_any_names
 
-_VARIABLE = re.compile(
-    r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
-)
-_WORD = re.compile(r"\s*(?:(?:export|set|setenv)\s+|\$(?i:env):)?(?P<name>[A-Z][A-Z0-9_]*)\b")
-_URI = re.compile(
+_VARIABLE = r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
+_WORD = r"\s*(?:(?:export|set|setenv)\s+|\$(?i:env):)?(?P<name>[A-Z][A-Z0-9_]*)\b"
+_URI = (
     # libpq takes what stands before the first @ for the login, unless there is a slash before it.
     r"(?P<scheme>(?:jdbc:)?[\w+.-]+://)(?:(?P<login>[^@/]*)@)?(?P<hosts>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?"
 )
-_HOSTS = re.compile(r"(?:[\w.-]*|\[[0-9a-fA-F:.%]*\])(?::[0-9]+)?")
-_USER = re.compile(r"[\w.%+-]*")
-_PATH = re.compile(r"(?:/[\w.%+$ -]*)?")
-_PAIR = re.compile(r"(?P<key>\w+)(?P<equals>\s*=\s*)(?P<value>'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)*)")
-_MEMBER = re.compile(r'"(?P<key>\w+)"(?P<equals>\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*"?|[^][{},"\s]+)')
-_QUERY = re.compile(r"(?P<key>[\w+-]+(?:%20[\w+-]+)*)(?P<equals>=)(?P<value>[^&]*)")
+_HOSTS = r"(?:[\w.-]*|\[[0-9a-fA-F:.%]*\])(?::[0-9]+)?"
+_USER = r"[\w.%+-]*"
+_PATH = r"(?:/[\w.%+$ -]*)?"
+_PAIR = r"(?P<key>\w+)(?P<equals>\s*=\s*)(?P<value>'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)*)"
+_MEMBER = r'"(?P<key>\w+)"(?P<equals>\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*"?|[^][{},"\s]+)'
+_QUERY = r"(?P<key>[\w+-]+(?:%20[\w+-]+)*)(?P<equals>=)(?P<value>[^&]*)"
 
 _FILE_VARIABLES = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGREQUIRESSL")
 """libpq's variables that stand for no keyword, and hold a path or a digit."""
@@ -35,12 +33,12 @@ _FILE_VARIABLES = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGREQUIRESSL")
 
 def redact_env_line(line: str) -> str:
     """Mask a line of an env file and drop its comment; a line that is not NAME=value keeps its first word."""
-    found = _VARIABLE.fullmatch(line)
+    found = re.fullmatch(_VARIABLE, line)
     if found is None:
-        word = _WORD.match(line)
+        word = re.match(_WORD, line)
         return f"{word[0]} {MASK}" if word and _is_read(word["name"]) else MASK
     name = found["name"].strip().removeprefix("export").strip(" \t'\"")
-    if not _is_read(name) and not _WORD.fullmatch(name):
+    if not _is_read(name) and not re.fullmatch(_WORD, name):
         return MASK  # a line of something longer, such as a key
     value = _redact_quoted(found["value"], lambda value: redact_variable(name, value))
     return found["name"] + found["equals"] + value
@@ -72,7 +70,7 @@ def redact_variable(name: str, value: str) -> str:
 
 def redact_dsn(dsn: str) -> str:
     """Mask a URI of any database or a keyword/value string, well-formed or not."""
-    uri = _URI.fullmatch(dsn)
+    uri = re.fullmatch(_URI, dsn)
     if uri is None:
         return _redact_pairs(dsn, _PAIR, "connection", between=r"\s*")
     if not _is_understood(uri):
@@ -89,9 +87,9 @@ def _is_understood(uri: re.Match[str]) -> bool:
     is_file = not uri["login"] and not uri["hosts"]
     pairs = (pair.partition("=") for pair in re.split("[?&]", uri["query"] or ""))
     return (
-        bool(_USER.fullmatch(user))
-        and all(map(_HOSTS.fullmatch, uri["hosts"].split(",")))
-        and bool(_PATH.fullmatch(uri["path"]) or (is_file and "@" not in uri["path"]))
+        bool(re.fullmatch(_USER, user))
+        and all(re.fullmatch(_HOSTS, host) for host in uri["hosts"].split(","))
+        and bool(re.fullmatch(_PATH, uri["path"]) or (is_file and "@" not in uri["path"]))
         and not any("@" in "".join(pair) for pair in pairs if pair[0] != "user" and not is_secret(pair[0]))
     )
 
@@ -101,7 +99,7 @@ def query_names(dsn: str) -> list[str]:
 
     After a secret in the query they may be pieces of that.
     """
-    uri = _URI.fullmatch(dsn)
+    uri = re.fullmatch(_URI, dsn)
     names: list[str] = []
     for pair in (uri["query"] or "")[1:].split("&") if uri and _is_understood(uri) else ():
         name, is_pair, _ = pair.partition("=")
@@ -110,24 +108,22 @@ def query_names(dsn: str) -> list[str]:
         name = name.replace("%20", " ")
         names.append(name)
         is_known = name in libpq.keywords()
-        if is_secret(suggestions.keyword(name) or "") or (not is_known and _SECRET_NAME.search(name)):
+        if is_secret(suggestions.keyword(name) or "") or (not is_known and re.search(_SECRETIVE, name)):
             break
     return names
 
 
-_SECRET_NAME = re.compile(r"pass|pwd|secret|scram|key|token", re.IGNORECASE)
+_SECRETIVE = "(?i)pass|pwd|secret|scram|key|token"
 
 
-def _redact_pairs(
-    text: str, pair: re.Pattern[str], section: str, *, between: str, names: Collection[str] = ()
-) -> str:
+def _redact_pairs(text: str, pair: str, section: str, *, between: str, names: Collection[str] = ()) -> str:
     """Show the safe pairs, the `names`, and the separators that belong `between` them; mask all else."""
 
     def gap(start: int, end: int) -> str:
         return text[start:end] if re.fullmatch(between, text[start:end]) else f" {MASK} "
 
     shown, position = "", 0
-    for found in pair.finditer(text):
+    for found in re.finditer(pair, text):
         shown += gap(position, found.start())
         key, value = found["key"].replace("%20", " "), found["value"]
         if is_safe_to_show(f"{section}.{key}", _without_quotes(value)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from procrastinate_conn import libpq
 from procrastinate_conn.libpq import is_secret
@@ -22,9 +21,9 @@ DSN_IN_VALUE = Rule(
 )
 
 
-_URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
-_PAIR = re.compile(r"(?:^|[;&?,\s])\s*(\w+)\s*=")
-_PAIR_AFTER_SEPARATOR = re.compile(r"[;&]\s*(\w+)\s*=")
+_URL = r"(?i)postgres(?:ql)?(?:\+\w+)?://"
+_PAIR = r"(?:^|[;&?,\s])\s*(\w+)\s*="
+_PAIR_AFTER_SEPARATOR = r"[;&]\s*(\w+)\s*="
 
 _FREE_TEXT = ("application_name", "fallback_application_name", "options", "name", "password_file")
 """May contain a URL, or words with an equals sign; so may the URLs of OAuth."""
@@ -54,8 +53,7 @@ def reject_embedded_dsns(source: Source) -> Source:
     ]
     if not embedded and not problems:
         return source
-    return replace(
-        source,
+    return source._replace(
         settings={path: sourced for path, sourced in source.settings.items() if path not in embedded},
         variables={
             name: sourced
@@ -81,7 +79,7 @@ def _is_dsn(name: str, value: object) -> bool:
     if not isinstance(value, str) or is_secret(name):
         return False
     if name in _FREE_TEXT or name.startswith("oauth_"):
-        return bool(_URL.search(value)) or _names_a_keyword(_PAIR_AFTER_SEPARATOR, value)
+        return bool(re.search(_URL, value)) or _names_a_keyword(_PAIR_AFTER_SEPARATOR, value)
     return "://" in value or _names_a_keyword(_PAIR, value) or _is_login(name, value)
 
 
@@ -90,8 +88,8 @@ def _is_login(name: str, value: str) -> bool:
     return name == "host" and any(re.match("[^@:]+:.*@", host) for host in value.split(","))
 
 
-def _names_a_keyword(pair: re.Pattern[str], value: str) -> bool:
-    return any(name.lower() in libpq.keywords() for name in pair.findall(value))
+def _names_a_keyword(pair: str, value: str) -> bool:
+    return any(name.lower() in libpq.keywords() for name in re.findall(pair, value))
 
 
 def _problem(setting: str, name: str, sourced: SourcedValue) -> Problem:

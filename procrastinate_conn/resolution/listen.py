@@ -73,7 +73,7 @@ def read_listen(sources: Sequence[Source]) -> ListenSection:
         empty: dict[SettingPath, SourcedValue] = {
             ("connection", "hostaddr"): replace(parameters["host"], value="", from_dsn=False)
         }
-        sections.append(replace(sections[-1], settings=empty))
+        sections.append(sections[-1]._replace(settings=empty))
     return ListenSection(is_off, (*sections, *below), origins, tuple(problems))
 
 
@@ -109,10 +109,10 @@ def _as_connection(source: Source) -> Source:
 def _without_section(source: Source, *, keeps_address: bool) -> Source:
     kept = {path: sourced for path, sourced in source.settings.items() if path[0] != "listen"}
     if keeps_address:
-        return replace(source, settings=kept)
+        return source._replace(settings=kept)
     for path in _ADDRESS:
         kept.pop(path, None)
-    return replace(source, settings=kept, database_url=None)
+    return source._replace(settings=kept, database_url=None)
 
 
 def _setting(setting: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.artifacts import hint_for
@@ -55,8 +54,7 @@ PASSWORD_SOURCES = tuple(_EXPECTED)
 _DEFAULTS: tuple[Defaults, ...] = ("resilient", "libpq")
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedSettings:
+class ResolvedSettings(NamedTuple):
     """The settings that have one value, converted to their types.
 
     `password` returns the password for a new connection, if it may change; `password_setting` is the setting
@@ -67,7 +65,7 @@ class ResolvedSettings:
     defaults: Defaults
     json_dumps: Callable[[Any], str] | None
     json_loads: Callable[[str], Any] | None
-    password: Callable[[], str] | None = field(repr=False)  # `PasswordFunction`, for pydantic to evaluate
+    password: PasswordFunction | None
     password_setting: str
     explicit: dict[str, SourcedValue]
     problems: tuple[Problem, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from procrastinate_conn import suggestions
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.connection import ResolvedConnection
@@ -71,8 +72,9 @@ def _found_elsewhere(sources: Sequence[Source], connection: ResolvedConnection) 
         return None
     for source in sources:
         parts: dict[str, SourcedValue] = {}
-        for part, sourced in source.elsewhere.values():
-            parts.setdefault(part, sourced)
+        for name, sourced in source.elsewhere.items():
+            if part := suggestions.connection_part(name.upper(), str(sourced.value)):
+                parts.setdefault(part, sourced)
         is_mysql = "port" in parts and str(parts["port"].value) == "3306"
         if "dsn" in parts or (len(parts) > 1 and parts.keys() & {"host", "dbname"} and not is_mysql):
             return _elsewhere(parts, source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -30,7 +29,7 @@ def source_names(source: PydanticBaseSettingsSource) -> SettingNames:
     names = _names(source.settings_cls, {**source.config, **vars(source)})
     # Azure's: the names of its secrets have no underscores. Nothing public tells.
     has_dashes = getattr(source, "_dash_to_underscore", False) and names.delimiter == "--"
-    return replace(names, word_separator="-") if has_dashes else names
+    return names._replace(word_separator="-") if has_dashes else names
 
 
 def _names(cls: type[BaseSettings], options: Mapping[str, Any]) -> SettingNames:
@@ -76,7 +75,7 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
         if value is not None:
             # Under its first name, as pydantic-settings gives the arguments of a call.
             fields[next(aliases(field), name)] = SourcedValue(value, origin)
-    return replace(read, fields=fields, problems=(*read.problems, *problems))
+    return read._replace(fields=fields, problems=(*read.problems, *problems))
 
 
 def _decoder(cls: type[BaseSettings], read: Source) -> EnvSettingsSource:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +134,7 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
     names = source_names(source)
     written = _with_underscores(values, names)
     read = read_mapping(kind, written, _locator(source, kind, files), _hints(source), names.own)
-    read = replace(read, problems=(*missing, *read.problems), place=kind.name)
+    read = read._replace(problems=(*missing, *read.problems), place=kind.name)
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
         return _with_variables(source, kind, read)
     return read
@@ -167,8 +166,7 @@ def _with_variables(source: EnvSettingsSource, kind: SourceKind, read: Source) -
     variables = [(name, text, Origin(kind.name, name)) for name, text in texts.items() if text is not None]
     found = read_variables(kind, variables, names)
     unreadable = [name for name, text in texts.items() if text is None and _reads_secrets(source)]
-    return replace(
-        read,
+    return read._replace(
         settings={**read.settings, **found.settings},
         database_url=found.database_url,
         problems=(*read.problems, *found.problems, *(_unreadable(kind, name) for name in unreadable)),

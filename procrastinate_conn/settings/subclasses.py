@@ -67,7 +67,7 @@ def changes(values: Mapping[str, Any], cls: type[ConnectorSettings]) -> Source:
         path: replace(sourced, origin=Origin("call", f"{cls.__name__}.{sourced.origin.name}"))
         for path, sourced in source.settings.items()
     }
-    return replace(source, settings=settings)
+    return source._replace(settings=settings)
 
 
 def _default(cls: type[ConnectorSettings], name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from procrastinate_conn.files import remedy, unreadable
 from procrastinate_conn.origins import Origin, SourcedValue, SourceKind
@@ -92,25 +92,24 @@ def not_a_file(setting: str) -> Problem:
     return UNREADABLE_FILE(setting, message, hint="give it as dsn", origin=Origin("call", setting))
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The settings of one source, its ``DATABASE_URL``, its variables of libpq, and what cannot be read.
 
     A variable of libpq that is empty counts as set. The fields are those of an application's own,
     the place is what a message calls the source, and the misspelt variables seem to have a wrong prefix.
-    `elsewhere` has the variables of other programs that describe a connection, each with its part.
+    `elsewhere` has the variables of other programs that may describe a connection.
     """
 
     kind: SourceKind
-    settings: Mapping[SettingPath, SourcedValue] = field(default_factory=dict)
+    settings: Mapping[SettingPath, SourcedValue] = {}
     database_url: SourcedValue | None = None
-    variables: Mapping[str, SourcedValue] = field(default_factory=dict)
+    variables: Mapping[str, SourcedValue] = {}
     problems: tuple[Problem, ...] = ()
     names: SettingNames = DEFAULT_NAMES
-    fields: Mapping[str, SourcedValue] = field(default_factory=dict)
+    fields: Mapping[str, SourcedValue] = {}
     place: str = ""
     misspelt: tuple[Problem, ...] = ()
-    elsewhere: Mapping[str, tuple[str, SourcedValue]] = field(default_factory=dict)
+    elsewhere: Mapping[str, SourcedValue] = {}
 
     @property
     def dsn(self) -> SourcedValue | None:

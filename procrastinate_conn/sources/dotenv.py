@@ -6,7 +6,6 @@ import io
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,9 +69,7 @@ _LINE_OF_A_SETTING = r"(?!\s*(?:;|//|--))[^=#]*?(?<!\w)({prefix}\w+)"
 Lines that begin like comments of other formats are not matched.
 """
 
-_TYPOGRAPHIC = re.compile(
-    "[\u201c\u201d\u201e\u2018\u2019\u00ab].*[\u201c\u201d\u2018\u2019\u00bb]", re.DOTALL
-)
+_TYPOGRAPHIC = "(?s)[\u201c\u201d\u201e\u2018\u2019\u00ab].*[\u201c\u201d\u2018\u2019\u00bb]"
 
 _EXAMPLE = "write NAME=value, and close every quote"
 
@@ -139,7 +136,7 @@ def read_dotenv(
     variables = ((name, str(sourced.value), sourced.origin) for name, sourced in values.items() if sourced)
     source = read_variables(DOTENV, variables, names)
     place = str(_find(file, depth).absolute())
-    return replace(source, problems=(*problems, *source.problems), place=place)
+    return source._replace(problems=(*problems, *source.problems), place=place)
 
 
 def _find(file: str | Path, depth: int) -> Path:
@@ -258,18 +255,17 @@ def _changed(
             yield CHANGED_VALUE(setting, message, hint=hint, origin=origin)
 
 
-_ESCAPE = re.compile(r"\\[abfnrtv]")
-_REFERENCE = re.compile(r"(?:^|(?<=[/:@=?&,\s'\"]))\$([A-Za-z_]\w*)(?=$|[/:@?&,\s'\"])")
+_REFERENCE = r"(?:^|(?<=[/:@=?&,\s'\"]))\$([A-Za-z_]\w*)(?=$|[/:@?&,\s'\"])"
 
 
 def _change(
     setting: str, written: str, value: str, defined: Collection[str | None]
 ) -> tuple[str, str] | None:
     """Return what python-dotenv makes of a value, and what to write."""
-    references = [] if setting == "password_command" else _REFERENCE.findall(value)
+    references = [] if setting == "password_command" else re.findall(_REFERENCE, value)
     if name := next((name for name in references if name in defined), None):
         return f"has ${name}, which python-dotenv does not expand", f"write ${{{name}}}"
-    escape = _ESCAPE.search(written)
+    escape = re.search(r"\\[abfnrtv]", written)
     if written.startswith('"') and escape and not value.strip().isprintable() and "-----BEGIN" not in value:
         return f"has {escape[0]} in double quotes, which becomes a control character", "write single quotes"
     comment = "" if written.startswith(("'", '"')) else written.removeprefix(value)
@@ -282,7 +278,7 @@ def _change(
 
 
 def _has_typographic_quotes(binding: Binding, names: SettingNames) -> bool:
-    return _is_relevant(binding.key, names) and bool(_TYPOGRAPHIC.fullmatch(binding.value or ""))
+    return _is_relevant(binding.key, names) and bool(re.fullmatch(_TYPOGRAPHIC, binding.value or ""))
 
 
 def _is_relevant(name: str | None, names: SettingNames) -> bool:

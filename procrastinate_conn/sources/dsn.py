@@ -70,8 +70,8 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
     )
 
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
+_POSTGRESQL = r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://"
 
 _EXAMPLE = "write postgresql://user:password@host:5432/database, or host=... user=... dbname=..."
 
@@ -148,12 +148,12 @@ def foreign_scheme(url: str) -> str | None:
 
 
 def _other_database(dsn: str) -> str | None:
-    scheme = _SCHEME.match(dsn)
+    scheme = re.match(_SCHEME, dsn)
     return scheme[1] if scheme and not scheme[1].lower().startswith("postgres") else None
 
 
 def _is_uri(dsn: str) -> bool:
-    return _POSTGRESQL.match(dsn) is not None
+    return re.match(_POSTGRESQL, dsn) is not None
 
 
 def _password_overflows(dsn: str) -> bool:
@@ -171,7 +171,7 @@ def _password_overflows(dsn: str) -> bool:
 
 
 def _parse(dsn: str) -> dict[str, str]:
-    return libpq.parse(_POSTGRESQL.sub("postgresql://", dsn, count=1) if _is_uri(dsn) else dsn)
+    return libpq.parse(re.sub(_POSTGRESQL, "postgresql://", dsn, count=1) if _is_uri(dsn) else dsn)
 
 
 def _unknown_keywords(dsn: str, first: str | None, origin: Origin) -> Iterator[Problem]:
@@ -206,22 +206,22 @@ def _is_base64(dsn: str) -> bool:
         return False
 
 
-_LIKE_A_KEYWORD = re.compile(r"[A-Za-z_ +-]{1,30}")
+_LIKE_A_KEYWORD = "[A-Za-z_ +-]{1,30}"
 """Any library's keyword: not a token, and no longer than the longest of libpq's."""
 
-_SECRETIVE = re.compile(r"[:@]|pass|pwd|secret|scram|key|token", re.IGNORECASE)
+_SECRETIVE = "(?i)[:@]|pass|pwd|secret|scram|key|token"
 """Signs of a password."""
 
 
 def _cannot_be_a_secret(keyword: str, dsn: str) -> bool:
     """Tell whether an unknown keyword is no piece of a password that a blank, a ? or an & has cut in two."""
-    if not _LIKE_A_KEYWORD.fullmatch(keyword):
+    if not re.fullmatch(_LIKE_A_KEYWORD, keyword):
         return False
     if _is_uri(dsn):
         return keyword in query_names(dsn)
     before = dsn[: dsn.rfind(keyword)]
     meant = map(suggestions.keyword, re.findall(r"(\w+)\s*=", before))
-    return not _SECRETIVE.search(before) and not any(name and is_secret(name) for name in meant)
+    return not re.search(_SECRETIVE, before) and not any(name and is_secret(name) for name in meant)
 
 
 Applies = Callable[[str, str], object]
@@ -268,7 +268,7 @@ _EXPLANATIONS: tuple[tuple[Applies, str, str], ...] = (
         _LIBPQS,
         "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25",
     ),
-    (_like(_SCHEME.pattern), "its scheme is none of libpq's", "did you mean postgresql://?"),
+    (_like(_SCHEME), "its scheme is none of libpq's", "did you mean postgresql://?"),
     (
         lambda dsn, _: _is_base64(dsn),
         "it is in base64",

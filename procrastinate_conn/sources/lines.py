@@ -9,10 +9,10 @@ from pathlib import Path
 Key = tuple[str, ...]
 
 _TOML_PART = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
-_TOML_KEY = re.compile(rf"\s*({_TOML_PART}(?:\s*\.\s*{_TOML_PART})*)\s*=")
-_TOML_TABLE = re.compile(rf"\s*\[\[?\s*({_TOML_PART}(?:\s*\.\s*{_TOML_PART})*)\s*\]")
-_YAML_KEY = re.compile(r"""(?P<indent>\s*)(?P<key>"[^"]*"|'[^']*'|[\w.-]+)\s*:(?:\s|$)""")
-_JSON_TOKEN = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"(?P<colon>\s*:)?|[\[{\]}]')
+_TOML_KEY = rf"\s*({_TOML_PART}(?:\s*\.\s*{_TOML_PART})*)\s*="
+_TOML_TABLE = rf"\s*\[\[?\s*({_TOML_PART}(?:\s*\.\s*{_TOML_PART})*)\s*\]"
+_YAML_KEY = r"""(?P<indent>\s*)(?P<key>"[^"]*"|'[^']*'|[\w.-]+)\s*:(?:\s|$)"""
+_JSON_PART = r'"(?P<text>(?:[^"\\]|\\.)*)"(?P<colon>\s*:)?|[\[{\]}]'
 
 
 def find_line(file: Path, key: Sequence[str], header: int = 0) -> int | None:
@@ -36,10 +36,10 @@ def find_line(file: Path, key: Sequence[str], header: int = 0) -> int | None:
 def _toml(text: str) -> Iterator[tuple[Key, int]]:
     table: Key = ()
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := _TOML_TABLE.match(line):
+        if header := re.match(_TOML_TABLE, line):
             table = _parts(header[1])
             yield table, number
-        elif found := _TOML_KEY.match(line):
+        elif found := re.match(_TOML_KEY, line):
             yield table + _parts(found[1]), number
 
 
@@ -50,7 +50,7 @@ def _parts(dotted: str) -> Key:
 def _yaml(text: str) -> Iterator[tuple[Key, int]]:
     above: list[tuple[int, str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        if found := _YAML_KEY.match(line):
+        if found := re.match(_YAML_KEY, line):
             indent = len(found["indent"])
             above = [(column, key) for column, key in above if column < indent]
             above.append((indent, found["key"].strip("\"'")))
@@ -60,7 +60,7 @@ def _yaml(text: str) -> Iterator[tuple[Key, int]]:
 def _json(text: str) -> Iterator[tuple[Key, int]]:
     above: list[str] = []
     last = ""
-    for found in _JSON_TOKEN.finditer(text):
+    for found in re.finditer(_JSON_PART, text):
         if found["colon"]:
             last = found["text"]
             yield (*above[1:], last), text.count("\n", 0, found.start()) + 1

@@ -45,8 +45,8 @@ def find_password(file: Path, login: Login) -> str | None:
     """Return the password that libpq would send; None if the file has none for the login."""
     if (found := _find(file, login)) is None:
         return None
-    password = _PASSWORD.match(found[1])
-    return _ESCAPED.sub(r"\1", password[0]) if password else None
+    password = re.match(_PASSWORD, found[1])
+    return re.sub(r"(?s)\\(.)", r"\1", password[0]) if password else None
 
 
 def find_password_artifact(file: Path, login: Login) -> tuple[Origin, Artifact] | None:
@@ -60,10 +60,8 @@ def find_password_artifact(file: Path, login: Login) -> tuple[Origin, Artifact] 
     return None
 
 
-_PASSWORD = re.compile(r"(?:\\.|[^:])*", re.DOTALL)
+_PASSWORD = r"(?s)(?:\\.|[^:])*"  # noqa: S105 - a pattern
 """A password ends at a colon that has no backslash before it."""
-
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 _DROPPED_BACKSLASH = Artifact("a backslash, which libpq drops", r"write \\ for a backslash in a password")
 

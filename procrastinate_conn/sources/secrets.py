@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from procrastinate_conn import suggestions
@@ -45,8 +44,7 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
     problems: list[Problem] = []
     source = read_variables(SECRETS, _read_files(files, names, problems), names)
     unread = [unread for file in files if (unread := _unread(file, names))]
-    return replace(
-        source,
+    return source._replace(
         problems=(*problems, *source.problems),
         misspelt=(*source.misspelt, *unread),
         place=str(path.absolute()),

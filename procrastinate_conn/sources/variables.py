@@ -35,7 +35,10 @@ LIKELY_MISSPELT_VARIABLE = Rule(
 
 
 def read_variables(
-    kind: SourceKind, variables: Iterable[tuple[str, str, Origin]], names: SettingNames = DEFAULT_NAMES
+    kind: SourceKind,
+    variables: Iterable[tuple[str, str, Origin]],
+    names: SettingNames = DEFAULT_NAMES,
+    place: str = "",
 ) -> Source:
     """Sort the variables of a source: settings, libpq's variables, ``DATABASE_URL``.
 
@@ -53,6 +56,7 @@ def read_variables(
         tuple(read.problems),
         names,
         read.fields,
+        place,
         misspelt=tuple(read.misspelt),
         elsewhere=read.elsewhere,
     )
@@ -70,7 +74,7 @@ class _Variables:
         self.database_url: SourcedValue | None = None
         self.problems: list[Problem] = []
         self.misspelt: list[Problem] = []
-        self.elsewhere: dict[str, tuple[str, SourcedValue]] = {}
+        self.elsewhere: dict[str, SourcedValue] = {}
 
     def add(self, name: str, value: str, origin: Origin) -> None:
         """Sort a variable in."""
@@ -106,9 +110,9 @@ class _Variables:
             self._note(name, value, origin)
 
     def _note(self, name: str, value: str, origin: Origin) -> None:
-        """Keep a variable of another program's that describes a connection."""
-        if part := suggestions.connection_part(name.upper(), value):
-            self.elsewhere[name] = part, SourcedValue(value, origin)
+        """Keep a variable of another program's that may describe a connection."""
+        if suggestions.may_be_connection_part(name.upper(), value):
+            self.elsewhere[name] = SourcedValue(value, origin)
 
     def _is_deceptive(self, name: str, origin: Origin) -> bool:
         """Report a name that only looks like that of a setting, or of a variable of libpq's."""
@@ -135,9 +139,11 @@ class _Variables:
 
 def _is_made_by_kubernetes(name: str, value: str) -> bool:
     """Tell whether Kubernetes, or Docker for a link, has made a variable for a service of that name."""
-    return re.fullmatch(r"(tcp|udp|sctp)://[0-9a-f.:\[\]]+", value) is not None or (
-        re.search(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?$", name) is not None
-    )
+    if "_PORT" not in name and "_SERVICE_" not in name:  # as in most environments: no pattern is compiled
+        return False
+    is_address = re.fullmatch(r"(tcp|udp|sctp)://[0-9a-f.:\[\]]+", value)
+    is_part = re.search(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?$", name)
+    return bool(is_address or is_part)
 
 
 def _is_known(path: SettingPath) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,4 +49,4 @@ class Written:
         """Resolve everything; that nothing is set at all is no matter here."""
         configuration = configure(read_sources(self.call, self.env_files, self.secrets_dirs))
         problems = tuple(p for p in configuration.problems if p.code != NOTHING_SET.code)
-        return replace(configuration, problems=problems)
+        return configuration._replace(problems=problems)

@@ -34,13 +34,13 @@ _PERMANENT = (
 """Reasons that stay until somebody changes a setting. libpq shows no SQLSTATE of a failed connection, so only
 English messages are recognised; after any other the pool tries again until its `timeout`."""
 
-_NO_REASON = re.compile(r"\s|DETAIL:|HINT:|Multiple connection attempts failed|Either provide the file|$")
+_NO_REASON = r"\s|DETAIL:|HINT:|Multiple connection attempts failed|Either provide the file|$"
 """Lines of an error that continue the line above, or introduce those below."""
 
 
 def is_permanent(message: str) -> bool:
     """Tell whether every host has rejected the connection for a reason that another attempt does not mend."""
-    reasons = [line for line in message.splitlines() if not _NO_REASON.match(line)]
+    reasons = [line for line in message.splitlines() if not re.match(_NO_REASON, line)]
     return bool(reasons) and all(re.search(_PERMANENT, reason) for reason in reasons)
 
 

@@ -14,7 +14,7 @@ from procrastinate.exceptions import ConnectorException
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
-from procrastinate_conn import drivers, libpq, passwords
+from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT
@@ -168,6 +168,8 @@ class ConnectionFactory(ABC):
         except self.errors as error:
             if self.config.password is None or not is_password_rejected(str(error)):
                 raise
+        from procrastinate_conn import passwords  # not above: most passwords are constant
+
         passwords.forget(self.config.password)
         return (yield from self._open(connect_timeout))
 

@@ -22,7 +22,7 @@ from procrastinate_conn.connectors.runtime.retry import LONGEST_PAUSE, Backoff
 
 logger = logging.getLogger(__name__)
 
-QUEUE_CHANNEL = re.compile("procrastinate_(any_)?queue_v1")
+_QUEUE_CHANNEL = "procrastinate_(any_)?queue_v1"
 ANY_JOB = json.dumps({"type": "job_inserted", "job_id": 0})
 """A notification after a gap; a worker only takes it as a hint to look for jobs."""
 
@@ -137,7 +137,7 @@ async def listen_forever(
         nonlocal has_gap, failures
         failures = 0
         if has_gap:
-            for channel in filter(QUEUE_CHANNEL.match, channels):
+            for channel in (c for c in channels if re.match(_QUEUE_CHANNEL, c)):
                 await on_notification(channel=channel, payload=ANY_JOB)
         has_gap = False
 
