@@ -17,7 +17,7 @@ from operator import methodcaller
 from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
 from procrastinate.connector import BaseConnector, Notify
-from procrastinate.exceptions import AppNotOpen, ConnectorException
+from procrastinate.exceptions import AppNotOpen, ConnectorException, NoResult
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from procrastinate.utils import async_to_sync
 
@@ -49,6 +49,7 @@ from procrastinate_conn.event_loops import in_event_loop
 P = TypeVar("P")
 T = TypeVar("T")
 
+Rows = list[dict[str, Any]]
 
 POOL_PACKAGES = frozenset(("psycopg_pool", "psycopg2", "aiopg", "asyncpg", "sqlalchemy"))
 """Packages whose pools and engines are each for one driver."""
@@ -62,7 +63,7 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
     # procrastinate's class keeps its pool, or engine, in this attribute. Ours is there as well: methods of
     # procrastinate's that are not overridden read it, and there is no public way to set it.
     pool_attribute: ClassVar[str] = "_pool"
-    pool_class: ClassVar[type] = object  # of a pool of the caller's
+    pool_class: ClassVar[type | None] = None  # of a pool of the caller's; None if it takes none
     # Of a cursor's result, the first row or None, the only row, the rows. Asynchronous ones are awaited.
     fetch_row: Any = methodcaller("fetchone")
     fetch_one: Any = fetch_row
@@ -110,6 +111,8 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
 
         A class of the application's own may do what the pool does.
         """
+        if self.pool_class is None:
+            return f"the {self.config.kind} connector takes no pool, and was given a {_full_name(type(pool))}"
         packages = {base.__module__.partition(".")[0] for base in type(pool).__mro__}
         if isinstance(pool, self.pool_class) or not packages & POOL_PACKAGES:
             return None
@@ -148,14 +151,37 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
 
     @abstractmethod
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
-        """Send a query once; return what `fetch` returns of its cursor, or None.
+        """Send a query once, on a connection of `own_pool`, and put that back whatever happens.
 
-        If the connection is lost, the error is `SafeToRetry` or `OutcomeUnknown`.
+        Parameters
+        ----------
+        query
+            With psycopg's placeholders, ``%(name)s``; without arguments it may be several statements.
+        arguments
+            As procrastinate passes them: JSON is a dict, a job to defer a tuple.
+        fetch
+            `fetch_row`, `fetch_one` or `fetch_all`, to be called with the cursor or with the rows; None if
+            there is no result.
+
+        Returns
+        -------
+        object
+            What `fetch` returns, or None. An asynchronous connector returns an awaitable.
+
+        Raises
+        ------
+        SafeToRetry, OutcomeUnknown
+            The connection was lost: see `raise_lost`.
+        procrastinate.exceptions.ConnectorException
+            For any other error of the driver, which is its cause. The driver's error has the server's code as
+            `sqlstate` or `pgcode`; on it depends whether the session is of any more use.
         """
 
 
 class WithoutClass(BaseConnector):
     """Stands for procrastinate's class in a kind for which procrastinate has none."""
+
+    _pool: Any = None
 
     def __init__(
         self,
@@ -165,6 +191,24 @@ class WithoutClass(BaseConnector):
     ) -> None:
         self.json_dumps = json_dumps
         self.json_loads = json_loads
+
+
+class RowLists:
+    """The first base of a connector whose `send` passes a list of dicts to `fetch`, and no cursor."""
+
+    @staticmethod
+    def fetch_all(rows: Rows) -> Rows:
+        return rows
+
+    @staticmethod
+    def fetch_row(rows: Rows) -> dict[str, Any] | None:
+        return rows[0] if rows else None
+
+    @staticmethod
+    def fetch_one(rows: Rows) -> dict[str, Any]:
+        if not rows:
+            raise NoResult
+        return rows[0]
 
 
 class SyncConnector(PooledConnector[P]):

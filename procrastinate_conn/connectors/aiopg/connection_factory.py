@@ -26,7 +26,6 @@ from procrastinate_conn.connectors.runtime.acquire import Liveness
 from procrastinate_conn.connectors.runtime.attempts import Attempt, open_first
 from procrastinate_conn.connectors.runtime.connection_factory import AsyncConnectionFactory
 from procrastinate_conn.connectors.runtime.liveness import readability
-from procrastinate_conn.registry import ConnectorKind
 
 
 class BufferedConnection(psycopg2.extensions.connection):
@@ -116,7 +115,6 @@ class AiopgConnection(aiopg.Connection):
 class AiopgConnectionFactory(AsyncConnectionFactory):
     """Makes aiopg's connections."""
 
-    kind = ConnectorKind.AIOPG
     errors = (psycopg2.Error, psycopg.Error)
 
     def fileno(self, connection: AiopgConnection) -> int:

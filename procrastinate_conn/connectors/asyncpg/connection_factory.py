@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import json
-import locale
 import os
-import socket
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Self
 
 import asyncpg
@@ -20,26 +16,19 @@ from psycopg import Notify
 from psycopg.pq import TransactionStatus
 
 from procrastinate_conn import libpq
-from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.connectors.asyncpg.tls import encryption_methods, tls_context
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT, Liveness
-from procrastinate_conn.connectors.runtime.attempts import Attempt, open_first
+from procrastinate_conn.connectors.runtime.attempts import (
+    Attempt,
+    find_password,
+    open_first,
+    server_settings,
+    set_socket_options,
+)
 from procrastinate_conn.connectors.runtime.connection_factory import AsyncConnectionFactory
-from procrastinate_conn.registry import ConnectorKind
-from procrastinate_conn.sources.password_file import find_password
 
 ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """What asyncpg raises: its errors have no common base, and those of a socket are the system's."""
-
-_SESSION_SETTINGS = {"PGDATESTYLE": "datestyle", "PGGEQO": "geqo", "PGTZ": "timezone"}
-"""libpq's variables for the session, and the settings that it sends for them."""
-
-_SOCKET_OPTIONS = {
-    "keepalives_idle": ("TCP_KEEPIDLE", "TCP_KEEPALIVE"),  # the second is that of macOS
-    "keepalives_interval": ("TCP_KEEPINTVL",),
-    "keepalives_count": ("TCP_KEEPCNT",),
-    "tcp_user_timeout": ("TCP_USER_TIMEOUT",),
-}
 
 
 class AsyncpgConnection(asyncpg.Connection):
@@ -113,7 +102,6 @@ def _end_inbox(connection: Any) -> None:
 class AsyncpgConnectionFactory(AsyncConnectionFactory):
     """Makes asyncpg's connections."""
 
-    kind = ConnectorKind.ASYNCPG
     errors = (*ERRORS, psycopg.Error)
 
     def fileno(self, connection: AsyncpgConnection) -> int:
@@ -132,7 +120,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
 
     async def _open_one(self, attempt: Attempt) -> AsyncpgConnection:
         """Return a connection to one address, with TLS or without, as `sslmode` has it."""
-        password = self._password(attempt)
+        password = find_password(attempt)
         errors: list[str] = []
         for encrypted in encryption_methods(attempt):
             try:
@@ -143,7 +131,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
                 if not _may_be_retried(error, encrypted=encrypted):
                     break
             else:
-                _set_socket_options(connection.socket, attempt)
+                set_socket_options(connection.socket, attempt)
                 for name in ("json", "jsonb"):
                     await connection.set_type_codec(
                         name,
@@ -173,31 +161,10 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
         }
         return await asyncpg.connect(
             **arguments,
-            server_settings=self._server_settings(attempt),
+            server_settings=server_settings(attempt, self.config.spec),
             statement_cache_size=0 if self.config.pool.prepare_threshold is None else 100,
             connection_class=AsyncpgConnection,
         )
-
-    def _password(self, attempt: Attempt) -> str | None:
-        if attempt.get("password"):
-            return str(attempt["password"])
-        if not attempt.get("passfile"):
-            return None
-        host = Host(attempt.get("host") or "", attempt.get("hostaddr") or "", attempt["port"])
-        user = attempt["user"]
-        login = (host.passfile_name, host.port, attempt.get("dbname") or user, user)
-        return find_password(Path(attempt["passfile"]), login)
-
-    def _server_settings(self, attempt: Attempt) -> dict[str, str]:
-        settings = {
-            "application_name": attempt.get("application_name") or attempt.get("fallback_application_name"),
-            "options": attempt.get("options"),
-            "client_encoding": _encoding(attempt.get("client_encoding") or ""),
-        }
-        for variable, value in self.config.spec.session.items():
-            if value.lower() != "default":  # which libpq does not send
-                settings[_SESSION_SETTINGS[variable]] = value
-        return {name: value for name, value in settings.items() if value}
 
     async def ping(self, connection: AsyncpgConnection) -> None:
         await self.execute(connection, "SELECT 1")
@@ -236,24 +203,3 @@ def _message(error: Exception, *, has_password: bool) -> str:
     if isinstance(error, asyncpg.InvalidPasswordError) and not has_password:
         return f"{message}; no password supplied"
     return message
-
-
-def _encoding(name: str) -> str:
-    """Return the encoding that libpq asks for; ``auto`` is that of the locale."""
-    if name != "auto":
-        return name
-    found = codecs.lookup(locale.getencoding()).name
-    return "SQL_ASCII" if found == "ascii" else found
-
-
-def _set_socket_options(connected: Any, parameters: Mapping[str, Any]) -> None:
-    """Set keepalives and `tcp_user_timeout`, as far as the system knows them; 0 leaves its own default."""
-    if connected.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    has_keepalives = parameters.get("keepalives") != "0"
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, has_keepalives)
-    for keyword, names in _SOCKET_OPTIONS.items():
-        value = libpq.integer(parameters.get(keyword) or "") or 0
-        option = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
-        if value > 0 and option is not None and (has_keepalives or keyword == "tcp_user_timeout"):
-            connected.setsockopt(socket.IPPROTO_TCP, option, value)

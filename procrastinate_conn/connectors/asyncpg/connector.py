@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 
 import asyncpg
 from procrastinate.connector import BaseAsyncConnector, Notify
-from procrastinate.exceptions import ConnectorException, NoResult
+from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.asyncpg.connection_factory import AsyncpgConnectionFactory
 from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
 from procrastinate_conn.connectors.asyncpg.queries import read_json, translate, unique_violation
-from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
+from procrastinate_conn.connectors.base import AsyncConnector, RowLists, Rows, WithoutClass
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, Shutdown, raise_lost
@@ -23,10 +23,8 @@ from procrastinate_conn.connectors.runtime.listener import listen
 SHUTDOWN_CODES = (asyncpg.AdminShutdownError.sqlstate, "57P05")
 """PostgreSQL's codes for the end of a session: by an administrator, and because it was idle."""
 
-Rows = list[dict[str, Any]]
 
-
-class AsyncpgConnector(AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
+class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
     """A connector on asyncpg, on a pool of ours or on an `asyncpg.Pool` of the caller's.
 
     procrastinate has none. Before it is open, it defers synchronously on psycopg.
@@ -35,28 +33,12 @@ class AsyncpgConnector(AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
     connection_factory = AsyncpgConnectionFactory
     sync_connector = SyncPsycopgConnector
     loop_bound = True
-    pool_attribute = "_pool"
-    _pool: Any = None
     pool = property(AsyncConnector.require_pool)
 
     def reject_pool(self, pool: Any) -> str | None:
         if isinstance(pool, asyncpg.Pool):
             return None
         return rejection(self.config.kind, "asyncpg.Pool", pool)
-
-    @staticmethod
-    def fetch_all(rows: Rows) -> Rows:
-        return rows
-
-    @staticmethod
-    def fetch_row(rows: Rows) -> dict[str, Any] | None:
-        return rows[0] if rows else None
-
-    @staticmethod
-    def fetch_one(rows: Rows) -> dict[str, Any]:
-        if not rows:
-            raise NoResult
-        return rows[0]
 
     async def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
         own_pool = self.own_pool  # the connector may be closed before the connection is returned

@@ -18,7 +18,6 @@ from procrastinate_conn.connectors.runtime.connection_factory import (
     SyncConnectionFactory,
 )
 from procrastinate_conn.connectors.runtime.steps import Steps
-from procrastinate_conn.registry import ConnectorKind
 
 
 class _SharedConnectionFactory(ConnectionFactory):
@@ -54,7 +53,6 @@ class _SharedConnectionFactory(ConnectionFactory):
 class SyncPsycopgConnectionFactory(_SharedConnectionFactory, SyncConnectionFactory):
     """Makes psycopg's synchronous connections."""
 
-    kind = ConnectorKind.SYNC_PSYCOPG
     default_class = psycopg.Connection
 
     def discard(self, connection: Any) -> None:
@@ -68,7 +66,6 @@ class SyncPsycopgConnectionFactory(_SharedConnectionFactory, SyncConnectionFacto
 class PsycopgConnectionFactory(_SharedConnectionFactory, AsyncConnectionFactory):
     """Makes psycopg's asynchronous connections."""
 
-    kind = ConnectorKind.PSYCOPG
     default_class = psycopg.AsyncConnection
 
     async def discard(self, connection: Any) -> None:

@@ -19,7 +19,6 @@ from psycopg2.extras import RealDictCursor, register_default_json, register_defa
 
 from procrastinate_conn.connectors.runtime.acquire import Liveness
 from procrastinate_conn.connectors.runtime.connection_factory import SyncConnectionFactory
-from procrastinate_conn.registry import ConnectorKind
 
 
 def repr_without_dsn(connection: connection) -> str:
@@ -77,7 +76,6 @@ class Psycopg2Connection(connection):
 class Psycopg2ConnectionFactory(SyncConnectionFactory):
     """Makes psycopg2's connections."""
 
-    kind = ConnectorKind.PSYCOPG2
     errors = (psycopg2.Error, psycopg.Error)
     connection_class: ClassVar[type[Psycopg2Connection]] = Psycopg2Connection
     cursor_factory: ClassVar[type[cursor] | None] = RealDictCursor

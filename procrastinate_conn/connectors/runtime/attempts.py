@@ -1,9 +1,13 @@
-"""Connecting to one address after the other, for drivers that cannot do it as psycopg does."""
+"""libpq's part of connecting, for drivers without libpq: the addresses in order, password, session."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import codecs
+import locale
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
@@ -11,12 +15,26 @@ import psycopg
 # The second of them is not documented; every test of opening with several hosts notices if it goes.
 from psycopg.conninfo import conninfo_attempts_async, conninfo_to_dict, timeout_from_conninfo
 
+from procrastinate_conn import libpq
+from procrastinate_conn.connection.hosts import Host
+from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.connectors.runtime.connect_errors import name_every_host
+from procrastinate_conn.sources import password_file
 
 C = TypeVar("C")
 
 Attempt = dict[str, Any]
-"""libpq's keywords for one address: `hostaddr` is numeric, or `host` is a socket."""
+"""libpq's keywords for one address: `hostaddr` is numeric, or `host` is the directory of a socket."""
+
+_SESSION_SETTINGS = {"PGDATESTYLE": "datestyle", "PGGEQO": "geqo", "PGTZ": "timezone"}
+"""libpq's variables for the session, and the settings that it sends for them."""
+
+_SOCKET_OPTIONS = {
+    "keepalives_idle": ("TCP_KEEPIDLE", "TCP_KEEPALIVE"),  # the second is that of macOS
+    "keepalives_interval": ("TCP_KEEPINTVL",),
+    "keepalives_count": ("TCP_KEEPCNT",),
+    "tcp_user_timeout": ("TCP_USER_TIMEOUT",),
+}
 
 
 async def open_first(
@@ -59,3 +77,49 @@ async def _open_first(
 def _target(attempt: Attempt) -> str:
     """Return the address of an attempt, which the drivers do not name."""
     return f"connection to {attempt.get('host') or attempt.get('hostaddr')}, port {attempt.get('port')}"
+
+
+def find_password(attempt: Attempt) -> str | None:
+    """Return the password of an attempt, or the one that its password file has for the address."""
+    if attempt.get("password"):
+        return str(attempt["password"])
+    if not attempt.get("passfile"):
+        return None
+    host = Host(attempt.get("host") or "", attempt.get("hostaddr") or "", attempt["port"])
+    user = attempt["user"]
+    login = (host.passfile_name, host.port, attempt.get("dbname") or user, user)
+    return password_file.find_password(Path(attempt["passfile"]), login)
+
+
+def server_settings(attempt: Attempt, spec: ConnectionSpec) -> dict[str, str]:
+    """Return the settings that libpq sends when a session starts, by their names in PostgreSQL."""
+    settings = {
+        "application_name": attempt.get("application_name") or attempt.get("fallback_application_name"),
+        "options": attempt.get("options"),
+        "client_encoding": _encoding(attempt.get("client_encoding") or ""),
+    }
+    for variable, value in spec.session.items():
+        if value.lower() != "default":  # which libpq does not send
+            settings[_SESSION_SETTINGS[variable]] = value
+    return {name: value for name, value in settings.items() if value}
+
+
+def set_socket_options(connected: Any, parameters: Mapping[str, Any]) -> None:
+    """Set keepalives and `tcp_user_timeout`, as far as the system knows them; 0 leaves its own default."""
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    has_keepalives = parameters.get("keepalives") != "0"
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, has_keepalives)
+    for keyword, names in _SOCKET_OPTIONS.items():
+        value = libpq.integer(parameters.get(keyword) or "") or 0
+        option = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
+        if value > 0 and option is not None and (has_keepalives or keyword == "tcp_user_timeout"):
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _encoding(name: str) -> str:
+    """Return the encoding that libpq asks for; ``auto`` is that of the locale."""
+    if name != "auto":
+        return name
+    found = codecs.lookup(locale.getencoding()).name
+    return "SQL_ASCII" if found == "ascii" else found

@@ -21,7 +21,6 @@ from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT
 from procrastinate_conn.connectors.runtime.connect_errors import is_password_rejected, is_permanent
 from procrastinate_conn.connectors.runtime.liveness import SocketWatchdog, call_in_thread, readability
 from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
-from procrastinate_conn.registry import ConnectorKind
 
 
 class ConnectionFactory(ABC):
@@ -31,9 +30,8 @@ class ConnectionFactory(ABC):
     connection string, with its secrets, is built for each connection and is kept nowhere else.
     """
 
-    kind: ClassVar[ConnectorKind]  # one with the same driver; each has its own libpq
     asynchronous: ClassVar[bool]
-    errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
+    errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)  # of the driver, and of the pool
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
@@ -89,7 +87,7 @@ class ConnectionFactory(ABC):
         if shortest := min((limit for limit in limits if limit > 0), default=0):
             overrides["connect_timeout"] = str(shortest)
         # Of a keyword that is set twice, libpq uses the last one.
-        return f"{spec.conninfo(drivers.keywords(self.kind))} {libpq.conninfo(overrides)}"
+        return f"{spec.conninfo(drivers.keywords(self.config.kind))} {libpq.conninfo(overrides)}"
 
     def raise_timeout(self, message: str, rejection: Exception | None = None) -> NoReturn:
         """Raise the error of a caller who got no connection in time, with the reason.
@@ -123,11 +121,30 @@ class ConnectionFactory(ABC):
 
     @abstractmethod
     def open_connection(self, conninfo: str) -> Any:
-        """Return a new connection, in autocommit mode and with a `Liveness`."""
+        """Return a new connection in autocommit mode.
+
+        Parameters
+        ----------
+        conninfo
+            Keywords and values as libpq takes them, complete: nothing is to be read from elsewhere.
+
+        Returns
+        -------
+        object
+            The driver's connection. The pool needs of it: `liveness`, a new `Liveness`; `closed`;
+            `pgconn.transaction_status`, as `psycopg.pq.TransactionStatus`; and the methods `close` and
+            `rollback`. For LISTEN it is an asynchronous context manager that closes.
+
+        Raises
+        ------
+        Exception
+            One of `errors`, with libpq's message as far as possible: by its text it is known whether another
+            attempt may succeed.
+        """
 
     @abstractmethod
     def ping(self, connection: Any) -> Any:
-        """Make a round trip."""
+        """Make a round trip, or raise one of `errors`."""
 
     def connect(
         self, _conninfo: str = "", *, connect_timeout: int | None = None, autocommit: bool = True
