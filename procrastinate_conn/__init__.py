@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from procrastinate_conn.connection.spec import ConnectionSpec
+    from procrastinate_conn.connector_info import POOL_OPTIONS, ConnectorInfo, OptionSupport
     from procrastinate_conn.connectors.runtime.stats import PoolStats, pool_stats
     from procrastinate_conn.factory import make_connector
     from procrastinate_conn.origins import Origin
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "POOL_OPTIONS",
     "ConfigurationError",
     "ConnectionSpec",
+    "ConnectorInfo",
     "ConnectorKind",
     "ConnectorSettings",
+    "OptionSupport",
     "Origin",
     "PoolOptions",
     "PoolStats",
@@ -41,9 +45,12 @@ __all__ = [
 _MODULES = {
     "ConfigurationError": "problems",
     "ConnectionSpec": "connection.spec",
+    "ConnectorInfo": "connector_info",
     "ConnectorKind": "registry",
     "ConnectorSettings": "settings",
+    "OptionSupport": "connector_info",
     "Origin": "origins",
+    "POOL_OPTIONS": "connector_info",
     "PoolOptions": "pool",
     "PoolStats": "connectors.runtime.stats",
     "Problem": "problems",

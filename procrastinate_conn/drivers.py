@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -9,9 +10,11 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from procrastinate_conn import libpq
+from procrastinate_conn.entry_points import UnusableKind
+from procrastinate_conn.imports import ObjectNotFound, import_object
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
-from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
 
 MISSING_DRIVER = Rule(
     "PC401",
@@ -19,6 +22,14 @@ MISSING_DRIVER = Rule(
     "The connector cannot be imported.",
     "Install the extra that the message names.",
     example=Example("PROCRASTINATE_CONN_CONNECTOR=aiopg", given="aiopg is not installed"),
+)
+
+UNUSABLE_KIND = Rule(
+    "PC405",
+    "connector of another package that cannot be used",
+    "The connector cannot be built.",
+    "Upgrade the package that the message names, or remove it and choose another connector.",
+    example=Example("PROCRASTINATE_CONN_CONNECTOR=acme", given="the package acme is broken"),
 )
 
 NO_LIBPQ = Rule(
@@ -53,8 +64,7 @@ class InstalledDrivers(NamedTuple):
     @property
     def install(self) -> str:
         """The command that installs the missing requirements."""
-        extra = REGISTRY[self.kind].extra
-        return install_command(*([extra] if self.importable else dict.fromkeys(["binary", extra])))
+        return install_command(self.kind, *([] if self.importable else ["binary"]))
 
 
 def installed_drivers(kind: ConnectorKind) -> InstalledDrivers:
@@ -73,9 +83,13 @@ def missing(kind: ConnectorKind) -> list[str]:
     return [driver for driver in REGISTRY[kind].drivers if find_spec(driver) is None]
 
 
-def install_command(*extras: str) -> str:
-    """Return the command that installs this package with extras."""
-    return f"pip install 'procrastinate-conn[{','.join(extras)}]'"
+def install_command(kind: ConnectorKind, *extras: str) -> str:
+    """Return the command that installs what a kind needs, and this package with extras."""
+    info = REGISTRY[kind]
+    others = " ".join(missing(kind)) if info.package else ""
+    extras = tuple(filter(None, dict.fromkeys((*extras, info.extra))))
+    ours = f"'procrastinate-conn[{','.join(extras)}]'" if extras else ""
+    return f"pip install {' '.join(filter(None, (ours, others)))}"
 
 
 def libpq_version(kind: ConnectorKind) -> int:
@@ -113,14 +127,35 @@ def validate_installed(kind: ConnectorKind, configured: SourcedValue | None) -> 
         yield MISSING_DRIVER(
             "connector",
             f"the {kind} connector needs {' and '.join(absent)}, which {are} not installed",
-            hint=install_command(REGISTRY[kind].extra),
+            hint=install_command(kind),
             origin=configured.origin if configured else None,
         )
+    elif REGISTRY[kind].package:
+        yield from _validate_implementation(kind, configured)
+
+
+def _validate_implementation(kind: ConnectorKind, configured: SourcedValue | None) -> Iterator[Problem]:
+    """Yield a problem if the class of another package's connector cannot be imported."""
+    info = REGISTRY[kind]
+    try:
+        found = import_object(info.implementation)
+    except ObjectNotFound as error:
+        yield unusable_kind(UnusableKind(kind, info.package, error.message), configured)
+        return
+    if not isinstance(found, type) or inspect.isabstract(found):
+        reason = f"is {info.implementation}, which is no class of a connector, or an abstract one"
+        yield unusable_kind(UnusableKind(kind, info.package, reason), configured)
+
+
+def unusable_kind(error: UnusableKind, configured: SourcedValue | None) -> Problem:
+    """Return the problem that the connector that is set is another package's, and cannot be used."""
+    origin = configured.origin if configured else None
+    return UNUSABLE_KIND("connector", str(error), hint=error.hint, origin=origin)
 
 
 def no_libpq() -> Problem:
     """Return the problem that psycopg can load no libpq, without which nothing else can be validated."""
-    hint = f"{install_command('binary')}, or install the system's libpq"
+    hint = f"{install_command(DEFAULT_KIND)}, or install the system's libpq"
     return NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Literal, NamedTuple
+from functools import cache
+
+from procrastinate_conn import entry_points
+from procrastinate_conn.connector_info import AS_DOCUMENTED, POOL_OPTIONS, ConnectorInfo, OptionSupport
+from procrastinate_conn.entry_points import UnusableKind
 
 
 class ConnectorKind(StrEnum):
     """The kinds of connector; procrastinate's class names are accepted too, in any case.
+
+    The members are the kinds of this package. That of another package is an instance, too, if it is
+    installed: ``ConnectorKind("its-name")``.
 
     Examples
     --------
@@ -35,80 +41,22 @@ class ConnectorKind(StrEnum):
         for kind, info in REGISTRY.items():
             if wanted in (kind.value, info.implementation_class.lower()):
                 return kind
-        return None
+        return None if entry_points.find(wanted) is None else _kind_of_another_package(wanted)
+
+
+@cache
+def _kind_of_another_package(name: str) -> ConnectorKind:
+    """Return the one object for a kind that is no member: those are the kinds of this package."""
+    kind = str.__new__(ConnectorKind, name)
+    kind._name_, kind._value_ = name.upper().replace("-", "_"), name
+    return kind
 
 
 DEFAULT_KIND = ConnectorKind.PSYCOPG
 
 
-class OptionSupport(NamedTuple):
-    """How a kind supports a pool option.
-
-    ``exact``: psycopg_pool does it; ``emulated``: the connector does it another way; ``not possible``: it
-    cannot be set; ``without effect``: it can be set, and there is no pool.
-    """
-
-    how: Literal["exact", "emulated", "not possible", "without effect"]
-    sentence: str  # the option in the terms of the kind's own pool, or why it is not possible
-
-
-AS_DOCUMENTED = OptionSupport("exact", "as psycopg_pool documents it")
-NOT_SUPPORTED = OptionSupport("not possible", "the connector does not support it")
-
-
-class ConnectorInfo(NamedTuple):
-    """One kind of connector: everything that differs between the kinds, outside its implementation."""
-
-    class_module: str
-    class_name: str  # procrastinate's class that the connector is an instance of
-    implementation: str  # the connector's class, as module:class below `connectors`; it names the kind too
-    drivers: tuple[str, ...]  # the modules that have to be installed; none if it connects to no server
-    extra: str  # of procrastinate-conn, which installs them; or several with commas, as pip takes them
-    asynchronous: bool  # whether it defers asynchronously and runs a worker; every kind defers synchronously
-    resolves_hosts: bool  # whether the driver resolves the names of hosts before libpq sees them
-    pool_options: Mapping[str, OptionSupport]  # that it supports, and how; any other is an error
-    aliases: tuple[str, ...] = ()  # other names for which this kind is suggested
-    size_by_hand: int = 0  # connections that procrastinate's class may have by default, if more than here
-    # The keywords of libpq that the driver cannot honour, and their values that ask for nothing.
-    unsupported_keywords: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-
-    @property
-    def implementation_class(self) -> str:
-        """The name of the connector's class."""
-        return self.implementation.rpartition(":")[2]
-
-    @property
-    def has_server(self) -> bool:
-        """Whether it connects to a server."""
-        return bool(self.drivers)
-
-    @property
-    def uses_psycopg2(self) -> bool:
-        """Whether it connects through psycopg2, whose libpq may differ from psycopg's."""
-        return "psycopg2" in self.drivers
-
-    def support(self, option: str) -> OptionSupport:
-        """Return how a pool option is supported."""
-        return self.pool_options.get(option, NOT_SUPPORTED)
-
-    def supports(self, option: str) -> bool:
-        """Return whether a pool option can be set."""
-        return self.support(option).how != "not possible"
-
-
-_EVERY_KIND: Mapping[str, OptionSupport] = {
-    **dict.fromkeys(
-        (
-            "min_size", "max_size", "timeout", "max_waiting", "max_lifetime", "max_idle",
-            "configure", "check", "reset", "name", "reconnect_timeout", "reconnect_failed", "num_workers",
-        ),
-        AS_DOCUMENTED,
-    ),
-    "response_timeout": OptionSupport("emulated", "for a worker, which synchronous connectors do not run"),
-}  # fmt: skip
-
 _PSYCOPG: Mapping[str, OptionSupport] = {
-    **_EVERY_KIND,
+    **POOL_OPTIONS,
     "connection_class": AS_DOCUMENTED,
     "close_returns": AS_DOCUMENTED,
     "check_after": OptionSupport("emulated", "in place of psycopg_pool's check, which pings every time"),
@@ -144,7 +92,7 @@ def _over_psycopg2(
     unbounded = f"{pool} has no such bound"
     exact = {"configure": called, "reset": called, "check": called, "max_waiting": unbounded, **exact}
     return {
-        **_EVERY_KIND,
+        **POOL_OPTIONS,
         **_exactly(exact),
         "check_after": OptionSupport("emulated", check_after or f"{pool} never pings"),
         "prepare_threshold": OptionSupport("emulated", "psycopg2 prepares no statements, as with none"),
@@ -166,7 +114,7 @@ _ON_PSYCOPG_ENGINE: Mapping[str, OptionSupport] = {
 }
 
 _ON_ASYNCPG: Mapping[str, OptionSupport] = {
-    **_EVERY_KIND,
+    **POOL_OPTIONS,
     **_exactly(
         {
             "min_size": "min_size of asyncpg.Pool",
@@ -208,11 +156,22 @@ _NOT_IN_ASYNCPG: Mapping[str, tuple[str, ...]] = {
     "sslsni": ("0", "1"),
 }
 
-REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
+
+class _Registry(dict[ConnectorKind, ConnectorInfo]):
+    """The kinds of this package; one of another package is found by its name, and is not among the items."""
+
+    def __missing__(self, kind: ConnectorKind) -> ConnectorInfo:
+        info = entry_points.find(kind)
+        if info is None:
+            raise KeyError(kind)
+        return info
+
+
+_OURS: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.PSYCOPG: ConnectorInfo(
         class_module="procrastinate.psycopg_connector",
         class_name="PsycopgConnector",
-        implementation="psycopg.connector:PsycopgConnector",
+        implementation=".psycopg.connector:PsycopgConnector",
         drivers=("psycopg",),
         extra="binary",
         asynchronous=True,
@@ -223,7 +182,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.AIOPG: ConnectorInfo(
         class_module="procrastinate.contrib.aiopg",
         class_name="AiopgConnector",
-        implementation="aiopg.connector:AiopgConnector",
+        implementation=".aiopg.connector:AiopgConnector",
         drivers=("aiopg", "psycopg2"),
         extra="aiopg",
         size_by_hand=10,
@@ -243,7 +202,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.SYNC_PSYCOPG: ConnectorInfo(
         class_module="procrastinate.sync_psycopg_connector",
         class_name="SyncPsycopgConnector",
-        implementation="psycopg.connector:SyncPsycopgConnector",
+        implementation=".psycopg.connector:SyncPsycopgConnector",
         drivers=("psycopg",),
         extra="binary",
         asynchronous=False,
@@ -254,7 +213,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.PSYCOPG2: ConnectorInfo(
         class_module="procrastinate.contrib.psycopg2",
         class_name="Psycopg2Connector",
-        implementation="psycopg2.connector:Psycopg2Connector",
+        implementation=".psycopg2.connector:Psycopg2Connector",
         drivers=("psycopg2",),
         extra="psycopg2",
         size_by_hand=10,
@@ -272,7 +231,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.SQLALCHEMY_PSYCOPG2: ConnectorInfo(
         class_module="procrastinate.contrib.sqlalchemy",
         class_name="SQLAlchemyPsycopg2Connector",
-        implementation="sqlalchemy.psycopg2_connector:SQLAlchemyPsycopg2Connector",
+        implementation=".sqlalchemy.psycopg2_connector:SQLAlchemyPsycopg2Connector",
         drivers=("sqlalchemy", "psycopg2"),
         extra="sqlalchemy,psycopg2",
         size_by_hand=15,
@@ -286,7 +245,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.SQLALCHEMY_PSYCOPG: ConnectorInfo(
         class_module="procrastinate.connector",
         class_name="BaseConnector",
-        implementation="sqlalchemy.psycopg_connector:SQLAlchemyPsycopgConnector",
+        implementation=".sqlalchemy.psycopg_connector:SQLAlchemyPsycopgConnector",
         drivers=("sqlalchemy", "psycopg"),
         extra="sqlalchemy",
         asynchronous=False,
@@ -297,7 +256,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.SQLALCHEMY_ASYNC: ConnectorInfo(
         class_module="procrastinate.connector",
         class_name="BaseAsyncConnector",
-        implementation="sqlalchemy.async_connector:SQLAlchemyAsyncConnector",
+        implementation=".sqlalchemy.async_connector:SQLAlchemyAsyncConnector",
         drivers=("sqlalchemy", "greenlet", "psycopg"),
         extra="sqlalchemy",
         asynchronous=True,
@@ -308,7 +267,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.ASYNCPG: ConnectorInfo(
         class_module="procrastinate.connector",
         class_name="BaseAsyncConnector",
-        implementation="asyncpg.connector:AsyncpgConnector",
+        implementation=".asyncpg.connector:AsyncpgConnector",
         drivers=("asyncpg",),
         extra="asyncpg",
         asynchronous=True,
@@ -319,7 +278,7 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ConnectorKind.IN_MEMORY: ConnectorInfo(
         class_module="procrastinate.testing",
         class_name="InMemoryConnector",
-        implementation="in_memory:InMemoryConnector",
+        implementation=".in_memory:InMemoryConnector",
         drivers=(),
         extra="binary",
         asynchronous=True,
@@ -329,5 +288,27 @@ REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = {
     ),
 }
 
+REGISTRY: Mapping[ConnectorKind, ConnectorInfo] = _Registry(_OURS)
+
 SERVER_KINDS = tuple(kind for kind, info in REGISTRY.items() if info.has_server)
-"""The kinds that connect to a server."""
+"""The kinds of this package that connect to a server."""
+
+_NAMES = {name.lower() for kind, info in REGISTRY.items() for name in (kind, info.implementation_class)}
+"""What the kinds of this package may be called."""
+
+
+def installed_kinds() -> tuple[ConnectorKind, ...]:
+    """Return the kinds of this package, and those of others that can be used."""
+    others = (name for name in entry_points.names() if name not in _NAMES)
+    usable = (name for name in others if not isinstance(entry_points.load(name), UnusableKind))
+    return (*ConnectorKind, *map(ConnectorKind, usable))
+
+
+def unusable_kinds() -> Iterator[UnusableKind]:
+    """Yield the kinds of other packages that cannot be used, each with the reason."""
+    for name in entry_points.names():
+        if name in _NAMES:
+            reason = "is not used: procrastinate-conn has a connector of that name itself"
+            yield UnusableKind(name, entry_points.packages(name), reason)
+        elif isinstance(found := entry_points.load(name), UnusableKind):
+            yield found

@@ -10,7 +10,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq import CHOICES, INTEGERS, is_secret
 from procrastinate_conn.pool.metadata import describe, json_schema
-from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.registry import REGISTRY, ConnectorKind, installed_kinds
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SETTINGS, SettingNames
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 
@@ -55,7 +55,7 @@ def _setting(name: str, names: SettingNames) -> dict[str, Any]:
 
 
 def _connector(_names: SettingNames) -> dict[str, Any]:
-    names = [*map(str, ConnectorKind), *(info.implementation_class for info in REGISTRY.values())]
+    names = [*map(str, installed_kinds()), *(info.implementation_class for info in REGISTRY.values())]
     return {"enum": names, "default": str(ConnectorKind.PSYCOPG)}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from procrastinate_conn import libpq
 from procrastinate_conn.aliases import ALIASES, VALUES, hint_of, note_of, plain, setting_of_alias
-from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
+from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, installed_kinds
 from procrastinate_conn.setting_names import (
     DEFAULT_NAMES,
     DEFAULT_PREFIX,
@@ -52,8 +52,9 @@ def connector(name: str) -> str:
         for kind, info in REGISTRY.items()
         for alias in (*info.aliases, info.implementation_class.lower())
     }
-    near = aliases.get(wanted) or nearest(name, [kind.value for kind in REGISTRY])
-    return f"did you mean {near}?" if near else f"the connectors are {', '.join(REGISTRY)}"
+    kinds = installed_kinds()
+    near = aliases.get(wanted) or nearest(name, kinds)
+    return f"did you mean {near}?" if near else f"the connectors are {', '.join(kinds)}"
 
 
 def keyword(name: str) -> str | None:

@@ -28,6 +28,9 @@ ORDER = (
     "ConfigurationError",
     "pool_stats",
     "PoolStats",
+    "ConnectorInfo",
+    "OptionSupport",
+    "POOL_OPTIONS",
 )
 
 MEMBERS = {
@@ -42,12 +45,15 @@ CALLS = {
     "ConnectionSpec": "ConnectionSpec(**keywords)",
     "ConnectorKind": "ConnectorKind(name)",
     "PoolOptions": "PoolOptions(explicit=None, *, null=False, **options)",
+    "POOL_OPTIONS": "POOL_OPTIONS: Mapping[str, OptionSupport]",
 }
 """The calls of those classes whose signatures differ from their intended use."""
 
 NOTES = {
     "ConnectorSettings": "Its fields are [the settings](settings.md).",
     "PoolOptions": "All options are in [a page of their own](pool.md).",
+    "ConnectorInfo": "For [kinds of other packages](other-kinds.md).",
+    "POOL_OPTIONS": "The pool options that every kind with a server has, for `ConnectorInfo`.",
 }
 
 SECTION = re.compile(r"^(\w+)\n-+\n", re.MULTILINE)
@@ -67,7 +73,8 @@ def _exported(name: str) -> str:
     members = "".join(_member(found, member) for member in MEMBERS.get(name, ()))
     if name == "ConnectorKind":
         members = "".join(f"- `ConnectorKind.{kind.name}`: `{kind}`\n" for kind in found)
-    return paragraphs(heading, called, _described(found), NOTES.get(name, ""), members)
+    described = _described(found) if callable(found) else ""
+    return paragraphs(heading, called, described, NOTES.get(name, ""), members)
 
 
 def _call(name: str, called: Callable[..., Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from procrastinate_conn.cli import options
 from procrastinate_conn.cli.output import standard_output
 from procrastinate_conn.drivers import InstalledDrivers, installed_drivers
-from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
+from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, installed_kinds, unusable_kinds
 
 if TYPE_CHECKING:  # imported late: Rich is slow to import
     from rich.table import Table
@@ -18,11 +18,19 @@ if TYPE_CHECKING:  # imported late: Rich is slow to import
 def connectors(*, output: options.Format = options.OutputFormat.TEXT, color: options.Colour = None) -> None:
     """List the kinds of connector: which can be used here, on which drivers, and what each can do."""
     terminal = standard_output(color)
-    kinds = [installed_drivers(kind) for kind in ConnectorKind]
+    kinds = [installed_drivers(kind) for kind in installed_kinds()]
+    unusable = list(unusable_kinds())
     if output is options.OutputFormat.JSON:
-        terminal.print(json.dumps({"connectors": [_document(kind) for kind in kinds]}, indent=1))
-    else:
-        terminal.console().print(_table(kinds))
+        broken = [
+            {"kind": error.name, "package": error.packages, "message": str(error), "hint": error.hint}
+            for error in unusable
+        ]
+        document = {"connectors": [_document(kind) for kind in kinds], "unusable": broken}
+        terminal.print(json.dumps(document, indent=1))
+        return
+    terminal.console().print(_table(kinds))
+    for error in unusable:
+        terminal.print(f"{error} ({error.hint})")
 
 
 def _document(found: InstalledDrivers) -> dict[str, Any]:
@@ -37,6 +45,7 @@ def _document(found: InstalledDrivers) -> dict[str, Any]:
         "libpq": found.libpq,
         "defers": ["sync", "async"] if info.asynchronous else ["sync"],
         "runs_worker": info.asynchronous,
+        "package": info.package or None,
     }
 
 
@@ -51,7 +60,7 @@ def _table(kinds: Sequence[InstalledDrivers]) -> Table:
     for found in kinds:
         info = REGISTRY[found.kind]
         table.add_row(
-            Text.assemble((found.kind, "bold"), "\n", (info.class_name, "dim")),
+            Text.assemble((found.kind, "bold"), "\n", (info.package or info.class_name, "dim")),
             Text("yes", "green") if found.usable else Text(found.install, "yellow"),
             "\n".join(f"{name} {version or 'missing'}" for name, version in found.drivers.items()),
             found.libpq or "",

@@ -17,8 +17,9 @@ import typer
 from procrastinate_conn import suggestions
 from procrastinate_conn.checks.catalogue import all_rules
 from procrastinate_conn.checks.runner import PREFIX, CheckTarget
+from procrastinate_conn.entry_points import UnusableKind
 from procrastinate_conn.imports import OBJECT_PATH
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import ConnectorKind, installed_kinds
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.tracebacks import raised_at
 
@@ -32,13 +33,15 @@ def parse_kind(name: str) -> ConnectorKind:
     """Parse a kind as settings do: its name or that of procrastinate's class, in any case."""
     try:
         return ConnectorKind(name)
+    except UnusableKind as error:
+        raise typer.BadParameter(f"{error}; {error.hint}") from None
     except ValueError:
         raise typer.BadParameter(f"there is no connector {name!r}; {suggestions.connector(name)}") from None
 
 
 def complete_kind(incomplete: str) -> list[str]:
     """Complete a kind for the shell."""
-    return [kind.value for kind in ConnectorKind if kind.startswith(incomplete.lower())]
+    return [kind.value for kind in installed_kinds() if kind.startswith(incomplete.lower())]
 
 
 def complete_codes(incomplete: str) -> list[tuple[str, str]]:

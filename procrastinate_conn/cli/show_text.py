@@ -13,11 +13,12 @@ from procrastinate_conn.cli.show_values import ADDRESS, EffectiveValue, Value, e
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.connector_info import AS_DOCUMENTED
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool.options import PoolOptions
 from procrastinate_conn.problems import counted
 from procrastinate_conn.redaction import format_value, is_safe_to_show
-from procrastinate_conn.registry import AS_DOCUMENTED, REGISTRY
+from procrastinate_conn.registry import REGISTRY
 
 MAX_NAME_WIDTH = 36
 """Columns that are kept for a variable's name beside the notes."""

@@ -37,7 +37,7 @@ def build(config: ConnectorConfig) -> BaseConnector:
         by_hand = REGISTRY[config.kind]
         logger.info(message, config.pool.max_size, by_hand.class_name, by_hand.size_by_hand)
     module, _, name = REGISTRY[config.kind].implementation.partition(":")
-    connector: BaseConnector = getattr(import_module(f"{__name__}.{module}"), name)(config)
+    connector: BaseConnector = getattr(import_module(module, __name__), name)(config)
     return connector
 
 

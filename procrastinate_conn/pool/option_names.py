@@ -77,7 +77,7 @@ def known_options(kind: ConnectorKind, *, null: bool = False) -> Mapping[str, Pa
     Those that are not possible for the kind are among them.
     """
     known = {**parameters(asynchronous=REGISTRY[kind].asynchronous, null=null), **OWN}
-    return {name: known[name] for name in known if name in REGISTRY[kind].pool_options}
+    return {name: known[name] for name in known if name in OWN or name in REGISTRY[kind].pool_options}
 
 
 def require_known(name: str, kind: ConnectorKind, known: Mapping[str, Parameter]) -> None:

@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from procrastinate_conn import suggestions
+from procrastinate_conn import drivers, suggestions
 from procrastinate_conn.artifacts import hint_for
+from procrastinate_conn.entry_points import UnusableKind
 from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -96,6 +97,9 @@ def _kind(sourced: SourcedValue | None, problems: list[Problem]) -> ConnectorKin
         return DEFAULT_KIND
     try:
         return ConnectorKind(str(sourced.value))
+    except UnusableKind as error:
+        problems.append(drivers.unusable_kind(error, sourced))
+        return DEFAULT_KIND
     except ValueError:
         message = f"there is no connector {describe_value(sourced.value)}"
         hint = suggestions.connector(str(sourced.value))

@@ -38,6 +38,7 @@ def test_connectors_lists_versions_and_abilities(tmp_path: Path) -> None:
             "libpq": f"{number // 10000}.{number % 10000}" if info.has_server else None,
             "defers": ["sync", "async"] if info.asynchronous else ["sync"],
             "runs_worker": info.asynchronous,
+            "package": None,
         }
         assert tuple(kind["drivers"]) == info.drivers
     assert listed[0]["drivers"] == {"psycopg": version("psycopg")}

@@ -27,10 +27,14 @@ OTHER_VERSIONS = {
 LIBPQS = {"PC402": ["libpq>=18", "psycopg2-libpq<18"]}
 
 CERTIFICATE = Path(__file__).parent / "corpus" / "in-order-client-certificate" / "client.pem"
-FILES = {"PC505": {"client.pem": CERTIFICATE.read_text()}}
+PACKAGE = {
+    "acme-1.0.dist-info/METADATA": "Name: acme\nVersion: 1.0\n",
+    "acme-1.0.dist-info/entry_points.txt": "[procrastinate_conn.connectors]\nacme = acme:KIND\n",
+}
+FILES = {"PC405": PACKAGE, "PC406": PACKAGE, "PC505": {"client.pem": CERTIFICATE.read_text()}}
 """What an example takes for given, as it would be too long to show."""
 
-HIDDEN = {"PC401": ["aiopg"]}
+HIDDEN = {"PC401": ["aiopg"], "PC405": ["acme"], "PC406": ["acme"]}
 ENVIRONMENT = {"PC403": {"PSYCOPG_IMPL": "c"}}
 
 
@@ -45,6 +49,7 @@ def test_example_breaks_its_rule_and_no_other(rule: Rule, tmp_path: Path) -> Non
         **rule.example.files,
         **FILES.get(rule.code, {}),
     }.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
         (folder / name).chmod(0o644)
     done = run(

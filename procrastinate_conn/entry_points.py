@@ -1,0 +1,115 @@
+"""The kinds of connector that other packages bring: each is an entry point that names a `ConnectorInfo`.
+
+What is installed is read at the first question about a kind that is none of ours. A package is imported only
+for its own kinds, or if all kinds are listed; one that cannot be imported does not concern the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from procrastinate_conn.connector_info import INTERFACE_VERSION, ConnectorInfo
+from procrastinate_conn.imports import OBJECT_PATH, ObjectNotFound, import_object
+
+GROUP = "procrastinate_conn.connectors"
+
+
+class UnusableKind(ValueError):
+    """A kind that an installed package brings, and that cannot be used.
+
+    Parameters
+    ----------
+    name
+        The kind.
+    packages
+        The distributions that bring it, with their versions.
+    reason
+        Why it cannot be used, as a predicate.
+    hint
+        What to do; by default, to upgrade or remove the package.
+    """
+
+    def __init__(self, name: str, packages: str, reason: str, hint: str = "") -> None:
+        package = packages.partition(" ")[0]
+        self.name, self.packages = name, packages
+        self.hint = hint or f"pip install --upgrade {package}, or pip uninstall {package}"
+        super().__init__(f"the connector {name} of {packages} {reason}")
+
+
+@cache
+def _by_name() -> Mapping[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for entry_point in entry_points(group=GROUP):
+        found.setdefault(entry_point.name.lower().replace("_", "-"), []).append(entry_point)
+    return found
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the kinds, usable or not; nothing is imported."""
+    return tuple(sorted(_by_name()))
+
+
+def packages(name: str) -> str:
+    """Return the distributions that bring a kind, with their versions."""
+    return " and ".join(sorted(_package(entry_point) for entry_point in _by_name()[name]))
+
+
+def find(name: str) -> ConnectorInfo | None:
+    """Return the kind of that name; None if there is none.
+
+    Raises
+    ------
+    UnusableKind
+        There is one that cannot be used.
+    """
+    if name not in _by_name():
+        return None
+    found = load(name)
+    if isinstance(found, UnusableKind):
+        raise found.with_traceback(None)
+    return found
+
+
+@cache
+def load(name: str) -> ConnectorInfo | UnusableKind:
+    """Import the kind of a name that `names` has, or return why it cannot be used."""
+    entry_point, *others = _by_name()[name]
+    package = packages(name)
+    if others:
+        uninstall = " or ".join(f"pip uninstall {one.partition(' ')[0]}" for one in package.split(" and "))
+        return UnusableKind(name, package, "is ambiguous: each of them brings one", uninstall)
+    try:
+        info = import_object(entry_point.value)
+    except ObjectNotFound as error:
+        return UnusableKind(name, package, error.message)
+    if not isinstance(info, ConnectorInfo):
+        return UnusableKind(name, package, f"is {entry_point.value}, which is no ConnectorInfo")
+    if info.interface != INTERFACE_VERSION:
+        return UnusableKind(name, package, *_version_mismatch(info.interface, package))
+    if not isinstance(info.drivers, tuple) or not re.fullmatch(OBJECT_PATH, info.implementation):
+        reason = "does not describe itself: implementation is package.module:class, and drivers is a tuple"
+        return UnusableKind(name, package, reason)
+    return info._replace(package=package)
+
+
+def _version_mismatch(stated: int | None, package: str) -> tuple[str, str]:
+    """Return the reason and the hint."""
+    if stated is None:
+        return "states no version of the interface: ConnectorInfo(interface=...)", ""
+    reason = f"is written for version {stated} of the interface, and the installed one is {INTERFACE_VERSION}"
+    older = package.partition(" ")[0] if stated < INTERFACE_VERSION else "procrastinate-conn"
+    return reason, f"pip install --upgrade {older}"
+
+
+def _package(entry_point: EntryPoint) -> str:
+    distribution = entry_point.dist
+    return "an unknown package" if distribution is None else f"{distribution.name} {distribution.version}"
+
+
+def forget() -> None:
+    """Read anew what is installed."""
+    _by_name.cache_clear()
+    load.cache_clear()

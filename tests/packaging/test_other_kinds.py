@@ -1,0 +1,132 @@
+"""Packages whose kinds of connector cannot be used: each is named, and breaks nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from procrastinate_conn import ConfigurationError, entry_points, make_connector
+from procrastinate_conn.registry import ConnectorKind, installed_kinds, unusable_kinds
+from tests.checks.running import run
+
+GOOD = """
+from procrastinate_conn import POOL_OPTIONS, ConnectorInfo
+
+KIND = ConnectorInfo(
+    interface=1,
+    implementation="{module}:Connector",
+    drivers=("psycopg",),
+    asynchronous=False,
+    resolves_hosts=True,
+    pool_options=POOL_OPTIONS,
+)
+"""
+
+BROKEN = {
+    "no-import": ("import a_driver_that_is_missing", "there is no module a_driver_that_is_missing"),
+    "no-version": (GOOD.replace("interface=1,", ""), "states no version of the interface"),
+    "newer": (
+        GOOD.replace("interface=1", "interface=99"),
+        "is written for version 99 of the interface, and the installed one is 1",
+    ),
+    "no-kind": ("KIND = 'a kind'", "is kind_no_kind:KIND, which is no ConnectorInfo"),
+    "raises": ("raise RuntimeError('a secret')", "importing kind_raises ended with RuntimeError"),
+    "exits": ("raise SystemExit(0)", "importing kind_exits ended with SystemExit"),
+    "no-attribute": ("", "kind_no_attribute has no such attribute"),
+    "no-tuple": (GOOD.replace('("psycopg",)', '"psycopg"'), "drivers is a tuple"),
+    "psycopg": (GOOD, "procrastinate-conn has a connector of that name itself"),
+    "aiopgconnector": (GOOD, "procrastinate-conn has a connector of that name itself"),
+}
+"""By name: the module of a kind, and why it cannot be used."""
+
+NO_CLASS = {
+    "no-class": (GOOD, "kind_no_class has no such attribute"),
+    "no-send": (
+        f"{GOOD}\nfrom procrastinate_conn.connectors.interface import SyncConnector as Connector",
+        "which is no class of a connector, or an abstract one",
+    ),
+}
+"""The same for those that can be listed, but not built."""
+
+
+def install(site: Path, name: str, source: str, package: str) -> None:
+    """Install a package with a kind, as pip does, and its module."""
+    module = f"kind_{name.replace('-', '_')}"
+    (site / f"{module}.py").write_text(source.replace("{module}", module))
+    info = site / f"{package.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{entry_points.GROUP}]\n{name} = {module}:KIND\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a directory with all of them, from which modules are imported."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    for name, (source, _) in {**BROKEN, **NO_CLASS}.items():
+        install(folder, name, source, f"broken-{name}")
+    install(folder, "twice", GOOD, "first")
+    install(folder, "twice", GOOD, "second")
+    monkeypatch.syspath_prepend(str(folder))
+    entry_points.forget()
+    yield folder
+    entry_points.forget()
+
+
+def test_unusable_kind_names_its_package_and_breaks_no_other(site: Path) -> None:
+    found = {error.name: str(error) for error in unusable_kinds()}
+    expected = {
+        **{name: (f"broken-{name} 1.0", reason) for name, (_, reason) in BROKEN.items()},
+        "twice": ("first 1.0 and second 1.0", "is ambiguous"),
+    }
+    assert set(found) == set(expected)
+    for name, (package, reason) in expected.items():
+        assert found[name].startswith(f"the connector {name} of {package} ")
+        assert reason in found[name]
+        assert "a secret" not in found[name]
+    assert installed_kinds() == (*ConnectorKind, "no-class", "no-send")
+    assert all(ConnectorKind(kind) is kind for kind in installed_kinds())
+    assert type(make_connector("psycopg", env_file=None)).__name__ == "PsycopgConnector"
+
+
+@pytest.mark.parametrize("name", [name for name in BROKEN if not name.endswith(("psycopg", "connector"))])
+def test_make_connector_says_why_kind_is_unusable(name: str, site: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_connector(name, env_file=None)
+    problem = next(problem for problem in caught.value.problems if problem.severity == "error")
+    assert (problem.code, problem.origin.source) == ("PC405", "call")
+    assert f"broken-{name} 1.0" in problem.message
+    assert BROKEN[name][1] in problem.message
+    assert "pip " in problem.hint
+
+
+@pytest.mark.parametrize("name", NO_CLASS)
+def test_make_connector_says_why_class_of_kind_is_unusable(name: str, site: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"PC405 the connector {name} of .*{NO_CLASS[name][1]}"):
+        make_connector(name, env_file=None)
+
+
+def test_check_and_connectors_report_unusable_kinds(site: Path, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROCRASTINATE_CONN_DSN=postgresql:///jobs\n")
+    done = run(tmp_path, "check", "--format", "json", import_first=[site])
+    problems = json.loads(done.stdout)["configurations"][0]["problems"]
+    assert (done.returncode, {problem["code"] for problem in problems}) == (0, {"PC406"})
+    assert len(problems) == len(BROKEN) + 1
+
+    listed = json.loads(run(tmp_path, "connectors", "--format", "json", import_first=[site]).stdout)
+    assert {kind["kind"] for kind in listed["connectors"] if kind["usable"]} >= set(ConnectorKind)
+    assert len(listed["unusable"]) == len(BROKEN) + 1
+    assert "broken-newer 1.0" in run(tmp_path, "check", "--connector", "newer", import_first=[site]).stderr
+
+
+def test_built_in_kind_reads_no_entry_points(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        pytest.fail("the entry points were read")
+
+    monkeypatch.setattr(entry_points, "entry_points", fail)
+    for name in ("aiopg", "PsycopgConnector"):
+        make_connector(name, env_file=None)
