@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from functools import partial
 
 import pytest
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
@@ -57,13 +59,22 @@ def test_worker_on_an_engine_is_woken_and_works_jobs(driver, server, database, o
         )
         await soon(observer.listens)
         await jobs.tasks["work"].defer_async(argument={"nested": [1, None]})
-        await soon(lambda: jobs.worked == [{"nested": [1, None]}], 10)
-        await jobs.tasks["work"].batch_defer_async({"argument": 1}, {"argument": 2})
-        await soon(lambda: jobs.worked[1:] == [1, 2], 10)
+        one = "1" if driver == "psycopg" else 1
+        await soon(lambda: jobs.worked == [{"nested": [one, None]}], 10)
+        await jobs.tasks["work"].batch_defer_async({"argument": "1"}, {"argument": "2"})
+        await soon(lambda: jobs.worked[1:] == ["1", "2"], 10)
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
 
-    run_on_engine(driver, server, database, scenario)
+    options = {"json_loads": partial(json.loads, parse_int=str)}
+    run_on_engine(driver, server, database, scenario, **(options if driver == "psycopg" else {}))
+
+
+def test_json_loads_is_rejected_beside_an_engine_over_asyncpg_which_parses_json_itself():
+    engine = create_async_engine("postgresql+asyncpg://")
+    jobs = connector(ConnectorKind.SQLALCHEMY_ASYNC, {}, json_loads=json.loads)
+    with pytest.raises(ConnectorException, match=r"json_loads would have no effect.*json_deserializer"):
+        asyncio.run(jobs.open_async(engine))
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -143,6 +143,19 @@ def test_json_functions_serve_the_connections_of_the_caller_as_well(address):
         assert rows == [{"value": 'loaded "dumped"'}]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_functions_serve_an_engine_of_the_caller_and_leave_its_own_queries_alone(kind, address):
+    url = sqlalchemy.URL.create("postgresql+" + kind.removeprefix("sqlalchemy-"), query=address)
+    options = {"json_dumps": lambda _: '"dumped"', "json_loads": lambda text: f"loaded {text}"}
+    engine = sqlalchemy.create_engine(url, pool_size=1)
+    with app(connector(kind, {}, **options)).open(engine) as jobs, engine.connect() as connection:
+        query = "SELECT %(value)s::jsonb AS value, %(value)s::json AS text"
+        row = {"value": 'loaded "dumped"', "text": 'loaded "dumped"'}
+        assert jobs.connector.execute_query_one(query, value={}) == row
+        assert connection.exec_driver_sql("""SELECT '"x"'::jsonb""").scalar() == "x"
+    engine.dispose()
+
+
 def test_error_of_a_query_has_psycopgs_error_as_its_cause(address):
     ours = connector(ConnectorKind.SQLALCHEMY_PSYCOPG, address, min_size=1)
     with app(ours).open(), pytest.raises(ConnectorException) as caught:

@@ -20,6 +20,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
 from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
+from procrastinate_conn.connectors.compatibility import driver_of
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.connection_factory import PsycopgConnectionFactory
 from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
@@ -85,6 +86,14 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
             "psycopg_async": psycopg_driver,
             "asyncpg": AsyncpgDriver(config),
         }
+
+    def reject_pool(self, pool: Any) -> str | None:
+        if self.config.json_loads is not None and driver_of(pool) == "asyncpg":
+            return (
+                "SQLAlchemy parses the JSON of an engine over asyncpg, and json_loads would have no effect:"
+                " leave it out, and pass json_deserializer to create_async_engine"
+            )
+        return super().reject_pool(pool)
 
     def adapt_pool(self, pool: AsyncPool) -> AsyncEngine:
         """Return an engine over an open pool."""

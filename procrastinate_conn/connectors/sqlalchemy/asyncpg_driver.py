@@ -1,4 +1,7 @@
-"""asyncpg under an AsyncEngine of the application's; it is not imported here, as the application has it."""
+"""asyncpg under an AsyncEngine of the application's; it is not imported here, as the application has it.
+
+SQLAlchemy parses the JSON, in a codec of each connection.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,11 @@ import sqlalchemy
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 
-from procrastinate_conn.connectors.asyncpg.queries import read_json, translate, unique_violation
+from procrastinate_conn.connectors.asyncpg.queries import translate, unique_violation
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry
-from procrastinate_conn.connectors.sqlalchemy.engine import Driver, EngineQueries, Result
+from procrastinate_conn.connectors.sqlalchemy.engine import Driver
 
 _UNIQUE_VIOLATION = "23505"
-
-
-class Rows:
-    """A result whose JSON is parsed, as `EngineQueries` fetches from one of SQLAlchemy's."""
-
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
-        self._rows = rows
-
-    def keys(self) -> list[str]:
-        """Return the names of the columns."""
-        return list(self._rows[0]) if self._rows else []
-
-    def first(self) -> tuple[Any, ...] | None:
-        """Return the first row, or None."""
-        return next(iter(self), None)
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return (tuple(row.values()) for row in self._rows)
 
 
 class AsyncpgDriver(Driver):
@@ -41,9 +26,6 @@ class AsyncpgDriver(Driver):
     def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
         statement, values = translate(query, arguments, self.config.json_dumps)
         return statement, tuple(values)
-
-    def decode(self, result: Result) -> Rows:
-        return Rows(read_json(EngineQueries.fetch_all(result), self.config.json_loads))
 
     def run_script(self, connection: sqlalchemy.Connection, script: str) -> None:
         """Execute several statements, as of the schema, which asyncpg cannot prepare."""

@@ -69,8 +69,8 @@ class Driver:
 
     is_extended: ClassVar[bool]  # whether it sends queries with PostgreSQL's extended protocol
     json: Callable[[Any], object]  # the driver's wrapper for JSON
-    decode: Any = None  # parses the JSON in a result, if the driver does not
     run_script: Any = None  # executes several statements, if the driver cannot in the usual way
+    adapt: Any = None  # lets a cursor of the driver's parse JSON as the connector is to
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
@@ -79,14 +79,26 @@ class Driver:
         """Return a query and its arguments as the driver takes them."""
         return escape_percent(query), wrap_json(arguments, self.json)
 
+    def adapt_cursors(self, connection: sqlalchemy.Connection) -> None:
+        """Let a connection of the caller's engine parse JSON as the connector is to."""
+        if self.config.json_loads is None or self.adapt is None:
+            return
+
+        @event.listens_for(connection, "before_cursor_execute")
+        def adapt(_connection: Any, cursor: Any, *_: Any) -> None:
+            self.adapt(_driver_cursor(cursor))
+
     def raise_disconnect(
         self, error: Exception, connection: Any, query: str, sent_at: float, arguments: dict[str, Any]
     ) -> None:
         """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection stands."""
-        cursor = getattr(error, "of_cursor", None) if self.is_extended else None
-        # SQLAlchemy's cursor of an asynchronous driver has the driver's; there is no public way to it.
-        cursor = getattr(cursor, "_cursor", cursor)
+        cursor = _driver_cursor(getattr(error, "of_cursor", None)) if self.is_extended else None
         raise_disconnect(error, connection.info, query, sent_at, cursor=cursor, arguments=arguments)
+
+
+def _driver_cursor(cursor: Any) -> Any:
+    """Return the driver's own: SQLAlchemy's of an asynchronous driver has it, with no public way to it."""
+    return getattr(cursor, "_cursor", cursor)
 
 
 def note_cursor(context: ExceptionContext) -> None:
@@ -215,6 +227,7 @@ class EngineQueries(PooledConnector[Any]):
         self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
     ) -> Any:
         """Send a query on a connection from the caller's engine, and commit."""
+        self.drivers[connection.dialect.driver].adapt_cursors(connection)
         result = self.send_on(connection, query, arguments, fetch)
         try:
             connection.commit()
@@ -243,7 +256,7 @@ class EngineQueries(PooledConnector[Any]):
         if fetch is None:
             result.close()
             return None
-        return fetch(result if driver.decode is None else driver.decode(result))
+        return fetch(result)
 
     def execute_query_one_with_connection(
         self, connection: sqlalchemy.Connection, query: LiteralString, **arguments: Any

@@ -11,7 +11,7 @@ from typing import Any
 from procrastinate.contrib import sqlalchemy as contrib
 from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions as wrap_driver_exceptions
 from procrastinate.contrib.sqlalchemy.psycopg2_connector import wrap_exceptions as wrap_engine_exceptions
-from psycopg2.extras import Json
+from psycopg2.extras import Json, register_default_json, register_default_jsonb
 from sqlalchemy.exc import SQLAlchemyError
 
 from procrastinate_conn.connectors.config import ConnectorConfig
@@ -57,6 +57,11 @@ class Psycopg2Driver(Driver):
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
         self.json = partial(Json, dumps=config.json_dumps)
+
+    def adapt(self, cursor: Any) -> None:
+        """Let a cursor parse JSON as the connector is to."""
+        for register in (register_default_json, register_default_jsonb):
+            register(cursor, loads=self.config.json_loads)
 
 
 @contextmanager

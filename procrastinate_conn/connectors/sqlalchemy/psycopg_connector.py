@@ -73,6 +73,7 @@ class PsycopgDriver(Driver):
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
         self.json = partial(Jsonb, dumps=config.json_dumps)
+        self.adapt = JsonAdapter(config).adapt
 
 
 @contextmanager
