@@ -41,35 +41,16 @@ _GLOB = re.compile(r"[*?[]")
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """The valid part of the table.
+    """The valid part of the table."""
 
-    Parameters
-    ----------
-    file
-        The pyproject.toml, relative to the working directory; None if no table was found.
-    files
-        The env files, relative to the working directory; None for the environment and ``.env``, which are
-        checked if the table names no files, and either prefixes or nothing else.
-    prefixes
-        The prefixes of the variables, each a configuration of its own in every env file.
-    settings
-        The settings in Python, as ``package.module:object``, and where each is named.
-    select, ignore
-        The codes of rules, or beginnings of codes.
-    strict
-        Whether warnings are failures.
-    problems
-        The mistakes in it.
-    """
-
-    file: str | None = None
-    files: tuple[Path | None, ...] = (None,)
-    prefixes: tuple[str, ...] = ()
-    settings: Mapping[str, Origin] = field(default_factory=dict)
-    select: tuple[str, ...] = ()
+    file: str | None = None  # the pyproject.toml, relative to the working directory; None without a table
+    files: tuple[Path | None, ...] = (None,)  # env files; None for the environment and .env
+    prefixes: tuple[str, ...] = ()  # each a configuration of its own in every env file
+    settings: Mapping[str, Origin] = field(default_factory=dict)  # paths of objects, and where they are named
+    select: tuple[str, ...] = ()  # codes of rules, or their beginnings
     ignore: tuple[str, ...] = ()
-    strict: bool = False
-    problems: tuple[Problem, ...] = ()
+    strict: bool = False  # whether warnings are failures
+    problems: tuple[Problem, ...] = ()  # the mistakes in it
 
 
 def read_project() -> Project:
@@ -147,26 +128,24 @@ class _Reader:
             return Project(str(self._file), problems=(problem,))
         for key in table.keys() - _KEYS:
             self._reject_key(key)
-        values = {key: list(self._strings(table, key)) for key in _ARRAYS}
+        values = {key: [v for v in self._strings(table, key) if self._is_valid(key, v)] for key in _ARRAYS}
         strict = table.get("strict", False)
         if not isinstance(strict, bool):
             self._reject("strict", f"strict is {describe_value(strict)}", hint="write true or false")
         files: tuple[Path | None, ...] = tuple(p for name in values["files"] for p in self._paths(name))
-        prefixes = tuple(filter(self._is_prefix, values["prefixes"]))
         names_targets = any(table.get(key) for key in ("files", "prefixes", "settings"))
-        if not table.get("files") and (prefixes or not names_targets):
+        if not table.get("files") and (values["prefixes"] or not names_targets):
             files = (None,)
         return Project(
             file=str(self._file),
             files=files,
-            prefixes=prefixes,
+            prefixes=tuple(values["prefixes"]),
             settings={
                 path: self._origin("settings", self._element_line("settings", path))
                 for path in values["settings"]
-                if self._is_object_path(path)
             },
-            select=tuple(code.upper() for code in values["select"] if self._is_code("select", code)),
-            ignore=tuple(code.upper() for code in values["ignore"] if self._is_code("ignore", code)),
+            select=tuple(map(str.upper, values["select"])),
+            ignore=tuple(map(str.upper, values["ignore"])),
             strict=strict is True,
             problems=tuple(self._problems),
         )
@@ -211,10 +190,6 @@ class _Reader:
     def _paths(self, name: str) -> Iterator[Path]:
         """Yield the files of a name or pattern, which is relative to the folder of pyproject.toml."""
         line = self._element_line("files", name)
-        if is_connection_string(name):
-            message = "files has a connection string, and not the name of a file"
-            self._reject("files", message, hint="write it into an env file", line=line)
-            return
         path = Path(os.path.normpath(self._file.parent / Path(name).expanduser()))
         if _GLOB.search(name) and status(path) is None:
             matches = glob.glob(str(path), recursive=True, include_hidden=True)  # noqa: PTH207 - may be absolute
@@ -230,28 +205,27 @@ class _Reader:
         else:
             yield path
 
-    def _is_prefix(self, prefix: str) -> bool:
-        if PREFIX.fullmatch(prefix):
-            return True
-        message = f"{describe_value(prefix)} is no prefix of a variable"
-        line = self._element_line("prefixes", prefix)
-        self._reject("prefixes", message, hint="write letters, digits and _, as in JOBS_", line=line)
-        return False
+    def _is_valid(self, key: str, value: str) -> bool:
+        fault = _element_fault(key, value)
+        if fault:
+            self._reject(key, fault[0], hint=fault[1], line=self._element_line(key, value))
+        return not fault
 
-    def _is_object_path(self, path: str) -> bool:
-        if re.fullmatch(OBJECT_PATH, path):
-            return True
-        message = f"{describe_value(path)} is not written as package.module:object"
-        line = self._element_line("settings", path)
-        self._reject("settings", message, hint="write a colon before the object, as in app:jobs", line=line)
-        return False
 
-    def _is_code(self, key: str, code: str) -> bool:
-        if code and any(known.startswith(code.upper()) for known in all_rules()):
-            return True
-        message = f"no rule's code begins with {describe_value(code)}"
-        self._reject(key, message, hint=suggest_code(code), line=self._element_line(key, code))
-        return False
+def _element_fault(key: str, value: str) -> tuple[str, str] | None:
+    """Return what is wrong with an element of an array, and what to write."""
+    match key:
+        case "files" if is_connection_string(value):
+            return "files has a connection string, and not the name of a file", "write it into an env file"
+        case "prefixes" if not PREFIX.fullmatch(value):
+            hint = "write letters, digits and _, as in JOBS_"
+            return f"{describe_value(value)} is no prefix of a variable", hint
+        case "settings" if not re.fullmatch(OBJECT_PATH, value):
+            hint = "write a colon before the object, as in app:jobs"
+            return f"{describe_value(value)} is not written as package.module:object", hint
+        case "select" | "ignore" if not any(value and code.startswith(value.upper()) for code in all_rules()):
+            return f"no rule's code begins with {describe_value(value)}", suggest_code(value)
+    return None
 
 
 _ARRAYS = ("files", "prefixes", "settings", "select", "ignore")

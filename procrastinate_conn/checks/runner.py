@@ -27,33 +27,15 @@ if TYPE_CHECKING:  # imported late, so that --help and completion answer at once
 
 @dataclass(frozen=True, slots=True)
 class CheckTarget:
-    """What is read as one configuration.
+    """What is read as one configuration."""
 
-    Parameters
-    ----------
-    file
-        The env file, which has to exist; None for ``.env``, which may be absent.
-    connector
-        The connector, whatever the settings name; None for the one that they name.
-    secrets_dirs
-        The secrets directories, of which a later one comes first.
-    isolated
-        Whether the process environment is ignored, also by ``${NAME}`` in the file.
-    prefix
-        What the names of the variables begin with; None for ``PROCRASTINATE_CONN_``.
-    settings
-        The settings in Python, as ``package.module:object``, that are read in place of the file.
-    named_at
-        Where `settings` is written, for problems that have no other place; None for an argument.
-    """
-
-    file: Path | None = None
-    connector: ConnectorKind | None = None
-    secrets_dirs: Sequence[Path] = ()
-    isolated: bool = False
-    prefix: str | None = None
-    settings: str | None = None
-    named_at: Origin | None = None
+    file: Path | None = None  # the env file, which has to exist; None for .env, which may be absent
+    connector: ConnectorKind | None = None  # whatever the settings name; None for what they name
+    secrets_dirs: Sequence[Path] = ()  # of which a later one comes first
+    isolated: bool = False  # whether the process environment is ignored, also by ${NAME} in the file
+    prefix: str | None = None  # of the variables; None for PROCRASTINATE_CONN_
+    settings: str | None = None  # in Python, as package.module:object, that are read in place of the file
+    named_at: Origin | None = None  # where `settings` is written; None for an argument
 
     @property
     def name(self) -> str:
@@ -64,27 +46,13 @@ class CheckTarget:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What is wrong with one configuration.
+    """What is wrong with one configuration."""
 
-    Parameters
-    ----------
-    file
-        The env file as it was named; None for the environment and ``.env``, and for settings in Python.
-    connector
-        The kind of connector; None if its setting is invalid, or if the settings cannot be loaded.
-    problems
-        In the order of files and lines.
-    target
-        What was checked.
-    configuration
-        What was resolved; None if there is no libpq, or if settings in Python cannot be built.
-    """
-
-    file: str | None
-    connector: ConnectorKind | None
-    problems: tuple[Problem, ...]
-    target: CheckTarget = field(default=CheckTarget(), repr=False)
-    configuration: Configuration | None = field(default=None, repr=False)
+    file: str | None  # the env file as it was named; None for all other targets
+    connector: ConnectorKind | None  # None if its setting is invalid, or if the settings cannot be loaded
+    problems: tuple[Problem, ...]  # in the order of files and lines
+    target: CheckTarget = field(default=CheckTarget(), repr=False)  # what was checked
+    configuration: Configuration | None = field(default=None, repr=False)  # None if nothing can be resolved
 
 
 def has_libpq() -> bool:

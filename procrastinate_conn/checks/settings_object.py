@@ -219,21 +219,13 @@ class _Path:
     def _wrong_object(self, found: object) -> ConfigurationError:
         from procrastinate_conn.settings import ConnectorSettings
 
-        def is_settings(name: str, annotation: object) -> bool:
-            if isinstance(found, type):
-                return isinstance(annotation, type) and issubclass(annotation, ConnectorSettings)
-            return isinstance(getattr(found, name, None), ConnectorSettings)
-
-        fields = getattr(found if isinstance(found, type) else type(found), "model_fields", {})
-        inside = [name for name, field in fields.items() if is_settings(name, field.annotation)]
+        cls = found if isinstance(found, type) else type(found)
+        types = {name: field.annotation for name, field in getattr(cls, "model_fields", {}).items()}
+        inside = [n for n, t in types.items() if isinstance(t, type) and issubclass(t, ConnectorSettings)]
         hint = "it is a subclass of ConnectorSettings, an instance, or a function that returns one"
         if inside:
             hint = f"did you mean {self.path}.{inside[0]}?"
-        kind = (
-            f"the class {found.__qualname__}"
-            if isinstance(found, type)
-            else f"of type {type(found).__name__}"
-        )
+        kind = f"the class {cls.__qualname__}" if cls is found else f"of type {cls.__name__}"
         return self._rejection(f"it is {kind}, and no ConnectorSettings", hint=hint)
 
     def _failure(self, action: str, error: BaseException) -> ConfigurationError:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import traceback
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -19,14 +20,14 @@ from tempfile import TemporaryDirectory
 
 import typer.main
 
+from procrastinate_conn import libpq
+from procrastinate_conn.checks.catalogue import all_checks, all_rules
 from procrastinate_conn.cli import app, main
 
 IMPORTED = (
     "dotenv.main",
     "procrastinate_conn.configuration",
-    "procrastinate_conn.checks.deduplication",
-    "procrastinate_conn.cli.formats.sarif",
-    "procrastinate_conn.cli.formats.text",
+    *(f"procrastinate_conn.cli.formats.{name}" for name in ("github", "gitlab", "json", "sarif", "text")),
     "procrastinate_conn.schema",
     "procrastinate_conn.cli.show_text",
     "procrastinate_conn.doctor.runner",
@@ -36,20 +37,20 @@ IMPORTED = (
     "rich.console",
     "typer.rich_utils",
 )
-"""What the command imports only where it needs it; nothing is called before the fork."""
+"""What the command imports only where it needs it."""
 
 
 def run_forked(
-    folder: Path, arguments: list[str], environment: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    """Run the command in a child that has all imports already.
+    folder: Path, commands: Sequence[Sequence[str]], environment: dict[str, str]
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run commands, one after the other, in a child that has all imports already.
 
     Parameters
     ----------
     folder
         The working directory.
-    arguments
-        What follows the command's name.
+    commands
+        What follows the command's name, for each.
     environment
         All of the child's environment.
     """
@@ -57,12 +58,17 @@ def run_forked(
         server = _server()
         assert server.stdin is not None
         assert server.stdout is not None
-        wanted = {"folder": str(folder), "arguments": arguments, "environment": environment}
+        wanted = {"folder": str(folder), "commands": commands, "environment": environment}
         server.stdin.write(json.dumps({**wanted, "outputs": outputs}) + "\n")
         server.stdin.flush()
-        status = int(server.stdout.readline())
-        stdout, stderr = (Path(outputs, name).read_text("utf-8") for name in ("stdout", "stderr"))
-    return subprocess.CompletedProcess(arguments, status, stdout, stderr)
+        server.stdout.readline()
+        done = []
+        for number, arguments in enumerate(commands):
+            stdout, stderr, status = (
+                Path(outputs, f"{name}{number}").read_text("utf-8") for name in ("stdout", "stderr", "status")
+            )
+            done.append(subprocess.CompletedProcess(arguments, int(status), stdout, stderr))
+    return done
 
 
 @cache
@@ -82,43 +88,49 @@ def _server() -> subprocess.Popen[str]:
 
 
 def serve() -> None:
-    """Fork a child for each line of standard input, and answer with its exit status."""
+    """Fork a child for each line of standard input, and answer when it has ended."""
     for module in IMPORTED:
         import_module(module)
-    # Half of a short command is the making of all commands' options: that is done once, too.
+    # Half of a short command is the making of all commands' options: that is done once, and so is the rest
+    # that depends on nothing but what is installed.
     typer.main.get_command = cache(typer.main.get_command)
     typer.main.get_command(app)
+    all_rules(), all_checks(), libpq.keywords(), libpq.variables(), libpq.default_host()
     gc.freeze()
     for line in sys.stdin:
         wanted = json.loads(line)
         child = os.fork()
         if not child:
-            _be_the_command(wanted["folder"], wanted["arguments"], wanted["environment"], wanted["outputs"])
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+            _be_the_command(wanted["folder"], wanted["commands"], wanted["environment"], wanted["outputs"])
+        os.waitpid(child, 0)
+        print(flush=True)
 
 
-def _be_the_command(folder: str, arguments: list[str], environment: dict[str, str], outputs: str) -> None:
+def _be_the_command(
+    folder: str, commands: list[list[str]], environment: dict[str, str], outputs: str
+) -> None:
     """Do what ``python -m procrastinate_conn`` does in a process of its own, and end."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, stream in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(f"{outputs}/{stream}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["procrastinate-conn", *arguments]
     sys.path[:] = [folder, *environment["PYTHONPATH"].split(os.pathsep), *sys.path]
-    status = 0
-    try:
-        main()
-    except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:  # noqa: BLE001 - as the interpreter does with it
-        traceback.print_exc()
-        status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    for number, arguments in enumerate(commands):
+        for descriptor, stream in ((1, "stdout"), (2, "stderr")):
+            os.dup2(os.open(f"{outputs}/{stream}{number}", os.O_WRONLY | os.O_CREAT), descriptor)
+        sys.argv = ["procrastinate-conn", *arguments]
+        status = 0
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        except BaseException:  # noqa: BLE001 - as the interpreter does with it
+            traceback.print_exc()
+            status = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        Path(outputs, f"status{number}").write_text(str(status))
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,17 @@ from typing import Any
 import pytest
 
 from procrastinate_conn.checks.catalogue import all_rules
-from tests.checks.running import SECRET, lay_out, run
+from tests.checks.running import SECRET, lay_out, run_all
 from tests.installed import needs
 
 CORPUS = Path(__file__).parent / "corpus"
 NAMES = sorted(folder.name for folder in CORPUS.iterdir())
+WITH_SECRETS = {
+    name
+    for name in NAMES
+    if any(SECRET.encode() in file.read_bytes() for file in (CORPUS / name).rglob("*") if file.is_file())
+}
+FORMATS = ("text", "github", "gitlab", "sarif")
 
 
 def read_case(name: str) -> dict[str, Any]:
@@ -28,26 +33,23 @@ def parse_case(name: str) -> dict[str, Any]:
     return tomllib.loads((CORPUS / name / "case.toml").read_text())
 
 
-def check(name: str, folder: Path, *arguments: str) -> tuple[dict[str, Any], Any]:
-    case = read_case(name)
-    lay_out(CORPUS / name, folder, case.get("modes", {}))
-    done = run(
-        folder,
-        "check",
-        *case.get("arguments", ()),
-        *arguments,
-        environment=case.get("environment", {}),
-        hidden=case.get("hidden_modules", ()),
-    )
-    return case, done
-
-
 @pytest.mark.subprocess
 @pytest.mark.parametrize("name", NAMES)
-def test_check_finds_exactly_the_expected_problems(name: str, tmp_path: Path) -> None:
-    case, done = check(name, tmp_path, "--format", "json")
+def test_check_finds_exactly_the_expected_problems_and_prints_no_secret(name: str, tmp_path: Path) -> None:
+    case = read_case(name)
+    lay_out(CORPUS / name, tmp_path, case.get("modes", {}))
+    arguments = case.get("arguments", ())
+    commands = [["check", "--format", "json", *arguments]]
+    if name in WITH_SECRETS:
+        commands += [["check", "--format", output, *arguments] for output in FORMATS]
+        commands += [["show", "--all", "--format", output, *arguments] for output in ("text", "json")]
+    hidden = case.get("hidden_modules", ())
+    done, *others = run_all(tmp_path, commands, case.get("environment", {}), hidden)
     expected = case.get("finding", [])
-    assert "Traceback" not in done.stderr
+    for each in (done, *others):
+        printed = each.stdout + each.stderr
+        assert "Traceback" not in printed
+        assert SECRET not in printed.replace(f"{SECRET}\n", "", _printed_by_modules(name))
     [configuration] = json.loads(done.stdout)["configurations"]
 
     found = [
@@ -70,7 +72,6 @@ def test_check_finds_exactly_the_expected_problems(name: str, tmp_path: Path) ->
     has_errors = any(problem["severity"] == "error" for problem in configuration["problems"])
     assert done.returncode == (1 if has_errors else 0)
     assert configuration["ok"] == (not has_errors)
-    assert SECRET not in done.stdout + done.stderr.replace(f"{SECRET}\n", "", _printed_by_modules(name))
 
 
 def _relative(file: str | None, folder: Path) -> str | None:
@@ -82,33 +83,11 @@ def _printed_by_modules(name: str) -> int:
     return sum(file.read_text().count(f'print("{SECRET}")') for file in (CORPUS / name).glob("*.py"))
 
 
-WITH_SECRETS = [
-    name
-    for name in NAMES
-    if any(SECRET.encode() in file.read_bytes() for file in (CORPUS / name).rglob("*") if file.is_file())
-]
-
-
-@pytest.mark.subprocess
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="one process for each command would take minutes")
-@pytest.mark.parametrize("name", WITH_SECRETS)
-def test_no_command_prints_a_secret_of_the_corpus(name: str, tmp_path: Path) -> None:
-    case = read_case(name)
-    lay_out(CORPUS / name, tmp_path, case.get("modes", {}))
-    commands = [["check", "--format", output] for output in ("text", "github", "gitlab", "sarif")]
-    commands += [["show", "--all", "--format", output] for output in ("text", "json")]
-    for command in commands:
-        done = run(tmp_path, *command, *case.get("arguments", ()), environment=case.get("environment", {}))
-        printed = done.stdout + done.stderr
-        assert "Traceback" not in printed
-        assert SECRET not in printed.replace(f"{SECRET}\n", "", _printed_by_modules(name))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_case_has_a_description_and_findings_unless_its_name_is_in_order(name: str) -> None:
-    case = parse_case(name)
-    assert case["about"]
-    assert bool(case.get("finding")) != name.startswith("in-order")
+def test_case_has_a_description_and_findings_unless_its_name_is_in_order() -> None:
+    cases = {name: parse_case(name) for name in NAMES}
+    assert all(case["about"] for case in cases.values())
+    good = {name for name, case in cases.items() if not case.get("finding")}
+    assert good == {name for name in NAMES if name.startswith("in-order")}
 
 
 def test_corpus_breaks_every_rule_that_files_and_variables_can_break() -> None:
