@@ -12,8 +12,7 @@ from pathlib import Path
 
 from procrastinate_conn.artifacts import find_artifact, hint_for
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connection.password_file import find_deceptive_login, password_line
+from procrastinate_conn.connection.password_file import look_up
 from procrastinate_conn.files import expanded, is_plain_file, status
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
@@ -21,6 +20,8 @@ from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_file_content, is_safe_path
 from procrastinate_conn.sources.password_file import (
     PASSWORD_FILE_IGNORED,
+    find_deceptive_login,
+    find_line,
     find_misread_encoding,
     find_short_line,
 )
@@ -145,15 +146,15 @@ def _check_passfile(configuration: Configuration) -> Iterator[Problem]:
 def _check_lines(configuration: Configuration) -> Iterator[Problem]:
     """Report a line with too few fields, if no line has a password for any of the hosts."""
     spec = configuration.spec
-    if spec is None or spec.passfile is None or any(password_line(spec, h) for h in hosts(spec.parameters)):
+    if spec is None or spec.passfile is None or look_up(spec, find_line):
         return
     if encoding := find_misread_encoding(Path(spec.passfile)):
         message = f"the password file {spec.passfile} {encoding}, and no line is for this login"
         hint = "save it as UTF-8 without a byte order mark"
         origin = Origin("passfile", None, spec.passfile, 1)
         yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=hint, origin=origin)
-    elif found := next(filter(None, (find_deceptive_login(spec, h) for h in hosts(spec.parameters))), None):
-        origin, artifact = found
+    elif found := look_up(spec, find_deceptive_login):
+        origin, artifact = found[0]
         message = f"no line of {origin.file} is for this login; line {origin.line} has {artifact.description}"
         yield PASSWORD_FILE_IGNORED("connection.passfile", message, hint=artifact.hint, origin=origin)
     elif line := find_short_line(Path(spec.passfile)):

@@ -243,7 +243,8 @@ def _file_fault(keyword: str, sourced: SourcedValue) -> Fault | None:
         hint = hint_for(file, "", sourced.origin.source)
         if file.startswith("~"):
             hint = "libpq does not expand ~; write the whole path"
-        return Fault(f"{named} {_reason_absent(Path(file))}", hint)
+        is_hidden = isinstance(_status_error(file), PermissionError)
+        return Fault(f"{named} {'this user cannot access' if is_hidden else 'does not exist'}", hint)
     if not (stat.S_ISDIR if is_directory else stat.S_ISREG)(found.st_mode):
         expected = "a directory" if is_directory else "a file"
         return Fault(f"{named} is not {expected}", f"name {expected}")
@@ -256,24 +257,19 @@ def _file_fault(keyword: str, sourced: SourcedValue) -> Fault | None:
 
 def _is_absent(keyword: str, file: str) -> bool:
     """Return whether a file does not exist to libpq, as a root certificate does not if it cannot tell."""
+    error = _status_error(file)
+    return isinstance(error, FileNotFoundError | NotADirectoryError) or (
+        error is not None and keyword == "sslrootcert"
+    )
+
+
+def _status_error(file: str) -> OSError | ValueError | None:
+    """Return why there is no status; the system hides the content of a directory without permission."""
     try:
         os.stat(os.fsencode(file)[:MAX_PATH])  # noqa: PTH116 - bytes, as libpq has them
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return keyword == "sslrootcert"
-    return False
-
-
-def _reason_absent(path: Path) -> str:
-    """Return why a file is not found: the system hides the content of a directory without permission."""
-    try:
-        path.stat()
-    except PermissionError:
-        return "this user cannot access"
-    except (OSError, ValueError):
-        pass
-    return "does not exist"
+    except (OSError, ValueError) as error:
+        return error
+    return None
 
 
 def _permissions_fault(key: str) -> Fault | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from procrastinate_conn.artifacts import Artifact, find_artifact
 from procrastinate_conn.checks.dsn import check_separators
 from procrastinate_conn.configuration import Configuration
-from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connection.password_file import find_password_artifact
+from procrastinate_conn.connection.password_file import look_up
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Example, Problem, Rule
+from procrastinate_conn.sources.password_file import find_password_artifact
 
 UNFILLED_VALUE = Rule(
     "PC218",
@@ -28,80 +27,59 @@ UNFILLED_VALUE = Rule(
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://app@localhost//jobs"),
 )
 
-_LOGIN = ("user", "password", "dbname")
+_IN_URIS = {
+    r"(?:cloudsql|run|tmp|var)/.+": Artifact(
+        "the directory of a socket before its name",
+        "write it as ?host=/cloudsql/project:region:instance, and the database alone before that",
+    ),
+    r"[^/].*/.*[^/;,\\]": Artifact(
+        "a slash in it, as a path has",
+        "write the database alone; a schema goes into options: -c search_path=...",
+    ),
+    r".*#.*": Artifact(
+        "a # in it, as a comment or a fragment has", "write it alone, or a # that is meant as %23"
+    ),
+}
+"""Artifacts of the database in a URI, by patterns of the whole value; the first match counts."""
 
-
-class Pattern(NamedTuple):
-    """One kind of artifact: the keywords in which it is certainly one, and a pattern of the whole value."""
-
-    keywords: tuple[str, ...]
-    pattern: str
-    artifact: Artifact
-    in_uris_only: bool = False
-
-
-_BRACKETS = "write the value in the place of the brackets and of what is in them"
-_SOCKET = "write it as ?host=/cloudsql/project:region:instance, and the database alone before that"
-_TWICE = "percent-encode once, and only in a URI: @ is %40, which %2540 is not"
-
-PATTERNS = (
-    Pattern(
-        ("dbname",),
-        r"(?:cloudsql|run|tmp|var)/.+",
-        Artifact("the directory of a socket before its name", _SOCKET),
-        in_uris_only=True,
+_OF_DATABASES = {
+    r"/.*": Artifact(
+        "a slash before its name",
+        "write one slash between the host and the database, and the directory of a socket as host",
     ),
-    Pattern(
-        ("dbname",),
-        r"/.*",
-        Artifact(
-            "a slash before its name",
-            "write one slash between the host and the database, and the directory of a socket as host",
-        ),
+    r".*[/;,\\]": Artifact(
+        "a slash, comma or semicolon after its name",
+        "leave it out: in a URI nothing but a ? follows the database",
     ),
-    Pattern(
-        ("dbname",),
-        r".*[/;,\\]",
-        Artifact(
-            "a slash, comma or semicolon after its name",
-            "leave it out: in a URI nothing but a ? follows the database",
-        ),
+}
+_OF_NAMES = {
+    r".*%[0-9A-Fa-f]{2}.*": Artifact(
+        "a percent-encoded character", "percent-encode once, and only in a URI: @ is %40, which %2540 is not"
+    )
+}
+_OF_LOGINS = {
+    r"\[.+\]|<.+>": Artifact(
+        "brackets around it, as a placeholder has",
+        "write the value in the place of the brackets and of what is in them",
     ),
-    Pattern(
-        ("dbname",),
-        r".+/.+",
-        Artifact(
-            "a slash in it, as a path has",
-            "write the database alone; a schema goes into options: -c search_path=...",
-        ),
-        in_uris_only=True,
+    r".*[\x00-\x1f].*": Artifact(
+        "a control character in it", "write two backslashes for one where that begins an escape"
     ),
-    Pattern(
-        ("dbname",),
-        r".*#.*",
-        Artifact("a # in it, as a comment or a fragment has", "write it alone, or a # that is meant as %23"),
-        in_uris_only=True,
+}
+_PLACEHOLDER = Artifact("a placeholder instead of a value", "write the value")
+_OF_ALL = {
+    r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME|[*•]{3,}": _PLACEHOLDER,
+    r"None|null|undefined": Artifact(
+        "what a program writes for no value", "set the variable that it comes from"
     ),
-    Pattern(("user", "dbname"), r".*%[0-9A-Fa-f]{2}.*", Artifact("a percent-encoded character", _TWICE)),
-    Pattern(_LOGIN, r"\[.+\]|<.+>", Artifact("brackets around it, as a placeholder has", _BRACKETS)),
-    Pattern(
-        _LOGIN,
-        r".*[\x00-\x1f].*",
-        Artifact("a control character in it", "write two backslashes for one where that begins an escape"),
-    ),
-    Pattern(("host",), "host(name)?", Artifact("a placeholder instead of a value", "write the value")),
-    Pattern(
-        ("host", *_LOGIN),
-        r"(?i:your[_-].+)|USER(NAME)?|PASS(WORD)?|HOST(NAME)?|DATABASE|DB_?NAME|[*•]{3,}",
-        Artifact("a placeholder instead of a value", "write the value"),
-    ),
-    Pattern(
-        ("host", *_LOGIN),
-        r"None|null|undefined",
-        Artifact("what a program writes for no value", "set the variable that it comes from"),
-    ),
-)
-"""What no name and no password has, besides the artifacts of every value; the first match counts."""
+}
+_PATTERNS = {
+    "host": {"host(name)?": _PLACEHOLDER, **_OF_ALL},
+    "password": {**_OF_LOGINS, **_OF_ALL},
+    "user": {**_OF_NAMES, **_OF_LOGINS, **_OF_ALL},
+    "dbname": {**_OF_DATABASES, **_OF_NAMES, **_OF_LOGINS, **_OF_ALL},
+}
+"""What a keyword's value has besides the artifacts of every value."""
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
@@ -135,11 +113,8 @@ def _artifact(keyword: str, sourced: SourcedValue, *, in_uri: bool) -> Artifact 
     artifact = None if keyword == "host" else find_artifact(value, source, secret=is_secret(keyword))
     if artifact:
         return artifact
-    for keywords, pattern, artifact, in_uris_only in PATTERNS:
-        is_possible = keyword in keywords and (in_uri or not in_uris_only)
-        if is_possible and re.fullmatch(pattern, value, re.DOTALL):
-            return artifact
-    return None
+    patterns = (_IN_URIS if in_uri and keyword == "dbname" else {}) | _PATTERNS.get(keyword, {})
+    return next((patterns[pattern] for pattern in patterns if re.fullmatch(pattern, value, re.DOTALL)), None)
 
 
 def _check_files(configuration: Configuration) -> Iterator[Problem]:
@@ -155,7 +130,6 @@ def _check_files(configuration: Configuration) -> Iterator[Problem]:
             message = f"the password in the file of password_file has {artifact.description}"
             yield UNFILLED_VALUE("password_file", message, hint=artifact.hint, origin=sourced.origin)
     elif spec is not None and settings.password is None:
-        found = filter(None, (find_password_artifact(spec, host) for host in hosts(spec.parameters)))
-        for origin, artifact in dict(found).items():
+        for origin, artifact in dict(look_up(spec, find_password_artifact)).items():
             message = f"the password in line {origin.line} of {origin.file} has {artifact.description}"
             yield UNFILLED_VALUE("connection.passfile", message, hint=artifact.hint, origin=origin)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from procrastinate_conn.artifacts import Artifact
 from procrastinate_conn.connection.hosts import Host, hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources import password_file
+
+Found = TypeVar("Found")
 
 
 def validate_password_file(spec: ConnectionSpec) -> list[Problem]:
@@ -24,26 +27,21 @@ def validate_password_file(spec: ConnectionSpec) -> list[Problem]:
 
 def password_line(spec: ConnectionSpec, host: Host | None = None) -> Origin | None:
     """Return the line whose password libpq will send to a host, by default the first one."""
-    login = _login(spec, host or hosts(spec.parameters)[0])
-    return password_file.find_line(Path(spec.passfile), login) if spec.passfile and login else None
+    found = look_up(spec, password_file.find_line, (host or hosts(spec.parameters)[0],))
+    return found[0] if found else None
 
 
-def find_password_artifact(spec: ConnectionSpec, host: Host) -> tuple[Origin, Artifact] | None:
-    """Return that line, and what its password has that does not belong to it; None if it has nothing."""
-    login = _login(spec, host)
-    if spec.passfile is None or login is None:
-        return None
-    return password_file.find_password_artifact(Path(spec.passfile), login)
+def look_up(
+    spec: ConnectionSpec,
+    find: Callable[[Path, password_file.Login], Found | None],
+    among: Sequence[Host] = (),
+) -> list[Found]:
+    """Return what is found in the file for the login to each host, by default all of them.
 
-
-def find_deceptive_login(spec: ConnectionSpec, host: Host) -> tuple[Origin, Artifact] | None:
-    """Return the line that would be for a host if it were what it looks like, and what it has instead."""
-    login = _login(spec, host)
-    return password_file.find_deceptive_login(Path(spec.passfile), login) if spec.passfile and login else None
-
-
-def _login(spec: ConnectionSpec, host: Host) -> password_file.Login | None:
-    """Return what libpq looks up in the file; None if it has a password."""
-    if spec.password is not None or spec.dbname is None or spec.user is None:
-        return None
-    return host.passfile_name, host.port, spec.dbname, spec.user
+    Nothing is found if libpq does not look it up, since it has a password.
+    """
+    if spec.passfile is None or spec.password is not None or spec.dbname is None or spec.user is None:
+        return []
+    logins = [(h.passfile_name, h.port, spec.dbname, spec.user) for h in among or hosts(spec.parameters)]
+    found = (find(Path(spec.passfile), login) for login in logins)
+    return [each for each in found if each is not None]
