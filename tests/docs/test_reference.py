@@ -103,6 +103,9 @@ def test_sphinx_builds_every_page_and_link_without_a_warning(tmp_path: Path) -> 
     interface = (tmp_path / "api.html").read_text(encoding="utf-8")
     for name in ORDER:
         assert f'id="procrastinate_conn.{name}"' in interface
+    for page, pattern in {"examples": "examples/*/*.py", "profiles": "settings/*.env"}.items():
+        shown = (tmp_path / f"{page}.html").read_text(encoding="utf-8")
+        assert not [file for file in DOCS.parent.glob(pattern) if f">{file.name}</span>" not in shown]
 
 
 def test_page_of_the_interface_has_every_exported_name() -> None:

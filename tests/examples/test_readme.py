@@ -65,9 +65,6 @@ def test_every_example_has_a_section_and_fits_on_a_screen() -> None:
     folders = {path.name for path in examples.iterdir() if path.is_dir()}
     headings = re.findall(r"^## (.+)$", (examples / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(headings) == folders
-    pages = [ROOT / "docs" / name for name in ("examples.md", "other-kinds.md")]
-    shown = "".join(page.read_text(encoding="utf-8") for page in pages)
     for script in examples.rglob("*.py"):
-        text = script.read_text(encoding="utf-8")
-        assert f"../examples/{script.relative_to(examples)}" in shown or not text, f"no page shows {script}"
-        assert len(text.splitlines()) <= (200 if script.is_relative_to(examples / "own_kind") else 40), script
+        lines = len(script.read_text(encoding="utf-8").splitlines())
+        assert lines <= (200 if script.is_relative_to(examples / "own_kind") else 40), script
