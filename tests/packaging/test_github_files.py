@@ -1,4 +1,4 @@
-"""Files for GitHub and Docker are valid, and name what exists."""
+"""Files for GitHub, Read the Docs and Docker are valid, and name what exists."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.subprocess
     [
         ("github-workflows", [*WORKFLOWS, *(ROOT / "examples").rglob(".github/workflows/*.yml")]),
         ("github-issue-forms", (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")),
+        ("readthedocs", [ROOT / ".readthedocs.yaml"]),
         ("compose-spec", (ROOT / "examples").rglob("compose.yaml")),
     ],
 )
