@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn.factory import make_connector
+from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin
+from procrastinate_conn.passwords import PasswordSource
 
 if TYPE_CHECKING:
     import procrastinate
@@ -15,34 +17,68 @@ if TYPE_CHECKING:
 _NAMES = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
 
-def database(settings: ConnectorSettings) -> dict[str, Any]:
+def database(settings: ConnectorSettings, *, password: str | None = None) -> dict[str, Any]:
     """Return an entry of Django's ``DATABASES`` for the connection of the settings.
-
-    A password that is read for each connection is not in it: Django has one for all of them.
 
     Parameters
     ----------
     settings
         Those of the connector.
+    password
+        Django's password, if that of the settings is read for each connection: Django has one for all.
 
     Returns
     -------
     dict
         ``ENGINE``, ``NAME``, ``USER``, ``PASSWORD``, ``HOST``, ``PORT``, and in ``OPTIONS`` libpq's other
-        keywords.
+        keywords, except those with libpq's defaults.
+
+    Raises
+    ------
+    django.core.exceptions.ImproperlyConfigured
+        Django's backend cannot have a setting.
     """
-    parameters = settings.spec().parameters
+    spec, source = settings.spec(), settings.configuration.settings.password
+    if source is not None and password is None:
+        name = source.setting if isinstance(source, PasswordSource) else "the function `password`"
+        raise _improperly(
+            f"{name} is read for each connection, and Django has one password for all of them:"
+            " pass that one as database(settings, password=...)"
+        )
+    encoding = spec.parameters.get("client_encoding", "")
+    if encoding.upper().replace("-", "") not in ("", "UTF8"):
+        origin = spec.origins["client_encoding"]
+        raise _improperly(f"{origin}: Django always uses client_encoding=UTF8: remove {encoding}")
+    parameters = spec.parameters if password is None else {**spec.parameters, "password": password}
     entry: dict[str, Any] = {"ENGINE": "django.db.backends.postgresql"}
     entry |= {name: parameters.get(keyword, "") for keyword, name in _NAMES.items()}
-    entry["OPTIONS"] = {keyword: value for keyword, value in parameters.items() if keyword not in _NAMES}
+    entry["OPTIONS"] = {
+        keyword: value
+        for keyword, value in parameters.items()
+        if keyword not in _NAMES and not _is_left_out(keyword, spec.origins[keyword])
+    }
     return entry
+
+
+def _is_left_out(keyword: str, origin: Origin) -> bool:
+    """Return whether a value is libpq's own default, or names Django's sessions like a connector's."""
+    is_our_name = keyword == "fallback_application_name" and origin.kind.is_default
+    return is_our_name or origin.kind is LIBPQ_DEFAULT
+
+
+def _improperly(message: str) -> Exception:
+    from django.core import exceptions  # type: ignore[import-untyped]  # Django has no type hints
+
+    error: Exception = exceptions.ImproperlyConfigured(message)
+    return error
 
 
 def use_connector(app: procrastinate.App) -> None:
     """Let ``manage.py procrastinate`` use our connector; for Django's ``PROCRASTINATE_ON_APP_READY``.
 
-    It is built from ``PROCRASTINATE_CONN`` in Django's settings, if that is a `ConnectorSettings`, or as
-    `make_connector()` does. Jobs are still deferred over Django's own connection, in its transaction.
+    It is built from ``PROCRASTINATE_CONN`` in Django's settings, a `ConnectorSettings`, or as
+    `make_connector()` does. Its database is Django's, which is another one in tests. Jobs are still deferred
+    over Django's own connection, in its transaction.
 
     Parameters
     ----------
@@ -50,10 +86,19 @@ def use_connector(app: procrastinate.App) -> None:
         procrastinate's, whose connector is a `DjangoConnector`.
     """
     from django.conf import settings  # type: ignore[import-untyped]  # Django has no type hints
+    from django.db import connections  # type: ignore[import-untyped]  # likewise
+
+    django_connector: Any = app.connector
 
     def get_worker_connector() -> BaseConnector:
         configured = getattr(settings, "PROCRASTINATE_CONN", None)
-        return make_connector() if configured is None else configured.make_connector()
+        if configured is not None and not hasattr(configured, "configuration"):
+            raise _improperly(
+                f"PROCRASTINATE_CONN is of type {type(configured).__name__}, and has to be an "
+                "instance of ConnectorSettings"
+            )
+        name = connections[django_connector.alias].settings_dict["NAME"]
+        return make_connector(settings=configured, connection={"dbname": name} if name else None)
 
     # The command calls this method, and procrastinate has no setting for its result.
-    app.connector.get_worker_connector = get_worker_connector  # type: ignore[attr-defined]
+    django_connector.get_worker_connector = get_worker_connector

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from urllib.error import HTTPError
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from procrastinate_conn import ConnectorSettings
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
@@ -132,6 +134,33 @@ def test_django_gets_the_password_apart_from_its_options():
     }
     assert entry["OPTIONS"]["sslmode"] == "require"
     assert not {"dbname", "user", "password", "host", "port"} & entry["OPTIONS"].keys()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"password_command": "echo hush"}, "password_command (argument password_command) is read for each"),
+        (
+            {"password": lambda: "hush"},
+            "password (argument password) is read for each connection, and Django",
+        ),
+        (
+            {"connection": {"client_encoding": "latin1"}},
+            "Django always uses client_encoding=UTF8",
+        ),
+    ],
+)
+def test_setting_that_django_cannot_have_is_refused(settings, message):
+    with pytest.raises(ImproperlyConfigured, match=re.escape(message)):
+        database(ConnectorSettings(_env_file=None, **settings))
+
+
+def test_django_gets_a_password_of_its_own_and_no_default_of_libpq():
+    settings = ConnectorSettings(
+        _env_file=None, password_command="echo hush", connection={"sslmode": "allow"}, defaults="libpq"
+    )
+    entry = database(settings, password="of django")
+    assert (entry["PASSWORD"], entry["OPTIONS"]) == ("of django", {"sslmode": "allow"})
 
 
 def database_of(example: Example) -> str:
