@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,8 +57,9 @@ def test_quick_run_fails_an_unmarked_test_that_starts_a_process(tmp_path: Path) 
     ]
     markers = ["-o", "markers=server\nsubprocess"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *markers, *QUICK, str(tmp_path)],
+        [sys.executable, "-m", "pytest", *options, str(tmp_path), *markers, *QUICK, str(tmp_path)],
         cwd=ROOT,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=120,
