@@ -376,6 +376,7 @@ def fill(home: Path, *names: str) -> Path:
     return file
 
 
+@pytest.mark.subprocess
 @pytest.mark.skipif(os.name != "posix", reason="homes have permissions on Unix alone")
 @pytest.mark.parametrize("state", HOMES)
 def test_files_of_the_home_directory_are_reported_exactly_if_libpq_gives_up_on_them(
