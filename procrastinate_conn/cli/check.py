@@ -80,7 +80,8 @@ def check(
     with options.internal_error("pyproject.toml"):
         project = read_project()
         results = [runner.check_project(project)] if project.problems else []
-    selected, ignored = _codes(select) or project.select, _codes(ignore) or project.ignore
+    selected = options.split_commas(select) or project.select
+    ignored = options.split_commas(ignore) or project.ignore
     targets = _targets(project, files, prefix, settings)
     if secrets_dir and all(target.settings for target in targets):
         raise typer.BadParameter("settings in Python have sources of their own", param_hint="'--secrets-dir'")
@@ -124,13 +125,6 @@ def _targets(
 def _filtered(
     result: runner.CheckResult, selected: Sequence[str], ignored: Sequence[str]
 ) -> runner.CheckResult:
-    selected, ignored = (
-        (*selected, *UNREADABLE) if selected else ("",),
-        tuple(ignored),
-    )  # "" begins every code
-    problems = (p for p in result.problems if p.code.startswith(selected) and not p.code.startswith(ignored))
-    return replace(result, problems=tuple(problems))
-
-
-def _codes(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(",".join(values).split(",")) if values else ()
+    wanted = (*selected, *UNREADABLE) if selected else ("",)  # which begins every code
+    found = (p for p in result.problems if p.code.startswith(wanted) and not p.code.startswith((*ignored,)))
+    return replace(result, problems=tuple(found))

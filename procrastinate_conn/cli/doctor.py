@@ -32,7 +32,20 @@ if TYPE_CHECKING:  # imported late, so that the other commands start fast
     from procrastinate_conn.connectors.config import ConnectorConfig
 
 
-_check_option = partial(typer.Option, metavar="CHECKS", show_default=False)
+def parse_checks(text: str) -> str:
+    """Validate names of checks, with commas between them."""
+    from procrastinate_conn.doctor.runner import NAMES
+
+    names = [name.strip().lower() for name in text.split(",")]
+    for name in names:
+        if name not in NAMES:
+            near = nearest(name, NAMES)
+            hint = f"did you mean {near}?" if near else f"the checks are {', '.join(NAMES)}"
+            raise typer.BadParameter(f"there is no check {name!r}; {hint}")
+    return ",".join(names)
+
+
+_check_option = partial(typer.Option, metavar="CHECKS", show_default=False, parser=parse_checks)
 
 
 def doctor(
@@ -66,7 +79,7 @@ def doctor(
     target = options.single_target(
         file, connector, secrets_dir, isolated=isolated, prefix=prefix, settings=settings
     )
-    selected, ignored = _names(select), _names(ignore)
+    selected, ignored = options.split_commas(select), options.split_commas(ignore)
     with options.internal_error(target.name):
         report = diagnose(
             target,
@@ -105,21 +118,6 @@ def _document(report: DoctorReport) -> dict[str, Any]:
     }
 
 
-def _names(values: list[str] | None) -> tuple[str, ...]:
-    """Return the names of checks that an option lists, each of which has to exist."""
-    if not values:
-        return ()
-    from procrastinate_conn.doctor.runner import NAMES
-
-    names = [name.strip().lower() for value in values for name in value.split(",") if name.strip()]
-    for name in names:
-        if name not in NAMES:
-            near = nearest(name, NAMES)
-            hint = f"did you mean {near}?" if near else f"the checks are {', '.join(NAMES)}"
-            raise typer.BadParameter(f"there is no check {name!r}; {hint}")
-    return tuple(names)
-
-
 def diagnose(
     target: runner.CheckTarget,
     *,
@@ -136,7 +134,19 @@ def diagnose(
     """
     result = runner.check_target(target)
     configuration, checks = result.configuration, settings_results(result.problems)
+    names = DEFAULT_NAMES if configuration is None else configuration.names
     hosts: list[HostReport] = []
+
+    def is_wanted(name: str) -> bool:
+        return name not in ignored and (not selected or name in selected)
+
+    def reported(results: Sequence[Result]) -> list[Result]:
+        return [
+            replace(each, hint=names.translate(each.hint))
+            for each in results
+            if is_wanted(each.name) or (each.status == "fail" and each.name not in ignored)
+        ]
+
     if configuration and configuration.errors:
         message = "not tried: no connector can be built from the settings"
         checks.append(failed("connect", message, "correct them first"))
@@ -148,26 +158,12 @@ def diagnose(
     elif configuration and not REGISTRY[configuration.settings.kind].has_server:
         checks.append(passed("connect", f"the {result.connector} connector has no server to check"))
     elif configuration:
-        config = configuration.connector_config()
-        hosts, more = _check_server(config, processes, seconds, partial(_is_wanted, selected, ignored))
-        checks += more
-    names = DEFAULT_NAMES if configuration is None else configuration.names
-
-    def reported(results: Sequence[Result]) -> list[Result]:
-        return [
-            replace(each, hint=names.translate(each.hint))
-            for each in results
-            if _is_wanted(() if each.status == "fail" else selected, ignored, each.name)
-        ]
-
+        hosts, of_connector = _check_server(configuration.connector_config(), processes, seconds, is_wanted)
+        checks += of_connector
     hosts = [replace(host, checks=reported(host.checks)) for host in hosts]
     report = DoctorReport(result.connector, reported(checks), hosts, strict=strict)
     run = {each.name for each in report.results()}
     return replace(report, not_run=[name for name in selected if name not in run])
-
-
-def _is_wanted(selected: Collection[str], ignored: Collection[str], name: str) -> bool:
-    return name not in ignored and (not selected or name in selected)
 
 
 def _check_server(
@@ -180,8 +176,7 @@ def _check_server(
     from procrastinate_conn.doctor.runner import run
 
     logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
-    stderr = Console(stderr=True, force_terminal=sys.stderr.isatty())
-    with stderr.status("") as status:
+    with Console(stderr=True, force_terminal=sys.stderr.isatty()).status("") as status:
         return run(
             config,
             processes=processes,

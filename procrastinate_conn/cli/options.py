@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -61,6 +61,11 @@ def parse_object_path(path: str) -> str:
     if not re.fullmatch(OBJECT_PATH, path):
         raise typer.BadParameter(f"write {path!r} as package.module:object, such as myapp.conf:settings")
     return path
+
+
+def split_commas(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Return what an option lists, which may be repeated."""
+    return tuple(",".join(values).split(",")) if values else ()
 
 
 class OutputFormat(StrEnum):
