@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from procrastinate_conn import make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.docs.pages import DOCS, PAGES, Block, Section, sections
 
@@ -51,6 +52,16 @@ def test_code_blocks_of_a_section_run_in_order(
         finally:
             os.environ.clear()
             os.environ.update(environment)
+
+
+@pytest.mark.parametrize("section", sections(DOCS / "migrating.md")[1:], ids=str)
+def test_settings_of_a_migration_make_the_class_of_their_section(
+    section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for block in section.blocks:
+        run(block, section)
+    assert section.heading in {cls.__name__ for cls in type(make_connector()).__mro__}
 
 
 def run(block: Block, section: Section) -> None:
