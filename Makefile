@@ -40,7 +40,7 @@ help: ## list the targets
 
 install: $(INSTALLED) ## install the package and its tools into .venv, as every target does: minutes
 
-demo: $(INSTALLED) ## run every connector against an embedded PostgreSQL: half a minute
+demo: $(INSTALLED) ## run every connector against an embedded PostgreSQL: under half a minute
 	@$(BIN)/procrastinate-conn demo $(ARGS)
 
 bench: $(INSTALLED) ## compare with connectors written by hand: time, round trips, a plot; some minutes
@@ -49,10 +49,10 @@ bench: $(INSTALLED) ## compare with connectors written by hand: time, round trip
 quick: $(INSTALLED) ## run the tests that need no server and no subprocess: under a minute
 	$(PYTEST) -m "not server and not subprocess" $(ARGS)
 
-test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself: minutes
+test: $(INSTALLED) ## run the test suite against PostgreSQL servers that it starts itself: ten minutes
 	$(PYTEST) $(ARGS)
 
-lowest: ## run the suite with the oldest versions that pyproject.toml allows: minutes
+lowest: ## run the suite with the oldest versions that pyproject.toml allows: ten minutes, and a download
 	PIP_CONSTRAINT=$(CURDIR)/tests/lowest.txt $(MAKE) --no-print-directory test VENV=.venv-lowest
 
 fuzz: $(INSTALLED) ## compare with libpq on 21,000 generated configurations: five to thirty minutes
