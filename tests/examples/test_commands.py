@@ -22,7 +22,7 @@ def test_script_works_its_jobs(example: Copy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("worker", "deferrer"), zip_longest(WORKERS, DEFERRERS, fillvalue=ConnectorKind.PSYCOPG)
+    ("worker", "deferrer"), list(zip_longest(WORKERS, DEFERRERS, fillvalue=ConnectorKind.PSYCOPG))
 )
 def test_worker_process_works_the_jobs_of_another_process(
     example: Copy, worker: ConnectorKind, deferrer: ConnectorKind

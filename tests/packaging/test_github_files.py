@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,12 @@ pytestmark = pytest.mark.subprocess
     ("schema", "files"),
     [
         ("github-workflows", [*WORKFLOWS, *(ROOT / "examples").rglob(".github/workflows/*.yml")]),
-        ("github-issue-forms", (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")),
+        ("github-issue-forms", [*(ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")]),
         ("readthedocs", [ROOT / ".readthedocs.yaml"]),
-        ("compose-spec", (ROOT / "examples").rglob("compose.yaml")),
+        ("compose-spec", [*(ROOT / "examples").rglob("compose.yaml")]),
     ],
 )
-def test_file_has_the_schema_of_its_reader(schema: str, files: Iterable[Path]) -> None:
+def test_file_has_the_schema_of_its_reader(schema: str, files: list[Path]) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout
