@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -10,7 +12,7 @@ from docs.generate.interface import interface_page
 from docs.generate.markdown import code, page, paragraphs, table
 from docs.generate.rooms import rooms_picture
 from procrastinate_conn import libpq
-from procrastinate_conn.checks.catalogue import all_rules, check_only_errors
+from procrastinate_conn.checks.catalogue import all_checks, all_rules
 from procrastinate_conn.cli.rule import markdown
 from procrastinate_conn.pool.metadata import OptionDescription, describe
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
@@ -104,7 +106,10 @@ def pool_page() -> str:
 
 def rules_page() -> str:
     """Return the page of the rules."""
-    return page(RULES.format(check_only=", ".join(check_only_errors())), markdown(all_rules().values()))
+    checks = "".join(inspect.getsource(sys.modules[check.__module__]) for check in all_checks())
+    errors = (rule.code for rule in all_rules().values() if rule.severity == "error")
+    check_only = ", ".join(code for code in errors if f'"{code}",' in checks)
+    return page(RULES.format(check_only=check_only), markdown(all_rules().values()))
 
 
 PAGES = {

@@ -63,14 +63,6 @@ def run_checks(configuration: Configuration) -> list[Problem]:
 
 
 @cache
-def check_only_errors() -> tuple[str, ...]:
-    """Return the codes of the errors that keep no connector from being built."""
-    modules = (module for module in _modules("checks") if hasattr(module, "check"))
-    rules = {value for module in modules for value in vars(module).values() if isinstance(value, Rule)}
-    return tuple(sorted(rule.code for rule in rules if rule.severity == "error"))
-
-
-@cache
 def _modules(room: str) -> list[ModuleType]:
     package = import_module(f"procrastinate_conn.{room}")
     return [import_module(f"{package.__name__}.{found.name}") for found in iter_modules(package.__path__)]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from procrastinate_conn.checks.dsn import DSN_SEPARATORS, EMPTY_DSN
+from procrastinate_conn.checks.file_permissions import EXPOSED_PASSWORD
 from procrastinate_conn.checks.hosts import IMPOSSIBLE_HOST
 from procrastinate_conn.checks.passwords import UNUSABLE_PASSWORD_FILE
 from procrastinate_conn.checks.tls_files import IGNORED_TLS_FILE, UNUSABLE_TLS_FILE
@@ -46,6 +47,7 @@ def deduplicate(problems: Sequence[Problem]) -> Iterator[Problem]:
     explained = {(p.setting, p.origin, p.hint) for p in problems if p.code != UNFILLED_VALUE.code}
     wrong_hosts = {p.origin for p in problems if p.setting in ("connection.host", "connection.port")}
     invalid = {p.origin for p in problems if p.code in _OF_VALUES and p.severity == "error"}
+    exposed = {p.message: p for p in reversed(problems) if p.code == EXPOSED_PASSWORD.code}  # by their file
     has_invalid_service = any(
         p.code == REJECTED_VALUE.code and p.setting == "connection.service" for p in problems
     )
@@ -53,6 +55,7 @@ def deduplicate(problems: Sequence[Problem]) -> Iterator[Problem]:
         follows = {
             # libpq took the rest of the password for a host or a port.
             UNENCODED_PASSWORD.code: problem.origin in wrong_hosts,
+            EXPOSED_PASSWORD.code: exposed.get(problem.message) is not problem,
             HOSTADDR_OVERRIDES_HOST.code: MISMATCHED_HOSTS.code in codes,
             UNREADABLE_SERVICE.code: has_invalid_service,
             UNFILLED_VALUE.code: (problem.setting, problem.origin, problem.hint) in explained,

@@ -122,16 +122,13 @@ def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -
         Where the path is written, for an object whose module does not exist; None for an argument.
     """
     problems = _located(problems, _Path(path).definition())
-    if named_at is None:
-        return problems
+    without_file = {p for p in problems if p.origin is None or p.origin.file is None}
     return tuple(
-        replace(p, origin=named_at) if p.code == SETTINGS_NOT_LOADED.code and not _has_file(p) else p
+        replace(p, origin=named_at)
+        if named_at and p in without_file and p.code == SETTINGS_NOT_LOADED.code
+        else p
         for p in problems
     )
-
-
-def _has_file(problem: Problem) -> bool:
-    return problem.origin is not None and problem.origin.file is not None
 
 
 class _Path:
