@@ -60,13 +60,14 @@ def run(
 def run_all(
     folder: Path,
     commands: Sequence[Sequence[str]],
-    environment: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
     hidden: Iterable[str] = (),
 ) -> list[subprocess.CompletedProcess[str]]:
     """Run commands in a folder as `run` does, in one process if nothing changes what is imported."""
-    if hidden or "PSYCOPG_IMPL" in environment or not hasattr(os, "fork"):
-        return [run(folder, *command, environment=environment, hidden=hidden) for command in commands]
-    return run_forked(folder, commands, clean_environment(folder) | dict(environment))
+    variables = dict(environment or {})
+    if hidden or "PSYCOPG_IMPL" in variables or not hasattr(os, "fork"):
+        return [run(folder, *command, environment=variables, hidden=hidden) for command in commands]
+    return run_forked(folder, commands, clean_environment(folder) | variables)
 
 
 def clean_environment(folder: Path, import_first: Iterable[Path] = ()) -> dict[str, str]:

@@ -14,7 +14,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.demo.postgres import free_port
 from procrastinate_conn.redaction import MASK, redact, redact_value
 from procrastinate_conn.redaction.lines import redact_dsn, redact_env_line, redact_service_line
-from tests.checks.running import SECRET, run
+from tests.checks.running import SECRET, run, run_all
 
 P = "PROCRASTINATE_CONN_"
 
@@ -244,20 +244,19 @@ def test_check_and_show_do_not_print_a_misplaced_password(about: str, tmp_path: 
     more_faults = f"{P}CONNECTION__SSLMODE=requre\nPGUSER=other\n"
     for text, wanted in (("", commands), (more_faults, commands[::3])):
         (tmp_path / ".env").write_text(f"{MISPLACED[about]}\n{text}")
-        for command in wanted:
-            done = run(tmp_path, *command)
+        for done in run_all(tmp_path, wanted):
             assert done.stderr == ""
-            assert SECRET not in done.stdout, command
+            assert SECRET not in done.stdout, done.args
 
 
 @pytest.mark.subprocess
 @pytest.mark.parametrize("about", MISPLACED)
 def test_doctor_does_not_print_a_misplaced_password(about: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{MISPLACED[about]}\nPGPORT={free_port()}\nPGCONNECT_TIMEOUT=2\n")
-    for output in ("text", "json"):
-        done = run(tmp_path, "doctor", "--strict", "--timeout", "3", "--format", output)
+    command = ["doctor", "--strict", "--timeout", "3", "--format"]
+    for done in run_all(tmp_path, [[*command, "text"], [*command, "json"]]):
         assert done.stderr == ""
-        assert SECRET not in done.stdout, output
+        assert SECRET not in done.stdout, done.args
 
 
 ELSEWHERE = {
@@ -282,9 +281,9 @@ def test_misplaced_password_in_a_service_file_or_secrets_directory_is_not_printe
         (tmp_path / ".env").write_text("PGSERVICE=jobs\nPGSERVICEFILE=services\n")
     else:
         (tmp_path / "secrets" / f"{P}CONNECTION__{keyword.upper()}").write_text(ELSEWHERE[keyword])
-    for command in (["check"], ["check", "--format", "sarif"], ["show", "--all"], ["doctor", "--timeout=2"]):
-        done = run(tmp_path, *command, "--secrets-dir", "secrets")
-        assert SECRET not in done.stdout + done.stderr, command
+    commands = (["check"], ["check", "--format", "sarif"], ["show", "--all"], ["doctor", "--timeout=2"])
+    for done in run_all(tmp_path, [[*command, "--secrets-dir", "secrets"] for command in commands]):
+        assert SECRET not in done.stdout + done.stderr, done.args
 
 
 @pytest.mark.parametrize(
@@ -325,7 +324,6 @@ ENCODED = [
 @pytest.mark.parametrize("dsn", [*ENCODED, *(one[1:] for one in ENCODED), f"{SECRET}=", f"host=h {SECRET}="])
 def test_token_with_an_equals_sign_is_not_shown_as_an_unknown_keyword(dsn: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{P}DSN={dsn}\n")
-    for command in (["check"], ["check", "--format", "json"], ["show", "--all"]):
-        done = run(tmp_path, *command)
+    for done in run_all(tmp_path, [["check"], ["check", "--format", "json"], ["show", "--all"]]):
         assert done.returncode == 1
-        assert dsn.rstrip("=").removeprefix("host=h ") not in done.stdout + done.stderr, command
+        assert dsn.rstrip("=").removeprefix("host=h ") not in done.stdout + done.stderr, done.args
