@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from procrastinate_conn.artifacts import hint_for
-from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.origins import PASSFILE, SERVICE_FILE, Origin, SourcedValue
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import describe_value
 from procrastinate_conn.resolution.connection import effective_dsn
@@ -45,14 +45,16 @@ class ListenSection(NamedTuple):
     def own_problems(self, found: Iterable[Problem], others: Iterable[Problem]) -> Iterator[Problem]:
         """Yield the problems of the connection that listens which the others, of the connection, lack.
 
-        A warning about a value outside of the section is one about the connection.
+        A warning about a value outside of the section is one about the connection, unless that is in a file
+        of libpq's, which the section may name.
         """
         known = set(others)
         for problem in found:
             is_own = problem.origin in self.origins
             if is_own:
                 problem = replace(problem, setting=_setting(problem.setting))  # noqa: PLW2901
-            if problem not in known and (is_own or problem.severity == "error"):
+            is_libpqs = problem.origin is not None and problem.origin.kind in (SERVICE_FILE, PASSFILE)
+            if problem not in known and (is_own or is_libpqs or problem.severity == "error"):
                 yield problem
 
 
