@@ -88,7 +88,9 @@ def _call(name: str, called: Callable[..., Any]) -> str:
         kind = parameter.kind
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
         stars = "**" if kind is parameter.VAR_KEYWORD else ""
-        parameters.append(f"{stars}{parameter.name}: {parameter.annotation}{default}")
+        # A NamedTuple has ForwardRef("str") in the place of "str".
+        annotation = getattr(parameter.annotation, "__forward_arg__", parameter.annotation)
+        parameters.append(f"{stars}{parameter.name}: {annotation}{default}")
     returned = inspect.signature(called).return_annotation
     result = "" if returned in (inspect.Signature.empty, None, "None") else f" -> {returned}"
     line = f"{name}({', '.join(parameters)}){result}"
