@@ -65,12 +65,10 @@ def show(
 def _document(configuration: Configuration, *, everything: bool) -> dict[str, Any]:
     from procrastinate_conn.cli.show_values import effective_values
 
-    values = asdict(effective_values(configuration, everything=everything))
-    del values["connector"]["overrides"]
-    return {
-        "connector": values["connector"],
-        **values["settings"],
-        "connection": values["connection"],
-        "pool": values["pool"],
-        **({"listen": values["listen"]} if values["listen"] else {}),
+    sections = {
+        section: {name: asdict(value) for name, value in values.items()}
+        for section, values in effective_values(configuration, everything=everything).items()
     }
+    settings, listen = sections.pop("setting"), sections.pop("listen")
+    del settings["connector"]["overrides"]
+    return {**settings, **sections, **({"listen": listen} if listen else {})}

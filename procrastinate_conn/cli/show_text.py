@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich import box
 from rich.console import Group
@@ -18,7 +18,7 @@ from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool.options import PoolOptions
 from procrastinate_conn.problems import counted
 from procrastinate_conn.redaction import format_value, is_safe_to_show
-from procrastinate_conn.registry import REGISTRY
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
 MAX_NAME_WIDTH = 36
 """Columns that are kept for a variable's name beside the notes."""
@@ -35,31 +35,29 @@ TLS_MODES = {
 
 def tables(configuration: Configuration, width: int, *, everything: bool) -> Group:
     """Return the sentence and the tables for a width in columns, with overridden values if `everything`."""
-    kind, values = configuration.settings.kind, effective_values(configuration, everything=everything)
-    sentence = _summary(configuration)
-    beginning: list[Text | Table] = [Text(sentence)] if sentence else []
-    settings = {"connector": values.connector, **values.settings}
-    beginning.append(_table("setting", settings, width, overrides=everything))
-    if not REGISTRY[kind].has_server:
-        return Group(*beginning)
-    support = {option: REGISTRY[kind].support(option) for option in values.pool}
-    notes = {option: found.sentence for option, found in support.items() if found != AS_DOCUMENTED}
-    return Group(
-        *beginning,
-        _table("connection", values.connection, width, overrides=everything),
-        *([_table("listen", values.listen, width, overrides=everything)] if values.listen else []),
-        _table("pool", values.pool, width, overrides=everything, notes=notes, notes_heading=f"on {kind}"),
-    )
+    kind, sentence = configuration.settings.kind, _summary(configuration)
+    parts: list[Text | Table] = [Text(sentence)] if sentence else []
+    for section, values in effective_values(configuration, everything=everything).items():
+        notes = _support(kind, values) if section == "pool" else {}
+        if values:
+            parts.append(_table(section, values, width, notes, f"on {kind}", overrides=everything))
+    return Group(*parts)
+
+
+def _support(kind: ConnectorKind, options: Iterable[str]) -> dict[str, str]:
+    """Return how a kind supports pool options, except as documented."""
+    support = {option: REGISTRY[kind].support(option) for option in options}
+    return {option: found.sentence for option, found in support.items() if found != AS_DOCUMENTED}
 
 
 def _table(
     heading: str,
     values: Mapping[str, EffectiveValue],
     width: int,
+    notes: Mapping[str, str],
+    notes_heading: str,
     *,
     overrides: bool,
-    notes: Mapping[str, str] | None = None,
-    notes_heading: str = "",
 ) -> Table:
     """Return a table of values and their origins; it has a column for notes only if there are some."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)

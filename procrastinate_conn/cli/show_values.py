@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,32 +41,23 @@ class EffectiveValue(Value):
     overrides: Sequence[Value] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveValues:
-    """All values, in the order in which they are shown."""
-
-    connector: EffectiveValue
-    settings: Mapping[str, EffectiveValue]
-    connection: Mapping[str, EffectiveValue]
-    pool: Mapping[str, EffectiveValue]
-    listen: Mapping[str, EffectiveValue]
-
-
-def effective_values(configuration: Configuration, *, everything: bool) -> EffectiveValues:
-    """Collect the effective values, the libraries' defaults among them if `everything`.
+def effective_values(
+    configuration: Configuration, *, everything: bool
+) -> dict[str, dict[str, EffectiveValue]]:
+    """Collect the effective values by section, the libraries' defaults among them if `everything`.
 
     The configuration may have errors: keywords that libpq rejects are as configured, invalid pool options
     left out. A kind without a server has neither a connection nor a pool.
     """
+    connector = {"connector": _connector(configuration)}
     if not REGISTRY[configuration.settings.kind].has_server:
-        return EffectiveValues(_connector(configuration), {}, {}, {}, {})
-    return EffectiveValues(
-        connector=_connector(configuration),
-        settings=_settings(configuration, everything=everything),
-        connection=_connection(configuration, everything=everything),
-        pool=_pool(configuration, everything=everything),
-        listen=_listen(configuration, everything=everything),
-    )
+        return {"setting": connector, "connection": {}, "listen": {}, "pool": {}}
+    return {
+        "setting": connector | _settings(configuration, everything=everything),
+        "connection": _connection(configuration, everything=everything),
+        "listen": _listen(configuration, everything=everything),
+        "pool": _pool(configuration, everything=everything),
+    }
 
 
 def _connector(configuration: Configuration) -> EffectiveValue:
