@@ -127,10 +127,10 @@ def test_time_limit_holds_with_a_longer_connect_timeout():
     assert doctor.problems() == {"login": "fail"}
 
 
-def test_server_that_stops_responding_after_the_login_fails_at_the_time_limit(own_server):
-    with muted_after_login(own_server) as port:
+def test_server_that_stops_responding_after_the_login_fails_at_the_time_limit(server, address):
+    with muted_after_login(server) as port:
         started = time.monotonic()
-        address = {**own_server.parameters("jobs"), "port": str(port)}
+        address = {**address, "port": str(port)}
         doctor = DoctorRun(address, seconds=2)
         assert time.monotonic() - started < 20
     assert doctor["identity"].message == "not finished within the time limit (2 s)"
@@ -261,12 +261,17 @@ def test_password_file_that_may_be_a_password_is_not_shown(scram):
     assert SECRET not in repr(doctor.results())
 
 
-def test_missing_line_in_pg_hba_fails_login(own_server):
-    (own_server.data / "pg_hba.conf").write_text("local all all trust\n")
-    with psycopg.connect(own_server.dsn(unix_socket=True), autocommit=True) as connection:
+def test_missing_line_in_pg_hba_fails_login(scram):
+    file, address = scram.data / "pg_hba.conf", scram.parameters("jobs")
+    rules = file.read_text()
+    with scram.connect() as connection:
+        file.write_text("local all all trust\n")
         connection.execute("SELECT pg_reload_conf()")
-        wait_until(lambda: "pg_hba" in str(DoctorRun(own_server.parameters("jobs")).results()))
-    doctor = DoctorRun(own_server.parameters("jobs"))
+        wait_until(lambda: "pg_hba" in str(DoctorRun(address).results()))
+        doctor = DoctorRun(address)
+        file.write_text(rules)
+        connection.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: "pg_hba" not in str(DoctorRun(address).results()))
     assert doctor["login"].message.startswith('no pg_hba.conf entry for host "127.0.0.1"')
     assert "pg_hba.conf, and reload" in doctor["login"].hint
 
@@ -297,25 +302,20 @@ def test_connection_limit_of_one_fails_listen_and_budget(server, database, role)
     assert f"ALTER ROLE {role} CONNECTION LIMIT" in doctor["budget"].hint
 
 
-def test_each_of_several_hosts_is_checked_on_its_own(own_server):
+def test_each_of_several_hosts_is_checked_on_its_own(server, address):
     dead = free_port()
-    doctor = DoctorRun(
-        {
-            **own_server.parameters("jobs"),
-            "host": f"127.0.0.1,127.0.0.1,{own_server.directory}",
-            "port": f"{dead},{own_server.port},{own_server.port}",
-        }
-    )
+    hosts = f"127.0.0.1,127.0.0.1,{server.directory}"
+    doctor = DoctorRun({**address, "host": hosts, "port": f"{dead},{server.port},{server.port}"})
     down, tcp, unix = doctor.hosts
     assert [str(host) for host in doctor.hosts] == [
         f"127.0.0.1:{dead}",
-        f"127.0.0.1:{own_server.port}",
-        f"{own_server.directory}:{own_server.port}",
+        f"127.0.0.1:{server.port}",
+        f"{server.directory}:{server.port}",
     ]
     assert {check.status for check in down.checks} == {"fail"}
     assert {check.status for check in (*tcp.checks, *unix.checks)} == {"pass"}
     assert doctor["connector"].status == "pass"
-    assert doctor["connector"].value["port"] == own_server.port
+    assert doctor["connector"].value["port"] == server.port
 
 
 def test_standby_fails_alone_and_passes_beside_its_primary_with_read_write(own_server):
@@ -348,11 +348,9 @@ def test_standby_fails_alone_and_passes_beside_its_primary_with_read_write(own_s
         assert no_primary["connector"].hint == "none of the hosts is the primary: add it"
 
 
-def test_primary_that_target_session_attrs_skips_fails_the_connector_in_time(own_server):
+def test_primary_that_target_session_attrs_skips_fails_the_connector_in_time(address):
     started = time.monotonic()
-    doctor = DoctorRun(
-        {**own_server.parameters("jobs"), "target_session_attrs": "standby", "connect_timeout": "2"}
-    )
+    doctor = DoctorRun({**address, "target_session_attrs": "standby", "connect_timeout": "2"})
     assert time.monotonic() - started < 20
     assert doctor.problems() == {"connector": "fail"}
     assert "TARGET_SESSION_ATTRS=read-write" in doctor["connector"].hint

@@ -142,7 +142,8 @@ def test_both_set_ups_for_workers_behind_transaction_mode_are_in_order(kind, bou
     assert found["budget"].startswith("3 processes open 3 connections to LISTEN; ")
 
 
-def test_listening_in_another_database_fails(bouncer, server, database):
+def test_listening_in_another_database_fails(bouncer, server, database, monkeypatch):
+    monkeypatch.setattr(listen, "QUERY_TIMEOUT", 0.5)
     other = server.create_database()
     doctor = DoctorRun(
         bouncer.parameters(database),
