@@ -10,11 +10,7 @@ from types import FrameType
 
 def treat_sigterm_as_sigint() -> None:
     """Let SIGTERM raise KeyboardInterrupt, which runs every clean-up."""
-
-    def interrupt(_signum: int, _frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 @contextmanager
