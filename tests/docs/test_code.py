@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from procrastinate_conn import make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
+from tests.checks.running import run as run_command
 from tests.docs.pages import DOCS, PAGES, Block, Section, sections
 
 pytestmark = pytest.mark.subprocess
@@ -85,15 +84,9 @@ def outputs(block: Block) -> str:
     for line in block.text.splitlines():
         if line.startswith("$ "):
             assert line.startswith(f"$ {OWN}"), "only our own command is shown with its output"
-            done = subprocess.run(
-                [sys.executable, "-m", "procrastinate_conn", *line.removeprefix(f"$ {OWN}").split()],
-                env={**os.environ, "COLUMNS": "100"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=60,
-                check=False,
+            done = run_command(
+                Path.cwd(), *line.removeprefix(f"$ {OWN}").split(), environment={"COLUMNS": "100"}
             )
-            printed += [line, *(output.rstrip() for output in done.stdout.rstrip().splitlines())]
+            text = done.stdout + done.stderr
+            printed += [line, *(output.rstrip() for output in text.rstrip().splitlines())]
     return "\n".join(printed) + "\n"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from procrastinate_conn import ConnectorKind, make_connector
 from procrastinate_conn.demo.postgres import SERVER_USER, EmbeddedPostgres
 from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.registry import REGISTRY
+from tests.checks.running import run
 from tests.servers import KINDS
 
 SETTINGS = Path(__file__).parents[2] / "settings"
@@ -28,16 +27,9 @@ of_each_profile = pytest.mark.parametrize("profile", PROFILES, ids=lambda profil
 
 @pytest.mark.subprocess
 @pytest.mark.parametrize("kind", KINDS)
-def test_check_finds_only_what_the_profile_accepts(kind: ConnectorKind) -> None:
-    command = [sys.executable, "-m", "procrastinate_conn", "check", *map(str, PROFILES), "--isolated"]
-    done = subprocess.run(
-        [*command, "--connector", kind, "--format", "json"],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
+def test_check_finds_only_what_the_profile_accepts(kind: ConnectorKind, tmp_path: Path) -> None:
+    files = map(str, PROFILES)
+    done = run(tmp_path, "check", *files, "--isolated", "--connector", kind, "--format", "json")
     found = {
         result["file"]: {p["code"] for p in result["problems"]}
         for result in json.loads(done.stdout)["configurations"]
