@@ -87,14 +87,19 @@ def test_output_on_terminal_is_coloured_snapshot(command: str, folder: Path) -> 
     assert_equals_snapshot(f"{command.replace(' ', '-')}-80", re.sub(r"\x1b\[[0-9;]*m", "", shown))
 
 
-@pytest.mark.parametrize("command", ["check broken.env", "show working.env"])
 @pytest.mark.parametrize(
-    "disabled", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"arguments": "--no-color"}], ids=str
+    ("command", "option", "environment"),
+    [
+        ("check broken.env", [], {"NO_COLOR": "1"}),
+        ("check broken.env", ["--no-color"], {}),
+        ("show working.env", [], {"TERM": "dumb"}),
+        ("show working.env", ["--no-color"], {}),
+    ],
 )
-def test_colour_on_terminal_can_be_turned_off(command: str, disabled: dict[str, str], folder: Path) -> None:
-    environment = {name: value for name, value in disabled.items() if name != "arguments"}
-    arguments = [disabled["arguments"]] if "arguments" in disabled else []
-    shown = run_on_terminal(folder, *command.split(), *arguments, **environment)
+def test_colour_on_terminal_can_be_turned_off(
+    command: str, option: list[str], environment: dict[str, str], folder: Path
+) -> None:
+    shown = run_on_terminal(folder, *command.split(), *option, **environment)
     assert "\x1b" not in shown
     assert_equals_snapshot(f"{command.replace(' ', '-')}-80", shown)
 

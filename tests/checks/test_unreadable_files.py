@@ -20,7 +20,13 @@ pytestmark = [
 
 
 def check(folder: Path, *arguments: str, **environment: str) -> list[dict[str, Any]]:
-    """Run check without root's privilege to read everything."""
+    """Return the problems of one configuration."""
+    [problems] = check_all(folder, *arguments, **environment)
+    return problems
+
+
+def check_all(folder: Path, *arguments: str, **environment: str) -> list[list[dict[str, Any]]]:
+    """Run check without root's privilege to read everything; return each configuration's problems."""
     command = [*COMMAND, "check", "--format", "json", *arguments]
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
@@ -35,8 +41,7 @@ def check(folder: Path, *arguments: str, **environment: str) -> list[dict[str, A
         timeout=60,
         check=False,
     )
-    problems: list[dict[str, Any]] = json.loads(done.stdout)["configurations"][0]["problems"]
-    return problems
+    return [configuration["problems"] for configuration in json.loads(done.stdout)["configurations"]]
 
 
 def write(file: Path, text: str, mode: int = 0o600) -> None:
@@ -44,21 +49,21 @@ def write(file: Path, text: str, mode: int = 0o600) -> None:
     file.chmod(mode)
 
 
-@pytest.mark.parametrize(
-    ("line", "code"),
-    [
-        ("PROCRASTINATE_CONN_PASSWORD_FILE=secret", "PC507"),
-        ("PGSSLMODE=require\nPGSSLROOTCERT=secret", "PC504"),
-        ("PGSERVICE=jobs\nPGSERVICEFILE=secret", "PC207"),
-        ("PGPASSFILE=secret", "PC209"),
-    ],
-)
-def test_unreadable_file_of_a_setting_is_reported(line: str, code: str, tmp_path: Path) -> None:
+LINES = {
+    "PC507": "PROCRASTINATE_CONN_PASSWORD_FILE=secret",
+    "PC504": "PGSSLMODE=require\nPGSSLROOTCERT=secret",
+    "PC207": "PGSERVICE=jobs\nPGSERVICEFILE=secret",
+    "PC209": "PGPASSFILE=secret",
+}
+
+
+def test_unreadable_file_of_a_setting_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "secret", "hunter2\n", 0o000)
-    write(tmp_path / "jobs.env", f"PROCRASTINATE_CONN_CONNECTION__HOST=localhost\n{line}\n")
-    [problem] = check(tmp_path, "jobs.env")
-    assert problem["code"] == code
-    assert "secret" in problem["message"] + str(problem["origin"]["file"])
+    for code, line in LINES.items():
+        write(tmp_path / f"{code}.env", f"PROCRASTINATE_CONN_CONNECTION__HOST=localhost\n{line}\n")
+    for code, problems in zip(LINES, check_all(tmp_path, *(f"{code}.env" for code in LINES)), strict=True):
+        assert [problem["code"] for problem in problems] == [code]
+        assert "secret" in problems[0]["message"] + str(problems[0]["origin"]["file"])
 
 
 @pytest.mark.parametrize("named", [True, False])
