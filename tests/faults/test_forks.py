@@ -46,9 +46,9 @@ def status_of(work: Callable[[], None]) -> int:
     return os.waitpid(fork(work), 0)[1]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SYNC_KINDS)
 def test_children_open_anew_what_was_opened_before_the_fork(kind, server, database):
-    jobs = app(connector(kind, server.parameters(database), min_size=2, timeout=10).get_sync_connector())
+    jobs = app(connector(kind, server.parameters(database), min_size=2, timeout=10))
     observer = Observer(server, database)
 
     def defer(first: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.registry import REGISTRY
 from tests.faults.unresponsive import silent_port
-from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon, wait_until
+from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, Observer, app, connector, soon, wait_until
 
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -85,7 +85,7 @@ def test_an_event_loop_that_ends_without_closing_leaves_nothing(kind, server, da
     wait_until(lambda: observer.backends() == 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SYNC_KINDS)
 def test_threads_that_end_leave_no_connection(kind, server, database, observer):
     jobs = app(connector(kind, server.parameters(database), min_size=1, max_size=4))
     with jobs.open():
@@ -110,25 +110,22 @@ import sys
 import procrastinate
 from procrastinate_conn import make_connector
 
-app = procrastinate.App(connector=make_connector(sys.argv[1], dsn=sys.argv[2], env_file=None))
-
-@app.task(name="work")
-def work(argument): ...
-
-app.open()
-work.defer(argument="stored")
+apps = []
+for kind in sys.argv[2:]:
+    app = procrastinate.App(connector=make_connector(kind, dsn=sys.argv[1], env_file=None))
+    work = app.task(name="work")(lambda argument: None)
+    app.open()
+    work.defer(argument=kind)
+    apps.append(app)
 """
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_interpreter_that_exits_without_closing_is_quick_and_quiet(
-    kind, server, database, observer, tmp_path
-):
+def test_an_interpreter_that_exits_without_closing_is_quick_and_quiet(server, database, observer, tmp_path):
     (tmp_path / "unclosed.py").write_text(UNCLOSED)
-    command = [sys.executable, "-c", "import unclosed", kind, server.dsn(database)]
+    command = [sys.executable, "-c", "import unclosed", server.dsn(database), *KINDS]
     ended = subprocess.run(command, capture_output=True, check=False, text=True, timeout=30, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert observer.jobs() == ["stored"]
+    assert observer.jobs() == [*KINDS]
     wait_until(lambda: observer.backends() == 0)
 
 
@@ -194,7 +191,7 @@ with app.open():
 """
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "psycopg2" not in REGISTRY[kind].drivers])
+@pytest.mark.parametrize("kind", [kind for kind in SYNC_KINDS if "psycopg2" not in REGISTRY[kind].drivers])
 def test_a_query_ends_at_ctrl_c(kind, server, database, observer):
     """Not so with psycopg2, which is deaf while libpq waits; its TCP timeouts end a query that hangs."""
     command = [sys.executable, "-c", INTERRUPTED, kind, server.dsn(database)]

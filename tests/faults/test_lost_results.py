@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -15,11 +16,12 @@ from procrastinate_conn.connectors.runtime import disconnects
 from procrastinate_conn.connectors.runtime.retry import Backoff
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.registry import ConnectorKind
+from tests.conftest import apply_schema
 from tests.faults.job_tracker import UNFINISHED, working
-from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
+from tests.servers import ASYNC_KINDS, SYNC_KINDS, Observer, app, connector, soon
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SYNC_KINDS)
 def test_defer_with_a_lost_result_is_reported_and_not_repeated(kind, observer, proxy, through_proxy):
     jobs = app(connector(kind, through_proxy, min_size=1))
     with jobs.open():
@@ -182,7 +184,8 @@ def test_job_fetched_before_the_result_of_its_retry_stays_in_flight(kind, observ
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_worker_ends_after_a_limited_number_of_lost_results(kind, proxy, through_proxy):
+def test_worker_ends_after_a_limited_number_of_lost_results(kind, proxy, through_proxy, monkeypatch):
+    monkeypatch.setattr(Backoff, "failed", lambda _: 0.05)
     jobs = app(connector(kind, through_proxy, min_size=1))
 
     async def scenario():
@@ -196,15 +199,13 @@ def test_worker_ends_after_a_limited_number_of_lost_results(kind, proxy, through
     asyncio.run(scenario())
 
 
-@pytest.fixture
-def slow_to_commit(own_server) -> EmbeddedPostgres:
-    """A server that takes 30 ms to commit, and then logs how long a statement took, as it says in a file."""
-    settings = {"commit_delay": 30_000, "commit_siblings": 0, "fsync": "on", "log_duration": "on"}
-    with psycopg.connect(**own_server.parameters("jobs"), autocommit=True) as connection:
-        for name, value in {**settings, "synchronous_commit": "on"}.items():
-            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
-        connection.execute("SELECT pg_reload_conf()")
-    return own_server
+@pytest.fixture(scope="module")
+def slow_to_commit() -> Iterator[EmbeddedPostgres]:
+    """A server that takes 30 ms to commit, and then logs how long a statement took."""
+    settings = {"commit_delay": "30000", "commit_siblings": "0", "fsync": "on", "log_duration": "on"}
+    with EmbeddedPostgres(settings={**settings, "synchronous_commit": "on"}) as server:
+        apply_schema(server, server.create_database("template"))
+        yield server
 
 
 def terminate_while_deferring(observer: Observer, stop: threading.Event) -> None:
@@ -223,19 +224,20 @@ def with_client_cursors(connection):
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [*((kind, {}) for kind in KINDS), (ConnectorKind.SYNC_PSYCOPG, {"configure": with_client_cursors})],
-    ids=[*KINDS, "sync-psycopg in the simple protocol"],
+    [*((kind, {}) for kind in SYNC_KINDS), (ConnectorKind.SYNC_PSYCOPG, {"configure": with_client_cursors})],
+    ids=[*SYNC_KINDS, "sync-psycopg in the simple protocol"],
 )
 def test_job_committed_before_its_session_is_terminated_is_not_deferred_twice(
     kind, options, slow_to_commit, monkeypatch
 ):
     """The server says so where it logs a duration, which comes behind the commit in the simple protocol."""
     monkeypatch.setattr(disconnects, "SHUTDOWN_RACE_WINDOW", 5.0)  # on a busy machine, too
-    observer, stop = Observer(slow_to_commit, "jobs"), threading.Event()
-    jobs = app(connector(kind, slow_to_commit.parameters("jobs"), min_size=1, **options))
+    database = slow_to_commit.create_database(template="template")
+    observer, stop = Observer(slow_to_commit, database), threading.Event()
+    jobs = app(connector(kind, slow_to_commit.parameters(database), min_size=1, **options))
     told = []
     with observer.connection, ThreadPoolExecutor(1) as threads, jobs.open():
-        ending = threads.submit(terminate_while_deferring, Observer(slow_to_commit, "jobs"), stop)
+        ending = threads.submit(terminate_while_deferring, Observer(slow_to_commit, database), stop)
         for number in range(10):
             try:
                 jobs.tasks["work"].defer(argument=number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from procrastinate.exceptions import ConnectorException
@@ -30,101 +31,73 @@ def opening(ours):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_error_names_each_host_with_its_reason(kind):
+    """At the same time, since most of it is waiting."""
     if kind in ("psycopg", "sync-psycopg"):
         needs("psycopg>=3.2.8")  # older ones tell of the last host alone
-    with closed_port() as closed, silent_port() as silent:
-        hosts = {**MANY, "host": "127.0.0.1,127.0.0.1", "port": f"{closed},{silent}"}
-        message, seconds = opening(connector(kind, hosts, timeout=4, min_size=1))
-    assert "pool initialization incomplete after 4.00 sec" in message
-    assert str(closed) in message
-    assert "refused" in message
-    assert str(silent) in message
-    assert "timeout expired" in message or "no answer within" in message
-    assert seconds < 4 + 3
+    with closed_port() as closed, silent_port() as silent, ThreadPoolExecutor() as threads:
+
+        def failing(timeout, **host):
+            return threads.submit(opening, connector(kind, {**MANY, **host}, timeout=timeout, min_size=2))
+
+        mixed = failing(4, host="127.0.0.1,127.0.0.1", port=f"{closed},{silent}")
+        pending = failing(1, host="127.0.0.1", port=str(silent), connect_timeout="30")
+        alone = failing(3, host="127.0.0.1", port=str(silent))
+        half_resolved = failing(2, host="nowhere.invalid,127.0.0.1", port=f"5432,{closed}")
+        unresolved = failing(2, host="one.invalid,two.invalid")
+
+        message, seconds = mixed.result()
+        assert "pool initialization incomplete after 4.00 sec" in message
+        assert all(part in message for part in (str(closed), "refused", str(silent)))
+        assert "timeout expired" in message or "no answer within" in message
+        assert seconds < 4 + 3
+
+        message, seconds = pending.result()
+        assert f"after 1.00 sec; there is no answer yet from 127.0.0.1:{silent}" in message
+        assert seconds < 1 + 3
+
+        message, _ = alone.result()
+        assert "127.0.0.1" in message
+        assert str(silent) in message
+        assert "timeout expired" in message or "no answer within" in message
+
+        message, _ = half_resolved.result()
+        assert all(part in message for part in ("nowhere.invalid", str(closed), "refused"))
+
+        message, _ = unresolved.result()
+        assert message.count("one.invalid") == message.count("two.invalid") == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_error_names_a_silent_server_before_connect_timeout(kind):
-    with silent_port() as silent:
-        hosts = {**MANY, "host": "127.0.0.1", "port": str(silent), "connect_timeout": "30"}
-        message, seconds = opening(connector(kind, hosts, timeout=1, min_size=4))
-    assert f"after 1.00 sec; there is no answer yet from 127.0.0.1:{silent}" in message
-    assert seconds < 1 + 3
+def test_openings_succeed_once_the_server_is_there(kind, stoppable_server, stoppable_database):
+    """Those that wait, also beyond reconnect_timeout, and one that had failed."""
+    address = stoppable_server.parameters(stoppable_database)
+    patient = {"timeout": 30, "reconnect_timeout": 0.5}
+    stoppable_server.stop()
+    with ThreadPoolExecutor() as threads:
+        waiting = [
+            threads.submit(defer, app(connector(kind, address, **patient, **sizes)))
+            for sizes in ({"min_size": 2}, {"null": True})
+        ]
+        failed = app(connector(kind, address, timeout=0.7, min_size=1))
+        for _ in range(2):
+            with pytest.raises(ConnectorException):
+                defer(failed)
+        assert not any(opening.done() for opening in waiting)
+        stoppable_server.start()
+        for opening in waiting:
+            opening.result(30)
+    defer(failed)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_later_attempt_to_open_succeeds(kind, stoppable_server, stoppable_database):
-    jobs = app(connector(kind, stoppable_server.parameters(stoppable_database), timeout=2, min_size=1))
+def defer(jobs):
+    """Open, defer a job and close."""
 
-    async def opened():
+    async def asynchronously():
         async with jobs.open_async():
             await jobs.tasks["work"].defer_async()
 
-    def defer():
-        if kind in ASYNC_KINDS:
-            asyncio.run(opened())
-        else:
-            with jobs.open():
-                jobs.tasks["work"].defer()
-
-    stoppable_server.stop()
-    for _ in range(2):
-        with pytest.raises(ConnectorException):
-            defer()
-    stoppable_server.start()
-    defer()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("null", [False, True], ids=["pool", "null"])
-def test_opening_succeeds_while_the_server_starts(kind, null, stoppable_server, stoppable_database):
-    """Also beyond reconnect_timeout, after which psycopg_pool would give up."""
-    sizes = {"null": True} if null else {"min_size": 2}
-    ours = connector(
-        kind, stoppable_server.parameters(stoppable_database), timeout=30, reconnect_timeout=0.5, **sizes
-    )
-
-    async def scenario():
-        await asyncio.to_thread(stoppable_server.stop)
-        if kind in ASYNC_KINDS:
-            task = asyncio.create_task(ours.open_async())
-        else:
-            task = asyncio.create_task(asyncio.to_thread(ours.open))
-        await asyncio.sleep(2)
-        assert not task.done()
-        await asyncio.to_thread(stoppable_server.start)
-        await task
-        if kind in ASYNC_KINDS:
-            await ours.close_async()
-        else:
-            ours.close()
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_error_names_the_only_host_after_connect_timeout(kind):
-    with silent_port() as silent:
-        host = {**MANY, "host": "127.0.0.1", "port": str(silent)}
-        message, _ = opening(connector(kind, host, timeout=3, min_size=1))
-    assert "127.0.0.1" in message
-    assert str(silent) in message
-    assert "timeout expired" in message or "no answer within" in message
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_error_names_an_unresolved_host_beside_a_closed_port(kind):
-    with closed_port() as closed:
-        hosts = {**MANY, "host": "nowhere.invalid,127.0.0.1", "port": f"5432,{closed}"}
-        message, _ = opening(connector(kind, hosts, timeout=2, min_size=1))
-    assert "nowhere.invalid" in message
-    assert str(closed) in message
-    assert "refused" in message
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_error_names_each_unresolved_host_once(kind):
-    hosts = {**MANY, "host": "one.invalid,two.invalid"}
-    message, _ = opening(connector(kind, hosts, timeout=2, min_size=1))
-    assert message.count("one.invalid") == 1
-    assert message.count("two.invalid") == 1
+    if jobs.connector.config.kind in ASYNC_KINDS:
+        asyncio.run(asynchronously())
+    else:
+        with jobs.open():
+            jobs.tasks["work"].defer()

@@ -9,7 +9,7 @@ import pytest
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from tests.faults.job_tracker import UNFINISHED, JobTracker, working
-from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
+from tests.servers import ASYNC_KINDS, SYNC_KINDS, Observer, app, connector, soon
 
 DEFERRERS = 3
 LONG_TIMEOUT = {"min_size": 2, "max_size": 4, "timeout": 60, "reconnect_timeout": 1}
@@ -23,14 +23,14 @@ async def outage(server: EmbeddedPostgres, mode: str, seconds: float) -> None:
     await asyncio.to_thread(server.start)
 
 
-async def outages_under_a_worker(kind, server, database, *, mode, seconds=2.0):
-    """Take the server away twice under a worker and deferrers, and return the tracker and the jobs."""
+async def outages_under_a_worker(kind, server, database, *, modes=("fast", "immediate"), seconds=1.5):
+    """Take the server away under a worker and deferrers, and return the tracker and the jobs."""
     address = server.parameters(database)
     deferrer, worker = (app(connector(kind, address, **LONG_TIMEOUT)) for _ in range(2))
     tracker = JobTracker(deferrer)
     async with deferrer.open_async(), worker.open_async(), working(worker, concurrency=3) as running:
         async with tracker.in_tasks(DEFERRERS):
-            for _ in range(2):
+            for mode in modes:
                 await tracker.goes_on_async()
                 await outage(server, mode, seconds)
                 await tracker.goes_on_async()
@@ -55,45 +55,37 @@ def only_results_were_lost(tracker: JobTracker) -> None:
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_worker_and_deferrers_outlive_a_server_that_is_switched_off_twice(
+def test_worker_and_deferrers_outlive_a_server_that_is_switched_off_and_one_that_crashes(
     kind, stoppable_server, stoppable_database
 ):
-    scenario = outages_under_a_worker(kind, stoppable_server, stoppable_database, mode="fast")
+    scenario = outages_under_a_worker(kind, stoppable_server, stoppable_database)
     tracker, stored, worked = asyncio.run(scenario)
     only_results_were_lost(tracker)
     assert sorted(worked) == stored
 
 
-@pytest.mark.parametrize("kind", ASYNC_KINDS)
-def test_worker_and_deferrers_outlive_a_server_that_crashes_twice(kind, stoppable_server, stoppable_database):
-    scenario = outages_under_a_worker(kind, stoppable_server, stoppable_database, mode="immediate")
-    tracker, stored, worked = asyncio.run(scenario)
-    only_results_were_lost(tracker)
-    assert sorted(worked) == stored
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SYNC_KINDS)
 def test_threads_outlive_a_server_that_is_switched_off_twice(kind, stoppable_server, stoppable_database):
     deferrer = app(connector(kind, stoppable_server.parameters(stoppable_database), **LONG_TIMEOUT))
     tracker = JobTracker(deferrer)
     with deferrer.open(), tracker.in_threads(DEFERRERS):
         for _ in range(2):
             tracker.goes_on()
-            asyncio.run(outage(stoppable_server, "fast", 2))
+            asyncio.run(outage(stoppable_server, "fast", 1.5))
             tracker.goes_on()
     only_results_were_lost(tracker)
     tracker.stored_once(Observer(stoppable_server, stoppable_database))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SYNC_KINDS)
 def test_a_server_restarted_between_calls_fails_none(kind, stoppable_server, stoppable_database):
     deferrer = app(connector(kind, stoppable_server.parameters(stoppable_database), min_size=4))
     with deferrer.open():
-        for round_ in range(3):
+        for round_ in range(2):
             for call in range(8):
                 deferrer.tasks["work"].defer(argument=8 * round_ + call)
             stoppable_server.restart()
-    assert Observer(stoppable_server, stoppable_database).jobs() == list(range(24))
+    assert Observer(stoppable_server, stoppable_database).jobs() == list(range(16))
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
@@ -102,10 +94,10 @@ def test_a_server_restarted_between_asynchronous_calls_fails_none(kind, stoppabl
 
     async def scenario():
         async with deferrer.open_async():
-            for round_ in range(3):
+            for round_ in range(2):
                 for call in range(8):
                     await deferrer.tasks["work"].defer_async(argument=8 * round_ + call)
                 await asyncio.to_thread(stoppable_server.restart)
 
     asyncio.run(scenario())
-    assert Observer(stoppable_server, stoppable_database).jobs() == list(range(24))
+    assert Observer(stoppable_server, stoppable_database).jobs() == list(range(16))

@@ -23,7 +23,7 @@ def test_a_fetch_without_a_response_is_looked_up_on_another_connection(kind, add
             await jobs.tasks["work"].defer_async(argument=1)
             observer.connection.execute("BEGIN; LOCK TABLE procrastinate_jobs IN ACCESS EXCLUSIVE MODE")
             async with working(jobs) as running:
-                await asyncio.sleep(2.5)
+                await asyncio.sleep(1.5)
                 observer.connection.execute("ROLLBACK")
                 await soon(lambda: jobs.worked == [1])
                 assert not running.done()
@@ -37,7 +37,7 @@ def test_a_call_of_the_applications_has_no_such_limit(kind, address):
 
     async def scenario():
         await ours.open_async()
-        await ours.execute_query_async("SELECT pg_sleep(2.5)")
+        await ours.execute_query_async("SELECT pg_sleep(1.5)")
         await ours.close_async()
 
     asyncio.run(scenario())
