@@ -207,19 +207,42 @@ class ConnectionSpec(BaseModel):
         str
             Keyword/value string, secrets in clear.
         """
+        return libpq.conninfo(self.keyword_values(keywords))
+
+    def keyword_values(
+        self, keywords: Collection[str] | None = None, environment: Collection[str] | None = None
+    ) -> dict[str, str]:
+        """Return the keywords of `conninfo`, or only those that are needed beside certain variables.
+
+        Parameters
+        ----------
+        keywords
+            As for `conninfo`.
+        environment
+            The names of the variables that are set; by default they may be any.
+
+        Returns
+        -------
+        dict[str, str]
+            Keyword to value, secrets in clear.
+        """
         table = libpq.keywords()
         known = set(keywords or self._known or table)
         # The order is libpq's, so that equal specs give equal strings.
         in_order = [*(k for k in table if k in known), *sorted(known - table.keys())]
-        return libpq.conninfo({k: v for k, v in self._complete(in_order).items() if k in known})
+        return {k: v for k, v in self._complete(in_order, environment).items() if k in known}
 
-    def _complete(self, known: Iterable[str]) -> dict[str, str]:
-        """Return the parameters, with unset values for the known keywords that are not set."""
-        values = {**self._unset_values(known), **dict.fromkeys(self._empty, ""), **self.parameters}
+    def _complete(self, known: Iterable[str], environment: Collection[str] | None = None) -> dict[str, str]:
+        """Return the parameters, with unset values for the known keywords that are set elsewhere."""
+        unset = self._unset_values(known)
+        if environment is not None and "PGSERVICE" not in environment:
+            set_there = {k for variable, k in libpq.variables().items() if variable in environment}
+            unset = {k: v for k, v in unset.items() if k in set_there or k not in libpq.keywords()}
+        values = {**unset, **dict.fromkeys(self._empty, ""), **self.parameters}
         return {keyword: value for keyword, value in values.items() if keyword not in _SERVICE}
 
     def _unset_values(self, known: Iterable[str]) -> dict[str, str]:
-        """Return a value that means the same as none for each keyword that is set elsewhere, too."""
+        """Return a value that means the same as none for each keyword that may be set elsewhere."""
         table = libpq.keywords()
         elsewhere = [k for k in known if k not in table or table[k].variable or k in _SET_BY_SERVICE_ALONE]
         values = {keyword: libpq.unset_value(keyword) for keyword in elsewhere}

@@ -105,9 +105,9 @@ class HostContext:
         }
         spec, keywords = config.spec, libpq.keywords()
         known = {keyword: value for keyword, value in overrides.items() if keyword in keywords}
-        conninfo = f"{spec.conninfo(keywords)} {libpq.conninfo(known)}"  # the last value of a keyword counts
-        with libpq.pinned_environment(conninfo, spec.session):
-            return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+        parameters: dict[str, Any] = {**spec.keyword_values(keywords), **known}
+        with libpq.pinned_environment(parameters, spec.session):
+            return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
 
     def rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of a read-only query, which is cancelled after `QUERY_TIMEOUT`."""

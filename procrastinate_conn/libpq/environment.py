@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Condition
 
 from procrastinate_conn.event_loops import in_event_loop
-from procrastinate_conn.libpq.conninfo import parse, start_connection
+from procrastinate_conn.libpq.conninfo import conninfo, start_connection
 
 SESSION_VARIABLES = ("PGDATESTYLE", "PGGEQO", "PGTZ")
 """Variables that libpq sends to the server as settings of the session, whatever a connection string sets."""
@@ -87,26 +87,25 @@ def override_environment(values: Mapping[str, str | None]) -> Iterator[None]:
 
 
 @contextmanager
-def pinned_environment(conninfo: str, session: Mapping[str, str]) -> Iterator[None]:
+def pinned_environment(parameters: Mapping[str, str], session: Mapping[str, str]) -> Iterator[None]:
     """Keep later changes of the environment from changing a connection that is made in the block.
 
-    If a connection string sets every keyword, libpq still reads two kinds of variables. A service that
-    ``PGSERVICE`` names adds what the string leaves open, and fails the connection if it is not defined;
+    If `parameters` have every keyword, libpq still reads two kinds of variables. A service that
+    ``PGSERVICE`` names adds what they leave open, and fails the connection if it is not defined;
     only then the variable is unset. The `SESSION_VARIABLES` are set back to `session`: those that were set
     when the configuration was resolved.
     """
     values = {name: session.get(name) for name in SESSION_VARIABLES}
-    if "PGSERVICE" in os.environ and _service_interferes(conninfo):
+    if "PGSERVICE" in os.environ and _service_interferes(parameters):
         values["PGSERVICE"] = None
     with override_environment(values):
         yield
 
 
-def _service_interferes(conninfo: str) -> bool:
-    explicit = parse(conninfo).keys() | {"service", "servicefile"}
-    completed, message = start_connection(
-        f"{conninfo} host={UNREACHABLE_HOST} hostaddr='' port='' password=-"
-    )
+def _service_interferes(parameters: Mapping[str, str]) -> bool:
+    nowhere = {"host": UNREACHABLE_HOST, "hostaddr": "", "port": "", "password": "-"}
+    explicit = parameters.keys() | {"service", "servicefile"}
+    completed, message = start_connection(conninfo({**parameters, **nowhere}))
     return UNREACHABLE_HOST not in message or not completed.keys() <= explicit
 
 

@@ -1,6 +1,7 @@
 """Every kind under one agent that wraps drivers, in a process of its own: ``python -m ... AGENT < address``.
 
-Each defers, works, is woken, notices dead connections and keeps its statistics. What fails is printed.
+Each defers, works, is woken, notices dead connections, keeps its statistics, and shows the agent what was
+queried, and where. What fails is printed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,26 @@ from types import SimpleNamespace
 
 import psycopg
 
+from procrastinate_conn.registry import ConnectorKind
+from tests.agents.spans import (
+    Recorder,
+    record_ddtrace,
+    record_elastic_apm,
+    record_new_relic,
+    record_opentelemetry,
+    record_sentry,
+)
+
+TRACED = "SELECT id FROM procrastinate_jobs WHERE queue_name = "
+
+NO_SPANS = {
+    "elastic-apm": {"aiopg", "asyncpg"},  # its spans are without an address
+    "sentry": {"psycopg", "sync-psycopg", "aiopg", "psycopg2"},
+    "wrapt": set(ConnectorKind),
+    "xray": set(ConnectorKind),
+}
+"""Kinds of whose servers an agent reports no address, also when the driver is used by hand."""
+
 
 def start_ddtrace():
     os.environ.update(
@@ -25,13 +46,21 @@ def start_ddtrace():
     import ddtrace
 
     ddtrace.patch(psycopg=True, aiopg=True, asyncpg=True, sqlalchemy=True)
+    return record_ddtrace()
 
 
 def start_elastic_apm():
     import elasticapm
 
-    elasticapm.Client(service_name="tests", disable_send=True)
+    client = elasticapm.Client(
+        service_name="tests",
+        transport_class="elasticapm.transport.base.Transport",
+        cloud_provider=False,
+        central_config=False,
+        exit_span_min_duration="0ms",
+    )
     elasticapm.instrument()
+    return record_elastic_apm(client)
 
 
 def start_new_relic():
@@ -40,6 +69,7 @@ def start_new_relic():
 
     newrelic.agent.initialize()
     newrelic.agent.register_application(timeout=5)
+    return record_new_relic()
 
 
 def start_sentry():
@@ -48,7 +78,14 @@ def start_sentry():
     from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
 
     integrations = [SqlalchemyIntegration(), AsyncPGIntegration()]
-    sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, integrations=integrations)
+    recorder, transport = record_sentry()
+    sentry_sdk.init(
+        dsn="http://key@127.0.0.1:9/1",
+        transport=transport,
+        traces_sample_rate=1.0,
+        integrations=integrations,
+    )
+    return recorder
 
 
 def start_opentelemetry(*, comments=False):
@@ -69,6 +106,7 @@ def start_opentelemetry(*, comments=False):
         SQLAlchemyInstrumentor,
     ):
         instrumentor().instrument(skip_dep_check=True, enable_commenter=comments)
+    return record_opentelemetry(trace.get_tracer_provider())
 
 
 def start_xray():
@@ -77,6 +115,7 @@ def start_xray():
     xray_recorder.configure(service="tests", sampling=False, daemon_address="127.0.0.1:9")
     patch(["psycopg", "psycopg2", "sqlalchemy_core"])
     xray_recorder.begin_segment("tests")
+    return Recorder()
 
 
 def start_wrapt():
@@ -93,6 +132,9 @@ def start_wrapt():
     async def connect_async(wrapped, _, arguments, options):
         return Connection(await wrapped(*arguments, **options))
 
+    async def connect_aiopg(wrapped, _, arguments, options):  # its cursors are awaited, which no proxy is
+        return wrapt.ObjectProxy(await wrapped(*arguments, **options))
+
     def register_type(wrapped, _, arguments, options):
         return wrapped(*(getattr(argument, "__wrapped__", argument) for argument in arguments), **options)
 
@@ -101,6 +143,8 @@ def start_wrapt():
     wrapt.wrap_function_wrapper("psycopg2._psycopg", "register_type", register_type)
     wrapt.wrap_function_wrapper("psycopg", "Connection.connect", connect)
     wrapt.wrap_function_wrapper("psycopg", "AsyncConnection.connect", connect_async)
+    wrapt.wrap_function_wrapper("aiopg", "connect", connect_aiopg)
+    return Recorder()
 
 
 AGENTS = {
@@ -115,7 +159,7 @@ AGENTS = {
 }
 
 
-async def work(jobs, observer):
+async def work(jobs, observer, recorder):
     listening = "SELECT count(*) FROM pg_stat_activity WHERE query ~* 'LISTEN \"' AND state = 'idle'"
     async with jobs.open_async():
         worker = asyncio.create_task(
@@ -129,40 +173,47 @@ async def work(jobs, observer):
             await jobs.tasks["work"].defer_async(argument=number)
             await soon(lambda number=number: number in jobs.worked)
             observer.terminate()
-        await jobs.connector.execute_query_async("SELECT 1")
+        with recorder.transaction():
+            await jobs.connector.execute_query_all_async(f"{TRACED}%(queue)s", queue="none")
         stats = pool_stats(jobs.connector)
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
     return stats
 
 
-def defer(jobs, observer):
+def defer(jobs, observer, recorder):
     with jobs.open():
         for number in range(2):
             jobs.tasks["work"].defer(argument=number)
             observer.terminate()
-        jobs.connector.execute_query("SELECT 1")
+        with recorder.transaction():
+            jobs.connector.execute_query_all(f"{TRACED}%(queue)s", queue="none")
         return pool_stats(jobs.connector)
 
 
-def run(kind, address, observer):
+def run(kind, address, observer, recorder):
     """Return why a kind does not do what it should; an empty text if it does."""
     jobs = app(connector(kind, address, min_size=2, max_size=4, timeout=10))
     try:
         stats = (
-            asyncio.run(asyncio.wait_for(work(jobs, observer), 20))
+            asyncio.run(asyncio.wait_for(work(jobs, observer, recorder), 20))
             if kind in ASYNC_KINDS
-            else defer(jobs, observer)
+            else defer(jobs, observer, recorder)
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
         return f"{type(error).__name__}: {error}"
     if stats.connections_lost < 1 or stats.requests < 3 or stats.requests_failed or stats.waiting:
         return str(stats)
-    return ""
+    traced = [span for span in recorder.spans if span.statement.startswith(TRACED)]
+    recorder.spans.clear()
+    if kind in NO_SPANS.get(sys.argv[1], ()):
+        return ""
+    where = tuple(map(address.get, ("dbname", "host", "port")))
+    return "" if traced and all(span[1:] == where for span in traced) else f"{traced}, not at {where}"
 
 
 if __name__ == "__main__":
-    AGENTS[sys.argv[1]]()
+    recorder = AGENTS[sys.argv[1]]()
     # Only now: an agent wraps what is imported later, or what the modules look up later.
     from procrastinate_conn import pool_stats
     from tests.servers import ASYNC_KINDS, KINDS, Observer, app, connector, soon
@@ -170,7 +221,8 @@ if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     address = json.load(sys.stdin)
     server = SimpleNamespace(connect=lambda _: psycopg.connect(**address, autocommit=True))
+    observer = Observer(server, "")
     kinds = sorted(KINDS, key=lambda kind: kind not in ASYNC_KINDS)  # a worker would work what others defer
-    failures = {kind: reason for kind in kinds if (reason := run(kind, address, Observer(server, "")))}
+    failures = {kind: reason for kind in kinds if (reason := run(kind, address, observer, recorder))}
     print(json.dumps(failures), flush=True)
     os._exit(0)  # without what agents do at the end

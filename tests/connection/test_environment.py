@@ -40,6 +40,17 @@ def test_no_variable_changes_the_meaning_of_a_connection_string(variable, argume
         assert connected(spec, {"HOME": "/nowhere", variable: value}) == before
 
 
+def test_unset_values_are_written_for_the_variables_that_are_set():
+    spec = ConnectorSettings(_env_file=None, dsn="host=/nowhere", defaults="libpq").spec()
+    every = spec.keyword_values()
+    assert spec.keyword_values(environment={"PGSERVICE"}) == every
+    assert spec.keyword_values(environment={"HOME"}) == spec.parameters
+    for variable, keyword in libpq.variables().items():
+        if not variable.startswith("PGSERVICE"):
+            expected = {**spec.parameters, keyword: every[keyword]}
+            assert spec.keyword_values(environment={variable}) == expected
+
+
 @pytest.mark.parametrize("keyword", libpq.keywords())
 def test_unset_value_means_the_same_to_libpq_as_no_value(keyword):
     if keyword in ("service", "servicefile"):
@@ -60,7 +71,7 @@ def test_psycopg2_connects_to_the_resolved_server_in_another_environment(server,
     conninfo = spec.conninfo(drivers.keywords(ConnectorKind.PSYCOPG2))
 
     def parameters():
-        with libpq.pinned_environment(conninfo, spec.session):
+        with libpq.pinned_environment(libpq.parse(conninfo), spec.session):
             connection = psycopg2.connect(conninfo)
         try:
             return connection.info.dsn_parameters
@@ -129,7 +140,7 @@ def test_service_that_is_named_later_is_unset_only_if_it_would_interfere(content
     (tmp_path / "services").write_text(content)
     monkeypatch.setenv("PGSERVICE", "jobs")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
-    with libpq.pinned_environment(spec.conninfo(), spec.session):
+    with libpq.pinned_environment(spec.keyword_values(), spec.session):
         assert os.environ.get("PGSERVICE") == ("jobs" if "host" in content else None)
     assert os.environ["PGSERVICE"] == "jobs"
 
@@ -139,7 +150,7 @@ def test_resolved_service_stays_in_the_environment_for_others(tmp_path, monkeypa
     monkeypatch.setenv("PGSERVICE", "jobs")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
     spec = ConnectorSettings(_env_file=None).spec()
-    with libpq.pinned_environment(spec.conninfo(), spec.session):
+    with libpq.pinned_environment(spec.keyword_values(), spec.session):
         assert os.environ["PGSERVICE"] == "jobs"
 
 

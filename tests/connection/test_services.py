@@ -43,5 +43,5 @@ def test_service_that_is_named_later_sets_only_keywords_without_an_unset_value(
     spoilt.pop("service", None)  # its name alone does nothing
     assert (spoilt == unspoilt) is (keyword not in OPEN)
     if keyword in OPEN:
-        with libpq.pinned_environment(spec.conninfo(), spec.session):
+        with libpq.pinned_environment(spec.keyword_values(), spec.session):
             assert start_connection(spec.conninfo())[0] == unspoilt

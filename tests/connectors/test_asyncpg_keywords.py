@@ -22,7 +22,7 @@ async def connects(kind, parameters):
     except psycopg.OperationalError:
         return False
     await factory.ping(connection)
-    await factory.discard(connection)
+    factory.discard(connection)
     return True
 
 

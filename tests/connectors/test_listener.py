@@ -166,7 +166,29 @@ SCRIPTS = ["plain", "café", "очередь", "キュー", "😀", 'quo"te', "b
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_queue_names_in_any_script_are_listened_to_in_any_encoding(kind, encoding, address, observer):
     """A name that the client's encoding lacks as well: another client may notify of it."""
-    ours = connector(kind, {**address, "client_encoding": encoding}, min_size=1)
+    listen_to_scripts(connector(kind, {**address, "client_encoding": encoding}, min_size=1), observer)
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_queue_names_in_any_script_are_listened_to_on_a_sql_ascii_database(kind, server, sql_ascii_database):
+    address = {**server.parameters(sql_ascii_database), "client_encoding": "utf8"}
+    observer = Observer(server, sql_ascii_database)
+    with observer.connection:
+        observer.connection.execute("SET client_encoding TO utf8")
+        listen_to_scripts(connector(kind, address, min_size=1), observer)
+
+
+@pytest.fixture(scope="module")
+def sql_ascii_database(server):
+    with server.connect() as connection:
+        connection.execute(
+            "CREATE DATABASE sql_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    return "sql_ascii"
+
+
+def listen_to_scripts(ours, observer):
+    """Listen to names in every script, and be notified of each."""
     received = []
 
     async def note(*, channel, payload):

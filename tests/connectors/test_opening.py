@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import socket
+from functools import partial
 
 import aiopg
 import asyncpg
@@ -76,45 +77,90 @@ def test_a_synchronous_pool_of_the_callers_is_used_and_left_open(kind, server, d
     close()
 
 
+async def async_callers_pool(kind, server, database):
+    """Return a pool, or an engine, that the application made, and how it uses and closes it."""
+    address, dsn = server.parameters(database), server.dsn(database)
+    if kind == "sqlalchemy-async":
+        pool = create_async_engine("postgresql+psycopg://", connect_args=address)
+
+        async def use():
+            async with pool.connect() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+
+        return pool, use, pool.dispose
+    if kind == "psycopg":
+        pool = psycopg_pool.AsyncConnectionPool(dsn, open=False, kwargs={}, min_size=1)
+        await pool.open(wait=True)
+
+        async def use():
+            async with pool.connection() as connection:
+                await connection.execute("SELECT 1")
+
+        return pool, use, pool.close
+    if kind == "asyncpg":
+        pool = await asyncpg.create_pool(database=address.pop("dbname"), **address, min_size=1)
+        return pool, partial(pool.execute, "SELECT 1"), pool.close
+    pool = await aiopg.create_pool(dsn, cursor_factory=psycopg2.extras.RealDictCursor)
+
+    async def use():
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute("SELECT 1")
+
+    async def close():
+        pool.close()
+        await pool.wait_closed()
+
+    return pool, use, close
+
+
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_an_asynchronous_pool_of_the_callers_is_used_and_left_open(kind, server, database, observer):
     jobs = app(connector(kind, ELSEWHERE))
-    dsn = server.dsn(database)
 
     async def scenario():
-        if kind == "sqlalchemy-async":
-            pool = create_async_engine("postgresql+psycopg://", connect_args=server.parameters(database))
-        elif kind == "psycopg":
-            pool = psycopg_pool.AsyncConnectionPool(dsn, open=False, kwargs={}, min_size=2)
-            await pool.open(wait=True)
-        elif kind == "asyncpg":
-            address = server.parameters(database)
-            pool = await asyncpg.create_pool(database=address.pop("dbname"), **address, min_size=2)
-        else:
-            pool = await aiopg.create_pool(dsn, cursor_factory=psycopg2.extras.RealDictCursor)
+        pool, use, close = await async_callers_pool(kind, server, database)
         async with jobs.open_async(pool):
             assert pool_of(jobs.connector) is pool
             await jobs.tasks["work"].defer_async(argument="lent")
             await jobs.run_worker_async(wait=False, install_signal_handlers=False)
-        if kind == "sqlalchemy-async":
-            async with pool.connect() as connection:
-                await connection.exec_driver_sql("SELECT 1")
-            await pool.dispose()
-        elif kind == "psycopg":
-            async with pool.connection() as connection:
-                await connection.execute("SELECT 1")
-            await pool.close()
-        elif kind == "asyncpg":
-            await pool.execute("SELECT 1")
-            await pool.close()
-        else:
-            async with pool.acquire() as connection, connection.cursor() as cursor:
-                await cursor.execute("SELECT 1")
-            pool.close()
-            await pool.wait_closed()
+        await use()
+        await close()
 
     asyncio.run(scenario())
     assert observer.jobs() == jobs.worked == ["lent"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pool_of_the_callers_drops_a_session_in_which_the_server_rejects_queries(
+    kind, server, database, observer
+):
+    """As after a standby was promoted: the call fails, and the next one has a new session."""
+    jobs = app(connector(kind, ELSEWHERE))
+    read_only = f"ALTER DATABASE {database} SET default_transaction_read_only = "
+    observer.connection.execute(read_only + "on")
+
+    def synchronously():
+        pool, close = callers_pool(kind, server, database)
+        with jobs.open(pool):
+            assert jobs.check_connection()
+            observer.connection.execute(read_only + "off")
+            with pytest.raises(ConnectorException, match="read-only"):
+                jobs.tasks["work"].defer(argument=1)
+            jobs.tasks["work"].defer(argument=2)
+        close()
+
+    async def asynchronously():
+        pool, use, close = await async_callers_pool(kind, server, database)
+        async with jobs.open_async(pool):
+            await use()
+            observer.connection.execute(read_only + "off")
+            with pytest.raises(ConnectorException, match="read-only"):
+                await jobs.tasks["work"].defer_async(argument=1)
+            await jobs.tasks["work"].defer_async(argument=2)
+        await close()
+
+    asyncio.run(asynchronously()) if kind in ASYNC_KINDS else synchronously()
+    assert observer.jobs() == [2]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -165,6 +165,29 @@ def test_more_than_max_waiting_callers_are_rejected(kind, address):
     sync.close()
 
 
+def test_callers_of_a_null_pool_connect_once_a_second_at_most_while_the_server_is_away(address):
+    ours = connector("sync-psycopg", address, null=True, max_size=8, timeout=1.2)
+    ours.open()
+    factory, attempts = ours.own_pool.connection_factory, []
+    open_connection = factory.open_connection
+
+    def refused(parameters):
+        attempts.append(parameters)
+        return open_connection({**parameters, "port": "1"})
+
+    factory.open_connection = refused
+    with ThreadPoolExecutor(8) as threads:
+        with pytest.raises(ConnectorException, match="refused"):
+            ours.execute_query("SELECT 1")  # now it is known
+        attempts.clear()
+        calls = [threads.submit(ours.execute_query, "SELECT 1") for _ in range(8)]
+        assert all("refused" in str(call.exception(20)) for call in calls)
+    assert len(attempts) <= 2
+    factory.open_connection = open_connection
+    ours.execute_query("SELECT 1")
+    ours.close()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_max_lifetime_retires_connections(kind, address):
     sync = connector(kind, address, min_size=1, max_lifetime=0.2).get_sync_connector()

@@ -55,7 +55,7 @@ class FakePool:
     def __init__(self):
         self.replaced = self.rejected = 0
 
-    def replace_idle(self):
+    def replace_all(self):
         self.replaced += 1
         return not self.rejected
 

@@ -121,6 +121,8 @@ def test_error_is_tried_again_once_a_connector_is_open(scram_server):
     [
         ('FATAL:  password authentication failed for user "app"', True),
         ('connection to server at "db", port 5432 failed: FATAL:  role "app" does not exist\n', True),
+        ("FATAL:  Passwort-Authentifizierung fehlgeschlagen (SQLSTATE 28P01)", True),
+        ("FATAL:  Verbindungen erschöpft (SQLSTATE 53300)", False),
         ("FATAL:  the database system is starting up", False),
         ("FATAL:  sorry, too many clients already", False),
         ("connection refused\nFATAL:  no pg_hba.conf entry for host", False),

@@ -42,7 +42,7 @@ def compare(inputs: Inputs, home: Path) -> None:
 
 def connected(spec: ConnectionSpec, variables: Mapping[str, str]) -> Verdict:
     """Return what libpq makes of the spec's connection string in another environment."""
-    with environment(variables), libpq.pinned_environment(spec.conninfo(), spec.session):
+    with environment(variables), libpq.pinned_environment(spec.keyword_values(), spec.session):
         return judged(spec.conninfo())
 
 

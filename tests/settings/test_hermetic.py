@@ -58,9 +58,10 @@ def turn_hostile(database):
     """Spoil the environment until the test is over, and before its database is dropped."""
     with pytest.MonkeyPatch.context() as patch:
 
-        def turn():
+        def turn(*, service=True):
             for name, value in pg_variables().items():
-                patch.setenv(name, value)
+                if service or not name.startswith("PGSERVICE"):
+                    patch.setenv(name, value)
 
         yield turn
 
@@ -86,7 +87,7 @@ def test_no_variable_that_is_set_later_changes_where_a_worker_connects(
     kind, connector_for, turn_hostile, server, database
 ):
     connector = connector_for(kind)
-    turn_hostile()
+    turn_hostile(service=False)
     app = procrastinate.App(connector=connector)
 
     async def work():

@@ -110,8 +110,8 @@ class Pg8000ConnectionFactory(AsyncConnectionFactory):
 
     errors = (Error, OSError, psycopg.Error)
 
-    async def open_connection(self, conninfo):
-        return await open_first(conninfo, self.open_one, self.errors)
+    async def open_connection(self, parameters):
+        return await open_first(parameters, self.open_one, self.errors)
 
     async def open_one(self, attempt):
         """Connect to one address."""
@@ -148,7 +148,7 @@ class Pg8000ConnectionFactory(AsyncConnectionFactory):
     def fileno(self, connection):
         return connection.socket.fileno()
 
-    def abort(self, connection):
+    def discard(self, connection):
         connection.terminate()
 
     async def ping(self, connection):

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from operator import attrgetter
+from time import monotonic
 from typing import Any
 
 import aiopg
 import psycopg
 import psycopg2
-from aiopg.connection import TIMEOUT
 from psycopg.conninfo import make_conninfo
 from psycopg2.extensions import POLL_OK, POLL_READ, Notify
 from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn.connectors.psycopg2.connection_factory import (
-    Notices,
-    register_json_loads,
+    adopt_raw,
     repr_without_dsn,
 )
 from procrastinate_conn.connectors.runtime.acquire import Liveness
@@ -48,6 +48,7 @@ class BufferedConnection(psycopg2.extensions.connection):
         """
         while (state := super().poll()) != POLL_OK:
             await _until_ready(self.fileno(), state)
+        self._is_readable = readability(self.fileno())
 
     def isexecuting(self) -> bool:
         """Tell whether a query is being executed; and what aiopg asserts of a connection that it adopts."""
@@ -61,7 +62,7 @@ class BufferedConnection(psycopg2.extensions.connection):
         descriptor = self.fileno()
         try:
             state = super().poll()
-            while state == POLL_READ and readability(descriptor)():
+            while state == POLL_READ and self._is_readable():
                 # The end of the session is read, and that of the connection behind it is not. aiopg would
                 # wait to be called again; but uvloop reports a connection that was reset only once.
                 state = super().poll()
@@ -80,17 +81,14 @@ class AiopgConnection(aiopg.Connection):
     """A connection of aiopg's with what psycopg_pool uses of psycopg's."""
 
     liveness: Liveness
-
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        self._process_id = os.getpid()
-        super().__init__(*arguments, **keywords)
+    process_id = 0
 
     def __del__(self) -> None:
         """Close without aiopg's log record: procrastinate's connectors need not be closed.
 
         A child of the process would end the session of its parent.
         """
-        if self._process_id == os.getpid():
+        if self.process_id == os.getpid():
             with suppress(AttributeError, RuntimeError):  # it was never opened, or its event loop was closed
                 self.close()
 
@@ -116,55 +114,65 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
     """Makes aiopg's connections."""
 
     errors = (psycopg2.Error, psycopg.Error)
+    environment = os.environ
 
     def fileno(self, connection: AiopgConnection) -> int:
         descriptor: int = connection.raw.fileno()
         return descriptor
 
     def should_ping(self, connection: AiopgConnection) -> bool:
-        """Read the notices that came with the last result, and tell whether to ping the connection.
+        """Read what there is, also with the last result, and tell whether to ping the connection.
 
         An error is raised if the connection is closed.
         """
         connection.raw.poll()
-        return connection.liveness.should_ping(self.check_after)
+        liveness = connection.liveness
+        return liveness.is_terminated or monotonic() - liveness.idle_since >= self.check_after
 
-    def abort(self, connection: AiopgConnection) -> None:
-        connection.raw.is_forgotten = True
+    def discard(self, connection: AiopgConnection) -> None:
+        with suppress(RuntimeError):  # its event loop was closed
+            connection.close()
         connection.raw.close()
 
-    async def open_connection(self, conninfo: str) -> AiopgConnection:
+    async def open_connection(self, parameters: dict[str, str]) -> Any:
         """Return a connection to the first address that accepts one.
 
         The addresses are tried one by one, as psycopg does: libpq would go on to the next one on another
         socket, which aiopg does not notice, and without regard to `connect_timeout`.
         """
-        return await open_first(conninfo, self._open_one, (psycopg2.OperationalError,))
+        return await open_first(parameters, self._open_one, (psycopg2.OperationalError,))
 
-    async def _open_one(self, attempt: Attempt) -> AiopgConnection:
-        """Return a connection to one address, without aiopg's look-up of types: they are not used here."""
-        conninfo = make_conninfo("", **attempt)
-        raw = BufferedConnection(conninfo, async_=1)
+    async def _open_one(self, attempt: Attempt) -> Any:
+        """Return a connection to one address, without aiopg's look-up of types: they are not used here.
+
+        `aiopg.connect` is what agents wrap, and its arguments are what they read. It has no option for the
+        class of the connection.
+        """
+        raw = BufferedConnection(make_conninfo("", **attempt), async_=1)
         try:
             await raw.wait_until_open()
-            connection = AiopgConnection(
-                conninfo,
-                TIMEOUT,
+            connection: Any = await aiopg.connect(
+                host=attempt.get("host") or attempt.get("hostaddr"),
+                port=attempt.get("port"),
+                user=attempt.get("user"),
+                database=attempt.get("dbname"),
                 enable_json=False,
                 enable_hstore=False,
                 enable_uuid=False,
                 connection_factory=lambda *_: raw,
                 cursor_factory=RealDictCursor,
             )
-            raw.is_adopted = True
-            await connection
         except BaseException:
             raw.close()
             raise
-        connection.liveness = Liveness()
-        raw.notices = Notices(connection.liveness)
-        register_json_loads(self.config.json_loads, raw)
+        raw.is_adopted = True
+        inspect.unwrap(connection).__class__ = AiopgConnection
         return connection
+
+    def adopt(self, connection: AiopgConnection) -> None:
+        connection.process_id = os.getpid()
+        connection.liveness = Liveness()
+        adopt_raw(connection.raw, connection.liveness, self.config.json_loads)
 
     async def ping(self, connection: AiopgConnection) -> None:
         await self.execute(connection, "SELECT 1")
@@ -172,6 +180,10 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
     async def execute(self, connection: AiopgConnection, statement: str) -> None:
         async with connection.cursor() as cursor:
             await cursor.execute(statement)
+
+    def server_encoding(self, connection: AiopgConnection) -> str | None:
+        encoding: str | None = connection.raw.info.parameter_status("server_encoding")
+        return encoding
 
     async def notifications(self, connection: AiopgConnection, seconds: float) -> AsyncGenerator[Notify]:
         """Yield notifications, until there has been none for so many seconds."""

@@ -16,12 +16,13 @@ from psycopg2.extras import Json
 
 from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory
 from procrastinate_conn.connectors.aiopg.pool_adapter import AiopgPoolAdapter
-from procrastinate_conn.connectors.base import AsyncConnector, wrap_json
+from procrastinate_conn.connectors.base import AsyncConnector, parameters_of
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
+from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 
 
 class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
@@ -75,7 +76,7 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
         async with cursor:
             sent_at = monotonic()
             try:
-                await cursor.execute(query, wrap_json(arguments, self._json))
+                await cursor.execute(query, parameters_of(query, arguments, self._json))
             except TimeoutError as error:  # aiopg's own
                 message = f"no answer within {cursor.timeout:.0f} sec; the connection was closed"
                 raise ConnectorException(message) from error
@@ -86,5 +87,7 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
                 raise ConnectorException("the server cancelled the query") from error
             except Exception as error:
                 raise_disconnect(error, connection.raw.info, query, sent_at)
+                if self.own_pool is None and is_of_useless_session(error):
+                    connection.close()  # the caller's pool then discards it
                 raise
             return await fetch(cursor) if fetch else None

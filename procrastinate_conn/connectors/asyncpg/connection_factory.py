@@ -108,15 +108,12 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
         descriptor: int = connection.socket.fileno()
         return descriptor
 
-    def abort(self, connection: AsyncpgConnection) -> None:
+    def discard(self, connection: AsyncpgConnection) -> None:
         with suppress(RuntimeError):  # its event loop was closed
             connection.terminate()
 
-    async def discard(self, connection: AsyncpgConnection) -> None:
-        connection.terminate()
-
-    async def open_connection(self, conninfo: str) -> AsyncpgConnection:
-        return await open_first(conninfo, self._open_one, self.errors)
+    async def open_connection(self, parameters: dict[str, str]) -> AsyncpgConnection:
+        return await open_first(parameters, self._open_one, self.errors)
 
     async def _open_one(self, attempt: Attempt) -> AsyncpgConnection:
         """Return a connection to one address, with TLS or without, as `sslmode` has it."""
@@ -172,6 +169,10 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
     async def execute(self, connection: AsyncpgConnection, statement: str) -> None:
         await connection.execute(statement)
 
+    def server_encoding(self, connection: AsyncpgConnection) -> str | None:
+        encoding: str | None = connection.get_settings().server_encoding
+        return encoding
+
     async def notifications(self, connection: AsyncpgConnection, seconds: float) -> AsyncGenerator[Notify]:
         """Yield notifications, until there has been none for so many seconds."""
         while True:
@@ -199,7 +200,7 @@ def _message(error: Exception, *, has_password: bool) -> str:
     if not isinstance(error, asyncpg.PostgresError):
         return str(error).strip() or type(error).__name__
     severity = getattr(error, "severity", None)
-    message = f"{severity}:  {error}" if severity else str(error)
+    message = f"{severity}:  {error} (SQLSTATE {error.sqlstate})" if severity else str(error)
     if isinstance(error, asyncpg.InvalidPasswordError) and not has_password:
         return f"{message}; no password supplied"
     return message

@@ -19,6 +19,7 @@ from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, Shutdown, raise_lost
 from procrastinate_conn.connectors.runtime.listener import listen
+from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 
 SHUTDOWN_CODES = (asyncpg.AdminShutdownError.sqlstate, "57P05")
 """PostgreSQL's codes for the end of a session: by an administrator, and because it was idle."""
@@ -77,6 +78,8 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
                 is_extended=is_extended,
                 is_lost=connection.is_closed(),
             )
+            if not is_ours and is_of_useless_session(error):
+                connection.terminate()  # the caller's pool then replaces it
             raise
         return fetch(rows) if fetch else None
 

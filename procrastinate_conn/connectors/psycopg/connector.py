@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector, wrap_json
+from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector, parameters_of
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.connection_factory import (
@@ -23,6 +23,7 @@ from procrastinate_conn.connectors.psycopg.connection_factory import (
     SyncPsycopgConnectionFactory,
 )
 from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
+from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 
 
 class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.SyncPsycopgConnector):
@@ -49,12 +50,14 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
                 self._json.adapt(cursor)
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, wrap_json(arguments, Jsonb))
+                    cursor.execute(query, parameters_of(query, arguments, Jsonb))
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
                     )
-                    if not connection.autocommit:
+                    if self.own_pool is None and is_of_useless_session(error):
+                        connection.pgconn.finish()  # the caller's pool then replaces it
+                    elif not connection.autocommit:
                         connection.rollback()
                     raise
                 result = fetch and fetch(cursor)
@@ -73,7 +76,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            cursor.execute(query, wrap_json(arguments, Jsonb))
+            cursor.execute(query, parameters_of(query, arguments, Jsonb))
             return fetch(cursor)
 
 
@@ -103,12 +106,14 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
                 self._json.adapt(cursor)
                 sent_at = monotonic()
                 try:
-                    await cursor.execute(query, wrap_json(arguments, Jsonb))
+                    await cursor.execute(query, parameters_of(query, arguments, Jsonb))
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
                     )
-                    if not connection.autocommit:
+                    if self.own_pool is None and is_of_useless_session(error):
+                        connection.pgconn.finish()  # the caller's pool then replaces it
+                    elif not connection.autocommit:
                         await connection.rollback()
                     raise
                 result = await fetch(cursor) if fetch else None
@@ -127,7 +132,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            await cursor.execute(query, wrap_json(arguments, Jsonb))
+            await cursor.execute(query, parameters_of(query, arguments, Jsonb))
             return await fetch(cursor)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import psycopg
@@ -55,8 +56,9 @@ class Psycopg2ConnectionInfo(ConnectionInfo):
 class Psycopg2Connection(connection):
     """A connection of psycopg2's with what psycopg_pool uses of psycopg's."""
 
-    liveness: Liveness
+    __module__ = connection.__module__  # by which agents name the database's system
 
+    liveness: Liveness
     pgconn = connection.info  # the object with a ``transaction_status``; the numbers are libpq's in both
 
     @property
@@ -77,27 +79,38 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
     """Makes psycopg2's connections."""
 
     errors = (psycopg2.Error, psycopg.Error)
+    environment = os.environ
     connection_class: ClassVar[type[Psycopg2Connection]] = Psycopg2Connection
     cursor_factory: ClassVar[type[cursor] | None] = RealDictCursor
 
-    def open_connection(self, conninfo: str) -> Psycopg2Connection:
-        """Return a connection in autocommit mode, since procrastinate's queries are single statements."""
-        connection = psycopg2.connect(
-            conninfo, connection_factory=self.connection_class, cursor_factory=self.cursor_factory
+    def open_connection(self, parameters: dict[str, str]) -> Psycopg2Connection:
+        connection: Psycopg2Connection = psycopg2.connect(
+            **as_agents_read(parameters),
+            connection_factory=self.connection_class,
+            cursor_factory=self.cursor_factory,
         )
         connection.autocommit = True
-        connection.liveness = Liveness()
-        connection.notices = Notices(connection.liveness)
-        register_json_loads(self.config.json_loads, connection)
         return connection
+
+    def adopt(self, connection: Psycopg2Connection) -> None:
+        connection.liveness = Liveness()
+        adopt_raw(connection, connection.liveness, self.config.json_loads)
 
     def ping(self, connection: Psycopg2Connection) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 
 
-def register_json_loads(loads: Callable[[str], Any] | None, connection: connection) -> None:
-    """Let a connection of psycopg2's read JSON with `loads`, if it is set."""
+def as_agents_read(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return arguments for ``psycopg2.connect``, in which agents look for the database by its older name."""
+    arguments: dict[str, Any] = dict(parameters)
+    arguments["database"] = arguments.pop("dbname", None)
+    return arguments
+
+
+def adopt_raw(connection: connection, liveness: Liveness, loads: Callable[[str], Any] | None) -> None:
+    """Let a connection of psycopg2's note its end, and read JSON with `loads` if it is set."""
+    connection.notices = Notices(liveness)
     if loads is not None:
         register_default_json(connection, loads=loads)
         register_default_jsonb(connection, loads=loads)

@@ -11,12 +11,13 @@ from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from psycopg2.extras import Json
 from psycopg2.pool import AbstractConnectionPool
 
-from procrastinate_conn.connectors.base import SyncConnector, wrap_json
+from procrastinate_conn.connectors.base import SyncConnector, parameters_of
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
 from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter, pool_errors
 from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
+from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 
 
 class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2Connector):
@@ -45,9 +46,11 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
                 cursor = connection.cursor()
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, wrap_json(arguments, self._json))
+                    cursor.execute(query, parameters_of(query, arguments, self._json))
                 except Exception as error:
                     raise_disconnect(error, connection.info, query, sent_at)
+                    if self.own_pool is None and is_of_useless_session(error):
+                        connection.close()  # the caller's pool then discards it
                     raise
                 result = fetch and fetch(cursor)
                 if not connection.autocommit:

@@ -42,12 +42,12 @@ class Liveness:
     the socket is silent until the server process ends. `is_readable` tells whether the socket is not silent.
     """
 
-    __slots__ = ("idle_since", "is_readable", "is_terminated")
+    __slots__ = ("idle_since", "is_readable", "is_terminated", "made_at")
 
     is_readable: Callable[[], object]
 
     def __init__(self) -> None:
-        self.idle_since = monotonic()
+        self.idle_since = self.made_at = monotonic()
         self.is_terminated = False
 
     def mark_new(self, last_loss: float) -> None:

@@ -12,19 +12,18 @@ from typing import Any, TypeVar
 
 import psycopg
 
-# The second of them is not documented; every test of opening with several hosts notices if it goes.
-from psycopg.conninfo import conninfo_attempts_async, conninfo_to_dict, timeout_from_conninfo
+# The first of them is not documented; every test of opening with several hosts notices if it goes.
+from psycopg.conninfo import conninfo_attempts_async, timeout_from_conninfo
 
 from procrastinate_conn import libpq
 from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.connection.spec import ConnectionSpec
-from procrastinate_conn.connectors.runtime.connect_errors import name_every_host
 from procrastinate_conn.sources import password_file
 
 C = TypeVar("C")
 
 Attempt = dict[str, Any]
-"""libpq's keywords for one address: `hostaddr` is numeric, or `host` is the directory of a socket."""
+"""libpq's keywords; for one address, `hostaddr` is numeric, or `host` is the directory of a socket."""
 
 _SESSION_SETTINGS = {"PGDATESTYLE": "datestyle", "PGGEQO": "geqo", "PGTZ": "timezone"}
 """libpq's variables for the session, and the settings that it sends for them."""
@@ -38,45 +37,25 @@ _SOCKET_OPTIONS = {
 
 
 async def open_first(
-    conninfo: str, open_one: Callable[[Attempt], Awaitable[C]], errors: tuple[type[Exception], ...]
+    parameters: Attempt, open_one: Callable[[Attempt], Awaitable[C]], errors: tuple[type[Exception], ...]
 ) -> C:
     """Return a connection to the first address that accepts one.
 
     The hosts are resolved and tried in libpq's order, or at random with `load_balance_hosts`; each address
-    has `connect_timeout` seconds.
-
-    Raises
-    ------
-    psycopg.OperationalError
-        There is none; the error names each host with its reason.
+    has `connect_timeout` seconds. If there is none, the `psycopg.OperationalError` has the reasons.
     """
-    try:
-        return await _open_first(conninfo, open_one, errors)
-    except psycopg.OperationalError as error:
-        error.args = (await asyncio.to_thread(name_every_host, str(error), conninfo),)
-        raise
-
-
-async def _open_first(
-    conninfo: str, open_one: Callable[[Attempt], Awaitable[C]], errors: tuple[type[Exception], ...]
-) -> C:
-    parameters = conninfo_to_dict(conninfo)
     timeout = timeout_from_conninfo(parameters)
     failures = []
     for attempt in await conninfo_attempts_async(parameters):
+        address = f"{attempt.get('host') or attempt.get('hostaddr')}, port {attempt.get('port')}"
         try:
             async with asyncio.timeout(timeout):
                 return await open_one(attempt)
         except TimeoutError:
-            failures.append(f"{_target(attempt)} failed: no answer within {timeout} s")
+            failures.append(f"connection to {address} failed: no answer within {timeout} s")
         except errors as error:
-            failures.append(f"{_target(attempt)} failed: {str(error).strip()}")
+            failures.append(f"connection to {address} failed: {str(error).strip()}")
     raise psycopg.OperationalError("\n".join(failures))
-
-
-def _target(attempt: Attempt) -> str:
-    """Return the address of an attempt, which the drivers do not name."""
-    return f"connection to {attempt.get('host') or attempt.get('hostaddr')}, port {attempt.get('port')}"
 
 
 def find_password(attempt: Attempt) -> str | None:

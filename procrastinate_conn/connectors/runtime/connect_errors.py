@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import psycopg
 
-# The second of them is not documented; every test of opening with several hosts notices if it goes.
-from psycopg.conninfo import conninfo_attempts, conninfo_to_dict
+# It is not documented; every test of opening with several hosts notices if it goes.
+from psycopg.conninfo import conninfo_attempts
 
 from procrastinate_conn.connection.hosts import Host, hosts
 
 # Compiled when they are needed: that takes as long as to import several modules.
-_LOGIN_REJECTED = r"(password|SASL) authentication failed"  # the second is PgBouncer's
+_LOGIN_REJECTED = r"(password|SASL) authentication failed|SQLSTATE 28P01"  # the second is PgBouncer's
 
 _PERMANENT = (
     _LOGIN_REJECTED
+    + r"|SQLSTATE (28000|3D000)"  # in asyncpg's messages
     + r"|no password supplied"
     + r"|(Peer|certificate) authentication failed"
     + r"|(database|role) \".*\" does not exist"
@@ -31,8 +33,8 @@ _PERMANENT = (
     + r"|certificate does not match private key file"
     + r"|host name must be specified for a verified SSL connection"
 )
-"""Reasons that stay until somebody changes a setting. libpq shows no SQLSTATE of a failed connection, so only
-English messages are recognised; after any other the pool tries again until its `timeout`."""
+"""Reasons that stay until somebody changes a setting. libpq shows no SQLSTATE of a failed connection, so
+only English messages of its are recognised; after any other the pool tries again until its `timeout`."""
 
 _NO_REASON = r"\s|DETAIL:|HINT:|Multiple connection attempts failed|Either provide the file|$"
 """Lines of an error that continue the line above, or introduce those below."""
@@ -49,13 +51,13 @@ def is_password_rejected(message: str) -> bool:
     return re.search(_LOGIN_REJECTED, message) is not None
 
 
-def name_every_host(message: str, conninfo: str) -> str:
+def name_every_host(message: str, parameters: Mapping[str, str]) -> str:
     """Return why no connection was made, with the hosts that psycopg leaves out.
 
     That is the only host, if it did not answer; and hosts that could not be resolved, if psycopg has tried
     the others. To find those, several hosts are resolved once more, which may take time.
     """
-    tried = hosts({keyword: str(value) for keyword, value in conninfo_to_dict(conninfo).items()})
+    tried = hosts(parameters)
     if len(tried) == 1:
         [host] = tried
         is_named = (host.name or host.address) in message

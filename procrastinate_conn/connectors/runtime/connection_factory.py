@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
 import psycopg
@@ -17,8 +18,12 @@ from psycopg_pool import PoolTimeout
 from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT
-from procrastinate_conn.connectors.runtime.connect_errors import is_password_rejected, is_permanent
+from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT, RECONNECT_PAUSE
+from procrastinate_conn.connectors.runtime.connect_errors import (
+    is_password_rejected,
+    is_permanent,
+    name_every_host,
+)
 from procrastinate_conn.connectors.runtime.liveness import SocketWatchdog, call_in_thread, readability
 from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
 
@@ -27,16 +32,19 @@ class ConnectionFactory(ABC):
     """Makes the connections of one pool.
 
     It is a pool's ``connection_class``, of which psycopg_pool needs nothing but ``connect``. So the
-    connection string, with its secrets, is built for each connection and is kept nowhere else.
+    parameters, with their secrets, are collected for each connection and are kept nowhere else. The drivers
+    get them as keywords, in which agents look for the server's address.
     """
 
     asynchronous: ClassVar[bool]
     errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)  # of the driver, and of the pool
+    environment: ClassVar[Collection[str] | None] = None  # that libpq reads; None for a driver without libpq
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
         self.check_after = config.pool.check_after
         self.last_error: Exception | None = None
+        self._last_attempt = -math.inf
         self.pending_attempts: set[object] = set()
         self.last_loss = -math.inf
         self.on_connected: Callable[[], Callable[[], None] | None] = lambda: None
@@ -52,13 +60,22 @@ class ConnectionFactory(ABC):
         should_ping: bool = connection.closed or connection.liveness.should_ping(self.check_after)
         return should_ping
 
-    def discard(self, connection: Any) -> Any:
-        """Close a connection for good; the result of an asynchronous driver is to be awaited."""
-        return connection.close()
+    def discard(self, connection: Any) -> None:
+        """Close a connection for good."""
+        connection.close()
 
     @contextmanager
     def _attempt(self) -> Iterator[None]:
-        """Keep the error of an attempt to connect."""
+        """Keep the error of an attempt to connect.
+
+        The callers of a null pool connect each for itself. While the server is away they get the last error,
+        and one of them tries each second.
+        """
+        now = monotonic()
+        is_soon = self.pending_attempts or now - self._last_attempt < RECONNECT_PAUSE
+        if self.config.pool.null and self.last_error is not None and is_soon:
+            raise psycopg.OperationalError(str(self.last_error))
+        self._last_attempt = now
         attempt = object()
         self.pending_attempts.add(attempt)
         try:
@@ -74,20 +91,19 @@ class ConnectionFactory(ABC):
             self.pending_attempts.remove(attempt)
         self.last_error = None
 
-    def _conninfo(self, connect_timeout: int | None) -> str:
-        """Return the connection string for one connection, with the shorter `connect_timeout`."""
-        spec = self.config.spec
+    def _parameters(self, connect_timeout: int | None) -> dict[str, str]:
+        """Return libpq's keywords for one connection, with the shorter `connect_timeout`."""
+        parameters = self.config.spec.keyword_values(drivers.keywords(self.config.kind), self.environment)
         try:
-            overrides = self.config.credentials()
+            parameters |= self.config.credentials()
         except Exception as error:  # noqa: BLE001 - whatever the source raises
             # Without the traceback, whose frames hold the last password.
             message = f"the source of the password failed: {error}"
             raise psycopg.OperationalError(message) from error.with_traceback(None)
-        limits = [libpq.integer(spec.parameters.get("connect_timeout", "")) or 0, connect_timeout or 0]
+        limits = [libpq.integer(parameters.get("connect_timeout", "")) or 0, connect_timeout or 0]
         if shortest := min((limit for limit in limits if limit > 0), default=0):
-            overrides["connect_timeout"] = str(shortest)
-        # Of a keyword that is set twice, libpq uses the last one.
-        return f"{spec.conninfo(drivers.keywords(self.config.kind))} {libpq.conninfo(overrides)}"
+            parameters["connect_timeout"] = str(shortest)
+        return parameters
 
     def raise_timeout(self, message: str, rejection: Exception | None = None) -> NoReturn:
         """Raise the error of a caller who got no connection in time, with the reason.
@@ -102,7 +118,7 @@ class ConnectionFactory(ABC):
         elif reason is not None:
             subject = "attempt to connect failed" if self.last_error else "connection was not fit for use"
             message = f"{message}; the last {subject}: {str(reason).strip() or type(reason).__name__}"
-        # Without the traceback, whose frames hold connection strings.
+        # Without the traceback, whose frames hold the parameters.
         raise PoolTimeout(message) from (reason and reason.with_traceback(None))
 
     def permanent_error(self) -> Exception | None:
@@ -120,20 +136,24 @@ class ConnectionFactory(ABC):
         """Run steps, in an asynchronous driver's factory as a coroutine."""
 
     @abstractmethod
-    def open_connection(self, conninfo: str) -> Any:
+    def open_connection(self, parameters: dict[str, str]) -> Any:
         """Return a new connection in autocommit mode.
+
+        procrastinate's queries are single statements, each of them a transaction by itself: BEGIN and COMMIT
+        would be two round trips for nothing.
 
         Parameters
         ----------
-        conninfo
-            Keywords and values as libpq takes them, complete: nothing is to be read from elsewhere.
+        parameters
+            libpq's keywords and values, complete: nothing is to be read from elsewhere. A driver on libpq
+            sets `environment`; then those are left out that mean the same as none.
 
         Returns
         -------
         object
-            The driver's connection. The pool needs of it: `liveness`, a new `Liveness`; `closed`;
-            `pgconn.transaction_status`, as `psycopg.pq.TransactionStatus`; and the methods `close` and
-            `rollback`. For LISTEN it is an asynchronous context manager that closes.
+            The driver's connection. The pool needs of it, or of `adopt`: `liveness`, a new `Liveness`;
+            `closed`; `pgconn.transaction_status`, as `psycopg.pq.TransactionStatus`; and the methods `close`
+            and `rollback`. For LISTEN it is an asynchronous context manager that closes.
 
         Raises
         ------
@@ -141,6 +161,9 @@ class ConnectionFactory(ABC):
             One of `errors`, with libpq's message as far as possible: by its text it is known whether another
             attempt may succeed.
         """
+
+    def adopt(self, connection: Any) -> None:  # noqa: B027 - it need not be overridden
+        """Prepare a new connection, which an agent may have wrapped."""
 
     @abstractmethod
     def ping(self, connection: Any) -> Any:
@@ -163,14 +186,14 @@ class ConnectionFactory(ABC):
             try:
                 connection = yield from self._open_with_password(connect_timeout)
             except BaseException as error:  # noqa: BLE001 - it is raised again
-                # Without the traceback, whose frames hold the connection string: Sentry sends locals.
+                # Without the traceback, whose frames hold the parameters: Sentry sends locals.
                 raise error.with_traceback(None) from error.__cause__
             if configure is not None:
                 try:
                     yield configure(connection)
                     _require_idle(connection)
                 except BaseException:
-                    yield connection.close()
+                    self.discard(connection)
                     raise
         connection.liveness.is_readable = readability(self.fileno(connection))
         connection.liveness.mark_new(self.last_loss)
@@ -191,12 +214,22 @@ class ConnectionFactory(ABC):
         return (yield from self._open(connect_timeout))
 
     def _open(self, connect_timeout: int | None) -> Steps:
-        if self.asynchronous and self.config.password is not None:  # it may read a file or run a command
-            conninfo = yield asyncio.to_thread(self._conninfo, connect_timeout)
-        else:
-            conninfo = self._conninfo(connect_timeout)
-        with libpq.pinned_environment(conninfo, self.config.spec.session):
-            return (yield self.open_connection(conninfo))
+        if self.config.password is None:
+            parameters = self._parameters(connect_timeout)
+        else:  # it may read a file or run a command
+            parameters = yield self._in_thread(self._parameters, connect_timeout)
+        try:
+            with libpq.pinned_environment(parameters, self.config.spec.session):
+                connection = yield self.open_connection(parameters)
+        except psycopg.OperationalError as error:  # psycopg2's names every host
+            error.args = ((yield self._in_thread(name_every_host, str(error), parameters)),)
+            raise
+        self.adopt(connection)
+        return connection
+
+    def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function that may wait; for an asynchronous driver, return what is to be awaited."""
+        return asyncio.to_thread(function, *arguments) if self.asynchronous else function(*arguments)
 
     def check_alive(self, connection: Any, timeout: float = PING_TIMEOUT) -> Any:
         """Ping a connection, and raise one of `errors` unless it answers within so many seconds."""
@@ -239,12 +272,16 @@ class AsyncConnectionFactory(ConnectionFactory):
         return run_async(steps)
 
     @abstractmethod
-    def abort(self, connection: Any) -> None:
-        """Close a connection at once, also if its event loop was closed."""
+    def discard(self, connection: Any) -> None:
+        """Close a connection for good and at once, also if its event loop was closed."""
 
     @abstractmethod
     async def execute(self, connection: Any, statement: str) -> None:
         """Execute a statement that has no arguments."""
+
+    def server_encoding(self, _connection: Any) -> str | None:
+        """Return the encoding of the database, as the server has reported it; None if that is not known."""
+        return None
 
     @abstractmethod
     def notifications(self, connection: Any, seconds: float) -> AsyncGenerator[Any]:

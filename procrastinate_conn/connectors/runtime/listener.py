@@ -91,8 +91,8 @@ async def listen_on(
 async def _start_listening(connection_factory: Any, connection: Any, channels: Iterable[str]) -> None:
     """Listen to channels, whatever the client's encoding.
 
-    Names that are not ASCII are escaped, and the server sends them in UTF-8. It cannot convert them if its
-    own encoding is SQL_ASCII; then they are sent as the driver encodes them.
+    Names that are not ASCII are escaped, and the server sends them in UTF-8. It converts nothing if its own
+    encoding is SQL_ASCII; then they are sent as the driver encodes them.
     """
 
     async def execute(statement: str) -> None:
@@ -100,15 +100,9 @@ async def _start_listening(connection_factory: Any, connection: Any, channels: I
             await connection_factory.execute(connection, statement)
 
     names = [Identifier(channel).as_string() for channel in channels]
-    if not all(map(str.isascii, names)):
-        try:
-            await execute("SET client_encoding TO 'UTF8'")
-            for name in names:
-                await execute(LISTEN.format(channel_name=f"U&{_escaped(name)}"))
-        except connection_factory.errors:
-            await execute("RESET client_encoding")
-        else:
-            return
+    if not all(map(str.isascii, names)) and connection_factory.server_encoding(connection) != "SQL_ASCII":
+        await execute("SET client_encoding TO 'UTF8'")
+        names = [f"U&{_escaped(name)}" for name in names]
     for name in names:
         await execute(LISTEN.format(channel_name=name))
 

@@ -31,6 +31,7 @@ from psycopg_pool.base import BasePool
 from procrastinate_conn.connectors.runtime.acquire import (
     RECONNECT_PAUSE,
     AcquireAttempt,
+    Liveness,
     PingTimeout,
     Reconnection,
 )
@@ -77,7 +78,7 @@ class _SharedPool(BasePool, ABC):
         super().__init__(**{**arguments, "connection_class": connection_factory, "kwargs": {}, "open": False})
         self.lifo_window = min(options.check_after or math.inf, self.max_lifetime)
         self._is_opening = True
-        self._rejected_until = -math.inf
+        self._rejected_until = self._useless_before = -math.inf
         self.reconnection = Reconnection()
         connection_factory.on_connected = WeakMethod(self._release_held)
 
@@ -201,13 +202,19 @@ class _SharedPool(BasePool, ABC):
         self.connection_factory.last_loss = monotonic()
         self.reconnection.lost()
 
-    def replace_idle(self) -> bool:
-        """Let no idle connection be used again; return False if new ones were rejected, too, just now."""
+    def replace_all(self) -> bool:
+        """Let no connection be used again; return False if new ones were rejected, too, just now."""
         if monotonic() < self._rejected_until:
             return False
+        self._useless_before = monotonic()  # those in use are seen when they are returned
         for connection in tuple(self._pool):
             connection.liveness.is_terminated = True
         return True
+
+    def _note_return(self, liveness: Liveness) -> None:
+        liveness.idle_since = monotonic()
+        if liveness.made_at < self._useless_before:
+            liveness.is_terminated = True
 
     def replacement_rejected(self) -> None:
         """Note that a new connection is of no more use than those before."""
@@ -294,7 +301,7 @@ class SyncPool(_SharedPool, ConnectionPool[Any]):
         """Take a connection back."""
         if conn.closed:
             self._mark_loss()
-        conn.liveness.idle_since = monotonic()
+        self._note_return(conn.liveness)
         super().putconn(conn)
 
     def _discard_and_replace(self, connection: Any) -> None:
@@ -328,7 +335,7 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
         """Take a connection back."""
         if (limit := current_limit.get()) is not None:
             limit.released()
-        conn.liveness.idle_since = monotonic()
+        self._note_return(conn.liveness)
         if conn.closed:
             self._mark_loss()
             # By the server: aiopg then leaves a reader with the event loop, on a descriptor that the next
@@ -338,11 +345,8 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
             await self._shielded(super().putconn(conn), conn)
 
     async def _discard_and_replace(self, connection: Any) -> None:
-        await self._shielded(self._close_and_return(connection), connection)
-
-    async def _close_and_return(self, connection: Any) -> None:
-        await self.connection_factory.discard(connection)
-        await super().putconn(connection)
+        self.connection_factory.discard(connection)
+        await self._shielded(super().putconn(connection), connection)
 
     async def _shielded(self, work: Coroutine[Any, Any, None], connection: Any) -> None:
         """Finish `work` even if the task is cancelled: psycopg_pool awaits its lock, and loses the slot.
@@ -353,7 +357,7 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
             loop = asyncio.get_running_loop()
         except RuntimeError:  # the loop was closed under the task, and with it the pool
             work.close()
-            self.connection_factory.abort(connection)
+            self.connection_factory.discard(connection)
             return
         if connection.pgconn.transaction_status == TransactionStatus.IDLE:
             try:

@@ -12,7 +12,7 @@ If that depends on whether the server logs durations (see `disconnects`), its se
 continues; to defer a job is none of its queries.
 
 A session is of no use if the server rejects queries on it, as after a failover (`USELESS_SESSION`). That is
-known for procrastinate's own queries; they are sent once more on a new connection, and all that are idle are
+known for procrastinate's own queries; they are sent once more on a new connection, and all others are
 replaced.
 """
 
@@ -187,18 +187,17 @@ class RetryableQuery:
         if isinstance(error, SafeToRetry | OutcomeUnknown):
             return error
         cause, pool = driver_error(error), self._connector.own_pool
-        code = sqlstate(cause)
         if pool is None or self._query not in PROCRASTINATE_QUERIES:
             raise error
-        if code in POOLER_LOST_SERVER:
-            pool.replace_idle()
+        if sqlstate(cause) in POOLER_LOST_SERVER:
+            pool.replace_all()
             return OutcomeUnknown.after(cause)
-        if code not in USELESS_SESSION and not _rejects_plan(cause):
+        if not is_of_useless_session(cause):
             raise error
         if self._is_on_new_session:
             pool.replacement_rejected()
             raise error
-        if not pool.replace_idle():
+        if not pool.replace_all():
             raise error
         self._is_on_new_session = True
         message = f"the server rejects queries in this session: {cause}"
@@ -260,5 +259,7 @@ def sqlstate(error: BaseException | None) -> str | None:
     return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
 
 
-def _rejects_plan(error: BaseException | None) -> bool:
-    return getattr(getattr(error, "diag", None), "source_function", None) == REPLAN_FUNCTION
+def is_of_useless_session(error: BaseException | None) -> bool:
+    """Tell whether an error leaves nothing of its query, and would be repeated in the same session."""
+    source_function = getattr(getattr(error, "diag", None), "source_function", None)
+    return sqlstate(error) in USELESS_SESSION or source_function == REPLAN_FUNCTION

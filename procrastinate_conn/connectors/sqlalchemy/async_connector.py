@@ -49,6 +49,8 @@ from procrastinate_conn.registry import ConnectorKind
 class PooledAsyncConnection(NoticeHandlers, PooledConnection, psycopg.AsyncConnection[Any]):
     """A connection of psycopg's that goes back to its pool when an engine closes it."""
 
+    __module__ = psycopg.AsyncConnection.__module__  # by which agents name the database's system
+
     async def close(self) -> None:
         await run_async(self.go_back(super().close))
 
@@ -58,10 +60,9 @@ class PooledAsyncConnectionFactory(PsycopgConnectionFactory):
 
     default_class = PooledAsyncConnection
 
-    async def open_connection(self, conninfo: str) -> Any:
-        connection = await super().open_connection(conninfo)
+    def adopt(self, connection: Any) -> None:
+        super().adopt(connection)
         JsonAdapter(self.config).adapt(connection)
-        return connection
 
 
 class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], WithoutClass, BaseAsyncConnector):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from time import monotonic
-from typing import Any, ClassVar, LiteralString, Self
+from typing import Any, ClassVar, LiteralString
 
 import sqlalchemy
 from procrastinate.connector import BaseConnector
@@ -29,6 +29,7 @@ from procrastinate_conn.connectors.compatibility import driver_of, rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
+from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 from procrastinate_conn.connectors.runtime.steps import Steps
 from procrastinate_conn.registry import ConnectorKind
 
@@ -45,9 +46,9 @@ class PooledConnection:
     rollback: Any
     set_autocommit: Any
 
-    def as_opened(self) -> Self:
-        """Return what the driver has opened; the pool may have an agent's proxy of it."""
-        return self
+    # Returns what the driver has opened, which an agent may have wrapped. AWS X-Ray wraps it once more in the
+    # pool, and unwraps it once for psycopg2's own functions.
+    as_opened: Callable[[], Any]
 
     def go_back(self, close: Callable[[], Any]) -> Steps:
         """Go back to the pool; in the pool, call the driver's `close`."""
@@ -158,6 +159,7 @@ class EngineQueries(PooledConnector[Any]):
         [server, *others] = hosts(parameters)
         url = sqlalchemy.URL.create(
             f"postgresql+{driver}",
+            username=parameters.get("user"),
             host=None if others else server.name or server.address,
             port=None if others else int(server.port),
             database=parameters.get("dbname"),
@@ -228,7 +230,12 @@ class EngineQueries(PooledConnector[Any]):
     ) -> Any:
         """Send a query on a connection from the caller's engine, and commit."""
         self.drivers[connection.dialect.driver].adapt_cursors(connection)
-        result = self.send_on(connection, query, arguments, fetch)
+        try:
+            result = self.send_on(connection, query, arguments, fetch)
+        except DBAPIError as error:
+            if is_of_useless_session(error.orig):
+                connection.invalidate()  # the caller's engine then replaces it
+            raise
         try:
             connection.commit()
         except DBAPIError as error:

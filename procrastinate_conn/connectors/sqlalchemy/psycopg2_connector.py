@@ -28,6 +28,8 @@ from procrastinate_conn.registry import ConnectorKind
 class PooledPsycopg2Connection(PooledConnection, Psycopg2Connection):
     """A connection of psycopg2's that goes back to its pool when an engine closes it."""
 
+    __module__ = Psycopg2Connection.__module__
+
     def close(self) -> None:
         run(self.go_back(super().close))
 
@@ -42,11 +44,9 @@ class PooledPsycopg2ConnectionFactory(Psycopg2ConnectionFactory):
     connection_class = PooledPsycopg2Connection
     cursor_factory = None
 
-    def open_connection(self, conninfo: str) -> Any:
-        # AWS X-Ray wraps it twice, here and in the pool, and unwraps it once for psycopg2's own functions.
-        connection: Any = super().open_connection(conninfo)
+    def adopt(self, connection: Any) -> None:
+        super().adopt(connection)
         connection.as_opened = weakref.ref(connection)
-        return connection
 
 
 class Psycopg2Driver(Driver):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -50,6 +51,8 @@ class NoticeHandlers:
 class PooledPsycopgConnection(NoticeHandlers, PooledConnection, psycopg.Connection[Any]):
     """A connection of psycopg's that goes back to its pool when an engine closes it."""
 
+    __module__ = psycopg.Connection.__module__  # by which agents name the database's system
+
     def close(self) -> None:
         run(self.go_back(super().close))
 
@@ -59,10 +62,10 @@ class PooledPsycopgConnectionFactory(SyncPsycopgConnectionFactory):
 
     default_class = PooledPsycopgConnection
 
-    def open_connection(self, conninfo: str) -> Any:
-        connection = super().open_connection(conninfo)
+    def adopt(self, connection: Any) -> None:
+        super().adopt(connection)
+        connection.as_opened = weakref.ref(connection)
         JsonAdapter(self.config).adapt(connection)
-        return connection
 
 
 class PsycopgDriver(Driver):
