@@ -50,6 +50,34 @@ def test_connector_imports_only_its_own_driver() -> None:
     assert all(set(names) <= set(REGISTRY[kind].drivers) for kind, names in imported.items()), imported
 
 
+# What a start does not need: for errors, for sources that are not there, for an explicit password source.
+NOT_NEEDED = (
+    *("difflib", "dotenv", "pydantic_settings", "tomllib"),
+    *(
+        f"procrastinate_conn.{room}"
+        for room in ("checks", "cli", "doctor", "passwords", "schema", "settings")
+    ),
+)
+
+
+def test_start_from_the_environment_prepares_nothing_for_errors_and_compiles_no_pattern() -> None:
+    done = python(
+        "import re, sys, procrastinate\n"
+        "compile, compiled = re.compile, []\n"
+        "def counted(*arguments):\n"
+        "    compiled.append(sys._getframe(1).f_globals['__name__'])\n"
+        "    return compile(*arguments)\n"
+        "re.compile = counted\n"
+        "from procrastinate_conn import ConnectionSpec, make_connector\n"
+        "make_connector()\n"
+        f"print(*({set(NOT_NEEDED)} & sys.modules.keys()))\n"
+        "print(*(name for name in compiled if name.startswith('procrastinate_conn')))\n"
+        "print(ConnectionSpec.__pydantic_complete__)",
+        PROCRASTINATE_CONN_DSN="postgresql://app@db1/jobs",
+    )
+    assert done.stdout.splitlines() == ["", "", "False"], done.stderr
+
+
 def test_command_line_imports_no_driver() -> None:
     drivers = ("aiopg", "psycopg", "psycopg2", "sqlalchemy")
     done = python(
