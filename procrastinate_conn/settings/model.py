@@ -185,7 +185,10 @@ class ConnectorSettings(BaseSettings):
     @property
     def configuration(self) -> Configuration:
         """The settings of all sources, resolved."""
-        return self._configuration
+        configuration: Configuration | None = (self.__pydantic_private__ or {}).get("_configuration")
+        if configuration is None:
+            raise TypeError("model_construct() reads and resolves nothing: call the class instead")
+        return configuration
 
     @classmethod
     def settings_customise_sources(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -228,6 +229,9 @@ def failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:
     if is_syntax:
         message = f"{name} cannot read {file or 'its input'}: {_reason(error)}"
         hint = "correct the syntax there"
+        if file and file.read_bytes().startswith(codecs.BOM_UTF8):
+            message = f"{name} cannot read {file}: it begins with a byte order mark (U+FEFF)"
+            hint = "save it as UTF-8 without one"
     else:
         message = f"{name} raised {type(error).__name__} at {raised_at(error)}"
         hint = "its text is not shown, as it may hold a secret"

@@ -18,6 +18,11 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def test_settings_that_were_not_resolved_say_so():
+    with pytest.raises(TypeError, match="model_construct"):
+        ConnectorSettings.model_construct(dsn="host=db1").spec()
+
+
 def test_a_subclass_may_name_another_secrets_directory(tmp_path):
     class Ours(ConnectorSettings):
         model_config = SettingsConfigDict(secrets_dir="ours")

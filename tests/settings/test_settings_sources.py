@@ -179,6 +179,16 @@ def test_malformed_file_is_an_error_with_its_line_and_no_content(of_a_file, dire
     assert "hunter2" not in str(problem)
 
 
+@pytest.mark.parametrize("kind", ["Toml", "Json"])
+def test_byte_order_mark_of_a_file_is_named(directory, kind):
+    name = f"queue.{kind.lower()}"
+    (directory / name).write_text("dsn = 'x'\n" if kind == "Toml" else "{}", "utf-8-sig")
+    source = getattr(pydantic_settings, f"{kind}ConfigSettingsSource")
+    [problem] = problems_of(settings(source, config={f"{kind.lower()}_file": name}))
+    assert (problem.code, problem.hint) == ("PC116", "save it as UTF-8 without one")
+    assert f"{name}: it begins with a byte order mark (U+FEFF)" in problem.message
+
+
 def test_toml_table_header_is_in_the_name_of_the_origin(directory):
     needs_argument(TomlConfigSettingsSource, "toml_table_header")
     (directory / "queue.toml").write_text("[other]\ndsn = 'host=db0'\n[tool.jobs]\ndsn = 'host=db1'\n")
