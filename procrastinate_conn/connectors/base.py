@@ -112,7 +112,7 @@ class PooledConnector(BaseConnector, ABC, Generic[P]):
         A class of the application's own may do what the pool does.
         """
         if self.pool_class is None:
-            return f"the {self.config.kind} connector takes no pool, and was given a {_full_name(type(pool))}"
+            return rejection(self.config.kind, "no pool of the application's", pool)
         packages = {base.__module__.partition(".")[0] for base in type(pool).__mro__}
         if isinstance(pool, self.pool_class) or not packages & POOL_PACKAGES:
             return None

@@ -15,7 +15,7 @@ Everything here is public. If it changes so that a kind may not work any more, `
 
 from __future__ import annotations
 
-from procrastinate_conn.connectors.asyncpg.queries import translate, unique_violation
+from procrastinate_conn.connectors.asyncpg.queries import connector_exception, translate
 from procrastinate_conn.connectors.base import (
     AsyncConnector,
     RowLists,
@@ -59,6 +59,7 @@ __all__ = [
     "SyncConnector",
     "SyncPsycopgConnector",
     "WithoutClass",
+    "connector_exception",
     "find_password",
     "open_first",
     "raise_disconnect",
@@ -66,6 +67,5 @@ __all__ = [
     "server_settings",
     "set_socket_options",
     "translate",
-    "unique_violation",
     "wrap_json",
 ]

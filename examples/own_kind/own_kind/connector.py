@@ -13,7 +13,6 @@ import psycopg
 from pg8000.converters import JSON, JSONB
 from pg8000.exceptions import DatabaseError, Error
 from procrastinate.connector import BaseAsyncConnector
-from procrastinate.exceptions import ConnectorException
 from psycopg.pq import TransactionStatus
 
 from procrastinate_conn.connectors.interface import (
@@ -24,32 +23,26 @@ from procrastinate_conn.connectors.interface import (
     Shutdown,
     SyncPsycopgConnector,
     WithoutClass,
+    connector_exception,
     find_password,
     open_first,
     raise_lost,
     server_settings,
     set_socket_options,
     translate,
-    unique_violation,
 )
 
 STATUS = {b"I": TransactionStatus.IDLE, b"T": TransactionStatus.INTRANS, b"E": TransactionStatus.INERROR}
-UNIQUE_VIOLATION = "23505"
-SHUTDOWN_CODES = ("57P01", "57P05")
 
 
 class Pg8000Connection(pg8000.native.Connection):
     """A connection with what the pool needs."""
 
-    def __init__(self, connected: socket.socket, **arguments):
-        self.socket, self.liveness = connected, Liveness()
-        self.closed = False
-        self.transaction_status = TransactionStatus.IDLE
-        super().__init__(sock=connected, **arguments)
+    pgconn = property(lambda self: self)  # the object with the transaction_status
 
-    @property
-    def pgconn(self):
-        return self
+    def __init__(self, connected: socket.socket, **arguments):
+        self.socket, self.liveness, self.closed = connected, Liveness(), False
+        super().__init__(sock=connected, **arguments)
 
     def handle_READY_FOR_QUERY(self, data, context):  # noqa: N802 - pg8000's
         self.transaction_status = STATUS[data]
@@ -68,6 +61,7 @@ class Pg8000Connection(pg8000.native.Connection):
         except DatabaseError as error:
             fields = error.args[0]
             error.sqlstate, error.detail, error.constraint_name = map(fields.get, ("C", "D", "n"))
+            error.shutdown = Shutdown.reported(*map(fields.get, ("C", "R", "W")))
             if fields["V"] == "FATAL":
                 self.terminate()
             raise
@@ -179,13 +173,6 @@ async def readable(connected, seconds):
         loop.remove_reader(connected)
 
 
-def read_shutdown(error):
-    """Return the server's report that it ends the session; None if the error is another."""
-    if getattr(error, "sqlstate", None) not in SHUTDOWN_CODES:
-        return None
-    return Shutdown.reported(error.args[0].get("R"), error.args[0].get("W"))
-
-
 class Pg8000Connector(RowLists, AsyncConnector, WithoutClass, BaseAsyncConnector):
     """The connector. Before it is open, it defers synchronously on psycopg."""
 
@@ -202,20 +189,12 @@ class Pg8000Connector(RowLists, AsyncConnector, WithoutClass, BaseAsyncConnector
                 try:
                     rows = await asyncio.to_thread(connection.execute, statement, values)
                 except Exception as error:
-                    shutdown, is_extended = read_shutdown(error), bool(values)
-                    raise_lost(
-                        error,
-                        query,
-                        sent_at,
-                        shutdown=shutdown,
-                        is_extended=is_extended,
-                        is_lost=connection.closed,
-                    )
+                    report = getattr(error, "shutdown", None)
+                    lost = {"shutdown": report, "is_extended": bool(values), "is_lost": connection.closed}
+                    raise_lost(error, query, sent_at, **lost)
                     raise
                 return fetch(rows) if fetch else None
             finally:
                 await pool.putconn(connection)
         except Pg8000ConnectionFactory.errors as error:
-            if getattr(error, "sqlstate", None) == UNIQUE_VIOLATION:
-                raise unique_violation(error) from error
-            raise ConnectorException from error
+            raise connector_exception(error) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any
 
 import asyncpg
 from procrastinate.connector import BaseAsyncConnector, Notify
@@ -13,16 +13,13 @@ from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.asyncpg.connection_factory import AsyncpgConnectionFactory
 from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
-from procrastinate_conn.connectors.asyncpg.queries import read_json, translate, unique_violation
+from procrastinate_conn.connectors.asyncpg.queries import connector_exception, read_json, translate
 from procrastinate_conn.connectors.base import AsyncConnector, RowLists, Rows, WithoutClass
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, Shutdown, raise_lost
 from procrastinate_conn.connectors.runtime.listener import listen
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
-
-SHUTDOWN_CODES = (asyncpg.AdminShutdownError.sqlstate, "57P05")
-"""PostgreSQL's codes for the end of a session: by an administrator, and because it was idle."""
 
 
 class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncConnector):
@@ -53,7 +50,7 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
             finally:
                 await own_pool.putconn(connection)
         except AsyncpgConnectionFactory.errors as error:
-            _raise_connector_exception(error)
+            raise connector_exception(error) from error
 
     async def _send_on(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         is_ours = self.own_pool is not None
@@ -99,7 +96,7 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
         try:
             return fetch(await self._rows(connection, query, arguments, fetch, decoded=False))
         except AsyncpgConnectionFactory.errors as error:
-            _raise_connector_exception(error)
+            raise connector_exception(error) from error
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen through any outage, besides the pool or on one of the caller's, until cancelled."""
@@ -114,13 +111,6 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
 def _shutdown(error: BaseException) -> Shutdown | None:
     """Return the server's report that it ends the session, which asyncpg makes the cause of the loss."""
     report: Any = error.__cause__ if isinstance(error, asyncpg.ConnectionDoesNotExistError) else error
-    if getattr(report, "sqlstate", None) not in SHUTDOWN_CODES:
+    if not isinstance(report, asyncpg.PostgresError):
         return None
-    return Shutdown.reported(report.server_source_function, report.context)
-
-
-def _raise_connector_exception(error: BaseException) -> NoReturn:
-    """Raise procrastinate's exception for an error of asyncpg's."""
-    if isinstance(error, asyncpg.UniqueViolationError):
-        raise unique_violation(error) from error
-    raise ConnectorException from error
+    return Shutdown.reported(report.sqlstate, report.server_source_function, report.context)

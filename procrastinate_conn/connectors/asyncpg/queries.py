@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from procrastinate.exceptions import UniqueViolation
+from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
 
 _PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
@@ -35,6 +35,8 @@ _INTEGERS = (("::int2", 15), ("::int4", 31), ("::int8", 63))
 
 _JSON_COLUMNS = ("args", "stats")
 """The columns of procrastinate's queries that are JSON."""
+
+_UNIQUE_VIOLATION = "23505"
 
 _KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
 """The key in the detail of a violation, in any language."""
@@ -60,8 +62,13 @@ def read_json(rows: list[dict[str, Any]], loads: Callable[[str], Any] | None) ->
     return rows
 
 
-def unique_violation(error: Any) -> UniqueViolation:
-    """Return procrastinate's exception for asyncpg's `UniqueViolationError`."""
+def connector_exception(error: Any) -> ConnectorException:
+    """Return procrastinate's exception for a driver's error.
+
+    That of a violated constraint has the attributes `sqlstate`, `constraint_name` and `detail`.
+    """
+    if getattr(error, "sqlstate", None) != _UNIQUE_VIOLATION or not hasattr(error, "constraint_name"):
+        return ConnectorException()
     key = _KEY.search(error.detail or "")
     is_lock = error.constraint_name == QUEUEING_LOCK_CONSTRAINT and key is not None
     return UniqueViolation(

@@ -27,6 +27,9 @@ from psycopg import AsyncClientCursor, ClientCursor, errors
 SHUTDOWN_RACE_WINDOW = 0.05
 """Seconds within which the end of the session has crossed with the query."""
 
+SHUTDOWN_CODES = ("57P01", "57P05")
+"""PostgreSQL's codes for the end of a session: by an administrator, and because it was idle."""
+
 SHUTDOWN_MESSAGES = (
     "terminating connection due to administrator command",
     "terminating connection due to idle-session timeout",
@@ -93,7 +96,7 @@ class Shutdown(NamedTuple):
     def read(cls, error: Exception, info: Any) -> Shutdown | None:
         """Read the report in an error of psycopg's, or in libpq's message; None if there is none."""
         if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
-            return cls.reported(error.diag.source_function, error.diag.context)
+            return cls.reported(error.sqlstate, error.diag.source_function, error.diag.context)
         message = info.error_message or ""
         if not any(shutdown in message for shutdown in SHUTDOWN_MESSAGES):
             return None
@@ -101,8 +104,18 @@ class Shutdown(NamedTuple):
         return cls(has_context or "CONTEXT:" not in message, has_context)
 
     @classmethod
-    def reported(cls, source_function: str | None, context: str | None) -> Shutdown:
-        """Return the report that has these fields."""
+    def reported(
+        cls, sqlstate: str | None, source_function: str | None, context: str | None
+    ) -> Shutdown | None:
+        """Return the report that an error of the server's is; None if it is another error.
+
+        Parameters
+        ----------
+        sqlstate, source_function, context
+            The fields ``C``, ``R`` and ``W`` of the error in PostgreSQL's protocol.
+        """
+        if sqlstate not in SHUTDOWN_CODES:
+            return None
         return cls(source_function == "ProcessInterrupts", context is not None)
 
 

@@ -10,14 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import ConnectorException, UniqueViolation
 from sqlalchemy.exc import DBAPIError
 
-from procrastinate_conn.connectors.asyncpg.queries import translate, unique_violation
+from procrastinate_conn.connectors.asyncpg.queries import connector_exception, translate
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry
 from procrastinate_conn.connectors.sqlalchemy.engine import Driver
-
-_UNIQUE_VIOLATION = "23505"
 
 
 class AsyncpgDriver(Driver):
@@ -57,11 +55,9 @@ def wrap_exceptions() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        violation: Any = error.orig and error.orig.__cause__
-        if getattr(violation, "sqlstate", None) != _UNIQUE_VIOLATION or not hasattr(
-            violation, "constraint_name"
-        ):
+        exception = connector_exception(error.orig and error.orig.__cause__)
+        if not isinstance(exception, UniqueViolation):
             raise
-        raise unique_violation(violation) from error
+        raise exception from error
     except OSError as error:
         raise ConnectorException from error
