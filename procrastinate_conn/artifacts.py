@@ -1,4 +1,4 @@
-"""Artifacts in values: quotes, references that nothing replaced, invisible characters, line breaks."""
+"""Artifacts in values: quotes, comments, references that nothing replaced, deceptive characters."""
 
 from __future__ import annotations
 

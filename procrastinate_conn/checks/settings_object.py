@@ -122,13 +122,8 @@ def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -
         Where the path is written, for an object whose module does not exist; None for an argument.
     """
     problems = _located(problems, _Path(path).definition())
-    without_file = {p for p in problems if p.origin is None or p.origin.file is None}
-    return tuple(
-        replace(p, origin=named_at)
-        if named_at and p in without_file and p.code == SETTINGS_NOT_LOADED.code
-        else p
-        for p in problems
-    )
+    nowhere = [p for p in problems if p.code == SETTINGS_NOT_LOADED.code and not (p.origin and p.origin.file)]
+    return tuple(replace(p, origin=named_at) if named_at and p in nowhere else p for p in problems)
 
 
 class _Path:

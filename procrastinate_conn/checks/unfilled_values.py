@@ -18,9 +18,9 @@ from procrastinate_conn.sources.password_file import find_password_artifact
 UNFILLED_VALUE = Rule(
     "PC218",
     "unfilled or quoted value",
-    "A line break, a quote, a reference, a placeholder or an invisible character that should have been"
-    " removed or replaced is a part of the value to libpq: the server knows no such user or database, and"
-    " rejects the password.",
+    "A line break, a quote, a comment, a reference, a placeholder, or a character that is not what it looks"
+    " like, is a part of the value to libpq: the server knows no such user or database, and rejects the"
+    " password.",
     "Write the value alone. In a Kubernetes Secret end no value with a line break, and in a file for"
     " docker run --env-file write no quotes.",
     severity="warning",
