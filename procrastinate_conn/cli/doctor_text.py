@@ -25,7 +25,7 @@ def render(report: DoctorReport, terminal: Terminal) -> str:
         lines += [_line(result, width, terminal) for result in host.checks]
     if others:
         lines += ["", *(_line(result, width, terminal) for result in others)]
-    return "\n".join([*lines, "", _summary(report)])
+    return "\n".join([*lines, "", _summary(report)]).lstrip("\n")
 
 
 def _line(result: Result, width: int, terminal: Terminal) -> str:

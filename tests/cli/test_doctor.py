@@ -78,7 +78,7 @@ def test_selected_check_that_does_not_apply_is_named(tmp_path):
     done = doctor(tmp_path, "--select", "tls", "--connector", "in-memory")
     assert (done.returncode, done.stdout) == (
         0,
-        "\nIn order: in-memory, 0 checks. Not run, as there is nothing to check: tls.\n",
+        "In order: in-memory, 0 checks. Not run, as there is nothing to check: tls.\n",
     )
 
 
