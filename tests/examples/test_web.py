@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from procrastinate_conn import ConnectorSettings
 from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
 from procrastinate_conn.django import database
+from tests.checks.running import run
 from tests.examples.running import Example, request
 from tests.servers import Observer, wait_until
 
@@ -161,6 +162,33 @@ def test_django_gets_a_password_of_its_own_and_no_default_of_libpq():
     )
     entry = database(settings, password="of django")
     assert (entry["PASSWORD"], entry["OPTIONS"]) == ("of django", {"sslmode": "allow"})
+
+
+SEVERAL_DATABASES = """
+import sys
+import procrastinate
+from django.conf import settings
+from procrastinate.contrib.django.django_connector import DjangoConnector
+from procrastinate_conn import ConnectorSettings
+from procrastinate_conn.django import database, use_connector
+
+jobs = ConnectorSettings(_env_file=None, connector="aiopg", dsn="postgresql://app@db1/jobs")
+shop = database(ConnectorSettings(_env_file=None, dsn="postgresql://app@db2/shop"))
+databases = {"default": shop, "jobs": database(jobs) | {"NAME": "test_jobs"}}
+settings.configure(DATABASES=databases, PROCRASTINATE_CONN=jobs if sys.argv[1:] else "JOBS_")
+app = procrastinate.App(connector=DjangoConnector("jobs"))
+use_connector(app)
+config = app.connector.get_worker_connector().config
+print(config.kind, config.spec.host, config.spec.dbname)
+"""
+
+
+@pytest.mark.subprocess
+def test_worker_uses_the_database_of_its_alias_as_django_names_it(tmp_path):
+    done = run(tmp_path, "settings", script=SEVERAL_DATABASES)
+    assert done.stdout == "aiopg db1 test_jobs\n", done.stderr
+    refused = run(tmp_path, script=SEVERAL_DATABASES).stderr
+    assert "PROCRASTINATE_CONN is of type str, and has to be an instance of ConnectorSettings" in refused
 
 
 def database_of(example: Example) -> str:
