@@ -107,7 +107,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
 
 def _artifact(keyword: str, sourced: SourcedValue, *, in_uri: bool) -> Artifact | None:
     value = str(sourced.value)
-    if "-----BEGIN" in value:  # the content of a file, which is a problem of its own
+    if keyword == "options" or "-----BEGIN" in value:  # a file's content: both are problems of their own
         return None
     source = "dsn" if sourced.from_dsn else sourced.origin.source
     artifact = None if keyword == "host" else find_artifact(value, source, secret=is_secret(keyword))

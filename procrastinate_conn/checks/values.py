@@ -91,7 +91,8 @@ def _check_options(options: SourcedValue, *, in_uri: bool) -> Iterator[Problem]:
     """Report the first fault in the form of the options; names and values of settings are not checked."""
     words = _split(str(options.value))
     faults = (_fault(word, previous) for previous, word in zip(["", *words], [*words, ""], strict=True))
-    artifact = find_artifact(str(options.value), "dsn" if options.from_dsn else options.origin.source)
+    source = "dsn" if options.from_dsn else options.origin.source
+    artifact = find_artifact(str(options.value).strip(), source)  # a line break is a blank to the server
     fault = artifact and (f"it has {artifact.description}", artifact.hint)
     fault = fault or _spelling_fault(str(options.value), in_uri=in_uri)
     if fault := fault or next(filter(None, faults), None):

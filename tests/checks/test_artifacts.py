@@ -102,6 +102,12 @@ def test_artifact_of_a_password_is_found_in_every_place_and_not_shown(
     assert "hunter2" not in f"{result.problems}"
 
 
+def test_line_break_in_options_is_a_blank() -> None:
+    options = "-c search_path=jobs\n-c jit=off\n"
+    configuration = configure([read_call({"connection": {"host": "localhost", "options": options}})])
+    assert not check_configuration(CheckTarget(), configuration).problems
+
+
 @pytest.mark.parametrize(
     "text",
     [
