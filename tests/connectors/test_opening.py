@@ -276,13 +276,15 @@ def test_an_opening_that_failed_can_be_tried_again(kind, own_server):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_json_dumps_and_json_loads_are_used(kind, address, observer):
+def test_closures_as_json_functions_are_used_without_a_warning_of_the_driver(kind, address, observer, caplog):
+    key = "wrapped"
+
     def dumps(value):
-        return json.dumps({"wrapped": value})
+        return json.dumps({key: value})
 
     def loads(text):
         assert isinstance(text, str)
-        return json.loads(text)["wrapped"]
+        return json.loads(text)[key]
 
     ours = connector(kind, address, min_size=1, json_dumps=dumps, json_loads=loads)
     query = "SELECT %(value)s::jsonb AS value"
@@ -302,6 +304,7 @@ def test_json_dumps_and_json_loads_are_used(kind, address, observer):
     assert observer.one("SELECT args FROM procrastinate_jobs") == {"wrapped": {"argument": 1}}
     if kind in ASYNC_KINDS:
         assert asyncio.run(scenario())["value"] == {"a": 1}
+    assert "WARNING" not in {record.levelname for record in caplog.records}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -146,8 +147,8 @@ class JsonAdapter:
     """How psycopg writes and reads JSON for a connector."""
 
     def __init__(self, config: ConnectorConfig) -> None:
-        self.dumps = config.json_dumps
-        self.loads = None if config.json_loads is None else _from_text(config.json_loads)
+        self.dumps = None if config.json_dumps is None else _JsonFunction(config.json_dumps)
+        self.loads = None if config.json_loads is None else _TextFunction(config.json_loads)
 
     def adapt(self, context: AdaptContext) -> None:
         """Adapt a cursor, or another of psycopg's objects."""
@@ -157,6 +158,22 @@ class JsonAdapter:
             set_json_loads(self.loads, context)
 
 
-def _from_text(loads: Callable[[str], Any]) -> Callable[[str | bytes], Any]:
-    """Give `loads` text, as the other drivers do; psycopg has bytes."""
-    return lambda data: loads(data if isinstance(data, str) else data.decode())
+@dataclass(frozen=True)
+class _JsonFunction:
+    """A function in an object that equals another with the same one.
+
+    psycopg makes classes for each object, which it keeps; for a closure it makes them for every cursor, with
+    a warning.
+    """
+
+    function: Callable[[Any], Any]
+
+    def __call__(self, value: Any) -> Any:
+        return self.function(value)
+
+
+class _TextFunction(_JsonFunction):
+    """A function that gets text, as from the other drivers; psycopg has bytes."""
+
+    def __call__(self, value: str | bytes) -> Any:
+        return self.function(value if isinstance(value, str) else value.decode())

@@ -73,7 +73,7 @@ def find_password(attempt: Attempt) -> str | None:
 def server_settings(attempt: Attempt, spec: ConnectionSpec) -> dict[str, str]:
     """Return the settings that libpq sends when a session starts, by their names in PostgreSQL."""
     settings = {
-        "application_name": attempt.get("application_name") or attempt.get("fallback_application_name"),
+        "application_name": attempt.get("application_name", attempt.get("fallback_application_name")),
         "options": attempt.get("options"),
         "client_encoding": _encoding(attempt.get("client_encoding") or ""),
     }
