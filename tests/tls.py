@@ -13,6 +13,8 @@ import trustme
 
 SSL_REQUEST = 8
 """The length of the message in which a client asks for TLS."""
+TLS_HANDSHAKE = b"\x16"
+"""The first byte of a client that begins TLS without asking."""
 TLS_CODE = (80877103).to_bytes(4, "big")
 """The content of the message."""
 
@@ -38,6 +40,7 @@ class TlsProxy(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), RejectedTlsConnection if rejects_tls else TlsConnection)
         self.upstream = (host, port)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_alpn_protocols(["postgresql"])
         self.accepts_plaintext = accepts_plaintext
         self.authority = trustme.CA()
         self.authority.issue_cert("127.0.0.1").configure_cert(self.context)
@@ -62,8 +65,9 @@ class TlsConnection(socketserver.BaseRequestHandler):
         if self.server.accepts_plaintext and self.request.recv(SSL_REQUEST, socket.MSG_PEEK)[4:] != TLS_CODE:
             forward_plaintext(self)
             return
-        self.request.recv(SSL_REQUEST)
-        self.request.sendall(b"S")
+        if self.request.recv(1, socket.MSG_PEEK) != TLS_HANDSHAKE:
+            self.request.recv(SSL_REQUEST)
+            self.request.sendall(b"S")
         with (
             self.server.context.wrap_socket(self.request, server_side=True) as client,
             socket.create_connection(self.server.upstream) as server,
