@@ -209,7 +209,8 @@ def _check_client(tls: TlsFiles, sslcertmode: SourcedValue | None) -> Iterator[P
             yield from _check_key(tls, key, certificate, is_usable=not fault)
     elif not fault and libpq.home() is not None:
         missing = f"sslkey is not, and there is no {libpq.default_file(_DEFAULTS['sslkey'])}"
-        subject = "sslcert is set" if _origin(certificate) else f"libpq finds {_shown(str(certificate.value))}"
+        found = f"libpq finds {_shown(str(certificate.value))}"
+        subject = "sslcert is set" if _origin(certificate) else found
         hint = "set sslkey; libpq does not look for the key in the certificate's file"
         yield tls.problem("sslcert", certificate, Fault(f"{subject} without its key: {missing}", hint))
 
