@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import suppress
 from types import SimpleNamespace
 
 import psycopg
@@ -167,11 +168,12 @@ async def work(jobs, observer, recorder):
         )
         for number in range(2):
             await soon(lambda: observer.one(listening))
-            await asyncio.sleep(
-                0.1
-            )  # procrastinate's worker misses a notification that comes while it fetches
-            await jobs.tasks["work"].defer_async(argument=number)
-            await soon(lambda number=number: number in jobs.worked)
+            while (
+                number not in jobs.worked
+            ):  # procrastinate misses a notification that comes while it fetches
+                await jobs.tasks["work"].defer_async(argument=number)
+                with suppress(TimeoutError):
+                    await soon(lambda number=number: number in jobs.worked, 2)
             observer.terminate()
         with recorder.transaction():
             await jobs.connector.execute_query_all_async(f"{TRACED}%(queue)s", queue="none")
