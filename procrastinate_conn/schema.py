@@ -27,16 +27,8 @@ def settings_schema(
 ) -> dict[str, Any]:
     """Return the schema of a JSON object with the settings; it names the variable of each in `names`.
 
-    Keywords and pool options are those of the libpq and the psycopg_pool that are installed.
-
-    Parameters
-    ----------
-    names
-        The names of the variables.
-    own_fields
-        The schemas of an application's own fields, with their variables.
-    required
-        The names of those that have no default.
+    Keywords and pool options are those of the libpq and the psycopg_pool that are installed. `own_fields`
+    has the schemas of an application's own, `required` the names of those that have no default.
     """
     schema = {
         "$schema": DIALECT,

@@ -44,37 +44,17 @@ LISTEN_DSN: SettingPath = ("listen", "dsn")
 
 
 class SettingNames(NamedTuple):
-    """The names of the variables that set the settings, and what their texts stand for.
+    """The names of the variables that set the settings, and what their texts stand for."""
 
-    Parameters
-    ----------
-    prefix
-        What every variable begins with; may be empty.
-    delimiter
-        Between a section and its option; None if options can be written as JSON only.
-    word_separator
-        Between the words of a name; where there can be no underscores, a dash.
-    case_sensitive
-        Whether a variable has to be written exactly as ``prefix + setting``; otherwise in any case.
-    max_split
-        How often a name is split at the delimiter at most; None for no limit.
-    ignore_empty
-        Whether a variable without text counts as not set.
-    none_text
-        The text that stands for None.
-    fields, aliases
-        The fields of an application's own, and their aliases, which have no prefix.
-    """
-
-    prefix: str = DEFAULT_PREFIX
-    delimiter: str | None = "__"
-    case_sensitive: bool = False
-    max_split: int | None = None
-    ignore_empty: bool = False
-    none_text: str | None = None
-    fields: frozenset[str] = frozenset()
-    aliases: frozenset[str] = frozenset()
-    word_separator: str = "_"
+    prefix: str = DEFAULT_PREFIX  # what every variable begins with; may be empty
+    delimiter: str | None = "__"  # between a section and its option; None if options can only be JSON
+    case_sensitive: bool = False  # a variable is written exactly as ``prefix + setting``, not in any case
+    max_split: int | None = None  # how often a name is split at the delimiter at most; None for no limit
+    ignore_empty: bool = False  # a variable without text counts as not set
+    none_text: str | None = None  # stands for None
+    fields: frozenset[str] = frozenset()  # of an application's own
+    aliases: frozenset[str] = frozenset()  # of these fields; they have no prefix
+    word_separator: str = "_"  # between the words of a name; where there can be no underscores, a dash
 
     @property
     def own(self) -> frozenset[str]:

@@ -51,23 +51,11 @@ _ADDRESS = {"user", "host", "port", "dbname"}
 
 
 class ResolvedConnection(NamedTuple):
-    """Everything that is configured for the connection, by precedence.
+    """Everything that is configured for the connection, by precedence."""
 
-    Parameters
-    ----------
-    configured
-        Keyword to all its values, the effective one first.
-    dsn
-        The effective DSN, or the ``DATABASE_URL`` in its place.
-    redacted_keywords
-        The keywords whose value may be a piece of a password, and is not to be shown.
-    problems
-        What cannot be read.
-    """
-
-    configured: Mapping[str, Sequence[SourcedValue]]
-    dsn: ParsedDsn | None
-    redacted_keywords: frozenset[str]
+    configured: Mapping[str, Sequence[SourcedValue]]  # keyword to all its values, the effective one first
+    dsn: ParsedDsn | None  # the effective one, or the ``DATABASE_URL`` in its place
+    redacted_keywords: frozenset[str]  # their values may be pieces of a password, and are not to be shown
     problems: tuple[Problem, ...]
 
     @property

@@ -44,26 +44,25 @@ def split_embedded_dsns(
 def reject_embedded_dsns(source: Source) -> Source:
     """Return a source without the values that are DSNs, and with a problem for each."""
     keywords = libpq.variables()
-    variables = {keywords[name]: sourced for name, sourced in source.variables.items() if name in keywords}
-    _, problems = split_embedded_dsns(variables)
+    variables = [
+        name
+        for name, sourced in source.variables.items()
+        if name in keywords and _is_dsn(keywords[name], sourced.value)
+    ]
     embedded = [
         path
         for path, sourced in source.settings.items()
         if _has_single_value(path) and _is_dsn(path[-1], sourced.value)
     ]
-    if not embedded and not problems:
+    if not embedded and not variables:
         return source
     return source._replace(
         settings={path: sourced for path, sourced in source.settings.items() if path not in embedded},
-        variables={
-            name: sourced
-            for name, sourced in source.variables.items()
-            if name not in keywords or not _is_dsn(keywords[name], sourced.value)
-        },
+        variables={name: sourced for name, sourced in source.variables.items() if name not in variables},
         problems=(
             *source.problems,
             *(_problem(".".join(path), path[-1], source.settings[path]) for path in embedded),
-            *problems,
+            *(_problem(f"connection.{k}", k, source.variables[n]) for n in variables if (k := keywords[n])),
         ),
     )
 

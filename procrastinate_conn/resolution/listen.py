@@ -23,24 +23,12 @@ _ADDRESS = (("dsn",), ("connection", "host"), ("connection", "hostaddr"), ("conn
 
 
 class ListenSection(NamedTuple):
-    """The section ``listen`` of all sources.
+    """The section ``listen`` of all sources."""
 
-    Parameters
-    ----------
-    is_off
-        Whether workers poll.
-    sources
-        The sources of the connection that listens, by precedence; none if it does not differ.
-    origins
-        Where the section's values are written.
-    problems
-        What is wrong with the section as a whole.
-    """
-
-    is_off: bool
-    sources: tuple[Source, ...]
-    origins: frozenset[Origin]
-    problems: tuple[Problem, ...]
+    is_off: bool  # workers poll
+    sources: tuple[Source, ...]  # of the connection that listens, by precedence; none if it does not differ
+    origins: frozenset[Origin]  # of the section's values
+    problems: tuple[Problem, ...]  # of the section as a whole
 
     def own_problems(self, found: Iterable[Problem], others: Iterable[Problem]) -> Iterator[Problem]:
         """Yield the problems of the connection that listens which the others, of the connection, lack.

@@ -37,14 +37,7 @@ def validate_anything_set(
 ) -> Iterator[Problem]:
     """Report that nothing is set, or that all that is set has a misspelt prefix.
 
-    Parameters
-    ----------
-    sources
-        All of them, by precedence.
-    connection
-        What they set.
-    parameters
-        What all the defaults come to, by keyword.
+    The `parameters` are what all the defaults come to, by keyword.
     """
     if found := _found_elsewhere(sources, connection):
         yield found

@@ -23,33 +23,15 @@ Files = str | Path | Sequence[str | Path] | None
 
 
 class SourceOptions(NamedTuple):
-    """What the sources are read with; of several files or directories, a later one overrides an earlier one.
-
-    Parameters
-    ----------
-    arguments
-        The arguments of the call.
-    env_file
-        The env files.
-    secrets_dir
-        The secrets directories.
-    environment
-        The variables of the process.
-    names
-        The names of the variables, and of an application's own fields.
-    encoding
-        That of the env files; by default UTF-8.
-    depth
-        How many directories above the working directory are searched for an env file.
-    """
+    """What the sources are read with; a later file or directory overrides an earlier one."""
 
     arguments: Mapping[str, object] = MappingProxyType({})
     env_file: Files = None
     secrets_dir: Files = None
     environment: Mapping[str, str] = os.environ
-    names: SettingNames = DEFAULT_NAMES
-    encoding: str | None = None
-    depth: int = 0
+    names: SettingNames = DEFAULT_NAMES  # of the variables, and of an application's own fields
+    encoding: str | None = None  # of the env files; by default UTF-8
+    depth: int = 0  # how many directories above the working directory are searched for an env file
 
 
 def _read_env_files(options: SourceOptions) -> Iterable[Source]:

@@ -49,20 +49,10 @@ def read_mapping(
     hint: Callable[[str], str],
     fields: Collection[str] = (),
 ) -> Source:
-    """Read settings that are objects already.
+    """Read settings that are objects already; one that is None counts as not set.
 
-    Parameters
-    ----------
-    kind
-        The kind of source that they are in.
-    values
-        By name; one that is None counts as not set.
-    origin
-        Where a setting is written.
-    hint
-        What was probably meant by an unknown name.
-    fields
-        The names of the application's own.
+    `origin` returns where a setting is written, `hint` what was probably meant by an unknown name. The
+    `fields` are the application's own.
     """
     settings: dict[SettingPath, SourcedValue] = {}
     own: dict[str, SourcedValue] = {}

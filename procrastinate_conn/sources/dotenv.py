@@ -85,20 +85,8 @@ def read_dotenv(
 ) -> Source:
     """Read one file; ``${NAME}`` is expanded from the lines above it and the environment.
 
-    Parameters
-    ----------
-    file
-        Relative to the working directory; ``~`` is the home directory.
-    optional
-        Whether the file may be absent.
-    environment
-        The variables of the process, for ``${NAME}``.
-    names
-        The names of the variables.
-    encoding
-        By default UTF-8.
-    depth
-        How many directories above the working directory are searched for a file that is not in it.
+    The file is relative to the working directory, ``~`` is the home directory, and an optional one may be
+    absent. `encoding` and `depth` are those of `SourceOptions`.
     """
     if is_connection_string(str(file)):
         return Source(DOTENV, names=names, problems=(not_a_file("env_file"),))

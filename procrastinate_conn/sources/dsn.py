@@ -80,24 +80,12 @@ ENCODE_PASSWORD = "percent-encode the password: @ is %40, / is %2F"  # noqa: S10
 
 
 class ParsedDsn(NamedTuple):
-    """A DSN and its parameters, as libpq reads them.
+    """A DSN and its parameters, as libpq reads them."""
 
-    Parameters
-    ----------
-    sourced
-        The DSN as it is written.
-    parameters
-        Keyword to value, all with the DSN's origin; empty if libpq cannot read it.
-    problems
-        What is wrong with it.
-    password_overflows
-        Whether the password may end too early, and its rest be the value of other keywords.
-    """
-
-    sourced: SourcedValue
-    parameters: Mapping[str, SourcedValue] = MappingProxyType({})
+    sourced: SourcedValue  # as it is written
+    parameters: Mapping[str, SourcedValue] = MappingProxyType({})  # by keyword; none if libpq cannot read it
     problems: tuple[Problem, ...] = ()
-    password_overflows: bool = False
+    password_overflows: bool = False  # its password may end too early, and the rest be in other keywords
 
     @property
     def text(self) -> str:

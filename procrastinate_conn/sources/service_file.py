@@ -53,16 +53,9 @@ class InvalidServiceFile(ValueError):
 def read_service(
     service: SourcedValue, named: SourcedValue | None, variables: Mapping[str, SourcedValue]
 ) -> tuple[dict[str, SourcedValue], list[Problem]]:
-    """Look a service up, in the named or the user's service file, and then in the system's.
+    """Look a service up, in the `named` or the user's service file, and then in the system's.
 
-    Parameters
-    ----------
-    service
-        The service's name.
-    named
-        The service file that is named (``PGSERVICEFILE``), if one is.
-    variables
-        libpq's variables, for ``PGSYSCONFDIR``.
+    The `variables` are libpq's, for ``PGSYSCONFDIR``.
     """
     name = str(service.value)
     files: list[str] = []

@@ -37,7 +37,7 @@ def libpqs() -> dict[str, Path | None]:
 @pytest.mark.skipif(ctypes.util.find_library("pq") is None, reason="psycopg finds no libpq of the system's")
 @pytest.mark.parametrize("library", libpqs().values(), ids=libpqs())
 def test_libpq_and_the_spec_agree_with_another_libpq(library, tmp_path):
-    variables = {**os.environ, "PSYCOPG_IMPL": "python", "FUZZ_CASES": os.environ.get("FUZZ_CASES", "10")}
+    variables = {**os.environ, "PSYCOPG_IMPL": "python", "FUZZ_CASES": os.environ.get("FUZZ_CASES", "4")}
     if library is not None:
         (tmp_path / "libpq.so.5").symlink_to(library)
         variables["LD_LIBRARY_PATH"] = f"{tmp_path}:{library.parent}"
