@@ -134,7 +134,12 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
         return Source(kind, problems=(UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name)),))
     names = source_names(source)
     written = _with_underscores(values, names)
-    read = read_mapping(kind, written, _locator(source, kind, files), _hints(source), names.own)
+    write = writer(source)
+
+    def hint(name: str) -> str:
+        return suggestions.setting_hint((name,), write)
+
+    read = read_mapping(kind, written, _locator(source, kind, files), hint, names.own)
     read = read._replace(problems=(*missing, *read.problems), place=kind.name)
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
         return _with_variables(source, kind, read)
@@ -275,8 +280,3 @@ def writer(source: PydanticBaseSettingsSource) -> Callable[[SettingPath], str]:
 
         return write
     return ".".join
-
-
-def _hints(source: PydanticBaseSettingsSource) -> Callable[[str], str]:
-    write = writer(source)
-    return lambda name: suggestions.setting_hint((name,), write)
