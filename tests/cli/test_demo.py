@@ -50,7 +50,7 @@ def test_every_kind_works_all_jobs_whatever_the_settings_of_the_user(sandbox: Sa
 
 
 def test_lost_jobs_are_counted_and_exit_with_1(sandbox: Sandbox) -> None:
-    demo = sandbox.start("demo", "--jobs=20")
+    demo = sandbox.start("demo", "--jobs=10")
     deleted = wait_until(
         lambda: rows_touched(sandbox, "DELETE FROM procrastinate_jobs WHERE status = 'todo'")
     )
