@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -160,6 +159,8 @@ def no_libpq() -> Problem:
 
 
 def _version(driver: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     for distribution in _DISTRIBUTIONS.get(driver, (driver,)):
         try:
             return version(distribution)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from procrastinate_conn.connector_info import INTERFACE_VERSION, ConnectorInfo
 from procrastinate_conn.imports import OBJECT_PATH, ObjectNotFound, import_object
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "procrastinate_conn.connectors"
 
@@ -41,6 +44,8 @@ class UnusableKind(ValueError):
 
 @cache
 def _by_name() -> Mapping[str, list[EntryPoint]]:
+    from importlib.metadata import entry_points  # not above: with a kind of this package it is not needed
+
     found: dict[str, list[EntryPoint]] = {}
     for entry_point in entry_points(group=GROUP):
         found.setdefault(entry_point.name.lower().replace("_", "-"), []).append(entry_point)

@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from procrastinate_conn.registry import ConnectorKind
+from procrastinate_conn.registry import DEFAULT_KIND, ConnectorKind
 
 _PACKAGE = Path(__file__).parent
 
 
 def profile(kind: ConnectorKind) -> Path:
-    """Return the profile of a kind: the wheel carries a copy, a checkout has them in ``settings/``."""
+    """Return the profile of a kind: the wheel carries a copy, a checkout has them in ``settings/``.
+
+    A kind of another package has none; it takes that of ``psycopg``.
+    """
     packaged = _PACKAGE / "settings"
     folder = packaged if packaged.is_dir() else _PACKAGE.parents[1] / "settings" / "demo"
-    return folder / f"{kind}.env"
+    own = folder / f"{kind}.env"
+    return own if own.exists() else folder / f"{DEFAULT_KIND}.env"
 
 
 @contextmanager

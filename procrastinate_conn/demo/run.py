@@ -16,8 +16,8 @@ from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.demo.profiles import isolated_environment
 from procrastinate_conn.demo.proxy import CountingProxy
 from procrastinate_conn.demo.signals import deferred_signals, treat_sigterm_as_sigint
-from procrastinate_conn.demo.workload import WORKERS, Cost, Totals, Workload
-from procrastinate_conn.registry import SERVER_KINDS, ConnectorKind
+from procrastinate_conn.demo.workload import KINDS, WORKERS, Cost, Totals, Workload
+from procrastinate_conn.registry import ConnectorKind
 
 
 def run(jobs: int) -> int:
@@ -31,7 +31,7 @@ def run(jobs: int) -> int:
         Progress(*columns, console=Console(stderr=True), transient=True) as progress,
         isolated_environment(),
     ):
-        bar = progress.add_task("Starting PostgreSQL", total=2 * jobs * len(SERVER_KINDS) * len(WORKERS))
+        bar = progress.add_task("Starting PostgreSQL", total=2 * jobs * len(KINDS) * len(WORKERS))
 
         def advance(step: str, done: int) -> None:
             progress.update(bar, description=step, advance=done)

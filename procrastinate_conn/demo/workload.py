@@ -17,9 +17,13 @@ from procrastinate_conn import ConnectorSettings, make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.demo.profiles import profile
 from procrastinate_conn.demo.proxy import CountingProxy
-from procrastinate_conn.registry import REGISTRY, SERVER_KINDS, ConnectorKind
+from procrastinate_conn.drivers import missing
+from procrastinate_conn.registry import REGISTRY, ConnectorKind, installed_kinds
 
-WORKERS = tuple(kind for kind in SERVER_KINDS if REGISTRY[kind].asynchronous)
+KINDS = tuple(kind for kind in installed_kinds() if REGISTRY[kind].has_server and not missing(kind))
+"""The kinds that connect to a server and are installed, those of other packages too."""
+
+WORKERS = tuple(kind for kind in KINDS if REGISTRY[kind].asynchronous)
 """The kinds that defer asynchronously and run a worker."""
 
 SPECIAL_CHARACTERS = '100 % of "it" isn\'t naïve \\ \n'
@@ -60,7 +64,7 @@ class Workload:
     progress: Callable[[str, int], object]  # gets the step, and how many jobs were just deferred or worked
 
     def __post_init__(self) -> None:
-        self.totals = {kind: Totals(settings_from=host_origin(kind)) for kind in SERVER_KINDS}
+        self.totals = {kind: Totals(settings_from=host_origin(kind)) for kind in KINDS}
         self._numbers = itertools.count()
         self._deferred: dict[int, tuple[ConnectorKind, int]] = {}  # by the id of the job
         self._runs: Counter[int] = Counter()
@@ -70,13 +74,13 @@ class Workload:
         with self._app(ConnectorKind.PSYCOPG).open() as app:
             app.schema_manager.apply_schema()
         for worker in WORKERS:
-            for kind in SERVER_KINDS:
+            for kind in KINDS:
                 self._defer(kind)
             run(self._work(worker))
         self._count_worked()
 
     def _app(self, kind: ConnectorKind) -> procrastinate.App:
-        app = procrastinate.App(connector=make_connector(env_file=profile(kind)))
+        app = procrastinate.App(connector=make_connector(kind, env_file=profile(kind)))
 
         @app.task(name="check")
         async def check(number: int, text: str) -> None:
@@ -115,7 +119,7 @@ class Workload:
     async def _work(self, kind: ConnectorKind) -> None:
         """Work every job that waits, with a worker on this kind."""
         async with self._app(kind).open_async() as app:
-            with self._measured(self.totals[kind].working, self.jobs * len(SERVER_KINDS)):
+            with self._measured(self.totals[kind].working, self.jobs * len(KINDS)):
                 await app.run_worker_async(wait=False, install_signal_handlers=False)
 
     @contextmanager

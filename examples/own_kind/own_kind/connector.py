@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 
 import pg8000.native
@@ -33,6 +35,13 @@ from procrastinate_conn.connectors.interface import (
 )
 
 STATUS = {b"I": TransactionStatus.IDLE, b"T": TransactionStatus.INTRANS, b"E": TransactionStatus.INERROR}
+
+
+THREADS = ThreadPoolExecutor()  # not the loop's own: the application's calls may wait in all of those
+
+
+def in_thread(function, *arguments, **keywords):
+    return asyncio.get_running_loop().run_in_executor(THREADS, partial(function, *arguments, **keywords))
 
 
 class Pg8000Connection(pg8000.native.Connection):
@@ -83,7 +92,7 @@ class Pg8000Connection(pg8000.native.Connection):
         return Done()
 
     async def rollback(self):
-        await asyncio.to_thread(self.execute, "ROLLBACK")
+        await in_thread(self.execute, "ROLLBACK")
 
     async def __aenter__(self):
         return self
@@ -121,7 +130,7 @@ class Pg8000ConnectionFactory(AsyncConnectionFactory):
             connected.setblocking(True)
             set_socket_options(connected, attempt)
             settings = server_settings(attempt, self.config.spec)
-            connection = await asyncio.to_thread(
+            connection = await in_thread(
                 Pg8000Connection,
                 connected,
                 user=attempt["user"],
@@ -149,7 +158,7 @@ class Pg8000ConnectionFactory(AsyncConnectionFactory):
         await self.execute(connection, "SELECT 1")
 
     async def execute(self, connection, statement):
-        await asyncio.to_thread(connection.execute, statement)
+        await in_thread(connection.execute, statement)
 
     async def notifications(self, connection, seconds):
         """Yield notifications until none has come for so many seconds; pg8000 reads them with a result."""
@@ -187,7 +196,7 @@ class Pg8000Connector(RowLists, AsyncConnector, WithoutClass, BaseAsyncConnector
                 statement, values = translate(query, arguments, self.config.json_dumps)
                 sent_at = monotonic()
                 try:
-                    rows = await asyncio.to_thread(connection.execute, statement, values)
+                    rows = await in_thread(connection.execute, statement, values)
                 except Exception as error:
                     report = getattr(error, "shutdown", None)
                     lost = {"shutdown": report, "is_extended": bool(values), "is_lost": connection.closed}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from procrastinate_conn.connectors.asyncpg.tls import encryption_methods, tls_co
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT, Liveness
 from procrastinate_conn.connectors.runtime.attempts import (
     Attempt,
+    describe,
     find_password,
     open_first,
     server_settings,
@@ -195,10 +195,8 @@ def _may_be_retried(error: Exception, *, encrypted: bool) -> bool:
 
 def _message(error: Exception, *, has_password: bool) -> str:
     """Return the message of an error of connecting as libpq writes it."""
-    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
-        return os.strerror(error.errno)
     if not isinstance(error, asyncpg.PostgresError):
-        return str(error).strip() or type(error).__name__
+        return describe(error)
     severity = getattr(error, "severity", None)
     message = f"{severity}:  {error} (SQLSTATE {error.sqlstate})" if severity else str(error)
     if isinstance(error, asyncpg.InvalidPasswordError) and not has_password:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import codecs
 import locale
+import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,8 +56,15 @@ async def open_first(
         except TimeoutError:
             failures.append(f"connection to {address} failed: no answer within {timeout} s")
         except errors as error:
-            failures.append(f"connection to {address} failed: {str(error).strip()}")
+            failures.append(f"connection to {address} failed: {describe(error)}")
     raise psycopg.OperationalError("\n".join(failures))
+
+
+def describe(error: Exception) -> str:
+    """Return the message of an error; that of a socket as libpq words it."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error).strip() or type(error).__name__
 
 
 def find_password(attempt: Attempt) -> str | None:
