@@ -168,9 +168,8 @@ async def work(jobs, observer, recorder):
         )
         for number in range(2):
             await soon(lambda: observer.one(listening))
-            while (
-                number not in jobs.worked
-            ):  # procrastinate misses a notification that comes while it fetches
+            # procrastinate's worker misses a notification that comes while it fetches.
+            while number not in jobs.worked:
                 await jobs.tasks["work"].defer_async(argument=number)
                 with suppress(TimeoutError):
                     await soon(lambda number=number: number in jobs.worked, 2)
