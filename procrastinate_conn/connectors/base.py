@@ -503,15 +503,6 @@ def reasons_in_messages() -> Iterator[None]:
         raise
 
 
-def parameters_of(
-    query: Any, arguments: Mapping[str, Any], wrapper: Callable[[dict[Any, Any]], object]
-) -> dict[str, Any] | None:
-    """Return a query's parameters, or None for one without placeholders: a driver then looks for none."""
-    if not arguments and isinstance(query, str) and "%" not in query:
-        return None
-    return wrap_json(arguments, wrapper)
-
-
 def wrap_json(arguments: Mapping[str, Any], wrapper: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
     """Return a query's arguments with every dict in the driver's wrapper for JSON."""
     return {

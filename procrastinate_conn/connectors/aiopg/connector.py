@@ -16,7 +16,7 @@ from psycopg2.extras import Json
 
 from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory
 from procrastinate_conn.connectors.aiopg.pool_adapter import AiopgPoolAdapter
-from procrastinate_conn.connectors.base import AsyncConnector, parameters_of
+from procrastinate_conn.connectors.base import AsyncConnector, wrap_json
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
@@ -74,9 +74,11 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
         except psycopg2.InterfaceError as error:  # the event loop has read the end of the connection
             raise SafeToRetry("the connection was lost before the query was sent", is_certain=True) from error
         async with cursor:
+            # Drivers look for placeholders if they get parameters, even an empty mapping.
+            has_parameters = bool(arguments) or "%" in str(query)
             sent_at = monotonic()
             try:
-                await cursor.execute(query, parameters_of(query, arguments, self._json))
+                await cursor.execute(query, wrap_json(arguments, self._json) if has_parameters else None)
             except TimeoutError as error:  # aiopg's own
                 message = f"no answer within {cursor.timeout:.0f} sec; the connection was closed"
                 raise ConnectorException(message) from error

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector, parameters_of
+from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector, wrap_json
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.connection_factory import (
@@ -49,9 +49,11 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
             try:
                 cursor = connection.cursor(row_factory=dict_row)
                 self._json.adapt(cursor)
+                # Drivers look for placeholders if they get parameters, even an empty mapping.
+                has_parameters = bool(arguments) or "%" in str(query)
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, parameters_of(query, arguments, Jsonb))
+                    cursor.execute(query, wrap_json(arguments, Jsonb) if has_parameters else None)
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
@@ -77,7 +79,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            cursor.execute(query, parameters_of(query, arguments, Jsonb))
+            cursor.execute(query, wrap_json(arguments, Jsonb))
             return fetch(cursor)
 
 
@@ -105,9 +107,11 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
             try:
                 cursor = connection.cursor(row_factory=dict_row)
                 self._json.adapt(cursor)
+                # Drivers look for placeholders if they get parameters, even an empty mapping.
+                has_parameters = bool(arguments) or "%" in str(query)
                 sent_at = monotonic()
                 try:
-                    await cursor.execute(query, parameters_of(query, arguments, Jsonb))
+                    await cursor.execute(query, wrap_json(arguments, Jsonb) if has_parameters else None)
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
@@ -133,7 +137,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            await cursor.execute(query, parameters_of(query, arguments, Jsonb))
+            await cursor.execute(query, wrap_json(arguments, Jsonb))
             return await fetch(cursor)
 
 

@@ -11,7 +11,7 @@ from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from psycopg2.extras import Json
 from psycopg2.pool import AbstractConnectionPool
 
-from procrastinate_conn.connectors.base import SyncConnector, parameters_of
+from procrastinate_conn.connectors.base import SyncConnector, wrap_json
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
 from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter, pool_errors
@@ -44,9 +44,11 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
             connection = pool.getconn()
             try:
                 cursor = connection.cursor()
+                # Drivers look for placeholders if they get parameters, even an empty mapping.
+                has_parameters = bool(arguments) or "%" in str(query)
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, parameters_of(query, arguments, self._json))
+                    cursor.execute(query, wrap_json(arguments, self._json) if has_parameters else None)
                 except Exception as error:
                     raise_disconnect(error, connection.info, query, sent_at)
                     if self.own_pool is None and is_of_useless_session(error):

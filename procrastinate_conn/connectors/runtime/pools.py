@@ -31,7 +31,6 @@ from psycopg_pool.base import BasePool
 from procrastinate_conn.connectors.runtime.acquire import (
     RECONNECT_PAUSE,
     AcquireAttempt,
-    Liveness,
     PingTimeout,
     Reconnection,
 )
@@ -211,11 +210,6 @@ class _SharedPool(BasePool, ABC):
             connection.liveness.is_terminated = True
         return True
 
-    def _note_return(self, liveness: Liveness) -> None:
-        liveness.idle_since = monotonic()
-        if liveness.made_at < self._useless_before:
-            liveness.is_terminated = True
-
     def replacement_rejected(self) -> None:
         """Note that a new connection is of no more use than those before."""
         self._rejected_until = monotonic() + RECONNECT_PAUSE
@@ -301,7 +295,9 @@ class SyncPool(_SharedPool, ConnectionPool[Any]):
         """Take a connection back."""
         if conn.closed:
             self._mark_loss()
-        self._note_return(conn.liveness)
+        conn.liveness.idle_since = monotonic()
+        if conn.liveness.made_at < self._useless_before:
+            conn.liveness.is_terminated = True
         super().putconn(conn)
 
     def _discard_and_replace(self, connection: Any) -> None:
@@ -335,7 +331,9 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
         """Take a connection back."""
         if (limit := current_limit.get()) is not None:
             limit.released()
-        self._note_return(conn.liveness)
+        conn.liveness.idle_since = monotonic()
+        if conn.liveness.made_at < self._useless_before:
+            conn.liveness.is_terminated = True
         if conn.closed:
             self._mark_loss()
             # By the server: aiopg then leaves a reader with the event loop, on a descriptor that the next
