@@ -14,7 +14,7 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from sqlalchemy.exc import DBAPIError
 
 from procrastinate_conn.connectors.asyncpg.queries import connector_exception, translate
-from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.connectors.sqlalchemy.engine import Driver
 
 
@@ -33,6 +33,9 @@ class AsyncpgDriver(Driver):
         except Exception as error:
             raise ConnectorException from error
 
+    def is_lost(self, connection: Any) -> bool:
+        return bool(connection.driver_connection.is_closed())
+
     def raise_disconnect(
         self,
         error: Exception,
@@ -41,12 +44,8 @@ class AsyncpgDriver(Driver):
         sent_at: float,  # noqa: ARG002
         arguments: dict[str, Any],  # noqa: ARG002
     ) -> None:
-        if not connection.driver_connection.is_closed():
-            return
-        if connection.autocommit:
+        if self.is_lost(connection):
             raise OutcomeUnknown.after(error)
-        message = "the connection was lost before the transaction was committed"
-        raise SafeToRetry(message, is_certain=True) from error
 
 
 @contextmanager

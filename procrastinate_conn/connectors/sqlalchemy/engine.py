@@ -89,6 +89,10 @@ class Driver:
         def adapt(_connection: Any, cursor: Any, *_: Any) -> None:
             self.adapt(_driver_cursor(cursor))
 
+    def is_lost(self, connection: Any) -> bool:
+        """Tell whether a connection of the driver's, as SQLAlchemy has it, is lost."""
+        return bool(connection.info.status != 0)
+
     def raise_disconnect(
         self, error: Exception, connection: Any, query: str, sent_at: float, arguments: dict[str, Any]
     ) -> None:
@@ -258,6 +262,9 @@ class EngineQueries(PooledConnector[Any]):
             result = connection.exec_driver_sql(statement, parameters)
         except DBAPIError as error:
             if isinstance(error.orig, Exception):
+                if driver.is_lost(raw) and not raw.autocommit:
+                    message = "the connection was lost before the transaction was committed"
+                    raise SafeToRetry(message, is_certain=True) from error.orig
                 driver.raise_disconnect(error.orig, raw, query, sent_at, arguments)
             raise
         if fetch is None:
