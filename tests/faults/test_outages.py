@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from procrastinate.exceptions import ConnectorException
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
@@ -107,37 +106,33 @@ def test_a_server_restarted_between_asynchronous_calls_fails_none(kind, stoppabl
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
-def test_worker_and_deferrer_on_an_engine_of_the_application_outlive_a_restart(
+def test_deferrals_and_the_listener_on_an_engine_of_the_application_heal_after_a_restart(
     driver, stoppable_server, stoppable_database
 ):
-    """The engine knows nothing of dead connections: a call may fail on each that it has."""
     server = stoppable_server
     url = f"postgresql+{driver}://{server.user}@{server.host}:{server.port}/{stoppable_database}"
     jobs = app(connector(ConnectorKind.SQLALCHEMY_ASYNC, {}))
+    heard = []
 
-    async def defers(argument):
-        try:
-            await jobs.tasks["work"].defer_async(argument=argument)
-        except ConnectorException:
-            return False
-        return True
+    async def hear(*, channel, payload):
+        heard.append(payload)
+
+    async def defer_and_hear():
+        await soon(Observer(server, stoppable_database).listens)
+        heard.clear()
+        await jobs.tasks["work"].defer_async()
+        await soon(lambda: heard)
 
     async def scenario():
         engine = create_async_engine(url)
         async with jobs.open_async(engine):
-            worker = asyncio.create_task(
-                jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=60)
-            )
-            assert await defers("before")
-            await soon(lambda: jobs.worked == ["before"])
+            listener = asyncio.create_task(jobs.connector.listen_notify(hear, ["procrastinate_any_queue_v1"]))
+            await defer_and_hear()
             await asyncio.to_thread(server.restart)
-            async with asyncio.timeout(20):
-                while not await defers("after"):  # noqa: ASYNC110 - another process's event
-                    await asyncio.sleep(0.05)
-            await soon(lambda: "after" in jobs.worked)
-            assert not worker.done()
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+            await defer_and_hear()
+            assert not listener.done()
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
         await engine.dispose()
 
     asyncio.run(scenario())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from procrastinate.connector import Notify
@@ -18,13 +18,19 @@ async def listen_until_lost(connection: Any, on_notification: Notify, channels: 
         received.put_nowait((channel, payload))
 
     connection.add_termination_listener(lambda _: received.put_nowait(None))
-    for channel in channels:
-        await connection.add_listener(channel, receive)
     try:
+        await _for_each(channels, connection.add_listener, receive)
         while (notification := await received.get()) is not None:
             channel, payload = notification
             await on_notification(channel=channel, payload=payload)
     finally:
-        for channel in channels:
-            await connection.remove_listener(channel, receive)
+        await _for_each(channels, connection.remove_listener, receive)
     raise ConnectorException("the connection that listens was closed")
+
+
+async def _for_each(channels: Iterable[str], call: Callable[..., Awaitable[None]], receive: Any) -> None:
+    try:
+        for channel in channels:
+            await call(channel, receive)
+    except Exception as error:  # asyncpg's errors have no common base
+        raise ConnectorException(str(error)) from error

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from procrastinate.connector import BaseAsyncConnector, Notify
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -138,10 +139,14 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
 
     async def _listen_on_callers_engine(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen on a connection that the caller's engine has made, and no longer has in its pool."""
-        pooled = await self.require_pool().raw_connection()
+        engine = self.require_pool()
+        try:
+            pooled = await engine.raw_connection()
+        except (*self.errors, engine.dialect.loaded_dbapi.Error) as error:
+            raise ConnectorException(str(error)) from error
         connection: Any = pooled.driver_connection
         pooled.detach()
-        if self.require_pool().dialect.driver == "asyncpg":
+        if engine.dialect.driver == "asyncpg":
             try:
                 await listen_until_lost(connection, on_notification, channels)
             finally:

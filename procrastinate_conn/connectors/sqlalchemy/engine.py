@@ -256,7 +256,7 @@ class EngineQueries(PooledConnector[Any]):
         if driver.run_script is not None and fetch is None and not arguments:
             return driver.run_script(connection, driver.statement(query, arguments)[0])
         statement, parameters = driver.statement(query, arguments)
-        raw = connection.connection.dbapi_connection
+        raw: Any = connection.connection.dbapi_connection
         sent_at = monotonic()
         try:
             result = connection.exec_driver_sql(statement, parameters)
