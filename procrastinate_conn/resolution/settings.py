@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from procrastinate_conn import drivers, suggestions
 from procrastinate_conn.artifacts import hint_for
@@ -52,7 +52,7 @@ _EXPECTED = {
 PASSWORD_SOURCES = tuple(_EXPECTED)
 """The settings of a password that may change; one source may have one of them."""
 
-_DEFAULTS: tuple[Defaults, ...] = ("resilient", "libpq")
+_DEFAULTS: tuple[Defaults, ...] = get_args(Defaults)
 
 
 class ResolvedSettings(NamedTuple):

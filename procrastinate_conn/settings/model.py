@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
@@ -170,7 +171,8 @@ class ConnectorSettings(BaseSettings):
         fields = resolved_fields(configuration)
         token = _resolving.set((self, fields, configuration))
         try:
-            hide_inputs(type(self), fields, self._validate_fields)
+            validate = self.__pydantic_validator__.validate_python
+            hide_inputs(type(self), fields, partial(validate, self_instance=self))
         except ValidationError as error:
             problems = list(validation_problems(error, configuration))
         else:
@@ -178,9 +180,6 @@ class ConnectorSettings(BaseSettings):
         finally:
             _resolving.reset(token)
         raise ConfigurationError(list(dict.fromkeys([*configuration.problems, *problems])))
-
-    def _validate_fields(self, fields: ResolvedFields) -> None:
-        self.__pydantic_validator__.validate_python(fields, self_instance=self)
 
     @property
     def configuration(self) -> Configuration:
