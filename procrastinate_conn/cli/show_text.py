@@ -46,7 +46,8 @@ def tables(configuration: Configuration, width: int, *, everything: bool) -> Gro
 
 def _support(kind: ConnectorKind, options: Iterable[str]) -> dict[str, str]:
     """Return how a kind supports pool options, except as documented."""
-    support = {option: REGISTRY[kind].support(option) for option in options}
+    pool_options = REGISTRY[kind].pool_options
+    support = {option: pool_options[option] for option in options if option in pool_options}
     return {option: found.sentence for option, found in support.items() if found != AS_DOCUMENTED}
 
 

@@ -243,6 +243,15 @@ def test_show_all_as_text_has_overridden_values(folder: Path) -> None:
     assert "not db1,db2" in run(folder, "show", "--all", environment=environment).stdout
 
 
+def test_null_pool_is_shown_as_supported(folder: Path) -> None:
+    (folder / ".env").write_text(
+        "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs\nPROCRASTINATE_CONN_POOL=null\n"
+    )
+    text = run(folder, "show", environment={"COLUMNS": "160"}).stdout
+    assert "null" in text
+    assert "not support" not in text
+
+
 def test_settings_beside_connection_and_pool_are_shown(folder: Path) -> None:
     (folder / ".env").write_text(
         "PGHOST=localhost\n"
