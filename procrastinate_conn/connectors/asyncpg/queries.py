@@ -27,6 +27,8 @@ _CASTS = {
     dict: "::text::jsonb",
 }
 
+_CASTS_OF_LISTS = {dict: "::text[]::jsonb[]"}
+
 _EMPTY_ARRAY = "'{}'"
 """It stands in the query: the elements of an empty list have no type, and asyncpg would need it."""
 
@@ -104,17 +106,12 @@ def _cast(value: Any) -> str:
         return next((cast for cast, bits in _INTEGERS if -(1 << bits) <= value < 1 << bits), "::numeric")
     if isinstance(value, datetime):
         return "::timestamp" if value.tzinfo is None else "::timestamptz"
-    if isinstance(value, list):
-        return _cast_of_list(value)
-    return "::text" if isinstance(value, tuple) else _CASTS.get(kind, "")
-
-
-def _cast_of_list(values: list[Any]) -> str:
-    if not values:
+    is_list = isinstance(value, list)
+    if is_list and not value:
         return _EMPTY_ARRAY
-    if isinstance(values[0], tuple):
+    if isinstance(value[0] if is_list else value, tuple):
         return "::text"
-    return "::text[]::jsonb[]" if isinstance(values[0], dict) else ""
+    return _CASTS_OF_LISTS.get(type(value[0]), "") if is_list else _CASTS.get(kind, "")
 
 
 def _adapt(value: Any, dumps: Callable[[Any], str]) -> Any:
