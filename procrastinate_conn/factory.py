@@ -125,7 +125,8 @@ def make_connector(
     env_prefix
         What the names of the variables begin with; by default ``PROCRASTINATE_CONN_``.
     env_file
-        An env file, several (a later one overrides), or None. The default may be absent.
+        An env file, several (a later one overrides), or None. The default may be absent, and of several any
+        but one.
     secrets_dir
         A secrets directory, several (a later one overrides), or None.
     dsn

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.base import Source
-from procrastinate_conn.sources.dotenv import read_dotenv
+from procrastinate_conn.sources.dotenv import is_there, read_dotenv
 from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.sources.secrets import read_secrets
 
@@ -35,10 +35,13 @@ class SourceOptions(NamedTuple):
 
 
 def _read_env_files(options: SourceOptions) -> Iterable[Source]:
-    for file in reversed(_as_list(options.env_file)):
+    """Read the files; of several, as in pydantic-settings, one that is absent beside another is no error."""
+    files = _as_list(options.env_file)
+    optional = DEFAULT_ENV_FILE in files or any(is_there(file, options.depth) for file in files)
+    for file in reversed(files):
         yield read_dotenv(
             file,
-            optional=file == DEFAULT_ENV_FILE,
+            optional=optional,
             environment=options.environment,
             names=options.names,
             encoding=options.encoding,

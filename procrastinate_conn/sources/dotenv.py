@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.files import expanded
+from procrastinate_conn.files import expanded, status
 from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
@@ -125,6 +126,12 @@ def read_dotenv(
     source = read_variables(DOTENV, variables, names)
     place = str(_find(file, depth).absolute())
     return source._replace(problems=(*problems, *source.problems), place=place)
+
+
+def is_there(file: str | Path, depth: int) -> bool:
+    """Tell whether there is an env file of that name; a directory is none."""
+    found = status(_find(file, depth))
+    return found is not None and not stat.S_ISDIR(found.st_mode)
 
 
 def _find(file: str | Path, depth: int) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
-from procrastinate_conn import ConfigurationError, ConnectorSettings
+from procrastinate_conn import ConfigurationError, ConnectorSettings, make_connector
 from procrastinate_conn.cli.formats.excerpt import excerpt
 from procrastinate_conn.redaction.lines import redact_env_line
 from tests.installed import needs_argument
@@ -38,6 +38,29 @@ def test_later_env_file_overrides_an_earlier_one(directory):
     (directory / "a.env").write_text("JOBS_DSN=host=db1\n")
     (directory / "b.env").write_text("JOBS_DSN=host=db2\n")
     assert jobs(env_file=("a.env", "b.env"))().spec().host == "db2"
+
+
+@pytest.mark.parametrize("present", ["a.env", "b.env"])
+def test_env_file_that_is_absent_beside_another_is_no_error(directory, present):
+    (directory / present).write_text("JOBS_DSN=host=db1\n")
+    (directory / ".env").write_text("JOBS_DSN=host=db0\n")
+    files = ["a.env", "b.env", "c.env"]
+    assert jobs(env_file=tuple(files))().spec().host == "db1"
+    assert jobs()(_env_file=files).spec().host == "db1"
+    make_connector(env_prefix="JOBS_", env_file=files)
+
+
+def test_env_files_of_which_none_is_there_are_an_error_except_beside_the_default(directory):
+    with pytest.raises(ConfigurationError) as caught:
+        jobs(env_file=("a.env", "b.env"))(dsn="host=db1")
+    assert [(problem.code, str(problem.origin)) for problem in caught.value.problems] == [
+        ("PC103", "b.env"),
+        ("PC103", "a.env"),
+    ]
+    (directory / "a.env").mkdir()  # what a container platform mounts for a file that does not exist
+    with pytest.raises(ConfigurationError, match=r"a\.env: PC103"):
+        jobs(env_file=("a.env", "b.env"))(dsn="host=db1")
+    assert jobs(env_file=(".env", ".env.local"))(dsn="host=db1").spec().host == "db1"
 
 
 def test_env_file_encoding_is_used(directory):
