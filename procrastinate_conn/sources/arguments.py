@@ -10,7 +10,15 @@ from pydantic import SecretStr
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import CALL, Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.setting_names import AS_MAPPING, SECTION_WORDS, SECTIONS, SETTINGS, SettingPath
+from procrastinate_conn.setting_names import (
+    AS_MAPPING,
+    LISTEN_DSN,
+    SECTION_WORDS,
+    SECTIONS,
+    SETTINGS,
+    SettingPath,
+    keywords_if_any,
+)
 from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Source
 
 ARGUMENTS = (*SETTINGS, "password")
@@ -89,8 +97,13 @@ def _section(
 ) -> Iterator[tuple[SettingPath, SourcedValue]]:
     for name, value in options.items():
         path = (section, str(name))
-        if value is not None or section == "pool":  # None is a value of some pool options
+        # None is a value of some pool options; a keyword that it leaves unset has to be one.
+        if value is not None or section == "pool" or not _is_keyword(path):
             yield path, SourcedValue(_plain(value), origin(path))
+
+
+def _is_keyword(path: SettingPath) -> bool:
+    return path == LISTEN_DSN or path[1] in keywords_if_any()
 
 
 def _plain(value: object) -> object:

@@ -76,6 +76,7 @@ def test_another_prefix_has_a_section_of_its_own(monkeypatch):
         ("on", "listen", "PC107"),
         ("postgresql://app@db1/jobs", "listen", "PC107"),
         ({"hots": "db1"}, "listen.hots", "PC204"),
+        ({"sslmod": None, "sslmode": None, "dsn": None, "port": "5433"}, "listen.sslmod", "PC204"),
         ({"sslmode": "requre"}, "listen.sslmode", "PC205"),
         ({"host": "a,b", "port": "1,2,3"}, "listen.host", "PC206"),
         ({"sslrootcert": "system"}, "listen.sslrootcert", "PC208"),

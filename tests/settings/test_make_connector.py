@@ -231,6 +231,15 @@ def test_unknown_argument_is_an_error_with_a_suggestion():
         ConnectorSettings(dns="host=db1")
 
 
+def test_keyword_that_is_none_is_not_set_and_has_to_be_one_of_libpq():
+    assert ConnectorSettings(connection={"host": "db1", "sslmode": None}).connection == {"host": "db1"}
+    problems = problems_of(connection={"sslmod": None, "prepare_threshold": None})
+    assert [(problem.code, problem.hint.rstrip("?")) for problem in problems] == [
+        ("PC204", "did you mean sslmode"),
+        ("PC204", "it is an option of the pool: write pool.prepare_threshold"),
+    ]
+
+
 def test_pool_is_a_mapping_or_pool_options():
     by_mapping = ConnectorSettings(pool={"min_size": "2", "max_size": 5}).pool
     by_options = ConnectorSettings(pool=PoolOptions(min_size=2, max_size=5)).pool
