@@ -313,16 +313,21 @@ def test_cancelled_tasks_lose_no_slot_of_a_null_pool(kind, address):
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_reconnect_timeout_of_0_makes_few_attempts(kind, own_server):
+def test_reconnect_timeout_of_0_makes_few_attempts(own_server):
     options = {"min_size": 1, "timeout": 1.5, "reconnect_timeout": 0}
-    sync = connector(kind, own_server.parameters("jobs"), **options).get_sync_connector()
-    sync.open()
+    connectors = [connector(kind, own_server.parameters("jobs"), **options) for kind in SYNC_KINDS]
+    for ours in connectors:
+        ours.open()
     own_server.stop("immediate")
-    with pytest.raises(ConnectorException, match="Connection refused"):
-        sync.execute_query("SELECT 1")
-    assert 0 < pool_stats(sync).connections_failed < 10
-    sync.close()
+
+    def fails(ours):
+        with pytest.raises(ConnectorException, match="Connection refused"):
+            ours.execute_query("SELECT 1")
+        assert 0 < pool_stats(ours).connections_failed < 10
+        ours.close()
+
+    with ThreadPoolExecutor() as threads:
+        assert len(list(threads.map(fails, connectors))) == len(SYNC_KINDS)
 
 
 def test_pauses_between_failing_listen_sessions_grow():
