@@ -222,6 +222,9 @@ class SyncConnector(PooledConnector[P]):
         self._opening = threading.Lock()
         self._open_in_parent = False
 
+    def get_sync_connector(self) -> Any:  # each of procrastinate's classes states its own type
+        return self
+
     def after_fork(self) -> object:
         """In a child of this process: open anew when it is used."""
         self._opening = threading.Lock()  # the other may be held by a thread that is no more

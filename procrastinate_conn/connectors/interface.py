@@ -15,7 +15,6 @@ Everything here is public. If it changes so that a kind may not work any more, `
 
 from __future__ import annotations
 
-from procrastinate_conn.connectors.asyncpg.queries import connector_exception, translate
 from procrastinate_conn.connectors.base import (
     AsyncConnector,
     RowLists,
@@ -25,6 +24,7 @@ from procrastinate_conn.connectors.base import (
 )
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
+from procrastinate_conn.connectors.queries import connector_exception, translate
 from procrastinate_conn.connectors.runtime.acquire import Liveness
 from procrastinate_conn.connectors.runtime.attempts import (
     Attempt,

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from procrastinate.exceptions import AlreadyEnqueued
 
 from procrastinate_conn import ConfigurationError, entry_points, make_connector
+from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.registry import ConnectorKind, installed_kinds, unusable_kinds
 from tests.checks.running import run
+from tests.servers import Observer, app
 
 GOOD = """
 from procrastinate_conn import POOL_OPTIONS, ConnectorInfo
@@ -127,3 +130,23 @@ def test_built_in_kind_reads_no_entry_points(site: Path) -> None:
     for name in ("aiopg", "PsycopgConnector"):
         make_connector(name, env_file=None)
     assert entry_points._by_name.cache_info().misses == 0
+
+
+def test_synchronous_kind_defers_and_survives_terminated_backends(
+    server: EmbeddedPostgres, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "small", Path(__file__).with_name("sync_kind.py").read_text(), "small-kind")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    entry_points.forget()
+    observer = Observer(server, database)
+    pool = {"min_size": 1, "max_size": 1}
+    jobs = app(make_connector("small", connection=server.parameters(database), pool=pool, env_file=None))
+    task = jobs.tasks["work"].configure(queueing_lock="once")
+    with jobs.open():
+        task.defer(argument={"b": [1, None]})
+        assert observer.terminate() == 1
+        with pytest.raises(AlreadyEnqueued):
+            task.defer(argument="twice")
+        assert observer.jobs() == [{"b": [1, None]}]
+    observer.connection.close()
+    entry_points.forget()

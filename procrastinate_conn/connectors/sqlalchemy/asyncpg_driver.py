@@ -13,7 +13,7 @@ import sqlalchemy
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from sqlalchemy.exc import DBAPIError
 
-from procrastinate_conn.connectors.asyncpg.queries import connector_exception, translate
+from procrastinate_conn.connectors.queries import connector_exception, translate
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.connectors.sqlalchemy.engine import Driver
 

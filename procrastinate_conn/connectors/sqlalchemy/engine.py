@@ -16,7 +16,6 @@ from time import monotonic
 from typing import Any, ClassVar, LiteralString
 
 import sqlalchemy
-from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException, NoResult
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
@@ -299,9 +298,6 @@ class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
     """A connector on an engine, over a pool of `PooledConnection` unless it is the caller's."""
 
     pool_errors: Callable[[], AbstractContextManager[None]] = nullcontext  # raises a pool's as the driver's
-
-    def get_sync_connector(self) -> BaseConnector:
-        return self
 
     def adapt_pool(self, pool: SyncPool) -> sqlalchemy.Engine:
         """Return an engine over an open pool."""

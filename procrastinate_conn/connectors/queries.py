@@ -1,4 +1,4 @@
-"""procrastinate's queries in asyncpg's terms: ``$1`` for ``%(name)s``, and values that asyncpg takes.
+"""procrastinate's queries for other drivers than psycopg: ``$1`` for ``%(name)s``, and values that they take.
 
 psycopg sends a value with the type of the Python object; asyncpg takes the type that the server infers, and
 rejects any other. So the types are written into the query, as psycopg would send them. What contains JSON is
@@ -17,6 +17,8 @@ from typing import Any
 
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
+
+from procrastinate_conn.connectors.runtime.retry import sqlstate
 
 _PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
 
@@ -47,7 +49,7 @@ _KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
 def translate(
     query: str, arguments: Mapping[str, Any], dumps: Callable[[Any], str] | None
 ) -> tuple[str, list[Any]]:
-    """Return a query with its arguments as asyncpg takes them; `dumps` writes JSON."""
+    """Return a query with ``$1`` and so on, and its arguments in that order; `dumps` writes JSON."""
     casts = tuple([_cast(value) for value in arguments.values()])
     statement, names = _numbered(query, tuple(arguments), casts)
     dumps = dumps or json.dumps
@@ -67,15 +69,25 @@ def read_json(rows: list[dict[str, Any]], loads: Callable[[str], Any] | None) ->
 def connector_exception(error: Any) -> ConnectorException:
     """Return procrastinate's exception for a driver's error.
 
-    That of a violated constraint has the attributes `sqlstate`, `constraint_name` and `detail`.
+    Parameters
+    ----------
+    error
+        With the fields of the server's report as attributes: `sqlstate` (the field ``C``), `constraint_name`
+        (``n``) and `detail` (``D``), each text or None. psycopg's and psycopg2's are read as they are.
+        Without them, a task that is deferred twice with one queueing lock is no ``AlreadyEnqueued``.
+
+    Returns
+    -------
+    procrastinate.exceptions.ConnectorException
+        A ``UniqueViolation`` if the error is one.
     """
-    if getattr(error, "sqlstate", None) != _UNIQUE_VIOLATION or not hasattr(error, "constraint_name"):
+    if sqlstate(error) != _UNIQUE_VIOLATION:
         return ConnectorException()
-    key = _KEY.search(error.detail or "")
-    is_lock = error.constraint_name == QUEUEING_LOCK_CONSTRAINT and key is not None
-    return UniqueViolation(
-        constraint_name=error.constraint_name, queueing_lock=key[2] if is_lock and key else None
-    )
+    report = getattr(error, "diag", error)
+    constraint = getattr(report, "constraint_name", None) or ""
+    detail = getattr(report, "message_detail", None) or getattr(report, "detail", None)
+    key = _KEY.search(detail or "") if constraint == QUEUEING_LOCK_CONSTRAINT else None
+    return UniqueViolation(constraint_name=constraint, queueing_lock=key and key[2])
 
 
 @lru_cache(maxsize=512)
