@@ -9,6 +9,7 @@ from procrastinate_conn.libpq.environment import SESSION_VARIABLES as SESSION_VA
 from procrastinate_conn.libpq.environment import UNREACHABLE_HOST as UNREACHABLE_HOST
 from procrastinate_conn.libpq.environment import pinned_environment as pinned_environment
 from procrastinate_conn.libpq.keywords import CHOICES as CHOICES
+from procrastinate_conn.libpq.keywords import FLAGS as FLAGS
 from procrastinate_conn.libpq.keywords import INTEGERS as INTEGERS
 from procrastinate_conn.libpq.keywords import UNSET_VALUES as UNSET_VALUES
 from procrastinate_conn.libpq.keywords import Keyword as Keyword

@@ -18,6 +18,9 @@ INTEGERS: Mapping[str, str] = {
 }
 """Keywords whose value libpq reads as an integer while it connects, with their units."""
 
+FLAGS = ("gssdelegation", "keepalives", "replication", "sslcompression", "sslsni")
+"""Keywords whose value is 0 or 1."""
+
 _TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 CHOICES: Mapping[str, tuple[str, ...]] = {

@@ -9,7 +9,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from procrastinate_conn import libpq
-from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.aliases import VALUES
+from procrastinate_conn.origins import CALL, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.embedded_dsn import split_embedded_dsns
 from procrastinate_conn.sources.base import Source
@@ -130,7 +131,7 @@ def _keywords(source: Source, problems: list[Problem]) -> Layer:
     for keyword, sourced in source.section("connection").items():
         if keyword not in libpq.keywords():
             problems.append(unknown_keyword(keyword, str(sourced.origin.name), sourced.origin))
-        elif (text := as_text(sourced.value)) is None:
+        elif (text := as_text(sourced.value)) is None or _is_read_as_no_text(keyword, sourced):
             problems.append(_not_text(keyword, sourced))
         else:
             keywords[keyword] = replace(sourced, value=text)
@@ -152,13 +153,25 @@ def as_text(value: object) -> str | None:
             return None
 
 
+def _is_read_as_no_text(keyword: str, sourced: SourcedValue) -> bool:
+    """Tell whether a format took a word for a boolean, or a password for a number: YAML reads 0123 as 83."""
+    if sourced.origin.kind is CALL or not isinstance(sourced.value, int | float):
+        return False
+    return keyword not in libpq.FLAGS if isinstance(sourced.value, bool) else libpq.is_secret(keyword)
+
+
 def _not_text(keyword: str, sourced: SourcedValue) -> Problem:
-    found, hint = f"a {type(sourced.value).__name__}", "write it as text"
+    found, hint = f"a {type(sourced.value).__name__}", "write it as text, with quotes around it"
+    if isinstance(sourced.value, int | float):
+        found = str(sourced.value).lower() if isinstance(sourced.value, bool) else "a number"
     if sourced.value is None:
         found, hint = "none", "leave it out"
+    elif near := VALUES.get(keyword, {}).get(str(sourced.value).lower()):
+        hint = f"did you mean {near}?"
     elif keyword in ("host", "hostaddr", "port"):
         hint = "write several as one text, separated by commas"
-    message = f"{keyword} is {found}, not text or a number"
+    expected = "text" if isinstance(sourced.value, int | float) else "text or a number"
+    message = f"{keyword} is {found}, not {expected}"
     return REJECTED_VALUE(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
 
 

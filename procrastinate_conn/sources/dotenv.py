@@ -14,7 +14,7 @@ from procrastinate_conn.files import expanded, status
 from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
-from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames, keywords_if_any
 from procrastinate_conn.sources.base import (
     INVALID_VALUE,
     SHADOWED_SETTING,
@@ -107,6 +107,7 @@ def read_dotenv(
     known = dict(environment)
     problems = [
         *_malformed(file, bindings, names),
+        *_stray_dsns(file, bindings, names),
         *_repeated(file, bindings, names),
         *_typographic(file, bindings, names),
         *_changed(file, bindings, environment, names),
@@ -208,6 +209,29 @@ def _malformed(file: str | Path, bindings: list[Binding], names: SettingNames) -
             above.add(name)
 
 
+def _stray_dsns(file: str | Path, bindings: list[Binding], names: SettingNames) -> Iterator[Problem]:
+    """Report a DSN without a name, and a line that belongs to the DSN above it."""
+    above = ""
+    for binding in bindings:
+        name, line = binding.key or "", binding.original.string.strip("\r\n")
+        goes_on = above.endswith(("?", "&")) or (above and line.startswith((" ", "\t", "?", "&")))
+        if re.match(r"['\"]?postgres(ql)?://", name):
+            message, hint = (
+                "this line is a DSN without a name",
+                f"write {names.variable(('dsn',))}= before it",
+            )
+        elif goes_on and name.lstrip("?&") in keywords_if_any():
+            message, hint = "this line belongs to the DSN above it", "write all of the DSN in one line"
+        elif name:
+            above = binding.value or "" if names.setting_of(name) in DSN_SETTINGS else ""
+            continue
+        else:
+            continue
+        above = line
+        origin = _origin(file, binding, None)  # its name may hold a password
+        yield MALFORMED_SETTING("dsn", f"{message}, and sets nothing", hint=hint, origin=origin)
+
+
 def _repeated(file: str | Path, bindings: list[Binding], names: SettingNames) -> Iterator[Problem]:
     """Report a variable that a later line sets to another value: the last line counts."""
     last = {_identity(binding.key, names): binding for binding in bindings if not binding.error}
@@ -250,6 +274,7 @@ def _changed(
             yield CHANGED_VALUE(setting, message, hint=hint, origin=origin)
 
 
+DSN_SETTINGS = ("dsn", "database_url", "listen.dsn")
 _REFERENCE = r"(?:^|(?<=[/:@=?&,\s'\"]))\$([A-Za-z_]\w*)(?=$|[/:@?&,\s'\"])"
 
 
@@ -265,7 +290,7 @@ def _change(
         return f"has {escape[0]} in double quotes, which becomes a control character", "write single quotes"
     comment = "" if written.startswith(("'", '"')) else written.removeprefix(value)
     is_cut = setting.endswith("password")
-    if setting in ("dsn", "database_url", "listen.dsn"):
+    if setting in DSN_SETTINGS:
         is_cut = "@" in comment or re.search(r"password\s*=\s*\S+\Z", value) is not None
     if is_cut and re.match(r"\s+#\S", comment):
         return "ends at the blank before #", "write single quotes around it if what follows belongs to it"

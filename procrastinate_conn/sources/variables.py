@@ -79,7 +79,7 @@ class _Variables:
     def add(self, name: str, value: str, origin: Origin) -> None:
         """Sort a variable in."""
         path = self.names.path(name)
-        if self._is_deceptive(name, origin) or _is_made_by_kubernetes(name, value):
+        if self._is_deceptive(name, origin) or _is_made_by_kubernetes(name, value, origin):
             return
         if name.startswith("PG") and not (self.names.prefix and path):
             self.libpq[name] = SourcedValue(value, origin)
@@ -137,9 +137,14 @@ class _Variables:
             self._note(name, value, origin)
 
 
-def _is_made_by_kubernetes(name: str, value: str) -> bool:
-    """Tell whether Kubernetes, or Docker for a link, has made a variable for a service of that name."""
+def _is_made_by_kubernetes(name: str, value: str, origin: Origin) -> bool:
+    """Tell whether Kubernetes, or Docker for a link, has made a variable for a service of that name.
+
+    Neither writes files, and the name of no service becomes one with two underscores in a row.
+    """
     if "_PORT" not in name and "_SERVICE_" not in name:  # as in most environments: no pattern is compiled
+        return False
+    if origin.file or "__" in name:
         return False
     is_address = re.fullmatch(r"(tcp|udp|sctp)://[0-9a-f.:\[\]]+", value)
     is_part = re.search(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?$", name)
