@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("procrastinate_conn")
 
 collected: ContextVar[list[Configuration] | None] = ContextVar("procrastinate_conn_collected", default=None)
-"""Collects what `configure_or_raise` resolves, valid or not, for a caller that checks it further."""
+"""Collects what `configure_and_log` resolves, valid or not, for a caller that checks it further."""
 
 
 class Configuration(NamedTuple):
@@ -162,6 +162,20 @@ def configure_or_raise(sources: Sequence[Source]) -> Configuration:
     ConfigurationError
         If anything is wrong, with all of it.
     """
+    configuration = configure_and_log(sources)
+    if configuration.errors:
+        raise ConfigurationError(configuration.problems)
+    return configuration
+
+
+def configure_and_log(sources: Sequence[Source]) -> Configuration:
+    """Return the configuration, which may have errors; if it has none, its warnings are logged.
+
+    Raises
+    ------
+    ConfigurationError
+        If no libpq can be loaded.
+    """
     try:
         libpq.version()
     except ImportError as error:
@@ -169,9 +183,7 @@ def configure_or_raise(sources: Sequence[Source]) -> Configuration:
     configuration = configure(sources)
     if (configurations := collected.get()) is not None:
         configurations.append(configuration)
-    if configuration.errors:
-        raise ConfigurationError(configuration.problems)
-    for problem in configuration.problems:
+    for problem in () if configuration.errors else configuration.problems:
         logger.warning("%s", problem)
     return configuration
 

@@ -13,6 +13,7 @@ from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.resolution.connection import as_text
+from procrastinate_conn.setting_names import SETTINGS
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
 
 
@@ -38,6 +39,9 @@ def resolved_fields(configuration: Configuration) -> ResolvedFields:
         fields["password_file"] = Path(str(settings.explicit["password_file"].value))
     if "password_command" in settings.explicit:
         fields["password_command"] = SecretStr(str(settings.explicit["password_command"].value))
+    if configuration.errors:
+        # Invalid, so that pydantic validates the other fields, and then not the whole model.
+        fields["defaults"] = None
     return fields
 
 
@@ -67,8 +71,14 @@ def merged(below: Any, above: Any) -> Any:
 
 
 def validation_problems(error: ValidationError, configuration: Configuration) -> Iterator[Problem]:
-    """Report what pydantic and the validators of a subclass find wrong, each with its origin."""
+    """Report what pydantic and the validators of a subclass find wrong, each with its origin.
+
+    Beside errors of the settings themselves it is what is wrong with the application's own fields.
+    """
+    known = {problem.setting for problem in configuration.errors}
     for line in error.errors():
+        if known and (not line["loc"] or line["loc"][0] in {*known, *SETTINGS}):
+            continue
         setting = ".".join(map(str, line["loc"])) or "settings"
         cause = line.get("ctx", {}).get("error")
         if isinstance(cause, ConfigurationError):  # of settings that are a field of these

@@ -24,7 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from procrastinate_conn.configuration import Configuration, configure_or_raise
+from procrastinate_conn.configuration import Configuration, configure_and_log, configure_or_raise
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError
@@ -167,26 +167,38 @@ class ConnectorSettings(BaseSettings):
 
     def _resolve(self, sources: Sequence[Source]) -> None:
         """Resolve the sources, and validate what they come to."""
-        configuration = configure_or_raise(sources)
-        fields = resolved_fields(configuration)
+        configuration = configure_and_log(sources)
+        fields, problems = resolved_fields(configuration), configuration.problems
         token = _resolving.set((self, fields, configuration))
         try:
             validate = self.__pydantic_validator__.validate_python
             hide_inputs(type(self), fields, partial(validate, self_instance=self))
         except ValidationError as error:
-            problems = list(validation_problems(error, configuration))
+            problems += tuple(validation_problems(error, configuration))
+        except Exception:  # what else a validator raises follows from settings with errors, if there are any
+            if not configuration.errors:
+                raise
         else:
-            return
+            if not configuration.errors:
+                return
         finally:
             _resolving.reset(token)
-        raise ConfigurationError(list(dict.fromkeys([*configuration.problems, *problems])))
+        del fields  # Sentry sends the variables of every frame
+        raise ConfigurationError(dict.fromkeys(problems))
 
     @property
     def configuration(self) -> Configuration:
         """The settings of all sources, resolved."""
         configuration: Configuration | None = (self.__pydantic_private__ or {}).get("_configuration")
-        if configuration is None:
+        if configuration is not None:
+            return configuration
+        resolving = _resolving.get()
+        if resolving is None or resolving[0] is not self:
             raise TypeError("model_construct() reads and resolves nothing: call the class instead")
+        _, fields, configuration = resolving
+        changed = {name: value for name in SETTINGS if (value := getattr(self, name)) != fields.get(name)}
+        if changed := {name: value for name, value in changed.items() if name in fields}:
+            return configure_or_raise([changes(changed, type(self)), *configuration.sources])
         return configuration
 
     @classmethod
@@ -219,13 +231,8 @@ class ConnectorSettings(BaseSettings):
     def _set_configuration(self) -> Self:
         """Set the configuration, with what validators of fields changed, before a subclass's own run."""
         resolving = _resolving.get()
-        if resolving is None or resolving[0] is not self:  # settings that were built before
-            return self
-        _, fields, configuration = resolving
-        changed = {name: value for name in SETTINGS if (value := getattr(self, name)) != fields.get(name)}
-        if changed := {name: value for name, value in changed.items() if name in fields}:
-            configuration = configure_or_raise([changes(changed, type(self)), *configuration.sources])
-        self._configuration = configuration
+        if resolving is not None and resolving[0] is self:  # not settings that were built before
+            self._configuration = self.configuration
         return self
 
     @model_validator(mode="wrap")
@@ -288,9 +295,10 @@ class ConnectorSettings(BaseSettings):
         if not update:
             return super().model_copy(deep=deep)
         try:
-            copy = super().model_copy(deep=deep)
             sources = [read_call(update, class_names(type(self)).own), *self.configuration.sources]
-            copy._resolve(sources)  # noqa: SLF001 - of the same class
+            copy = super().model_copy(deep=deep)
+            del copy._configuration  # noqa: SLF001 - of the same class
+            copy._resolve(sources)  # noqa: SLF001
         except ConfigurationError:
             del update  # Sentry sends the variables of every frame
             raise

@@ -65,16 +65,17 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
     for name, field in own_fields(source.settings_cls).items():
         if (origin := _origin(name, field, read)) is None:
             continue
+        first = next(aliases(field), name)  # as pydantic-settings gives the arguments of a call
         try:
             value, _, is_complex = decoder.get_field_value(field, name)
             value = decoder.prepare_field_value(name, field, value, is_complex)
         except ValueError:
+            message = f"{origin.name} is not valid JSON"
             hint = "write it as JSON, or one variable for each part"
-            problems.append(INVALID_VALUE(name, f"{origin.name} is not valid JSON", hint=hint, origin=origin))
+            problems.append(INVALID_VALUE(first, message, hint=hint, origin=origin))
             continue
         if value is not None:
-            # Under its first name, as pydantic-settings gives the arguments of a call.
-            fields[next(aliases(field), name)] = SourcedValue(value, origin)
+            fields[first] = SourcedValue(value, origin)
     return read._replace(fields=fields, problems=(*read.problems, *problems))
 
 

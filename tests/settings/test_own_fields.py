@@ -266,3 +266,49 @@ def test_error_of_a_validator_in_nested_settings_has_no_secret_in_its_context():
         Application(queue={"dsn": "host=db1 password=hunter2"})
     assert "hunter2" not in f"{caught.value} {caught.value.errors()} {caught.value.json()}"
     assert "is wrong" in str(caught.value)
+
+
+def test_errors_of_own_fields_and_of_the_settings_are_reported_at_once(directory, monkeypatch):
+    class Own(Jobs):
+        region: str
+
+        @model_validator(mode="after")
+        def reject(self):
+            raise AssertionError("the whole model is not validated")
+
+    (directory / ".env").write_text("JOBS_TENANTS=a,b\nJOBS_WORKERS=0\nSHOP_TOKEN=hush\n")
+    monkeypatch.setenv("JOBS_LIMITS", "{")
+    monkeypatch.setenv("JOBS_POOL__MAX_SZIE", "7")
+    with pytest.raises(ConfigurationError) as caught:
+        Own(connection={"host": "db1", "sslmode": "requre"})
+    assert {problem.setting for problem in caught.value.problems} == {
+        "tenants", "limits", "workers", "region", "pool.max_szie", "connection.sslmode",
+    }  # fmt: skip
+
+
+def test_validator_that_fails_on_settings_with_errors_hides_none_of_them():
+    class Own(ConnectorSettings):
+        @field_validator("dsn")
+        @classmethod
+        def on_the_standby(cls, dsn):
+            return SecretStr(dsn.get_secret_value())
+
+    with pytest.raises(ConfigurationError, match="PC2"):
+        Own(dsn="host='db1")
+    with pytest.raises(AttributeError):
+        Own(connection={"host": "db1"}, dsn=None)
+
+
+def test_connection_is_resolved_in_model_post_init():
+    class Own(ConnectorSettings):
+        server: str = ""
+
+        def model_post_init(self, context):
+            assert self.spec().host in ("db1", "db2")
+            object.__setattr__(self, "server", self.spec().host)
+
+    assert Own(dsn="host=db1").server == "db1"
+    assert Own(dsn="host=db1").model_copy(update={"dsn": "host=db2"}).server == "db2"
+    assert Own(dsn="host=db1").model_copy().spec().host == "db1"
+    with pytest.raises(TypeError, match="model_construct"):
+        Own.model_construct()
