@@ -32,7 +32,7 @@ from procrastinate_conn.settings.reading import (
     read_all,
 )
 from procrastinate_conn.sources import SOURCES
-from procrastinate_conn.sources.arguments import read_call
+from procrastinate_conn.sources.arguments import read_call, with_null_pool
 from procrastinate_conn.sources.base import UNKNOWN_SETTING, UNREADABLE_SOURCE, Source
 from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.suggestions import nearest
@@ -75,7 +75,7 @@ def read_sources(cls: type[BaseSettings], arguments: dict[str, Any]) -> list[Sou
 def read_nested(cls: type[BaseSettings], values: Mapping[str, Any]) -> list[Source]:
     """Read what another model gives, and libpq's variables of the process: nothing else strays in."""
     environment = {name: value for name, value in os.environ.items() if name.startswith("PG")}
-    return [read_call(values, class_names(cls).own), read_environment(environment)]
+    return [read_call(with_null_pool(values), class_names(cls).own), read_environment(environment)]
 
 
 def default_sources(

@@ -15,10 +15,12 @@ from pydantic_settings import (
     DotEnvSettingsSource,
     EnvSettingsSource,
     InitSettingsSource,
+    JsonConfigSettingsSource,
     PydanticBaseSettingsSource,
     PyprojectTomlConfigSettingsSource,
     SecretsSettingsSource,
     SettingsError,
+    YamlConfigSettingsSource,
 )
 
 from procrastinate_conn import suggestions
@@ -28,8 +30,8 @@ from procrastinate_conn.setting_names import SECTIONS, SETTINGS, SettingNames, S
 from procrastinate_conn.settings.fields import merged
 from procrastinate_conn.settings.own_fields import decode_fields, source_names
 from procrastinate_conn.sources import SOURCES, SourceOptions
-from procrastinate_conn.sources.arguments import read_mapping
-from procrastinate_conn.sources.base import UNREADABLE_FILE, UNREADABLE_SOURCE, Source
+from procrastinate_conn.sources.arguments import read_mapping, with_null_pool
+from procrastinate_conn.sources.base import INVALID_VALUE, UNREADABLE_FILE, UNREADABLE_SOURCE, Source
 from procrastinate_conn.sources.lines import find_line
 from procrastinate_conn.sources.variables import read_variables
 from procrastinate_conn.tracebacks import raised_at
@@ -134,16 +136,27 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
         return Source(kind, problems=(UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name)),))
     names = source_names(source)
     written = _with_underscores(values, names)
+    if isinstance(source, CliSettingsSource | JsonConfigSettingsSource):
+        written = with_null_pool(written)
     write = writer(source)
 
     def hint(name: str) -> str:
         return suggestions.setting_hint((name,), write)
 
-    read = read_mapping(kind, written, _locator(source, kind, files), hint, names.own)
+    locate = _locator(source, kind, files)
+    read = read_mapping(kind, written, locate, hint, names.own)
+    if isinstance(source, YamlConfigSettingsSource) and values.get("pool", "") is None:
+        missing.append(_empty_pool(locate(("pool",))))
     read = read._replace(problems=(*missing, *read.problems), place=kind.name)
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
         return _with_variables(source, kind, read)
     return read
+
+
+def _empty_pool(origin: Origin) -> Problem:
+    """Report a null in YAML, which it has for a section without options as well."""
+    hint = 'write pool: "null" for no pooling, or leave it out'
+    return INVALID_VALUE("pool", "pool has no options", hint=hint, origin=origin)
 
 
 def _with_underscores(values: Mapping[str, Any], names: SettingNames) -> Mapping[str, Any]:

@@ -92,6 +92,11 @@ def read_mapping(
     return Source(kind, settings, problems=tuple(problems), fields=own)
 
 
+def with_null_pool(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Return values that were parsed from text, in which a null is a null pool, as a call has them."""
+    return {**values, "pool": SECTION_WORDS["pool"]} if values.get("pool", "") is None else values
+
+
 def _section(
     section: str, options: Mapping[object, object], origin: Callable[[SettingPath], Origin]
 ) -> Iterator[tuple[SettingPath, SourcedValue]]:

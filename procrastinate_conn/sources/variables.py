@@ -89,7 +89,9 @@ class _Variables:
         elif self.names.is_field(name):
             self.fields[name] = SourcedValue(value, origin)
         elif self.names.none_text is not None and value == self.names.none_text:
-            if path is not None and path[0] == "pool" and _is_known(path):
+            if path == ("pool",):
+                self.sections[path] = SourcedValue(SECTION_WORDS["pool"], origin)
+            elif path is not None and path[0] == "pool" and _is_known(path):
                 self.settings[path] = SourcedValue(None, origin)
         elif self.names.is_database_url(name):
             self.database_url = SourcedValue(value, origin)

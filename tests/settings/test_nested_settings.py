@@ -124,3 +124,12 @@ def test_settings_can_be_pickled(arguments):
     assert again.spec() == settings.spec()
     assert again.model_dump() == settings.model_dump()
     assert again.model_copy(update={"dsn": "host=db2"}).spec().host == "db2"
+
+
+@pytest.mark.parametrize("options", [{}, {"_env_parse_none_str": "null"}], ids=str)
+def test_null_pool_of_the_outer_settings_is_one(options, monkeypatch):
+    monkeypatch.setenv("MYAPP_QUEUE__DSN", "host=db1")
+    monkeypatch.setenv("MYAPP_QUEUE__POOL", "null")
+    assert Application(**options).queue.pool.null
+    assert ConnectorSettings(_env_prefix="MYAPP_QUEUE__", **options).pool.null
+    assert not ConnectorSettings(_env_prefix="JOBS_", pool=None).pool.null

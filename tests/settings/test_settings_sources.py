@@ -398,3 +398,16 @@ def test_undecodable_env_file_is_a_problem(directory):
     (directory / ".env").write_bytes(b"JOBS_DSN=host=\xff\n")
     [problem] = problems_of(settings())
     assert (problem.code, problem.origin.file) == ("PC103", ".env")
+
+
+def test_null_pool_of_the_command_line_and_of_json_is_one(directory):
+    assert settings()(_cli_parse_args=["--dsn", "host=db1", "--pool", "null"]).pool.null
+    (directory / "queue.json").write_text('{"dsn": "host=db1", "pool": null}')
+    assert settings(JsonConfigSettingsSource, config={"json_file": "queue.json"})().pool.null
+
+
+def test_pool_without_options_in_yaml_is_an_error(directory):
+    (directory / "queue.yaml").write_text("dsn: host=db1\npool:\n  # max_size: 7\n")
+    [problem] = problems_of(settings(YamlConfigSettingsSource, config={"yaml_file": "queue.yaml"}))
+    assert (problem.setting, problem.origin.line) == ("pool", 2)
+    assert 'write pool: "null"' in problem.hint
