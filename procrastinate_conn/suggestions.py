@@ -204,15 +204,44 @@ def _parts() -> dict[str, Iterable[str]]:
     return {"pool": REGISTRY[DEFAULT_KIND].pool_options, "connection": keywords} if keywords else {}
 
 
-def is_near_setting(path: tuple[str, ...]) -> bool:
-    """Tell whether an unknown name is so near to a setting that it is one, under a prefix that is shared."""
+_APPLICATION_WORDS = (
+    "application_name check configure db_name host host_addr keepalive name num_workers oauth_client_id"
+    " oauth_client_secret oauth_issuer oauth_scope options password port replication require_auth reset"
+    " response_timeout service ssl_cert ssl_key ssl_password timeout user"
+)
+"""The keywords and pool options, and names near to one, that an application may have for itself."""
+
+
+def is_near_setting(path: tuple[str, ...], names: SettingNames) -> bool:
+    """Tell whether an unknown name is near enough to a setting to be one, under a prefix that is shared."""
     name, *parts = path
-    if name in SETTINGS or nearest(name, SETTINGS, cutoff=0.8) or sorted(name) in map(sorted, SETTINGS):
+    if names.is_default or name in SETTINGS or nearest(name, SETTINGS, cutoff=0.8):
         return True
-    return not parts and any(
+    if sorted(name) in map(sorted, SETTINGS) or re.fullmatch("ds[bhjm]", name):  # keys beside the n of dsn
+        return True
+    by_section = {} if parts else _parts()
+    return any(
         name.startswith(f"{section}_") and nearest(name.removeprefix(f"{section}_"), known, cutoff=0.85)
-        for section, known in _parts().items()
-    )
+        for section, known in by_section.items()
+    ) or (bool(names.prefix) and any(_is_near(name, known) for known in by_section.values()))
+
+
+def _is_near(name: str, known: Iterable[str]) -> bool:
+    """Tell whether a name is a keyword or option, or a slip of one, and no word of an application's."""
+    words = _APPLICATION_WORDS.split()
+    if name in words:
+        return False
+    near = nearest(name, set(known).difference(words), cutoff=0.85)
+    return near is not None and abs(len(plain(near)) - len(plain(name))) < 2
+
+
+_ADDRESS = ("dsn", *(f"connection.{keyword}" for keyword in ("host", "port", "user", "password", "dbname")))
+
+
+def address_part(name: str) -> str | None:
+    """Return the setting that a word of an application's stands for, if it describes the connection."""
+    setting = f"connection.{name}" if f"connection.{name}" in _ADDRESS else setting_of_alias(name)
+    return setting if setting in _ADDRESS else None
 
 
 def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str]) -> str:

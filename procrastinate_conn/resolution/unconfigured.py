@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from procrastinate_conn import suggestions
@@ -63,6 +63,8 @@ def _found_elsewhere(sources: Sequence[Source], connection: ResolvedConnection) 
     is_meant = any(s.dsn or s.database_url or s.misspelt or s.problems for s in sources)
     if is_meant or any(not values[0].origin.kind.is_default for values in connection.configured.values()):
         return None
+    if found := _without_section(sources):
+        return found
     for source in sources:
         parts: dict[str, SourcedValue] = {}
         for name, sourced in source.elsewhere.items():
@@ -74,11 +76,30 @@ def _found_elsewhere(sources: Sequence[Source], connection: ResolvedConnection) 
     return None
 
 
+def _without_section(sources: Sequence[Source]) -> Problem | None:
+    """Return a problem if words under a prefix of the application's seem to describe the connection."""
+    words: dict[str, tuple[str, SourcedValue]] = {}
+    for source in sources:
+        names = source.names
+        for name, sourced in source.elsewhere.items():
+            path = names.path(name) or ()
+            if names.prefix and len(path) == 1 and (part := suggestions.address_part(path[0])):
+                words.setdefault(part, (names.variable(part.split(".")), sourced))
+    if not words.keys() - {"connection.port"}:  # it may be that of a web server
+        return None
+    hint = f"write {', '.join(variable for variable, _ in words.values())}"
+    values = [sourced for _, sourced in words.values()]
+    return NOTHING_SET("dsn", _unread(values), hint=hint, origin=values[0].origin)
+
+
+def _unread(values: Iterable[SourcedValue]) -> str:
+    places = ", ".join(str(sourced.origin) for sourced in values)
+    return f"nothing is set for procrastinate-conn, and what is set as {places} is not read"
+
+
 def _elsewhere(parts: Mapping[str, SourcedValue], source: Source) -> Problem:
     if "dsn" in parts:
         parts = {"dsn": parts["dsn"]}
-    places = ", ".join(str(sourced.origin) for sourced in parts.values())
-    message = f"nothing is set for procrastinate-conn, and what is set as {places} is not read"
     written = {part: f"${{{sourced.origin.name}}}" for part, sourced in parts.items()}
     file, dsn = written.pop("password_file", ""), written.get("dsn")
     if dsn and str(parts["dsn"].value).startswith("jdbc:"):
@@ -87,7 +108,8 @@ def _elsewhere(parts: Mapping[str, SourcedValue], source: Source) -> Problem:
     hint = f"write {source.names.variable(('dsn',))}={dsn}"
     if file:
         hint += f", and {source.names.variable(('password_file',))}={file}"
-    return NOTHING_SET("dsn", message, hint=hint, origin=next(iter(parts.values())).origin)
+    origin = next(iter(parts.values())).origin
+    return NOTHING_SET("dsn", _unread(parts.values()), hint=hint, origin=origin)
 
 
 _SHOWN = ("user", "host", "port", "dbname")

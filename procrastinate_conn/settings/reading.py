@@ -26,7 +26,7 @@ from pydantic_settings import (
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import Origin, SourceKind
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.setting_names import SECTIONS, SETTINGS, SettingNames, SettingPath
+from procrastinate_conn.setting_names import SECTIONS, SettingNames, SettingPath
 from procrastinate_conn.settings.fields import merged
 from procrastinate_conn.settings.own_fields import decode_fields, source_names
 from procrastinate_conn.sources import SOURCES, SourceOptions
@@ -178,8 +178,7 @@ def _with_variables(source: EnvSettingsSource, kind: SourceKind, read: Source) -
     relevant = [
         variable
         for variable, path in prefixed.items()
-        if not names.is_field(variable)
-        and (names.is_default or path[0] in SETTINGS or suggestions.is_near_setting(path))
+        if not names.is_field(variable) and suggestions.is_near_setting(path, names)
     ] + [variable for variable in written.values() if names.is_database_url(variable)]
     texts = {variable: _text(source, variable) for variable in relevant}
     variables = [(name, text, Origin(kind.name, name)) for name, text in texts.items() if text is not None]

@@ -131,10 +131,12 @@ class _Variables:
             self.problems += _read_section(path[0], value, origin, self.sections, self.names)
         elif _is_known(path):
             self.settings[path] = SourcedValue(value, origin)
-        elif self.names.is_default or suggestions.is_near_setting(path):
+        elif suggestions.is_near_setting(path, self.names):
             hint = suggestions.setting_hint(path, self.names.variable)
             message = f"no setting is called {name}"
             self.problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
+        elif self.names.prefix and len(path) == 1 and suggestions.address_part(path[0]):
+            self.elsewhere[name] = SourcedValue(value, origin)
         else:
             self._note(name, value, origin)
 

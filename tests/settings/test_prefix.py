@@ -101,6 +101,11 @@ def test_variables_of_libpq_count_for_every_prefix(monkeypatch):
         ("JOBS_POOL_MAX_SIZE", "did you mean JOBS_POOL__MAX_SIZE?"),
         ("JOBS_CONNECTOR__KIND", "it has no parts: write JOBS_CONNECTOR"),
         ("JOBS_POOL__", "name a part of it, as in JOBS_POOL__MAX_SIZE"),
+        ("JOBS_DSM", "did you mean JOBS_DSN?"),
+        ("JOBS_SSLMODE", "did you mean JOBS_CONNECTION__SSLMODE?"),
+        ("JOBS_SSL_MODE", "did you mean JOBS_CONNECTION__SSLMODE?"),
+        ("jobs_max_szie", "did you mean JOBS_POOL__MAX_SIZE?"),
+        ("JOBS_DBNAME", "did you mean JOBS_CONNECTION__DBNAME?"),
     ],
 )
 def test_near_miss_under_a_shared_prefix_is_an_error_in_its_names(name, hint):
@@ -108,9 +113,42 @@ def test_near_miss_under_a_shared_prefix_is_an_error_in_its_names(name, hint):
     assert (problem.code, problem.severity, problem.hint) == ("PC101", "error", hint)
 
 
-@pytest.mark.parametrize("name", ["JOBS_SECRET_KEY", "JOBS_DATABASE", "JOBS_USER", "JOBS_DEBUG", "JOBS_URL"])
-def test_variable_of_the_application_under_its_prefix_is_no_finding(name):
-    assert not problems({name: "1"})
+@pytest.mark.parametrize(
+    "names",
+    [
+        "SECRET_KEY DEBUG COLOUR MAX_RETRIES MAX_AGE PROTOCOL_VERSION RESPONSE_TIME SSL_KEY OAUTH_CLIENT_ID",
+        "DATABASE URL HOST PORT USER PASSWORD SERVICE OPTIONS NAME TIMEOUT APPLICATION_NAME CHECK",
+        "CONFIGURE RESET DB_NAME REQUIRE_AUTH NUM_WORKERS KEEPALIVE USERNAME HOSTNAME SSL",
+    ],
+)
+def test_variable_of_the_application_under_its_prefix_is_no_finding(names):
+    assert not problems({f"JOBS_{name}": "1" for name in names.split()})
+
+
+def test_keyword_is_a_variable_like_any_other_without_a_prefix():
+    assert not problems({"SSLMODE": "require", "SSLKEYLOGFILE": "keys"}, SettingNames(""))
+
+
+def test_keyword_that_is_a_field_of_the_subclass_is_no_finding(monkeypatch):
+    class Own(Jobs):
+        max_size: int = 1
+
+    monkeypatch.setenv("JOBS_MAX_SIZE", "7")
+    assert (Own(**CALL).max_size, Own(**CALL).pool.max_size) == (7, 4)
+
+
+def test_words_of_the_application_are_named_if_nothing_else_describes_the_connection(tmp_path):
+    directory = tmp_path / "secrets"
+    directory.mkdir()
+    (directory / "jobs_password").write_text("hush")
+    environment = {"JOBS_HOST": "db1", "JOBS_PORT": "5433", "JOBS_POOL__MAX_SIZE": "9", "JOBS_NAME": "x"}
+    [problem] = configure(read_sources({}, None, directory, environment, JOBS)).problems
+    assert problem.code == "PC113"
+    assert "JOBS_HOST" in problem.message
+    assert "jobs_password" in problem.message
+    assert problem.hint == "write JOBS_CONNECTION__HOST, JOBS_CONNECTION__PORT, JOBS_CONNECTION__PASSWORD"
+    [nothing] = configure(read_sources({}, None, None, {"JOBS_PORT": "80"}, JOBS)).problems
+    assert "JOBS_PORT" not in str(nothing)
 
 
 def test_unknown_name_under_the_default_prefix_is_always_an_error():
