@@ -45,6 +45,9 @@ POOL_OPTIONS: Mapping[str, OptionSupport] = {
 }  # fmt: skip
 """The pool options that every kind with a server has from the pools of this package."""
 
+OTHER_POOL_OPTIONS = ("connection_class", "close_returns", "prepare_threshold")
+"""The other pool options that there are."""
+
 
 class ConnectorInfo(NamedTuple):
     """One kind of connector: everything that differs between the kinds, outside its implementation.

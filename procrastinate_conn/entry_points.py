@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.connector_info import INTERFACE_VERSION, ConnectorInfo
-from procrastinate_conn.imports import OBJECT_PATH, ObjectNotFound, import_object
+from procrastinate_conn.connector_info import ConnectorInfo
+from procrastinate_conn.imports import ObjectNotFound, import_object
+from procrastinate_conn.kind_validation import is_newer, rejection
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -40,6 +41,14 @@ class UnusableKind(ValueError):
         self.name, self.packages = name, packages
         self.hint = hint or f"pip install --upgrade {package}, or pip uninstall {package}"
         super().__init__(f"the connector {name} of {packages} {reason}")
+
+    @classmethod
+    def after(cls, error: ObjectNotFound, name: str, packages: str) -> UnusableKind:
+        """Return the error about a kind of which an object cannot be imported."""
+        unusable = cls(name, packages, error.message)
+        if error.missing:
+            unusable.hint = f"install the module {error.missing}, or {unusable.hint}"
+        return unusable
 
 
 @cache
@@ -86,27 +95,17 @@ def load(name: str) -> ConnectorInfo | UnusableKind:
     if others:
         uninstall = " or ".join(f"pip uninstall {one.partition(' ')[0]}" for one in package.split(" and "))
         return UnusableKind(name, package, "is ambiguous: each of them brings one", uninstall)
+    if not re.fullmatch("[a-z0-9-]+", name):
+        return UnusableKind(name, package, "cannot be chosen: a name has letters, digits and hyphens")
     try:
         info = import_object(entry_point.value)
     except ObjectNotFound as error:
-        return UnusableKind(name, package, error.message)
-    if not isinstance(info, ConnectorInfo):
-        return UnusableKind(name, package, f"is {entry_point.value}, which is no ConnectorInfo")
-    if info.interface != INTERFACE_VERSION:
-        return UnusableKind(name, package, *_version_mismatch(info.interface, package))
-    if not isinstance(info.drivers, tuple) or not re.fullmatch(OBJECT_PATH, info.implementation):
-        reason = "does not describe itself: implementation is package.module:class, and drivers is a tuple"
-        return UnusableKind(name, package, reason)
+        return UnusableKind.after(error, name, package)
+    if reason := rejection(info):
+        hint = "pip install --upgrade procrastinate-conn" if is_newer(info) else ""
+        return UnusableKind(name, package, reason, hint)
+    assert isinstance(info, ConnectorInfo)
     return info._replace(package=package)
-
-
-def _version_mismatch(stated: int | None, package: str) -> tuple[str, str]:
-    """Return the reason and the hint."""
-    if stated is None:
-        return "states no version of the interface: ConnectorInfo(interface=...)", ""
-    reason = f"is written for version {stated} of the interface, and the installed one is {INTERFACE_VERSION}"
-    older = package.partition(" ")[0] if stated < INTERFACE_VERSION else "procrastinate-conn"
-    return reason, f"pip install --upgrade {older}"
 
 
 def _package(entry_point: EntryPoint) -> str:

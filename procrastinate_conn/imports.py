@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from procrastinate_conn.tracebacks import raised_in
+
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 OBJECT_PATH = f"{_DOTTED}:{_DOTTED}"
 """The form ``package.module:attribute``, as a regular expression."""
@@ -17,9 +19,10 @@ OBJECT_PATH = f"{_DOTTED}:{_DOTTED}"
 class ObjectNotFound(Exception):
     """A path names no object; the message is a predicate: ``is app:f, and there is no module app``."""
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, missing: str = "") -> None:
         super().__init__(message)
         self.message, self.hint = message, hint
+        self.missing = missing  # a module, not of the package that is imported
 
 
 def import_object(path: str) -> object:
@@ -33,15 +36,17 @@ def import_object(path: str) -> object:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
+        missing = error.name or ""
         raise ObjectNotFound(
-            f"is {path}, and there is no module {error.name}",
+            f"is {path}, and there is no module {missing}",
             "is it installed, and is its directory on the import path (PYTHONPATH)?",
+            "" if missing.partition(".")[0] == module.partition(".")[0] else missing,
         ) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may do anything, even exit
         # Only the type is reported: the text may hold anything, the DSN of another service for example.
         raise ObjectNotFound(
-            f"is {path}, and importing {module} ended with {type(error).__name__}",
-            f"import {module} in a Python shell to see where",
+            f"is {path}, and importing {module} ended with {_ending(error, module)}",
+            f"import {module} in a Python shell to see the message",
         ) from None
     try:
         return operator.attrgetter(attribute)(found)
@@ -49,9 +54,15 @@ def import_object(path: str) -> object:
         raise ObjectNotFound(f"is {path}, and {module} has no such attribute", "check the name") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a property or module-level __getattr__ may do anything
         raise ObjectNotFound(
-            f"is {path}, and looking {attribute} up ended with {type(error).__name__}",
-            f"look {path.replace(':', '.')} up in a Python shell to see where",
+            f"is {path}, and looking {attribute} up ended with {_ending(error, module)}",
+            f"look {path.replace(':', '.')} up in a Python shell to see the message",
         ) from None
+
+
+def _ending(error: BaseException, module: str) -> str:
+    """Return the type of an exception, and its innermost line in the package of a module."""
+    place = raised_in(error, module.partition(".")[0])
+    return f"{type(error).__name__} at {place}" if place else type(error).__name__
 
 
 def is_async(function: Callable[..., Any]) -> bool:

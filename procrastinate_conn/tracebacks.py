@@ -25,6 +25,22 @@ def user_frame(error: BaseException) -> traceback.FrameSummary | None:
     return next((frame for frame in reversed(frames) if _is_users_own(frame.filename)), None)
 
 
+def raised_in(error: BaseException, package: str) -> str:
+    """Return the innermost file and line in a package, like ``jobs/tokens.py:42``; empty if there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{relative(error.filename)}:{error.lineno}"
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if f"{frame.f_globals.get('__name__')}.".startswith(f"{package}."):
+            return f"{relative(frame.f_code.co_filename)}:{line}"
+    return ""
+
+
+def relative(file: str) -> str:
+    """Return a path relative to the working directory if it is in there."""
+    path = os.path.relpath(file)
+    return file if path.startswith("..") else path
+
+
 def _is_users_own(file: str) -> bool:
     if file.startswith("<"):
         return False

@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import inspect
 import logging
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from procrastinate_conn.checks.catalogue import run_checks
 from procrastinate_conn.configuration import collected
 from procrastinate_conn.origins import CALL, DOTENV, ENVIRONMENT, Origin
 from procrastinate_conn.problems import ConfigurationError, Example, Problem, Rule
-from procrastinate_conn.tracebacks import user_frame
+from procrastinate_conn.tracebacks import relative, user_frame
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -165,7 +164,7 @@ class _Path:
         file = spec.origin if spec and spec.has_location else None
         if file is None:
             return Origin("python", self.path)
-        return Origin("python", self.path, _relative(file), _line(file, self.names[0]))
+        return Origin("python", self.path, relative(file), _line(file, self.names[0]))
 
     def _import(self) -> ModuleType:
         try:
@@ -224,7 +223,7 @@ class _Path:
         """Report an exception at the user's own line; its text is not shown, as it may hold a secret."""
         origin = self.definition()
         if (frame := user_frame(error)) is not None:
-            origin = replace(origin, file=_relative(frame.filename), line=frame.lineno)
+            origin = replace(origin, file=relative(frame.filename), line=frame.lineno)
         if cause := _configuration_error(error):
             return ConfigurationError(_located(_all_problems(cause), origin))
         detail = _detail(error)
@@ -245,12 +244,6 @@ def _located(problems: tuple[Problem, ...], origin: Origin) -> tuple[Problem, ..
         else p
         for p in problems
     )
-
-
-def _relative(file: str) -> str:
-    """Return a path relative to the working directory if it is in there."""
-    relative = os.path.relpath(file)
-    return file if relative.startswith("..") else relative
 
 
 def _line(file: str, name: str) -> int | None:

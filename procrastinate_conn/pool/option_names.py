@@ -112,5 +112,5 @@ def require_possible(name: str, kind: ConnectorKind) -> None:
 def unsupported(name: str, message: str) -> InvalidOption:
     """Return the error with the kinds that support the option in its hint."""
     kinds = [kind for kind in SERVER_KINDS if REGISTRY[kind].supports(name)]
-    hint = f"remove it, or choose {' or '.join(kinds)}" if kinds else "remove it"
+    hint = f"remove it, or choose {' or '.join(kinds[:2])}" if kinds else "remove it"
     return InvalidOption(UNSUPPORTED_OPTION, message, hint)

@@ -35,15 +35,43 @@ BROKEN = {
         GOOD.replace("interface=1", "interface=99"),
         "is written for version 99 of the interface, and the installed one is 1",
     ),
-    "no-kind": ("KIND = 'a kind'", "is kind_no_kind:KIND, which is no ConnectorInfo"),
-    "raises": ("raise RuntimeError('a secret')", "importing kind_raises ended with RuntimeError"),
+    "no-kind": ("KIND = 'a kind'", "is of type str, which is no ConnectorInfo"),
+    "raises": ("\nraise RuntimeError('a secret')", "ended with RuntimeError at {site}/kind_raises.py:2"),
+    "calls": (
+        f"{GOOD}\nimport json; json.loads('')",
+        "ended with JSONDecodeError at {site}/kind_calls.py:13",
+    ),
+    "no-syntax": ("\n\n(", "ended with SyntaxError at {site}/kind_no_syntax.py:3"),
+    "no-field": (GOOD.replace("drivers", "driver"), "ended with TypeError at {site}/kind_no_field.py:4"),
     "exits": ("raise SystemExit(0)", "importing kind_exits ended with SystemExit"),
     "no-attribute": ("", "kind_no_attribute has no such attribute"),
-    "no-tuple": (GOOD.replace('("psycopg",)', '"psycopg"'), "drivers is a tuple"),
+    "a name": (GOOD, "cannot be chosen: a name has letters, digits and hyphens"),
+    "wrong-option": (
+        GOOD.replace("=POOL_OPTIONS", "={**POOL_OPTIONS, 'min_szie': POOL_OPTIONS['min_size']}"),
+        "has a ConnectorInfo with a pool option min_szie that does not exist: did you mean min_size?",
+    ),
     "psycopg": (GOOD, "procrastinate-conn has a connector of that name itself"),
     "aiopgconnector": (GOOD, "procrastinate-conn has a connector of that name itself"),
 }
 """By name: the module of a kind, and why it cannot be used."""
+
+for number, (right, wrong, expected) in enumerate(
+    (
+        ("interface=1", "interface='1'", "interface is not a number"),
+        ("'{module}:Connector'", "None", "implementation is not package.module:class"),
+        ("('psycopg',)", "'psycopg'", "drivers is not a tuple of modules"),
+        ("False", "'False'", "asynchronous is not True or False"),
+        ("True", "None", "resolves_hosts is not True or False"),
+        ("=POOL_OPTIONS", "=tuple(POOL_OPTIONS)", "pool_options is not a mapping of names to OptionSupport"),
+        ("=POOL_OPTIONS", "={'name': ('exac', '')}", "pool_options is not a mapping of names"),
+        ("drivers", "unsupported_keywords=['sslmode'], drivers", "unsupported_keywords is not a mapping"),
+        ("drivers", "aliases=[], drivers", "aliases is not a tuple of names"),
+        ("drivers", "size_by_hand='9', drivers", "size_by_hand is not a number"),
+        ("drivers", "extra=None, drivers", "extra is not text"),
+    )
+):
+    source = GOOD.replace('"', "'").replace(right, wrong)
+    BROKEN[f"wrong-{number}"] = (source, f"has a ConnectorInfo whose {expected}")
 
 NO_CLASS = {
     "no-class": (GOOD, "kind_no_class has no such attribute"),
@@ -55,9 +83,13 @@ NO_CLASS = {
 """The same for those that can be listed, but not built."""
 
 
+def package_of(name: str) -> str:
+    return f"broken-{name}".replace(" ", "-")
+
+
 def install(site: Path, name: str, source: str, package: str) -> None:
     """Install a package with a kind, as pip does, and its module."""
-    module = f"kind_{name.replace('-', '_')}"
+    module = f"kind_{name}".replace("-", "_").replace(" ", "_")
     (site / f"{module}.py").write_text(source.replace("{module}", module))
     info = site / f"{package.replace('-', '_')}-1.0.dist-info"
     info.mkdir()
@@ -71,7 +103,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "site"
     folder.mkdir()
     for name, (source, _) in {**BROKEN, **NO_CLASS}.items():
-        install(folder, name, source, f"broken-{name}")
+        install(folder, name, source, package_of(name))
     install(folder, "twice", GOOD, "first")
     install(folder, "twice", GOOD, "second")
     monkeypatch.syspath_prepend(str(folder))
@@ -83,13 +115,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_unusable_kind_names_its_package_and_breaks_no_other(site: Path) -> None:
     found = {error.name: str(error) for error in unusable_kinds()}
     expected = {
-        **{name: (f"broken-{name} 1.0", reason) for name, (_, reason) in BROKEN.items()},
+        **{name: (f"{package_of(name)} 1.0", reason) for name, (_, reason) in BROKEN.items()},
         "twice": ("first 1.0 and second 1.0", "is ambiguous"),
     }
     assert set(found) == set(expected)
     for name, (package, reason) in expected.items():
         assert found[name].startswith(f"the connector {name} of {package} ")
-        assert reason in found[name]
+        assert reason.format(site=site) in found[name]
         assert "a secret" not in found[name]
     assert installed_kinds() == (*ConnectorKind, "no-class", "no-send")
     assert all(ConnectorKind(kind) is kind for kind in installed_kinds())
@@ -102,9 +134,12 @@ def test_make_connector_says_why_kind_is_unusable(name: str, site: Path) -> None
         make_connector(name, env_file=None)
     problem = next(problem for problem in caught.value.problems if problem.severity == "error")
     assert (problem.code, problem.origin.source) == ("PC405", "call")
-    assert f"broken-{name} 1.0" in problem.message
-    assert BROKEN[name][1] in problem.message
+    assert f"{package_of(name)} 1.0" in problem.message
+    assert BROKEN[name][1].format(site=site) in problem.message
     assert "pip " in problem.hint
+    assert problem.hint.startswith("install the module a_driver_that_is_missing, or ") == (
+        name == "no-import"
+    )
 
 
 @pytest.mark.parametrize("name", NO_CLASS)
