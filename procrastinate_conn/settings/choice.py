@@ -26,6 +26,7 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.settings.own_fields import class_names
 from procrastinate_conn.settings.reading import (
     DotenvSource,
+    FunctionSource,
     UnnamedSource,
     failed,
     named_files,
@@ -56,7 +57,7 @@ def read_sources(cls: type[BaseSettings], arguments: dict[str, Any]) -> list[Sou
     given = {name[1:]: arguments.pop(name) for name in list(arguments) if name.startswith("_")}
     options = {**cls.model_config, **{n: v for n, v in given.items() if v is not None or n in _NULLABLE}}
     problems = [_unknown_option(name) for name in given.keys() - _OPTIONS]
-    chosen: Iterable[PydanticBaseSettingsSource]
+    chosen: Iterable[object]
     if (built := given.get("build_sources")) is not None:
         chosen = built[0]
     else:
@@ -66,10 +67,17 @@ def read_sources(cls: type[BaseSettings], arguments: dict[str, Any]) -> list[Sou
         except Exception as error:  # noqa: BLE001 - whatever a hook of the application's raises
             problems.append(_hook_failed(cls, error))
             chosen = built_in.values()
-    chosen = tuple(chosen)
+    sources: list[PydanticBaseSettingsSource] = []
+    for source in chosen:
+        if isinstance(source, PydanticBaseSettingsSource):
+            sources.append(source)
+        elif callable(source) and not isinstance(source, type):
+            sources.append(FunctionSource(cls, source))
+        else:
+            problems.append(_wrong_source(cls, source))
     if not problems:
-        problems += _unread_files(options, chosen)
-    return [Source(CALL, problems=tuple(problems)), *read_all(chosen)]
+        problems += _unread_files(options, sources)
+    return [Source(CALL, problems=tuple(problems)), *read_all(sources)]
 
 
 def read_nested(cls: type[BaseSettings], values: Mapping[str, Any]) -> list[Source]:
@@ -145,6 +153,14 @@ def _unknown_option(name: str) -> Problem:
     hint = f"did you mean _{near}?" if near else "see the options of pydantic-settings"
     origin = Origin("call", option)
     return UNKNOWN_SETTING(option, f"no option is called {option}", hint=hint, origin=origin)
+
+
+def _wrong_source(cls: type[BaseSettings], source: object) -> Problem:
+    is_class, name = isinstance(source, type), f"{cls.__name__}.settings_customise_sources"
+    returned = getattr(source, "__name__", type(source).__name__)
+    message = f"{name} returned {returned}, which is no source"
+    hint = f"write {returned}(settings_cls)" if is_class else "return sources, or functions without arguments"
+    return UNREADABLE_SOURCE(name, message, hint=hint, origin=Origin(name))
 
 
 def _hook_failed(cls: type[BaseSettings], error: Exception) -> Problem:

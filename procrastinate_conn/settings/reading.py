@@ -26,6 +26,7 @@ from pydantic_settings import (
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import Origin, SourceKind
 from procrastinate_conn.problems import Problem
+from procrastinate_conn.redaction import redact
 from procrastinate_conn.setting_names import SECTIONS, SettingNames, SettingPath
 from procrastinate_conn.settings.fields import merged
 from procrastinate_conn.settings.own_fields import decode_fields, source_names
@@ -66,6 +67,18 @@ class UnnamedSource(PydanticBaseSettingsSource):
         return {}
 
 
+class FunctionSource(UnnamedSource):
+    """A plain function of the application's, which pydantic-settings takes as a source, too."""
+
+    def __init__(self, settings_cls: type[BaseSettings], function: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(settings_cls, getattr(function, "__name__", type(function).__name__))
+        self.function = function
+
+    def __call__(self) -> dict[str, Any]:
+        """Call the function."""
+        return self.function()
+
+
 _NAMES: Mapping[type[PydanticBaseSettingsSource], str] = {
     InitSettingsSource: "init_settings",
     EnvSettingsSource: "env_settings",
@@ -88,10 +101,14 @@ def read_all(sources: Iterable[PydanticBaseSettingsSource]) -> list[Source]:
         values: dict[str, Any] = {}
         for one in reversed(read):
             values = merged(values, _values(one))
-        data[type(source).__name__] = values
+        data[_class_name(source)] = values
         state = merged(values, state)
         found += read
     return found
+
+
+def _class_name(source: PydanticBaseSettingsSource) -> str:
+    return source.name if isinstance(source, FunctionSource) else type(source).__name__
 
 
 def _values(source: Source) -> dict[str, Any]:
@@ -108,7 +125,7 @@ def _values(source: Source) -> dict[str, Any]:
 def _read(source: PydanticBaseSettingsSource) -> list[Source]:
     """Read a source of pydantic-settings, as one or several sources of ours, by precedence."""
     name = source.name if isinstance(source, UnnamedSource) else _NAMES.get(type(source))
-    if name is None:
+    if name is None or isinstance(source, FunctionSource):
         return [_call(source)]
     options = SourceOptions(
         arguments=getattr(source, "init_kwargs", {}),
@@ -124,7 +141,7 @@ def _read(source: PydanticBaseSettingsSource) -> list[Source]:
 
 def _call(source: PydanticBaseSettingsSource) -> Source:
     """Call a source of any other class, and read what it returns."""
-    kind = SourceKind(type(source).__name__)
+    kind = SourceKind(_class_name(source))
     files = named_files(source)
     missing = [] if isinstance(source, PyprojectTomlConfigSettingsSource) else list(_missing(kind, files))
     try:
@@ -249,6 +266,8 @@ def failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:
         if file and file.read_bytes().startswith(codecs.BOM_UTF8):
             message = f"{name} cannot read {file}: it begins with a byte order mark (U+FEFF)"
             hint = "save it as UTF-8 without one"
+    elif isinstance(error, ImportError):  # pydantic-settings names the package to install
+        message, hint = f"{name} cannot be used: {redact(str(error))}", "install what is missing"
     else:
         message = f"{name} raised {type(error).__name__} at {raised_at(error)}"
         hint = "its text is not shown, as it may hold a secret"

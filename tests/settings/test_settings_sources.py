@@ -411,3 +411,32 @@ def test_pool_without_options_in_yaml_is_an_error(directory):
     [problem] = problems_of(settings(YamlConfigSettingsSource, config={"yaml_file": "queue.yaml"}))
     assert (problem.setting, problem.origin.line) == ("pool", 2)
     assert 'write pool: "null"' in problem.hint
+
+
+def test_plain_function_is_a_source_and_the_origin_of_its_values():
+    def vault_of_ours():
+        return {"dsn": "host=db1", "pool": {"max_size": 7}}
+
+    built = settings(lambda cls: vault_of_ours)()
+    assert (built.pool.max_size, built.spec().origins["host"].source) == (7, "vault_of_ours")
+    [problem] = problems_of(settings(lambda cls: lambda: {"dns": "host=db1"}))
+    assert (problem.hint, problem.origin.source) == ("did you mean dsn?", "<lambda>")
+
+
+@pytest.mark.parametrize(
+    ("returned", "hint"),
+    [(TomlConfigSettingsSource, "write TomlConfigSettingsSource("), (None, "return sources")],
+)
+def test_what_is_no_source_is_an_error_by_name(returned, hint):
+    [problem] = problems_of(settings(lambda cls: returned))
+    assert problem.code == "PC116"
+    assert problem.hint.startswith(hint)
+
+
+def test_missing_package_of_a_source_is_named(directory, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    monkeypatch.setattr(sys.modules[YamlConfigSettingsSource.__module__], "yaml", None)
+    (directory / "queue.yaml").write_text("dsn: host=db1\n")
+    [problem] = problems_of(settings(YamlConfigSettingsSource, config={"yaml_file": "queue.yaml"}))
+    assert problem.code == "PC116"
+    assert "PyYAML is not installed" in problem.message
