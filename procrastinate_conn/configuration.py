@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,10 +14,11 @@ from procrastinate_conn.connection.driver_support import validate_driver
 from procrastinate_conn.connection.password_file import validate_password_file
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.entry_points import UnusableKind
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.problems import ConfigurationError, Problem
-from procrastinate_conn.registry import REGISTRY
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.resolution.connection import ResolvedConnection, effective_dsn, merge_connection
 from procrastinate_conn.resolution.embedded_dsn import reject_embedded_dsns
 from procrastinate_conn.resolution.listen import ListenSection, read_listen
@@ -118,7 +119,7 @@ def configure(sources: Sequence[Source]) -> Configuration:
     dsn = effective_dsn(sources)
     settings = resolve_settings(sources, dsn)
     connection = merge_connection(sources, dsn, settings.defaults)
-    missing = list(drivers.validate_installed(settings.kind, settings.explicit.get("connector")))
+    missing = list(_validate_kind(settings.kind, settings.explicit.get("connector")))
     keywords = None if missing else drivers.keywords(settings.kind)
     spec, rejections = build_spec(
         connection.effective, connection.redacted_keywords, session_variables(sources), keywords
@@ -147,6 +148,19 @@ def configure(sources: Sequence[Source]) -> Configuration:
     if not REGISTRY[settings.kind].has_server:
         problems = [problem for problem in problems if _matters_without_server(problem)]
     return Configuration(tuple(sources), settings, connection, spec, pool, tuple(problems), listen, listening)
+
+
+def _validate_kind(kind: ConnectorKind, configured: SourcedValue | None) -> Iterator[Problem]:
+    """Yield the problems for which no connector of a kind can be built here."""
+    missing = list(drivers.validate_installed(kind, configured))
+    yield from missing
+    if REGISTRY[kind].package and not missing:
+        from procrastinate_conn.connectors.implementation import require_usable  # it imports procrastinate
+
+        try:
+            require_usable(kind, REGISTRY[kind])
+        except UnusableKind as error:
+            yield drivers.unusable_kind(error, configured)
 
 
 def _matters_without_server(problem: Problem) -> bool:

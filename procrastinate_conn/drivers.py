@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -10,7 +9,6 @@ from typing import NamedTuple
 
 from procrastinate_conn import libpq
 from procrastinate_conn.entry_points import UnusableKind
-from procrastinate_conn.imports import ObjectNotFound, import_object
 from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
@@ -129,21 +127,6 @@ def validate_installed(kind: ConnectorKind, configured: SourcedValue | None) -> 
             hint=install_command(kind),
             origin=configured.origin if configured else None,
         )
-    elif REGISTRY[kind].package:
-        yield from _validate_implementation(kind, configured)
-
-
-def _validate_implementation(kind: ConnectorKind, configured: SourcedValue | None) -> Iterator[Problem]:
-    """Yield a problem if the class of another package's connector cannot be imported."""
-    info = REGISTRY[kind]
-    try:
-        found = import_object(info.implementation)
-    except ObjectNotFound as error:
-        yield unusable_kind(UnusableKind(kind, info.package, error.message), configured)
-        return
-    if not isinstance(found, type) or inspect.isabstract(found):
-        reason = f"is {info.implementation}, which is no class of a connector, or an abstract one"
-        yield unusable_kind(UnusableKind(kind, info.package, reason), configured)
 
 
 def unusable_kind(error: UnusableKind, configured: SourcedValue | None) -> Problem:

@@ -28,6 +28,8 @@ KIND = ConnectorInfo(
 )
 """
 
+SYNC_KIND = Path(__file__).with_name("sync_kind.py").read_text()
+
 BROKEN = {
     "no-import": ("import a_driver_that_is_missing", "there is no module a_driver_that_is_missing"),
     "no-version": (GOOD.replace("interface=1,", ""), "states no version of the interface"),
@@ -75,9 +77,25 @@ for number, (right, wrong, expected) in enumerate(
 
 NO_CLASS = {
     "no-class": (GOOD, "kind_no_class has no such attribute"),
+    "no-connector": (
+        GOOD.replace("{module}:Connector", "collections:OrderedDict"),
+        "is collections:OrderedDict, which is no subclass of SyncConnector",
+    ),
     "no-send": (
         f"{GOOD}\nfrom procrastinate_conn.connectors.interface import SyncConnector as Connector",
-        "which is no class of a connector, or an abstract one",
+        "which does not implement send",
+    ),
+    "no-async": (
+        SYNC_KIND.replace("asynchronous=False", "asynchronous=True"),
+        "which is no subclass of AsyncConnector",
+    ),
+    "no-factory": (
+        SYNC_KIND.replace("    connection_factory", "    factory"),
+        "whose connection_factory is no subclass of SyncConnectionFactory",
+    ),
+    "no-ping": (
+        SYNC_KIND.replace("def ping", "def pong"),
+        "whose connection_factory does not implement ping",
     ),
 }
 """The same for those that can be listed, but not built."""
@@ -123,7 +141,7 @@ def test_unusable_kind_names_its_package_and_breaks_no_other(site: Path) -> None
         assert found[name].startswith(f"the connector {name} of {package} ")
         assert reason.format(site=site) in found[name]
         assert "a secret" not in found[name]
-    assert installed_kinds() == (*ConnectorKind, "no-class", "no-send")
+    assert installed_kinds() == (*ConnectorKind, *sorted(NO_CLASS))
     assert all(ConnectorKind(kind) is kind for kind in installed_kinds())
     assert type(make_connector("psycopg", env_file=None)).__name__ == "PsycopgConnector"
 
@@ -170,7 +188,7 @@ def test_built_in_kind_reads_no_entry_points(site: Path) -> None:
 def test_synchronous_kind_defers_and_survives_terminated_backends(
     server: EmbeddedPostgres, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path, "small", Path(__file__).with_name("sync_kind.py").read_text(), "small-kind")
+    install(tmp_path, "small", SYNC_KIND, "small-kind")
     monkeypatch.syspath_prepend(str(tmp_path))
     entry_points.forget()
     observer = Observer(server, database)
