@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never, overload
 from pydantic import SecretStr
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.configuration import configure_or_raise
+from procrastinate_conn.configuration import Configuration, configure_or_raise
 from procrastinate_conn.origins import CALL, Origin
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError, Problem
@@ -17,7 +17,7 @@ from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
 from procrastinate_conn.sources.arguments import ARGUMENTS, read_call
-from procrastinate_conn.sources.base import UNKNOWN_SETTING, Source
+from procrastinate_conn.sources.base import INVALID_VALUE, UNKNOWN_SETTING, Source
 from procrastinate_conn.sources.defaults import Defaults
 
 if TYPE_CHECKING:
@@ -179,15 +179,27 @@ def make_connector(
             names = DEFAULT_NAMES if env_prefix is None else SettingNames(env_prefix)
             sources = read_sources(arguments, env_file, secrets_dir, names=names)
         else:
-            sources = [read_call(arguments), *settings.configuration.sources]
+            sources = [read_call(arguments), *_sources_of(settings)]
         if unknown:
             sources.insert(0, Source(CALL, problems=tuple(map(_unknown, unknown))))
         return configure_or_raise(sources).build_connector()
     except ConfigurationError:
         # Sentry sends the variables of every frame, and a password may be in any of them.
-        del kind, env_file, secrets_dir, dsn, connection, pool, listen, json_dumps, json_loads
+        del kind, settings, env_file, secrets_dir, dsn, connection, pool, listen, json_dumps, json_loads
         del password, password_file, password_command, arguments, unknown
         raise
+
+
+def _sources_of(settings: object) -> tuple[Source, ...]:
+    configuration = getattr(settings, "configuration", None)
+    if isinstance(configuration, Configuration):
+        return configuration.sources
+    if isinstance(settings, type):
+        message, hint = f"settings is the class {settings.__name__}", f"write settings={settings.__name__}()"
+    else:
+        message, hint = f"settings is a {type(settings).__name__}", "give an instance of ConnectorSettings"
+    origin = Origin("call", "settings")
+    raise ConfigurationError([INVALID_VALUE("settings", message, hint=hint, origin=origin)])
 
 
 def _unknown(name: str) -> Problem:

@@ -11,6 +11,7 @@ from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.connection import ResolvedConnection
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.environment import LIBPQ_ALONE
 
 NOTHING_SET = Rule(
     "PC113",
@@ -55,7 +56,10 @@ def validate_anything_set(
     message = f"nothing is set in {places}; the defaults come to {come_to}"
     if not parameters.get("host"):
         message += " on this machine"
-    yield NOTHING_SET("dsn", message, hint=f"set {names.variable(('dsn',))}, or name the file that does")
+    hint = "set dsn"
+    if names != DEFAULT_NAMES or any(s.kind.syntax == "variable" and s.place != LIBPQ_ALONE for s in sources):
+        hint = f"set {names.variable(('dsn',))}, or name the file that does"
+    yield NOTHING_SET("dsn", message, hint=hint)
 
 
 def _found_elsewhere(sources: Sequence[Source], connection: ResolvedConnection) -> Problem | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import signature
@@ -35,7 +34,7 @@ from procrastinate_conn.settings.reading import (
 from procrastinate_conn.sources import SOURCES
 from procrastinate_conn.sources.arguments import read_call, with_null_pool
 from procrastinate_conn.sources.base import UNKNOWN_SETTING, UNREADABLE_SOURCE, Source
-from procrastinate_conn.sources.environment import read_environment
+from procrastinate_conn.sources.environment import read_libpq_variables
 from procrastinate_conn.suggestions import nearest
 
 _OPTIONS = frozenset(SettingsConfigDict.__annotations__) | {"build_sources", "cli_settings_source"}
@@ -82,8 +81,7 @@ def read_sources(cls: type[BaseSettings], arguments: dict[str, Any]) -> list[Sou
 
 def read_nested(cls: type[BaseSettings], values: Mapping[str, Any]) -> list[Source]:
     """Read what another model gives, and libpq's variables of the process: nothing else strays in."""
-    environment = {name: value for name, value in os.environ.items() if name.startswith("PG")}
-    return [read_call(with_null_pool(values), class_names(cls).own), read_environment(environment)]
+    return [read_call(with_null_pool(values), class_names(cls).own), read_libpq_variables()]
 
 
 def default_sources(

@@ -391,3 +391,17 @@ def test_pool_that_is_smaller_than_by_hand_is_logged(kind, by_hand, caplog):
     caplog.clear()
     make_connector(kind, env_file=None, dsn="dbname=jobs", pool={"max_size": 6})
     assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (ConnectorSettings, "settings is the class ConnectorSettings (write settings=ConnectorSettings())"),
+        ({"dsn": "host=hunter2"}, "settings is a dict (give an instance of ConnectorSettings)"),
+        ("host=hunter2", "settings is a str (give an instance of ConnectorSettings)"),
+    ],
+)
+def test_settings_that_are_no_instance_are_an_error(settings, message):
+    with pytest.raises(ConfigurationError) as caught:
+        make_connector(settings=settings)
+    assert str(caught.value).endswith(message)

@@ -107,3 +107,19 @@ def test_override_that_is_meant_is_no_finding(directory):
 
     settings = ConnectorSettings(dsn="host=localhost dbname=other", pool={"max_size": 8})
     assert not check_configuration(CheckTarget(), settings.configuration).problems
+
+
+def test_model_validate_and_a_class_without_variables_name_what_they_read(caplog, monkeypatch):
+    class Own(ConnectorSettings):
+        @classmethod
+        def settings_customise_sources(cls, settings_cls, init_settings, **_):
+            return (init_settings,)
+
+    monkeypatch.setenv("PROCRASTINATE_CONN_DSN", "host=db1")
+    ConnectorSettings.model_validate({})
+    Own()
+    nested, own = (message for message in logged(caplog) if "PC113" in message)
+    assert "nothing is set in the values given and libpq's variables; nested settings" in nested
+    assert "nothing is set in the arguments" in own
+    assert nested.endswith("(set dsn)")
+    assert own.endswith("(set dsn)")
