@@ -280,7 +280,15 @@ _OF_CONNECTORS = {
     "open": "leave it out: the connector is opened by app.open() or app.open_async()",
     **dict.fromkeys(("pool_factory", "poolclass"), 'leave it out, and write pool="null" for no pooling'),
     "creator": "leave it out: the connection is made from the settings",
-    "echo": "leave it out, and set the level of the logger sqlalchemy.engine",
+    "echo": "leave it out; set the level of the logger sqlalchemy.engine, or log_statement of the server",
+    "connection_factory": "leave it out: the connection is made from the settings",
+    "max_queries": "leave it out, or retire connections by their age: pool.max_lifetime",
+    "pool_use_lifo": "leave it out: the connection that came back last is handed out first anyway",
+    "query_cache_size": "leave it out: procrastinate's queries are text, and none is compiled",
+    "future": "leave it out: SQLAlchemy 2 has one behaviour",
+    **dict.fromkeys(
+        ("enable_hstore", "enable_uuid"), "leave it out: procrastinate's queries have no such values"
+    ),
     "engine": "leave it out: the engine is made from the settings",
 }
 """The arguments of connectors written by hand that are no setting."""
@@ -304,4 +312,4 @@ def argument_hint(name: str, known: Iterable[str]) -> str:
     if near is None:
         return f"the arguments are {', '.join(known)}"
     section, _, part = near.partition(".")
-    return f'write {section}={{"{part}": ...}}' if part else f"did you mean {near}?"
+    return f'write {section}={{"{part}": ...}}{note_of(name)}' if part else f"did you mean {near}?"

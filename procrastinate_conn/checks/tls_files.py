@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -253,8 +254,19 @@ def _file_fault(keyword: str, sourced: SourcedValue) -> Fault | None:
     if not os.access(file, os.R_OK):
         return Fault(f"{named} this user cannot read")
     if keyword not in ("sslkey", "sslcrldir") and not _is_pem(file):
-        return Fault(f"{named} is not in PEM format", "libpq reads PEM files only")
+        return _content_fault(named, file)
     return None
+
+
+def _content_fault(named: str, file: str) -> Fault:
+    content = None
+    with suppress(OSError):
+        content = Path(file).read_bytes()
+    if content == b"":
+        return Fault(f"{named} is empty", "write the certificate into it, or name another file")
+    if content and b"PRIVATE KEY-----" in content:
+        return Fault(f"{named} holds a private key", "name the certificate; the key is sslkey")
+    return Fault(f"{named} is not in PEM format", "libpq reads PEM files only")
 
 
 def _is_absent(keyword: str, file: str) -> bool:
@@ -309,6 +321,8 @@ def _key_fault(certificate: str, key: str, password: bytes) -> Fault | None:
 def _unloadable_fault(named: str, content: bytes, password: bytes) -> Fault | None:
     if content.startswith(_ASN1_SEQUENCE):  # libpq can load DER, and Python cannot
         return None
+    if b"BEGIN CERTIFICATE" in content and b"PRIVATE KEY" not in content:
+        return Fault(f"{named} holds a certificate", "name the key; the certificate is sslcert")
     if b"ENCRYPTED" not in content:
         return Fault(f"{named} contains no valid key", "libpq reads PEM and DER")
     if password:

@@ -21,6 +21,8 @@ _KINDS = {
 
 _FOR_NO_KIND = {
     "aiopg.Connection": "psycopg takes psycopg.AsyncConnection",
+    "sqlalchemy.AsyncSession": "sqlalchemy-async takes await session.connection()",
+    "sqlalchemy.Session": "the kinds on SQLAlchemy take session.connection()",
     "psycopg2.connection": "sqlalchemy-psycopg2 takes sqlalchemy.Connection over psycopg2",
 }
 """Connections that no kind takes, by the same names, and the nearest that one takes."""
@@ -32,6 +34,8 @@ _KINDS_ON_ENGINES = {
     "psycopg_async": ConnectorKind.SQLALCHEMY_ASYNC,
 }
 """By the driver of SQLAlchemy's dialect."""
+
+_ASYNC_DRIVERS = ("asyncpg", "psycopg_async")
 
 
 def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
@@ -49,6 +53,10 @@ def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
     message = f"the {kind} connector takes {takes}, and was given {_describe(given)}"
     if (other := kind_for(given)) not in (None, kind):
         return f"{message}; the kind for that is {other}"
+    if driver_of(given) in _ASYNC_DRIVERS and not type(given).__name__.startswith("Async"):
+        hint = f"give the Async{type(given).__name__} around it"
+        is_connection = type(given).__name__ == "Connection"
+        return f"{message}; {hint}" + (", as await session.connection() returns it" if is_connection else "")
     nearest = next((_FOR_NO_KIND[name] for name in _names(type(given)) if name in _FOR_NO_KIND), None)
     return message if nearest is None else f"{message}; no kind takes that, and {nearest}"
 

@@ -121,14 +121,14 @@ _CONSTRAINTS = (
         ("min_size",),
         lambda pool: pool.null and pool.min_size > 0,
         "min_size is {min_size}, and a null pool keeps no connections",
-        'remove min_size, or pool="null"',
+        "remove min_size, or pool=null",
     ),
     Constraint(
         CONFLICTING_OPTIONS,
         ("min_size", "max_size"),
         lambda pool: not pool.null and pool.max_size == 0,
         "min_size is {min_size} and max_size is {max_size}: such a pool can have no connection",
-        'set max_size to 1 or more; for connections that are not kept write pool="null"',
+        "set max_size to 1 or more; for connections that are not kept write pool=null",
     ),
     Constraint(
         CONFLICTING_OPTIONS,
@@ -188,7 +188,7 @@ _CONSTRAINTS = (
         lambda pool: not pool.null and pool.effective("reconnect_timeout") < pool.timeout,
         "reconnect_timeout is {reconnect_timeout} and timeout is {timeout}: the pool gives up, calls"
         " reconnect_failed and starts again while callers still wait",
-        "make reconnect_timeout at least as long as timeout",
+        "make reconnect_timeout at least as long as timeout; milliseconds are written as 500ms",
     ),
     _without_effect_on_null_pools("max_idle", "no connection stays idle in it"),
     _without_effect_on_null_pools("close_returns", "there is nothing to return a connection to"),

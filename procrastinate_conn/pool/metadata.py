@@ -32,7 +32,7 @@ _TEXTS = {
     "num_workers": ("workers", "How many threads or tasks maintain the pool."),
     "check_after": (
         "seconds",
-        "How long a connection may be idle and still be handed out without a ping; 0: never.",
+        "How long a connection may be idle and still be handed out without a ping; 0 pings before every use.",
     ),
     "response_timeout": (
         "seconds",

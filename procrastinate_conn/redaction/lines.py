@@ -15,7 +15,7 @@ from procrastinate_conn.redaction import MASK, is_file_name, is_safe_to_show, re
 from procrastinate_conn.setting_names import SECTION_WORDS, SECTIONS, setting_under_any_names
 
 _VARIABLE = r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
-_WORD = r"\s*(?:(?:export|set|setenv)\s+|\$(?i:env):)?(?P<name>[A-Z][A-Z0-9_]*)\b"
+_WORD = r"\s*(?:(?:export|set|setenv|-)\s+|\$(?i:env):)?(?P<name>[A-Z][A-Z0-9_]*)\b(?:\s*:)?"
 _URI = (
     # libpq takes what stands before the first @ for the login, unless there is a slash before it.
     r"(?P<scheme>(?:jdbc:)?[\w+.-]+://)(?:(?P<login>[^@/]*)@)?(?P<hosts>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?"
@@ -155,6 +155,8 @@ def _redact_quoted(value: str, redact: Callable[[str], str]) -> str:
     """Mask the text between quotes; drop what follows, which is a comment."""
     quote = value[:1]
     if quote in ("'", '"') and value:
-        inner, closing, _ = value[1:].partition(quote) if f"\\{quote}" not in value else (value[1:], "", "")
-        return quote + redact(inner) + closing
+        inner, closing, rest = (
+            value[1:].partition(quote) if f"\\{quote}" not in value else (value[1:], "", "")
+        )
+        return quote + redact(inner) + closing + (rest.strip() if rest.strip() in (",", ";") else "")
     return redact(re.split(r"\s+#", value, maxsplit=1)[0].rstrip())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from procrastinate_conn import libpq
 from procrastinate_conn.libpq import is_secret
-from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.origins import CALL, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.sources.base import Source
 
@@ -98,6 +98,9 @@ def _problem(setting: str, name: str, sourced: SourcedValue) -> Problem:
     elif _is_login(name, str(sourced.value)):
         message = "host has a user and a password before its name"
         hint = "write the host alone, or all of it as the DSN: postgresql://user:password@host:5432/database"
+    elif name == "connector":
+        message = "connector is a DSN, not the name of a kind"
+        hint = "write dsn= before it" if sourced.origin.kind is CALL else "write it as the DSN"
     elif re.match(r"\w+\s*=", str(sourced.value)):
         message = f"the value of {name} is another keyword"
         hint = f"write a value after {name}=, and in a DSN {name}='' for none"

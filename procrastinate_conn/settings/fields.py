@@ -85,7 +85,9 @@ def validation_problems(error: ValidationError, configuration: Configuration) ->
             yield from cause.problems
             continue
         origin = _origin(str(line["loc"][0]), configuration) if line["loc"] else None
-        message = f"{setting}: {line['msg'][:1].lower()}{line['msg'][1:]}"
+        text = line["msg"]
+        text = text if text[:2].isupper() else text[:1].lower() + text[1:]  # as in "URL scheme"
+        message = f"{setting}: {text}"
         yield INVALID_VALUE(setting, message, hint="write a value that its type allows", origin=origin)
 
 

@@ -73,6 +73,12 @@ Lines that begin like comments of other formats are not matched.
 _TYPOGRAPHIC = "(?s)[\u201c\u201d\u201e\u2018\u2019\u00ab].*[\u201c\u201d\u2018\u2019\u00bb]"
 
 _EXAMPLE = "write NAME=value, and close every quote"
+_FORMATS = {
+    r"^\s*-\s": "leave out the - before the name, which is for YAML",
+    r"^\s*[\"']?\w+[\"']?\s*:": "write = for the colon, which is for YAML and JSON",
+    r"^[^=]*=\s*(['\"]).*\1\s*[,;]\s*$": "leave out what follows the closing quote",
+}
+"""What to do about a line of another format, by patterns of it."""
 
 
 def read_dotenv(
@@ -200,7 +206,8 @@ def _malformed(file: str | Path, bindings: list[Binding], names: SettingNames) -
         if has_no_effect and ours and name not in above:
             message = f"the line of {ours[1]} is not NAME=value, and sets nothing"
             origin = _origin(file, binding, ours[1])
-            yield MALFORMED_SETTING(names.setting_of(ours[1]), message, hint=_EXAMPLE, origin=origin)
+            hint = next((h for p, h in _FORMATS.items() if re.search(p, binding.original.string)), _EXAMPLE)
+            yield MALFORMED_SETTING(names.setting_of(ours[1]), message, hint=hint, origin=origin)
         elif binding.error or (binding.value is None and name in above):
             effect = "unsets the value of a line above" if name in above else "is ignored"
             message = f"this line is not NAME=value and {effect}"

@@ -107,8 +107,10 @@ def parse_dsn(sourced: SourcedValue) -> ParsedDsn:
     """Let libpq read a DSN; SQLAlchemy's ``postgresql+driver://`` is read as ``postgresql://``."""
     dsn, origin = sourced.value, sourced.origin
     if not isinstance(dsn, str):
-        message = f"the DSN is a {type(dsn).__name__}, not text"
-        return ParsedDsn(sourced, problems=(MALFORMED_DSN("dsn", message, hint=_EXAMPLE, origin=origin),))
+        message, hint = f"the DSN is a {type(dsn).__name__}, not text", _EXAMPLE
+        if hasattr(dsn, "render_as_string"):  # SQLAlchemy's
+            hint = "write dsn=url.render_as_string(hide_password=False)"
+        return ParsedDsn(sourced, problems=(MALFORMED_DSN("dsn", message, hint=hint, origin=origin),))
     if scheme := _other_database(dsn):
         message = f"{scheme}:// is not a PostgreSQL URL"
         return ParsedDsn(sourced, problems=(OTHER_DATABASE("dsn", message, hint=_EXAMPLE, origin=origin),))
@@ -228,6 +230,7 @@ _LIBPQS = ""
 _EXPLANATIONS: tuple[tuple[Applies, str, str], ...] = (
     (_like("jdbc:"), "it is a URL for Java", "write postgresql://user:password@host/database, without jdbc:"),
     (_like(r"['\"]"), "it begins with a quote", "leave out the quotes around it"),
+    (_like(r"\*+\Z"), "it is masked", "write it with its secret: a dump of the settings does not have that"),
     (_like(r"\s*\{"), "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
     (_like(r"psql\s"), "it is a command", "leave out psql, and the quotes around its argument"),
     (

@@ -10,8 +10,10 @@ import psycopg2
 import pytest
 import sqlalchemy
 from procrastinate.exceptions import ConnectorException
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from procrastinate_conn.registry import REGISTRY
+from procrastinate_conn.connectors.compatibility import rejection
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.servers import KINDS, app, connector
 
 NEAREST = {
@@ -48,6 +50,14 @@ def connections(address):
         with engine.connect() as connection:
             yield connection, f"sqlalchemy-{driver}"
         engine.dispose()
+
+
+def test_session_and_synchronous_side_of_an_engine_have_the_hint_what_to_give():
+    engine = create_async_engine("postgresql+asyncpg://app@localhost/jobs")
+    session = rejection(ConnectorKind.SQLALCHEMY_ASYNC, "sqlalchemy.AsyncConnection", AsyncSession(engine))
+    assert session.endswith("; no kind takes that, and sqlalchemy-async takes await session.connection()")
+    synchronous = rejection(ConnectorKind.SQLALCHEMY_ASYNC, "sqlalchemy.AsyncEngine", engine.sync_engine)
+    assert synchronous.endswith("; give the AsyncEngine around it")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import make_url
 
 from procrastinate_conn import ConfigurationError, make_connector
 
@@ -24,7 +25,14 @@ def problems_of(**arguments):
         ("maxsize", 'write pool={"max_size": ...}'),
         ("minconn", 'write pool={"min_size": ...}'),
         ("pool_size", 'write pool={"min_size": ...}'),
-        ("max_overflow", 'write pool={"max_size": ...}'),
+        ("max_overflow", 'write pool={"max_size": ...}; max_size is the sum'),
+        ("pool_use_lifo", "leave it out"),
+        ("query_cache_size", "leave it out"),
+        ("max_queries", "leave it out"),
+        ("connection_factory", "leave it out"),
+        ("echo", "leave it out; set the level"),
+        ("enable_hstore", "leave it out"),
+        ("future", "leave it out"),
         ("pool_pre_ping", 'write pool={"check_after": ...}'),
         ("pool_recycle", 'write pool={"max_lifetime": ...}'),
         ("timeout", 'write pool={"timeout": ...}; aiopg'),
@@ -52,6 +60,16 @@ def test_argument_of_another_connector_has_a_hint_where_it_belongs(argument, hin
     [problem] = problems_of(**{argument: "x"})
     assert (problem.code, problem.severity, problem.setting) == ("PC101", "error", argument)
     assert problem.hint.startswith(hint)
+
+
+def test_first_argument_that_is_a_dsn_has_the_hint_to_write_dsn():
+    with pytest.raises(ConfigurationError, match="write dsn= before it"):
+        make_connector("host=localhost dbname=jobs")
+
+
+def test_url_of_sqlalchemy_has_the_hint_to_render_it_with_its_password():
+    with pytest.raises(ConfigurationError, match=r"render_as_string\(hide_password=False\)"):
+        make_connector(dsn=make_url("postgresql://app:hunter2@localhost/jobs"))
 
 
 def test_all_arguments_of_another_connector_are_one_error():
