@@ -114,7 +114,7 @@ def _snake_case(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-_WITH_PREFIX = rf"([A-Z]\w*?)_+({'|'.join(map(str.upper, SETTINGS))})(__\w+)?"
+_WITH_PREFIX = rf"([A-Z]\w*?)_+({'|'.join(map(str.upper, SETTINGS))})(?:__(\w+))?"
 _PREFIXES = (DEFAULT_PREFIX.strip("_"), DEFAULT_PREFIX.partition("_")[0])
 
 
@@ -129,10 +129,11 @@ def variable(name: str, names: SettingNames = DEFAULT_NAMES) -> str | None:
             return None
     found = re.fullmatch(_WITH_PREFIX, upper)
     prefixes, cutoff = (_PREFIXES, 0.85) if names.is_default else ([names.prefix.strip("_").upper()], 0.75)
-    is_other = found is not None and (names.is_default or found[1] not in prefixes)
+    is_other = names.is_default or names.case_sensitive or (found is not None and found[1] not in prefixes)
     if found is None or not is_other or not nearest(found[1], prefixes, cutoff=cutoff):
         return None
-    return f"{names.prefix}{found[2]}{found[3] or ''}"
+    path = [found[2], *(found[3] or "").split("__")]
+    return names.variable([part.lower() for part in path if part])
 
 
 _DSN = r"['\"]?(?:jdbc:)?postgres(?:ql)?(?:\+\w+)?://|(?:(?:host|port|dbname|user|password)=\S*\s*){2}"
@@ -214,7 +215,7 @@ _APPLICATION_WORDS = (
 
 def is_near_setting(path: tuple[str, ...], names: SettingNames) -> bool:
     """Tell whether an unknown name is near enough to a setting to be one, under a prefix that is shared."""
-    name, *parts = path
+    name, *parts = (part.lower() for part in path)
     if names.is_default or name in SETTINGS or nearest(name, SETTINGS, cutoff=0.8):
         return True
     if sorted(name) in map(sorted, SETTINGS) or re.fullmatch("ds[bhjm]", name):  # keys beside the n of dsn
@@ -246,9 +247,12 @@ def address_part(name: str) -> str | None:
 
 def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str]) -> str:
     """Return the hint about an unknown setting; `write` returns a setting as its source writes it."""
-    own = next((setting for setting in ("_".join(path), path[-1]) if setting in SETTINGS), None)
-    if own is not None and len(path) > 1:
-        return f"did you mean {write((own,))}?"
+    written, path = path, tuple(part.lower() for part in path)
+    meant = [path] if path[0] in (SECTIONS if path[1:] else SETTINGS) and all(path) and path != written else []
+    if path[1:]:
+        meant += [(setting,) for setting in ("_".join(path), path[-1]) if setting in SETTINGS]
+    if meant:
+        return f"did you mean {write(meant[0])}?"
     if path[0] == "password":
         return f"write {write(('connection', 'password'))}, or a DSN with the password in it"
     if path[0] in SECTIONS and not any(path[1:]):

@@ -56,12 +56,13 @@ def _unread(file: Path, names: SettingNames) -> Problem | None:
 
     The keys of Kubernetes often have dashes. It counts if nothing else sets the keyword.
     """
-    name = file.name.upper()
+    name, in_any_case = names.fold(file.name), names._replace(case_sensitive=False)
     keywords = {row.variable: row.name for row in keywords_if_any().values()}
-    if name in keywords:
-        setting, meant = f"connection.{keywords[name]}", names.variable(("connection", keywords[name]))
-    elif "-" in name and names.is_setting(variable := name.replace("-", "_")):
-        setting, meant = names.setting_of(variable), variable
+    if keyword := keywords.get(name.upper()):
+        setting, meant = f"connection.{keyword}", names.variable(("connection", keyword))
+    elif "-" in name and in_any_case.is_setting(variable := name.upper().replace("-", "_")):
+        setting, path = in_any_case.setting_of(variable), in_any_case.path(variable)
+        meant = names.variable(path) if path else variable
     elif not names.is_setting(name) and (misspelt := suggestions.variable(name, names)):
         setting, meant = names.setting_of(misspelt), misspelt
     else:

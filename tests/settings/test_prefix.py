@@ -151,6 +151,27 @@ def test_words_of_the_application_are_named_if_nothing_else_describes_the_connec
     assert "JOBS_PORT" not in str(nothing)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("JOBS_DSN", "JOBS_dsn"),
+        ("JOBS_POOL__MAX_SIZE", "JOBS_pool__max_size"),
+        ("JOBS_Pool_max_size", "JOBS_pool__max_size"),
+        ("JOBS_CONNECTION_HOST", "JOBS_connection__host"),
+        ("JOBS_SSLMODE", "JOBS_connection__sslmode"),
+        ("jobs_dsn", "JOBS_dsn"),
+        ("JOB_POOL__MAX_SIZE", "JOBS_pool__max_size"),
+        ("jobs-dsn", "JOBS_dsn"),
+    ],
+)
+def test_hint_where_case_counts_names_what_is_accepted_there(name, meant, tmp_path):
+    (tmp_path / name).write_text("9")
+    names = JOBS._replace(case_sensitive=True)
+    [problem, *_] = configure(read_sources({}, None, tmp_path, {}, names)).problems
+    assert problem.hint in (f"did you mean {meant}?", f"name the file {meant}")
+    assert not configure(read_sources({}, None, None, {"JOBS_dsn": "host=db1"}, names)).problems
+
+
 def test_unknown_name_under_the_default_prefix_is_always_an_error():
     [problem] = problems({"PROCRASTINATE_CONN_SECRET_KEY": "1"}, SettingNames())
     assert (problem.code, problem.severity) == ("PC101", "error")
