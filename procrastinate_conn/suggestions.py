@@ -248,7 +248,8 @@ def address_part(name: str) -> str | None:
 def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str]) -> str:
     """Return the hint about an unknown setting; `write` returns a setting as its source writes it."""
     written, path = path, tuple(part.lower() for part in path)
-    meant = [path] if path[0] in (SECTIONS if path[1:] else SETTINGS) and all(path) and path != written else []
+    is_known = path[0] in (SECTIONS if path[1:] else SETTINGS) and all(path)
+    meant = [path] if is_known and path != written else []
     if path[1:]:
         meant += [(setting,) for setting in ("_".join(path), path[-1]) if setting in SETTINGS]
     if meant:
