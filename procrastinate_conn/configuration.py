@@ -69,6 +69,11 @@ class Configuration(NamedTuple):
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
     @property
+    def has_kind(self) -> bool:
+        """Whether it is known which connector is meant; otherwise `settings.kind` is the default."""
+        return not any(map(drivers.leaves_kind_unknown, self.problems))
+
+    @property
     def redacted_keywords(self) -> frozenset[str]:
         """The keywords that are not shown, as their values may be pieces of a password.
 

@@ -135,6 +135,12 @@ def unusable_kind(error: UnusableKind, configured: SourcedValue | None) -> Probl
     return UNUSABLE_KIND("connector", str(error), hint=error.hint, origin=origin)
 
 
+def leaves_kind_unknown(problem: Problem) -> bool:
+    """Return whether a problem leaves open which connector is meant; a missing driver does not."""
+    is_error = problem.setting == "connector" and problem.severity == "error"
+    return is_error and problem.code != MISSING_DRIVER.code
+
+
 def no_libpq() -> Problem:
     """Return the problem that psycopg can load no libpq, without which nothing else can be validated."""
     hint = f"{install_command(DEFAULT_KIND)}, or install the system's libpq"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from procrastinate_conn import libpq
 from procrastinate_conn.checks.catalogue import all_rules, run_checks
-from procrastinate_conn.drivers import MISSING_DRIVER, no_libpq
+from procrastinate_conn.drivers import leaves_kind_unknown, no_libpq
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import redact
@@ -132,7 +132,7 @@ def _result(target: CheckTarget, kind: ConnectorKind | None, found: Sequence[Pro
     from procrastinate_conn.checks.deduplication import deduplicate
 
     problems = tuple(_redacted(problem) for problem in deduplicate(found))
-    if any(map(_leaves_kind_unknown, problems)):
+    if any(map(leaves_kind_unknown, problems)):
         problems = tuple(problem for problem in problems if not all_rules()[problem.code].needs_kind)
         kind = None
     if target.settings is not None:
@@ -150,12 +150,6 @@ def _redacted(problem: Problem) -> Problem:
         message=redact(problem.message),
         hint=redact(problem.hint),
     )
-
-
-def _leaves_kind_unknown(problem: Problem) -> bool:
-    """Return whether a problem leaves open which connector is meant; a missing driver does not."""
-    is_error = problem.setting == "connector" and problem.severity == "error"
-    return is_error and problem.code != MISSING_DRIVER.code
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

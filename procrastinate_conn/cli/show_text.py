@@ -38,7 +38,7 @@ def tables(configuration: Configuration, width: int, *, everything: bool) -> Gro
     kind, sentence = configuration.settings.kind, _summary(configuration)
     parts: list[Text | Table] = [Text(sentence)] if sentence else []
     for section, values in effective_values(configuration, everything=everything).items():
-        notes = _support(kind, values) if section == "pool" else {}
+        notes = _support(kind, values) if section == "pool" and configuration.has_kind else {}
         if values:
             parts.append(_table(section, values, width, notes, f"on {kind}", overrides=everything))
     return Group(*parts)
@@ -92,7 +92,12 @@ def _origin(origin: Origin | None) -> Text:
 
 
 def _summary(configuration: Configuration) -> str:
-    """Return the connector, the server and the pool in one sentence; empty if it could show a secret."""
+    """Return the connector, the server and the pool in one sentence; empty if it could show a secret.
+
+    It is empty as well if the connector is unknown.
+    """
+    if not configuration.has_kind:
+        return ""
     spec, kind = configuration.spec, configuration.settings.kind
     abilities = "async, runs workers" if REGISTRY[kind].asynchronous else "sync, defers only"
     if not REGISTRY[kind].has_server:

@@ -14,7 +14,6 @@ from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
 from procrastinate_conn.pool.option_names import known_options
 from procrastinate_conn.redaction import MASK, format_value, redact_value
 from procrastinate_conn.registry import REGISTRY
-from procrastinate_conn.sources.base import INVALID_VALUE
 
 ADDRESS = ("user", "dbname", "host", "hostaddr", "port")
 """The keywords that are shown even if libpq's default is effective."""
@@ -61,14 +60,12 @@ def effective_values(
 
 
 def _connector(configuration: Configuration) -> EffectiveValue:
-    default = EffectiveValue(configuration.settings.kind.value, None)
-    configured = _configured(configuration, "connector")
+    """Return the connector; one that cannot be used is as configured."""
+    kind, configured = configuration.settings.kind.value, _configured(configuration, "connector")
     if not configured:
-        return default
+        return EffectiveValue(kind, None)
     nearest = _effective("connector", configured)
-    if any(p.code == INVALID_VALUE.code and p.setting == "connector" for p in configuration.problems):
-        return replace(default, overrides=[Value(nearest.value, nearest.origin), *nearest.overrides])
-    return replace(nearest, value=default.value)
+    return replace(nearest, value=kind) if configuration.has_kind else nearest
 
 
 def _settings(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:

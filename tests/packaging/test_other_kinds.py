@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,6 +178,13 @@ def test_check_and_connectors_report_unusable_kinds(site: Path, tmp_path: Path) 
     assert {kind["kind"] for kind in listed["connectors"] if kind["usable"]} >= set(ConnectorKind)
     assert len(listed["unusable"]) == len(BROKEN) + 1
     assert "broken-newer 1.0" in run(tmp_path, "check", "--connector", "newer", import_first=[site]).stderr
+
+
+def test_show_does_not_replace_unusable_connector_by_default(site: Path, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROCRASTINATE_CONN_CONNECTOR=newer\nDATABASE_URL=postgresql:///jobs\n")
+    shown = run(tmp_path, "show", import_first=[site]).stdout.partition("PC40")[0]
+    assert re.search(r"^ connector +newer +\.env:1 ", shown, re.MULTILINE)
+    assert "psycopg" not in shown
 
 
 def test_built_in_kind_reads_no_entry_points(site: Path) -> None:
