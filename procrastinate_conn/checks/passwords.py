@@ -42,6 +42,22 @@ UNUSABLE_PASSWORD_COMMAND = Rule(
     example=Example("PROCRASTINATE_CONN_PASSWORD_COMMAND=vault-read secret/jobs"),
 )
 
+REJECTED_TOKEN = Rule(
+    "PC510",
+    "token that require_auth rejects",
+    "A managed server asks for a token as a password in plain text, and libpq refuses to send it.",
+    "Leave require_auth out, and verify the server: sslmode=verify-full.",
+    severity="warning",
+    example=Example(
+        "PROCRASTINATE_CONN_DSN=postgresql://app@localhost/jobs?require_auth=scram-sha-256\n"
+        "PROCRASTINATE_CONN_PASSWORD_COMMAND=sh -c 'aws rds generate-db-auth-token'"
+    ),
+)
+
+_MANAGED_LOGINS = (
+    "aws rds generate-db-auth-token|az account get-access-token|gcloud sql generate-login-token"
+    "|gcloud auth print-access-token"
+)
 _SHELL_OPERATORS = ("|", "||", "&&", "<", ">", ">>")
 _REFERENCE = re.compile(r"\$\(.*|\$\{?[A-Z_][A-Z0-9_]*\}?(/.*)?")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -60,6 +76,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
             yield from _check_file(explicit[name])
         case "password_command" as name:
             yield from _check_command(explicit[name])
+            yield from _check_token(str(explicit[name].value), configuration)
         case "":
             yield from _check_passfile(configuration)
 
@@ -116,6 +133,18 @@ def _check_command(sourced: SourcedValue) -> Iterator[Problem]:
     hint = hint_for(sourced.value, hint, sourced.origin.source)
     message = f"password_command {message}"
     yield UNUSABLE_PASSWORD_COMMAND("password_command", message, hint=hint, origin=sourced.origin)
+
+
+def _check_token(command: str, configuration: Configuration) -> Iterator[Problem]:
+    require_auth = configuration.connection.effective.get("require_auth")
+    if require_auth is None or not re.search(_MANAGED_LOGINS, command):
+        return
+    text = str(require_auth.value)
+    methods = [method.strip() for method in text.split(",")]
+    if "!password" in methods or (text and "!" not in text and "password" not in methods):
+        message = "require_auth excludes password, and the token of password_command is sent as one"
+        hint = "leave require_auth out, and set sslmode=verify-full"
+        yield REJECTED_TOKEN("connection.require_auth", message, hint=hint, origin=require_auth.origin)
 
 
 def _shell_syntax(words: list[str]) -> str:
