@@ -55,7 +55,7 @@ class ConnectorInfo(NamedTuple):
     Attributes
     ----------
     implementation : str
-        The connector's class, as ``package.module:class``. It is imported when a connector is built.
+        The connector's class, as ``package.module:class``. It is imported when the kind is chosen.
     drivers : tuple of str
         The modules that have to be installed; none if the kind connects to no server.
     asynchronous : bool

@@ -77,7 +77,14 @@ def installed_drivers(kind: ConnectorKind) -> InstalledDrivers:
 
 def missing(kind: ConnectorKind) -> list[str]:
     """Return the modules that a kind needs and that are not installed; nothing is imported."""
-    return [driver for driver in REGISTRY[kind].drivers if find_spec(driver) is None]
+    return [driver for driver in REGISTRY[kind].drivers if not _is_installed(driver)]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it is in
+        return False
 
 
 def install_command(kind: ConnectorKind, *extras: str) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 
 from procrastinate_conn.tracebacks import raised_in
 
-_DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
-OBJECT_PATH = f"{_DOTTED}:{_DOTTED}"
+DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+"""The form of a module's name, as a regular expression."""
+
+OBJECT_PATH = f"{DOTTED}:{DOTTED}"
 """The form ``package.module:attribute``, as a regular expression."""
 
 

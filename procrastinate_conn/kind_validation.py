@@ -13,7 +13,7 @@ from procrastinate_conn.connector_info import (
     ConnectorInfo,
     OptionSupport,
 )
-from procrastinate_conn.imports import OBJECT_PATH
+from procrastinate_conn.imports import DOTTED, OBJECT_PATH
 
 
 def rejection(info: object) -> str:
@@ -64,8 +64,12 @@ def _is_path(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(OBJECT_PATH, value) is not None
 
 
-def _is_text_tuple(value: object) -> bool:
+def _is_text_tuple(value: object) -> TypeGuard[tuple[str, ...]]:
     return isinstance(value, tuple) and all(map(_is_text, value))
+
+
+def _is_modules(value: object) -> bool:
+    return _is_text_tuple(value) and all(re.fullmatch(DOTTED, module) for module in value)
 
 
 def _is_support(value: object) -> bool:
@@ -85,7 +89,7 @@ def _maps_text(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
 _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "interface": (_is_number, "a number"),
     "implementation": (_is_path, "package.module:class"),
-    "drivers": (_is_text_tuple, "a tuple of modules"),
+    "drivers": (_is_modules, "a tuple of modules"),
     "asynchronous": (_is_bool, "True or False"),
     "resolves_hosts": (_is_bool, "True or False"),
     "pool_options": (_maps_text(_is_support), "a mapping of names to OptionSupport"),

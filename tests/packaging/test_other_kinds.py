@@ -63,6 +63,7 @@ for number, (right, wrong, expected) in enumerate(
         ("interface=1", "interface='1'", "interface is not a number"),
         ("'{module}:Connector'", "None", "implementation is not package.module:class"),
         ("('psycopg',)", "'psycopg'", "drivers is not a tuple of modules"),
+        ("('psycopg',)", "('',)", "drivers is not a tuple of modules"),
         ("False", "'False'", "asynchronous is not True or False"),
         ("True", "None", "resolves_hosts is not True or False"),
         ("=POOL_OPTIONS", "=tuple(POOL_OPTIONS)", "pool_options is not a mapping of names to OptionSupport"),
@@ -191,6 +192,17 @@ def test_built_in_kind_reads_no_entry_points(site: Path) -> None:
     for name in ("aiopg", "PsycopgConnector"):
         make_connector(name, env_file=None)
     assert entry_points._by_name.cache_info().misses == 0
+
+
+def test_missing_driver_within_a_missing_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "dotted", GOOD.replace('"psycopg"', '"nowhere.driver"'), "dotted-kind")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    entry_points.forget()
+    with pytest.raises(ConfigurationError, match=r"PC401 the dotted connector needs nowhere\.driver"):
+        make_connector("dotted", env_file=None)
+    entry_points.forget()
 
 
 def test_synchronous_kind_defers_and_survives_terminated_backends(
