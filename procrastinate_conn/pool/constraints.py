@@ -188,7 +188,7 @@ _CONSTRAINTS = (
         lambda pool: not pool.null and pool.effective("reconnect_timeout") < pool.timeout,
         "reconnect_timeout is {reconnect_timeout} and timeout is {timeout}: the pool gives up, calls"
         " reconnect_failed and starts again while callers still wait",
-        "make reconnect_timeout at least as long as timeout; milliseconds are written as 500ms",
+        "make reconnect_timeout at least as long as timeout; write {pool.timeout:.0f}ms if that was meant",
     ),
     _without_effect_on_null_pools("max_idle", "no connection stays idle in it"),
     _without_effect_on_null_pools("close_returns", "there is nothing to return a connection to"),

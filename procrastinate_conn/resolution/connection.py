@@ -8,12 +8,14 @@ from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
 
+from pydantic import SecretStr
+
 from procrastinate_conn import libpq
 from procrastinate_conn.aliases import VALUES
 from procrastinate_conn.origins import CALL, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.embedded_dsn import split_embedded_dsns
-from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.base import INVALID_VALUE, Source
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 from procrastinate_conn.sources.dsn import ParsedDsn, foreign_scheme, parse_dsn, unknown_keyword
 from procrastinate_conn.sources.service_file import read_service
@@ -46,6 +48,9 @@ REJECTED_VALUE = Rule(
 
 Layer = Mapping[str, SourcedValue]
 """One row of the precedence: keyword to value."""
+
+PYDANTIC_MASK = str(SecretStr("."))
+"""What pydantic writes for a secret, of any length."""
 
 _ADDRESS = {"user", "host", "port", "dbname"}
 """The keywords whose values a password in a URI may overflow into."""
@@ -133,6 +138,9 @@ def _keywords(source: Source, problems: list[Problem]) -> Layer:
             problems.append(unknown_keyword(keyword, str(sourced.origin.name), sourced.origin))
         elif (text := as_text(sourced.value)) is None or _is_read_as_no_text(keyword, sourced):
             problems.append(_not_text(keyword, sourced))
+        elif text == PYDANTIC_MASK and libpq.is_secret(keyword):
+            message, hint = f"{keyword} is masked", "write it itself: a dump of the settings does not have it"
+            problems.append(INVALID_VALUE(f"connection.{keyword}", message, hint=hint, origin=sourced.origin))
         else:
             keywords[keyword] = replace(sourced, value=text)
     return keywords
