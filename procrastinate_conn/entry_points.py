@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from procrastinate_conn.connector_info import ConnectorInfo
 from procrastinate_conn.imports import ObjectNotFound, import_object
-from procrastinate_conn.kind_validation import is_newer, rejection
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -90,6 +89,11 @@ def find(name: str) -> ConnectorInfo | None:
 @cache
 def load(name: str) -> ConnectorInfo | UnusableKind:
     """Import the kind of a name that `names` has, or return why it cannot be used."""
+    from procrastinate_conn.kind_validation import (
+        is_newer,
+        rejection,
+    )  # not above: for our kinds it is not needed
+
     entry_point, *others = _by_name()[name]
     package = packages(name)
     if others:
