@@ -183,18 +183,19 @@ def pg_variable(name: str, known: Iterable[str], names: SettingNames = DEFAULT_N
     return None if is_second_server else nearest(name, known, cutoff=0.8)
 
 
-def _setting(path: tuple[str, ...]) -> str | None:
-    """Return the dotted path of the setting that was probably meant."""
+def _setting(path: tuple[str, ...], fields: Iterable[str] = ()) -> str | None:
+    """Return the dotted path of the setting, or of the application's own field, that was probably meant."""
     name, *parts = path
+    own = [*sorted(fields), *SETTINGS]
     if parts:
-        near = nearest(name, SETTINGS)
+        near = nearest(name, own)
         return near and ".".join([near, *parts])
     by_section = _parts()
     for section, known in by_section.items():
         if name.startswith(f"{section}_") and (near := nearest(name.removeprefix(f"{section}_"), known)):
             return f"{section}.{near}"
     settings = {part: f"{section}.{part}" for section, known in by_section.items() for part in known}
-    settings = {**ALIASES, **settings, **{setting: setting for setting in SETTINGS}}
+    settings = {**ALIASES, **settings, **dict(zip(own, own, strict=True))}
     near = nearest(name, settings)
     return near and settings[near]
 
@@ -245,8 +246,13 @@ def address_part(name: str) -> str | None:
     return setting if setting in _ADDRESS else None
 
 
-def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str]) -> str:
-    """Return the hint about an unknown setting; `write` returns a setting as its source writes it."""
+def setting_hint(
+    path: tuple[str, ...], write: Callable[[tuple[str, ...]], str], fields: Iterable[str] = ()
+) -> str:
+    """Return the hint about an unknown setting; `write` returns a setting as its source writes it.
+
+    The `fields` are the application's own.
+    """
     written, path = path, tuple(part.lower() for part in path)
     is_known = path[0] in (SECTIONS if path[1:] else SETTINGS) and all(path)
     meant = [path] if is_known and path != written else []
@@ -261,9 +267,9 @@ def setting_hint(path: tuple[str, ...], write: Callable[[tuple[str, ...]], str])
         return f"name a part of it, as in {write((path[0], example))}"
     if path[0] in SETTINGS:
         return f"it has no parts: write {write(path[:2] if path[0] in SECTIONS else path[:1])}"
-    if near := _setting(path):
+    if near := _setting(path, fields):
         return f"did you mean {write(tuple(near.split('.')))}?"
-    return f"the settings are {', '.join(write((setting,)) for setting in SETTINGS)}"
+    return f"the settings are {', '.join(write((setting,)) for setting in (*SETTINGS, *sorted(fields)))}"
 
 
 _OF_CONNECTORS = {

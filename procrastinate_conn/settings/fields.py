@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings
 
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.libpq import is_secret
@@ -14,6 +15,7 @@ from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.setting_names import SETTINGS
+from procrastinate_conn.settings.own_fields import field_names, variables
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
 
 
@@ -70,7 +72,9 @@ def merged(below: Any, above: Any) -> Any:
     return above
 
 
-def validation_problems(error: ValidationError, configuration: Configuration) -> Iterator[Problem]:
+def validation_problems(
+    error: ValidationError, configuration: Configuration, cls: type[BaseSettings]
+) -> Iterator[Problem]:
     """Report what pydantic and the validators of a subclass find wrong, each with its origin.
 
     Beside errors of the settings themselves it is what is wrong with the application's own fields.
@@ -79,20 +83,37 @@ def validation_problems(error: ValidationError, configuration: Configuration) ->
     for line in error.errors():
         if known and (not line["loc"] or line["loc"][0] in {*known, *SETTINGS}):
             continue
-        setting = ".".join(map(str, line["loc"])) or "settings"
+        path = [str(part) for part in line["loc"]]
         cause = line.get("ctx", {}).get("error")
         if isinstance(cause, ConfigurationError):  # of settings that are a field of these
             yield from cause.problems
             continue
-        origin = _origin(str(line["loc"][0]), configuration) if line["loc"] else None
-        text = line["msg"]
-        text = text if text[:2].isupper() else text[:1].lower() + text[1:]  # as in "URL scheme"
-        message = f"{setting}: {text}"
-        yield INVALID_VALUE(setting, message, hint="write a value that its type allows", origin=origin)
+        origin = _origin(field_names(cls, path[0]), configuration) if path else None
+        message, hint = line["msg"][:1].lower() + line["msg"][1:], "write a value that its type allows"
+        if line["type"] == "missing":
+            hint = _how_to_set(path, configuration, cls)
+        elif line["type"] in ("value_error", "assertion_error"):  # "Value error, " and a validator's text
+            message = line["msg"].partition(", ")[2] or message
+            hint = "write a value that its validator accepts"
+            if not path:
+                hint = f"change the settings so that the validator of {cls.__name__} accepts them"
+        message = f"{'.'.join(path) or cls.__name__}: {message}"
+        yield INVALID_VALUE(".".join(path) or "settings", message, hint=hint, origin=origin)
 
 
-def _origin(name: str, configuration: Configuration) -> Origin | None:
+def _how_to_set(path: Sequence[str], configuration: Configuration, cls: type[BaseSettings]) -> str:
+    """Return the hint about a missing field: its variables, if a source of variables is read."""
+    names = next((source.names for source in configuration.sources if path[0] in source.names.own), None)
+    return "give it a value" if names is None else f"set {' or '.join(variables(cls, names, path))}"
+
+
+def _origin(names: Sequence[str], configuration: Configuration) -> Origin | None:
+    """Return the place of a field's value; None if several places have parts of it."""
     for source in configuration.sources:
-        if sourced := source.fields.get(name) or source.settings.get((name,)):
-            return sourced.origin
-    return None
+        for name in names:
+            if sourced := source.fields.get(name) or source.settings.get((name,)):
+                return sourced.origin
+            if origins := {part.origin for path, part in source.settings.items() if path[0] == name}:
+                return origins.pop() if len(origins) == 1 else None
+    dsn = configuration.connection.dsn
+    return dsn.origin if dsn is not None and "dsn" in names else None

@@ -174,7 +174,7 @@ class ConnectorSettings(BaseSettings):
             validate = self.__pydantic_validator__.validate_python
             hide_inputs(type(self), fields, partial(validate, self_instance=self))
         except ValidationError as error:
-            problems += tuple(validation_problems(error, configuration))
+            problems += tuple(validation_problems(error, configuration, type(self)))
         except Exception:  # what else a validator raises follows from settings with errors, if there are any
             if not configuration.errors:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -34,6 +34,7 @@ def source_names(source: PydanticBaseSettingsSource) -> SettingNames:
 
 def _names(cls: type[BaseSettings], options: Mapping[str, Any]) -> SettingNames:
     fields = own_fields(cls)
+    by_name = options.get("populate_by_name") or options.get("validate_by_name")
     return SettingNames(
         prefix=options.get("env_prefix") or "",
         delimiter=options.get("env_nested_delimiter"),
@@ -41,7 +42,7 @@ def _names(cls: type[BaseSettings], options: Mapping[str, Any]) -> SettingNames:
         max_split=options.get("env_nested_max_split"),
         ignore_empty=bool(options.get("env_ignore_empty")),
         none_text=options.get("env_parse_none_str"),
-        fields=frozenset(fields),
+        fields=frozenset(name for name, field in fields.items() if by_name or not any(aliases(field))),
         aliases=frozenset(alias for field in fields.values() for alias in aliases(field)),
     )
 
@@ -53,6 +54,21 @@ def aliases(field: FieldInfo) -> Iterator[str]:
             first = getattr(choice, "path", [choice])[0]
             if isinstance(first, str):
                 yield first
+
+
+def field_names(cls: type[BaseSettings], name: str) -> list[str]:
+    """Return every name of the field that has this name or alias: its aliases first, and its own last."""
+    every = ([*aliases(field), own] for own, field in own_fields(cls).items())
+    return next((names for names in every if name in names), [name])
+
+
+def variables(cls: type[BaseSettings], names: SettingNames, path: Sequence[str]) -> list[str]:
+    """Return the variables that set an own field, or a part of one."""
+    *others, own = dict.fromkeys(field_names(cls, path[0]))
+    parts = path[1:] if names.delimiter else ()
+    return [(names.delimiter or "").join([alias, *parts]) for alias in others] or [
+        names.variable((own, *parts))
+    ]
 
 
 def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:

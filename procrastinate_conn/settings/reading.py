@@ -158,7 +158,7 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
     write = writer(source)
 
     def hint(name: str) -> str:
-        return suggestions.setting_hint((name,), write)
+        return suggestions.setting_hint((name,), write, names.fields)
 
     locate = _locator(source, kind, files)
     read = read_mapping(kind, written, locate, hint, names.own)

@@ -45,7 +45,7 @@ def read_call(arguments: Mapping[str, object], fields: Collection[str] = ()) -> 
         return Origin("call", path[0] + "".join(f'["{part}"]' for part in path[1:]))
 
     def hint(name: str) -> str:
-        return suggestions.argument_hint(name, ARGUMENTS)
+        return suggestions.argument_hint(name, (*ARGUMENTS, *sorted(fields)))
 
     return read_mapping(CALL, arguments, origin, hint, fields)
 

@@ -132,7 +132,7 @@ class _Variables:
         elif _is_known(path):
             self.settings[path] = SourcedValue(value, origin)
         elif suggestions.is_near_setting(path, self.names):
-            hint = suggestions.setting_hint(path, self.names.variable)
+            hint = suggestions.setting_hint(path, self.names.variable, self.names.fields)
             message = f"no setting is called {name}"
             self.problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=origin))
         elif self.names.prefix and len(path) == 1 and suggestions.address_part(path[0]):

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import SettingsConfigDict, TomlConfigSettingsSource
 
 from procrastinate_conn import ConfigurationError, ConnectorKind, ConnectorSettings
@@ -127,17 +136,78 @@ def test_error_of_a_validator_is_a_problem_with_its_origin(directory):
     assert "there must be a worker" in problem.message
 
 
-def test_error_of_a_validator_of_the_whole_model_is_a_problem():
+def test_error_of_a_validator_of_the_whole_model_has_no_place():
     problem = problem_of(workers=9)
-    assert "more workers than connections" in problem.message
+    assert (problem.message, problem.origin) == ("Jobs: more workers than connections", None)
+    assert problem.hint == "change the settings so that the validator of Jobs accepts them"
 
 
-def test_missing_required_field_is_a_problem():
+@pytest.mark.parametrize(
+    ("field", "lines", "place"),
+    [
+        ("dsn", "PROCRASTINATE_CONN_DSN=host=db1", ".env:1 PROCRASTINATE_CONN_DSN"),
+        ("dsn", "DATABASE_URL=postgresql://db1/jobs", ".env:1 DATABASE_URL"),
+        ("pool", "\nPROCRASTINATE_CONN_POOL__MAX_SIZE=7", ".env:2 PROCRASTINATE_CONN_POOL__MAX_SIZE"),
+        ("connection", "PROCRASTINATE_CONN_CONNECTION__{0}=1\nPROCRASTINATE_CONN_CONNECTION__{1}=1", "None"),
+    ],
+)
+def test_error_of_a_validator_has_the_place_of_the_value_if_it_has_one(directory, field, lines, place):
+    class Own(ConnectorSettings):
+        @field_validator(field)
+        @classmethod
+        def reject(cls, value):
+            raise ValueError("no localhost in production")
+
+    (directory / ".env").write_text(lines.format("HOST", "PORT"))
+    with pytest.raises(ConfigurationError) as caught:
+        Own()
+    [problem] = (problem for problem in caught.value.problems if problem.severity == "error")
+    assert (problem.message, str(problem.origin)) == (f"{field}: no localhost in production", place)
+    assert problem.hint == "write a value that its validator accepts"
+
+
+@pytest.mark.parametrize("prefix", ["PROCRASTINATE_CONN_", "JOBS_"])
+def test_missing_required_field_is_a_problem_that_names_its_variables(prefix):
+    class Part(BaseModel):
+        jobs: int
+
     class Own(ConnectorSettings):
         colour: str
+        limits: Part
+        token: str = Field(validation_alias=AliasChoices("SHOP_TOKEN", "OLD_TOKEN"))
 
-    with pytest.raises(ConfigurationError, match="colour: field required"):
-        Own()
+    with pytest.raises(ConfigurationError) as caught:
+        Own(dsn="host=db1", limits={}, _env_prefix=prefix)
+    assert {problem.message: problem.hint for problem in caught.value.problems} == {
+        "colour: field required": f"set {prefix}COLOUR",
+        "limits.jobs: field required": f"set {prefix}LIMITS__JOBS",
+        "SHOP_TOKEN: field required": "set SHOP_TOKEN or OLD_TOKEN",
+    }
+    with pytest.raises(ValidationError, match=r"colour: field required \(give it a value\)"):
+        create_model("Outer", queue=(Own, ...))(queue={"dsn": "host=db1"})  # which reads no variables of ours
+
+
+def test_hint_about_an_unknown_name_knows_the_fields(directory, monkeypatch):
+    class Own(Jobs):
+        model_config = SettingsConfigDict(env_prefix="PROCRASTINATE_CONN_")
+
+    (directory / "queue.toml").write_text("tenents = ['a']\n")
+    monkeypatch.setenv("PROCRASTINATE_CONN_TENENTS", "[]")
+    monkeypatch.setenv("PROCRASTINATE_CONN_BANANA", "1")
+    with pytest.raises(ConfigurationError) as caught:
+        Own(dsn="host=db1", tenents=[])
+    *misspelt, unknown = sorted(problem.hint for problem in caught.value.problems)
+    assert misspelt == ["did you mean PROCRASTINATE_CONN_TENANTS?", *["did you mean tenants?"] * 2]
+    assert unknown.endswith("PROCRASTINATE_CONN_TENANTS, PROCRASTINATE_CONN_WORKERS")
+
+
+def test_name_of_a_field_that_has_an_alias_alone_is_unknown(monkeypatch):
+    class Own(ConnectorSettings):
+        token: str = Field("", validation_alias="SHOP_TOKEN")
+
+    monkeypatch.setenv("PROCRASTINATE_CONN_TOKEN", "hush")
+    with pytest.raises(ConfigurationError, match="no setting is called PROCRASTINATE_CONN_TOKEN"):
+        Own(dsn="host=db1")
 
 
 def test_what_a_validator_makes_of_a_setting_counts():

@@ -10,7 +10,7 @@ from procrastinate_conn.problems import Problem
 
 
 class Finding(NamedTuple):
-    """A problem, and the file and prefix of the first configuration that has it.
+    """A problem, with the file and prefix of the first configuration that has it, and what to call that.
 
     A problem in the environment is in all of them.
     """
@@ -18,6 +18,7 @@ class Finding(NamedTuple):
     problem: Problem
     configuration: str | None
     prefix: str | None = None
+    place: str = "environment"
 
     @property
     def file(self) -> str:
@@ -64,6 +65,7 @@ class Report(NamedTuple):
         for result in self.results:
             for problem in result.problems:
                 # Without an origin, only the configuration tells where the problem is.
-                key = (problem, None if problem.origin else result.file)
-                found.setdefault(key, Finding(problem, result.file, result.target.prefix))
+                key = (problem, None if problem.origin else result.file or result.target.settings)
+                place = result.file or result.target.settings or "environment"
+                found.setdefault(key, Finding(problem, result.file, result.target.prefix, place))
         return list(found.values())

@@ -46,7 +46,7 @@ def _finding(finding: Finding, terminal: Terminal) -> Iterator[str]:
 def _location(finding: Finding) -> str:
     origin = finding.problem.origin
     if origin is None:
-        return finding.configuration or "environment"
+        return finding.place
     if origin.file is None:
         return origin.source
     return origin.file if origin.line is None else f"{origin.file}:{origin.line}"
