@@ -192,6 +192,9 @@ class WithoutClass(BaseConnector):
         self.json_dumps = json_dumps
         self.json_loads = json_loads
 
+    def get_sync_connector(self) -> BaseConnector:
+        return self
+
 
 class RowLists:
     """The first base of a connector whose `send` passes a list of dicts to `fetch`, and no cursor."""
@@ -221,9 +224,6 @@ class SyncConnector(PooledConnector[P]):
         super().__init__(config)
         self._opening = threading.Lock()
         self._open_in_parent = False
-
-    def get_sync_connector(self) -> Any:  # each of procrastinate's classes states its own type
-        return self
 
     def after_fork(self) -> object:
         """In a child of this process: open anew when it is used."""
