@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import procrastinate
@@ -134,3 +135,15 @@ async def soon(condition: Callable[[], Any], within: float = 20.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - the condition is another process's
             await asyncio.sleep(0.01)
+
+
+async def defer_until_worked(jobs: Any, argument: Any, worked: Any = None) -> None:
+    """Defer a job, again if need be: a worker misses a notification that comes while it fetches.
+
+    `worked` is the argument as the task gets it, if that differs.
+    """
+    async with asyncio.timeout(30):
+        while (argument if worked is None else worked) not in jobs.worked:
+            await jobs.tasks["work"].defer_async(argument=argument)
+            with suppress(TimeoutError):
+                await soon(lambda: (argument if worked is None else worked) in jobs.worked, 4)

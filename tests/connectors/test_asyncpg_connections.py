@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from tests.servers import app, connector, soon
+from tests.servers import app, connector, defer_until_worked, soon
 
 BINARY = {"encoder": lambda _: b"\x01{}", "decoder": lambda data: json.loads(data[1:]), "format": "binary"}
 TEXT = {"encoder": json.dumps, "decoder": json.loads, "format": "text"}
@@ -54,13 +54,12 @@ def test_worker_is_woken_on_a_pool_of_the_applications(jobs, address, observer):
             )
             await soon(observer.listens)
             for number in range(2):
-                await jobs.tasks["work"].defer_async(argument={"number": number})
-                await soon(lambda number=number: len(jobs.worked) > number, 5)
+                await defer_until_worked(jobs, number)
             worker.cancel()
             await asyncio.wait([worker])
 
     asyncio.run(scenario())
-    assert jobs.worked == [{"number": 0}, {"number": 1}]
+    assert {*jobs.worked} == {0, 1}
 
 
 def test_connection_of_another_driver_is_rejected_with_the_kind_that_takes_it(jobs, observer):

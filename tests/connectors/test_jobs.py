@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.registry import REGISTRY
-from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, app, connector, soon, wait_until
+from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, app, connector, defer_until_worked, soon, wait_until
 
 ODD = {
     "percent": "100 % of %s and %(x)s",
@@ -76,13 +76,11 @@ def test_a_worker_is_woken_by_notify(kind, max_size, address, observer):
                 jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=600)
             )
             await soon(observer.listens)
-            await jobs.tasks["work"].defer_async(argument="awake")
-            await soon(lambda: jobs.worked)
+            await defer_until_worked(jobs, "awake")
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
 
     asyncio.run(scenario())
-    assert jobs.worked == ["awake"]
     wait_until(lambda: observer.backends() == 0)
 
 

@@ -11,7 +11,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from procrastinate_conn.registry import ConnectorKind
-from tests.servers import app, connector, soon
+from tests.servers import app, connector, defer_until_worked, soon
 
 DRIVERS = ("psycopg", "asyncpg")
 
@@ -58,11 +58,11 @@ def test_worker_on_an_engine_is_woken_and_works_jobs(driver, server, database, o
             jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=60)
         )
         await soon(observer.listens)
-        await jobs.tasks["work"].defer_async(argument={"nested": [1, None]})
         one = "1" if driver == "psycopg" else 1
-        await soon(lambda: jobs.worked == [{"nested": [one, None]}], 10)
+        await defer_until_worked(jobs, {"nested": [1, None]}, {"nested": [one, None]})
         await jobs.tasks["work"].batch_defer_async({"argument": "1"}, {"argument": "2"})
-        await soon(lambda: jobs.worked[1:] == ["1", "2"], 10)
+        await defer_until_worked(jobs, "3")
+        assert [argument for argument in jobs.worked if argument in ("1", "2")] == ["1", "2"]
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
 
