@@ -89,10 +89,8 @@ def find(name: str) -> ConnectorInfo | None:
 @cache
 def load(name: str) -> ConnectorInfo | UnusableKind:
     """Import the kind of a name that `names` has, or return why it cannot be used."""
-    from procrastinate_conn.kind_validation import (
-        is_newer,
-        rejection,
-    )  # not above: for our kinds it is not needed
+    # Not above: for our kinds it is not needed.
+    from procrastinate_conn.kind_validation import is_newer, rejection
 
     entry_point, *others = _by_name()[name]
     package = packages(name)

@@ -14,6 +14,7 @@ from procrastinate_conn.connector_info import (
     OptionSupport,
 )
 from procrastinate_conn.imports import DOTTED, OBJECT_PATH
+from procrastinate_conn.similarity import nearest
 
 
 def rejection(info: object) -> str:
@@ -41,10 +42,8 @@ _OPTIONS = (*POOL_OPTIONS, *OTHER_POOL_OPTIONS)
 
 
 def _unknown(option: str) -> str:
-    from difflib import get_close_matches  # imported late: only mistakes need it
-
-    near = get_close_matches(option, _OPTIONS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(_OPTIONS)}"
+    near = nearest(option, _OPTIONS)
+    hint = f"did you mean {near}?" if near else f"the options are {', '.join(_OPTIONS)}"
     return f"has a ConnectorInfo with a pool option {option} that does not exist: {hint}"
 
 

@@ -16,21 +16,7 @@ from procrastinate_conn.setting_names import (
     SettingNames,
     keywords_if_any,
 )
-
-
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the most similar known name, ignoring case; None below a similarity of `cutoff`, from 0 to 1."""
-    from difflib import get_close_matches  # imported late: only mistakes need it
-
-    is_negated = re.match(_NEGATION, name) is not None
-    by_lower_case = {one.lower(): one for one in known}
-    near = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=cutoff)
-    if near and (re.match(_NEGATION, near[0]) is not None) != is_negated:  # perhaps the opposite
-        near = get_close_matches(name.lower(), near, n=1, cutoff=max(cutoff, 0.85))
-    return by_lower_case[near[0]] if near else None
-
-
-_NEGATION = "(?i)dis|no|un|without|skip"
+from procrastinate_conn.similarity import nearest
 
 
 def value(keyword: str, text: str, choices: Iterable[str]) -> str | None:

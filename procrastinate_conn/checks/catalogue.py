@@ -10,9 +10,9 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from procrastinate_conn import suggestions
 from procrastinate_conn.problems import Rule
 from procrastinate_conn.registry import REGISTRY
+from procrastinate_conn.similarity import nearest
 
 if TYPE_CHECKING:  # importing this module stays cheap: the command line does so before it parses anything
     from procrastinate_conn.configuration import Configuration
@@ -39,7 +39,7 @@ def all_rules() -> Mapping[str, Rule]:
 def suggest_code(code: str) -> str:
     """Return a hint for an unknown code; a well-formed one is probably not a misspelt neighbour."""
     is_well_formed = re.fullmatch(r"PC[0-9]{3}", code.strip().upper())
-    near = None if is_well_formed else suggestions.nearest(code, all_rules())
+    near = None if is_well_formed else nearest(code, all_rules())
     return f"did you mean {near}?" if near else "`procrastinate-conn rule` lists them"
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from procrastinate_conn import suggestions
 from procrastinate_conn.checks.catalogue import all_rules, suggest_code
 from procrastinate_conn.checks.runner import PREFIX
 from procrastinate_conn.files import status, unreadable
@@ -18,6 +17,7 @@ from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import describe_value, is_connection_string
+from procrastinate_conn.similarity import nearest
 
 FILE, TABLE = "pyproject.toml", "procrastinate-conn"
 
@@ -86,7 +86,7 @@ def _read(file: Path, content: bytes) -> Project | None:
     if isinstance(tables, dict) and TABLE in tables:
         return _Reader(file, text.splitlines()).read(tables[TABLE])
     for name in tables if isinstance(tables, dict) else ():
-        if suggestions.nearest(name.replace("_", "-"), [TABLE], cutoff=0.9):
+        if nearest(name.replace("_", "-"), [TABLE], cutoff=0.9):
             origin = Origin(FILE, None, str(file), _line(file, name))
             problem = _problem(f"[tool.{name}] is not read", origin, hint=f"did you mean [tool.{TABLE}]?")
             return Project(str(file), problems=(problem,))
@@ -168,7 +168,7 @@ class _Reader:
 
     def _reject_key(self, key: str) -> None:
         name = key.replace("-", "_")
-        near = _ALIASES.get(name) or suggestions.nearest(name, _KEYS)
+        near = _ALIASES.get(name) or nearest(name, _KEYS)
         hint = f"did you mean {near}?" if near else f"the keys are {', '.join(_KEYS)}"
         if name in _OPTIONS:
             hint = "it is an option of the command only"
@@ -199,7 +199,7 @@ class _Reader:
             yield from found
         elif status(path) is None:
             siblings = path.parent.glob("*") if path.parent.is_dir() else ()
-            near = suggestions.nearest(path.name, (sibling.name for sibling in siblings))
+            near = nearest(path.name, (sibling.name for sibling in siblings))
             hint = f"did you mean {os.path.normpath(Path(name).with_name(near))}?" if near else ""
             self._reject("files", f"there is no file {path}", hint=hint, line=line)
         else:

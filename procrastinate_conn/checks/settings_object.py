@@ -17,11 +17,11 @@ from inspect import getattr_static
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from procrastinate_conn import suggestions
 from procrastinate_conn.checks.catalogue import run_checks
 from procrastinate_conn.configuration import collected
 from procrastinate_conn.origins import CALL, DOTENV, ENVIRONMENT, Origin
 from procrastinate_conn.problems import ConfigurationError, Example, Problem, Rule
+from procrastinate_conn.similarity import nearest
 from procrastinate_conn.tracebacks import relative, user_frame
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class _Path:
             return self._attribute(self._call(found), name)
         is_module = isinstance(found, ModuleType)
         owner = self.module if is_module else f"an object of type {type(found).__name__}"
-        near = suggestions.nearest(name, (known for known in dir(found) if not known.startswith("_")))
+        near = nearest(name, (known for known in dir(found) if not known.startswith("_")))
         hint = f"did you mean {near}?" if near else ""
         origin = replace(self.definition(), line=None)
         raise self._rejection(f"{owner} has no attribute {name}", hint=hint, origin=origin)

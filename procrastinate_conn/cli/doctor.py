@@ -26,7 +26,7 @@ from procrastinate_conn.doctor.report import (
 )
 from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.setting_names import DEFAULT_NAMES
-from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.similarity import nearest
 
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
     from procrastinate_conn.connectors.config import ConnectorConfig

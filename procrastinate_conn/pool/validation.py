@@ -18,7 +18,7 @@ from procrastinate_conn.pool.options import PoolOptions
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import describe_value
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.similarity import nearest
 
 REJECTED_OPTIONS = Rule(
     "PC311",

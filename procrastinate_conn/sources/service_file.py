@@ -13,7 +13,7 @@ from procrastinate_conn.artifacts import find_deceptive, hint_for
 from procrastinate_conn.files import misread_encoding, unreadable
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
-from procrastinate_conn.suggestions import nearest
+from procrastinate_conn.similarity import nearest
 
 UNREADABLE_SERVICE = Rule(
     "PC207",
