@@ -223,16 +223,13 @@ def _stray_dsns(file: str | Path, bindings: list[Binding], names: SettingNames) 
         name, line = binding.key or "", binding.original.string.strip("\r\n")
         goes_on = above.endswith(("?", "&")) or (above and line.startswith((" ", "\t", "?", "&")))
         if re.match(r"['\"]?postgres(ql)?://", name):
-            message, hint = (
-                "this line is a DSN without a name",
-                f"write {names.variable(('dsn',))}= before it",
-            )
+            message = "this line is a DSN without a name"
+            hint = f"write {names.variable(('dsn',))}= before it"
         elif goes_on and name.lstrip("?&") in keywords_if_any():
             message, hint = "this line belongs to the DSN above it", "write all of the DSN in one line"
-        elif name:
-            above = binding.value or "" if names.setting_of(name) in DSN_SETTINGS else ""
-            continue
         else:
+            if name:
+                above = binding.value or "" if names.setting_of(name) in DSN_SETTINGS else ""
             continue
         above = line
         origin = _origin(file, binding, None)  # its name may hold a password
