@@ -250,7 +250,10 @@ async def session(kind, configuration):
     suppress_health_check=list(HealthCheck),
 )
 @given(keywords=cases.parameters())
-def test_generated_keywords_mean_the_same_or_are_rejected_by_name(keywords, server, database):
+def test_generated_keywords_mean_the_same_or_are_rejected_by_name(
+    keywords, server, database, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # sslkeylogfile names a file that is written
     connection = {**keywords, **server.parameters(database), "hostaddr": server.host}
     with environment({"HOME": "/nowhere"}):
         of_psycopg, of_asyncpg = (
