@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         connection: Mapping[str, Any] | None
         pool: Mapping[str, Any] | PoolOptions | str | None
         listen: Mapping[str, Any] | Literal["off"] | None
-        json_dumps: Callable[[Any], str] | str | None
+        json_dumps: Callable[[Any], str | bytes] | str | None
         json_loads: Callable[[str], Any] | str | None
         password: str | SecretStr | PasswordFunction | None
         password_file: str | Path | None
@@ -104,7 +104,7 @@ def make_connector(
     connection: Mapping[str, Any] | None = None,
     pool: Mapping[str, Any] | PoolOptions | str | None = None,
     listen: Mapping[str, Any] | Literal["off"] | None = None,
-    json_dumps: Callable[[Any], str] | str | None = None,
+    json_dumps: Callable[[Any], str | bytes] | str | None = None,
     json_loads: Callable[[str], Any] | str | None = None,
     password: str | SecretStr | PasswordFunction | None = None,
     password_file: str | Path | None = None,

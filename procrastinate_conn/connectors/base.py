@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from operator import methodcaller
@@ -504,21 +504,3 @@ def reasons_in_messages() -> Iterator[None]:
         if error.args == (ConnectorException.__doc__,) and (reason := driver_error(error)) is not None:
             error.args = (str(reason).strip() or type(reason).__name__,)
         raise
-
-
-def wrap_json(arguments: Mapping[str, Any], wrapper: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
-    """Return a query's arguments with every dict in the driver's wrapper for JSON."""
-    return {
-        name: _wrap(value, wrapper) if isinstance(value, _CONTAINERS) else value
-        for name, value in arguments.items()
-    }
-
-
-_CONTAINERS = (dict, list, tuple)
-
-
-def _wrap(value: Any, wrapper: Callable[[dict[Any, Any]], object]) -> Any:
-    if isinstance(value, dict):
-        return wrapper(value)
-    items = [_wrap(item, wrapper) if isinstance(item, _CONTAINERS) else item for item in value]
-    return items if isinstance(value, list) else tuple(items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,11 +22,16 @@ class ConnectorConfig(NamedTuple):
     kind: ConnectorKind
     spec: ConnectionSpec
     pool: PoolOptions
-    json_dumps: Callable[[Any], str] | None = None
+    json_dumps: Callable[[Any], str | bytes] | None = None
     json_loads: Callable[[str], Any] | None = None
     password: Callable[[], str] | None = None
     listens: bool = True
     listening: ConnectorConfig | None = None
+
+    def write_json(self, value: Any) -> str:
+        """Return a value as JSON. `json_dumps` may return bytes, as orjson's does."""
+        written: str | bytes = (self.json_dumps or json.dumps)(value)
+        return written if isinstance(written, str) else written.decode()
 
     def credentials(self) -> dict[str, str]:
         """Return the keywords that are read anew for every connection: the password, if it has a source."""

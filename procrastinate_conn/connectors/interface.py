@@ -20,9 +20,9 @@ from procrastinate_conn.connectors.base import (
     RowLists,
     SyncConnector,
     WithoutClass,
-    wrap_json,
 )
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.json_arguments import wrap_json
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
 from procrastinate_conn.connectors.queries import connector_exception, translate
 from procrastinate_conn.connectors.runtime.acquire import Liveness

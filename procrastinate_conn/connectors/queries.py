@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -18,6 +18,7 @@ from typing import Any
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
 
+from procrastinate_conn.connectors.json_arguments import array_of_records, record
 from procrastinate_conn.connectors.runtime.retry import sqlstate
 
 _PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
@@ -130,35 +131,9 @@ def _adapt(value: Any, dumps: Callable[[Any], str]) -> Any:
     if isinstance(value, dict):
         return dumps(value)
     if isinstance(value, tuple):
-        return _record(value, dumps)
+        return record(value, dumps)
     if not isinstance(value, list) or not value:
         return value
     if isinstance(value[0], tuple):
-        records = ",".join([_quoted(_record(item, dumps), "\\") for item in value])
-        return f"{{{records}}}"
+        return array_of_records(value, dumps)
     return [_adapt(item, dumps) for item in value]
-
-
-def _record(values: tuple[Any, ...], dumps: Callable[[Any], str]) -> str:
-    """Write a composite value as PostgreSQL reads it."""
-    return f"({','.join(_fields(values, dumps))})"
-
-
-def _fields(values: tuple[Any, ...], dumps: Callable[[Any], str]) -> Iterator[str]:
-    for value in values:
-        if value is None:
-            yield ""
-        elif isinstance(value, dict):
-            yield _quoted(dumps(value), '"')
-        elif isinstance(value, datetime):
-            yield _quoted(value.isoformat(), '"')
-        else:
-            yield _quoted(str(value), '"')
-
-
-def _quoted(text: str, escape: str) -> str:
-    """Quote an element of a literal; `escape` is what comes before a quotation mark in it."""
-    if "\\" in text:
-        text = text.replace("\\", "\\\\")
-    text = text.replace('"', f'{escape}"')
-    return f'"{text}"'

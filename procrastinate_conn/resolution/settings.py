@@ -64,7 +64,7 @@ class ResolvedSettings(NamedTuple):
 
     kind: ConnectorKind
     defaults: Defaults
-    json_dumps: Callable[[Any], str] | None
+    json_dumps: Callable[[Any], str | bytes] | None
     json_loads: Callable[[str], Any] | None
     password: PasswordFunction | None
     password_setting: str

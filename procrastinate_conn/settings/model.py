@@ -126,8 +126,8 @@ class ConnectorSettings(BaseSettings):
     listen: _Setting[dict[str, str | SecretStr] | Literal["off"], Mapping[str, Any] | Literal["off"]] = Field(
         default=_any({}), description=SETTINGS["listen"]
     )
-    json_dumps: _Setting[Callable[[Any], str] | None, Callable[[Any], str] | str | None] = Field(
-        default=_any(None), description=SETTINGS["json_dumps"]
+    json_dumps: _Setting[Callable[[Any], str | bytes] | None, Callable[[Any], str | bytes] | str | None] = (
+        Field(default=_any(None), description=SETTINGS["json_dumps"])
     )
     json_loads: _Setting[Callable[[str], Any] | None, Callable[[str], Any] | str | None] = Field(
         default=_any(None), description=SETTINGS["json_loads"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum, IntEnum
 
 import procrastinate
 import pytest
@@ -56,6 +59,39 @@ def test_jobs_are_deferred_and_worked_asynchronously(kind, address, observer):
     asyncio.run(scenario())
     assert observer.jobs() == jobs.worked == [0, 1, ODD]
     assert observer.one("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == 3
+
+
+class Named(str, Enum):  # noqa: UP042 - the text of a StrEnum is its value, and that of this is not
+    """Names as an application may have them."""
+
+    QUEUE = "urgent"
+
+
+STORED = [
+    {"queue": Named.QUEUE, "lock": Named.QUEUE, "priority": IntEnum("Priority", "LOW").LOW},
+    {"queue": "", "lock": 'a "b" \\ {c}, (d)\n\'e\' \\"', "queueing_lock": "NULL"},
+    {
+        "lock": "naïve ☃",
+        "schedule_at": datetime(2030, 1, 31, 12, 30, 15, 250, timezone(timedelta(hours=5.5))),
+    },
+    {"priority": -7, "schedule_at": datetime(2030, 1, 31, tzinfo=UTC), "queueing_lock": "{}"},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_jobs_are_stored_as_by_procrastinates_own_connector(kind, address, observer):
+    def stored(connector):
+        jobs = app(connector)
+        with jobs.open():
+            for options in STORED:
+                jobs.tasks["work"].configure(**options).defer(argument=ODD)
+        columns = "queue_name, priority, lock, queueing_lock, args, scheduled_at"
+        deleted = observer.connection.execute(f"DELETE FROM procrastinate_jobs RETURNING {columns}")
+        return deleted.fetchall()
+
+    by_hand = stored(procrastinate.SyncPsycopgConnector(kwargs=address))
+    assert stored(connector(kind, address)) == by_hand
+    assert stored(connector(kind, address, json_dumps=lambda value: json.dumps(value).encode())) == by_hand
 
 
 @pytest.mark.parametrize("kind", SYNC_KINDS)

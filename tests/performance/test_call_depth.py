@@ -23,14 +23,14 @@ PACKAGE = str(Path(procrastinate_conn.__file__).parent)
 DEFER = {
     "psycopg": 16,
     "aiopg": 15,
-    "sync-psycopg": 15,
+    "sync-psycopg": 13,
     "psycopg2": 12,
-    "sqlalchemy-psycopg2": 17,
+    "sqlalchemy-psycopg2": 16,
     "sqlalchemy-psycopg": 17,
-    "sqlalchemy-async": 20,
+    "sqlalchemy-async": 19,
     "asyncpg": 16,
 }
-DEFER_ASYNC = {"psycopg": 16, "aiopg": 20, "sqlalchemy-async": 20, "asyncpg": 32}
+DEFER_ASYNC = {"psycopg": 15, "aiopg": 18, "sqlalchemy-async": 18, "asyncpg": 28}
 
 COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}
 """Calls to Python 3.11, and none since 3.12."""

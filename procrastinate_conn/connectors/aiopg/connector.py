@@ -16,8 +16,9 @@ from psycopg2.extras import Json
 
 from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnectionFactory
 from procrastinate_conn.connectors.aiopg.pool_adapter import AiopgPoolAdapter
-from procrastinate_conn.connectors.base import AsyncConnector, wrap_json
+from procrastinate_conn.connectors.base import AsyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.json_arguments import adapt_arguments
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, raise_disconnect
@@ -40,7 +41,8 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
-        self._json = partial(Json, dumps=config.json_dumps)
+        self._json = partial(Json, dumps=config.write_json)
+        self._write_json = config.write_json
 
     def __del__(self) -> None:
         """Leave the pool alone, which may be the caller's, and outlive this connector."""
@@ -74,11 +76,9 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
         except psycopg2.InterfaceError as error:  # the event loop has read the end of the connection
             raise SafeToRetry("the connection was lost before the query was sent", is_certain=True) from error
         async with cursor:
-            # Drivers look for placeholders if they get parameters, even an empty mapping.
-            has_parameters = bool(arguments) or "%" in str(query)
             sent_at = monotonic()
             try:
-                await cursor.execute(query, wrap_json(arguments, self._json) if has_parameters else None)
+                await cursor.execute(query, adapt_arguments(query, arguments, self._json, self._write_json))
             except TimeoutError as error:  # aiopg's own
                 message = f"no answer within {cursor.timeout:.0f} sec; the connection was closed"
                 raise ConnectorException(message) from error

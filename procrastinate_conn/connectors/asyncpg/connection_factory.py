@@ -133,7 +133,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
                     await connection.set_type_codec(
                         name,
                         schema="pg_catalog",
-                        encoder=self.config.json_dumps or json.dumps,
+                        encoder=self.config.write_json,
                         decoder=self.config.json_loads or json.loads,
                     )
                 return connection

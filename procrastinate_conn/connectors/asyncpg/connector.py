@@ -83,7 +83,7 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
     async def _rows(
         self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any, *, decoded: bool = True
     ) -> Rows:
-        statement, values = translate(query, arguments, self.config.json_dumps)
+        statement, values = translate(query, arguments, self.config.write_json)
         if not values and fetch is None:
             await connection.execute(statement)  # which takes several statements, as of the schema
             return []

@@ -16,9 +16,10 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector, wrap_json
+from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.json_arguments import adapt_arguments
 from procrastinate_conn.connectors.psycopg.connection_factory import (
     PsycopgConnectionFactory,
     SyncPsycopgConnectionFactory,
@@ -36,6 +37,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._json = JsonAdapter(config)
+        self._write_json = config.write_json
         super().__init__(config)
 
     @staticmethod
@@ -49,11 +51,9 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
             try:
                 cursor = connection.cursor(row_factory=dict_row)
                 self._json.adapt(cursor)
-                # Drivers look for placeholders if they get parameters, even an empty mapping.
-                has_parameters = bool(arguments) or "%" in str(query)
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, wrap_json(arguments, Jsonb) if has_parameters else None)
+                    cursor.execute(query, adapt_arguments(query, arguments, Jsonb, self._write_json))
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
@@ -79,7 +79,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            cursor.execute(query, wrap_json(arguments, Jsonb))
+            cursor.execute(query, adapt_arguments(query, arguments, Jsonb, self._write_json))
             return fetch(cursor)
 
 
@@ -94,6 +94,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._json = JsonAdapter(config)
+        self._write_json = config.write_json
         super().__init__(config)
 
     @staticmethod
@@ -107,11 +108,9 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
             try:
                 cursor = connection.cursor(row_factory=dict_row)
                 self._json.adapt(cursor)
-                # Drivers look for placeholders if they get parameters, even an empty mapping.
-                has_parameters = bool(arguments) or "%" in str(query)
                 sent_at = monotonic()
                 try:
-                    await cursor.execute(query, wrap_json(arguments, Jsonb) if has_parameters else None)
+                    await cursor.execute(query, adapt_arguments(query, arguments, Jsonb, self._write_json))
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
@@ -137,7 +136,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            await cursor.execute(query, wrap_json(arguments, Jsonb))
+            await cursor.execute(query, adapt_arguments(query, arguments, Jsonb, self._write_json))
             return await fetch(cursor)
 
 

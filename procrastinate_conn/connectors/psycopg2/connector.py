@@ -11,8 +11,9 @@ from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from psycopg2.extras import Json
 from psycopg2.pool import AbstractConnectionPool
 
-from procrastinate_conn.connectors.base import SyncConnector, wrap_json
+from procrastinate_conn.connectors.base import SyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.json_arguments import adapt_arguments
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
 from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter, pool_errors
 from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
@@ -36,7 +37,8 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
-        self._json = partial(Json, dumps=config.json_dumps)
+        self._json = partial(Json, dumps=config.write_json)
+        self._write_json = config.write_json
 
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
         pool = self.own_pool or self.require_pool()
@@ -44,11 +46,9 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
             connection = pool.getconn()
             try:
                 cursor = connection.cursor()
-                # Drivers look for placeholders if they get parameters, even an empty mapping.
-                has_parameters = bool(arguments) or "%" in str(query)
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, wrap_json(arguments, self._json) if has_parameters else None)
+                    cursor.execute(query, adapt_arguments(query, arguments, self._json, self._write_json))
                 except Exception as error:
                     raise_disconnect(error, connection.info, query, sent_at)
                     if self.own_pool is None and is_of_useless_session(error):

@@ -22,7 +22,7 @@ class AsyncpgDriver(Driver):
     """How queries go through asyncpg under an engine."""
 
     def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
-        statement, values = translate(query, arguments, self.config.json_dumps)
+        statement, values = translate(query, arguments, self.config.write_json)
         return statement, tuple(values)
 
     def run_script(self, connection: sqlalchemy.Connection, script: str) -> None:

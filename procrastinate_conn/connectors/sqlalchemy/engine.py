@@ -23,9 +23,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connectors.base import PooledConnector, SyncConnector, wrap_json
+from procrastinate_conn.connectors.base import PooledConnector, SyncConnector
 from procrastinate_conn.connectors.compatibility import driver_of, rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.json_arguments import adapt_arguments
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
@@ -77,7 +78,7 @@ class Driver:
 
     def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
         """Return a query and its arguments as the driver takes them."""
-        return escape_percent(query), wrap_json(arguments, self.json)
+        return escape_percent(query), adapt_arguments(query, arguments, self.json, self.config.write_json)
 
     def adapt_cursors(self, connection: sqlalchemy.Connection) -> None:
         """Let a connection of the caller's engine parse JSON as the connector is to."""

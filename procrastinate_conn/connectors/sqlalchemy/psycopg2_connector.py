@@ -56,7 +56,7 @@ class Psycopg2Driver(Driver):
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
-        self.json = partial(Json, dumps=config.json_dumps)
+        self.json = partial(Json, dumps=config.write_json)
 
     def adapt(self, cursor: Any) -> None:
         """Let a cursor parse JSON as the connector is to."""

@@ -1,0 +1,76 @@
+"""Arguments of queries as the drivers take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from enum import Enum
+from itertools import chain
+from typing import Any
+
+from procrastinate import sql
+
+_DEFER_JOBS = sql.queries["defer_jobs"]
+
+_SAME_TEXT = frozenset((str, int, dict, datetime, type(None)))
+"""Types of a job's values whose text is the same from every driver."""
+
+
+def adapt_arguments(
+    query: str,
+    arguments: dict[str, Any],
+    wrapper: Callable[[dict[Any, Any]], object],
+    dumps: Callable[[Any], str],
+) -> dict[str, Any] | None:
+    """Return a query's arguments for a driver, every dict in its wrapper for JSON; None if there are none.
+
+    Drivers look for placeholders if they get arguments, even an empty mapping. Jobs to defer are written as
+    text, with `dumps` for JSON: psycopg takes four times as long for the same text.
+    """
+    if query == _DEFER_JOBS:
+        jobs = arguments["jobs"]
+        if _SAME_TEXT.issuperset(map(type, chain.from_iterable(jobs))):
+            return {"jobs": array_of_records(jobs, dumps)}
+    if not arguments and "%" not in str(query):
+        return None
+    return wrap_json(arguments, wrapper)
+
+
+def array_of_records(items: Iterable[tuple[Any, ...]], dumps: Callable[[Any], str]) -> str:
+    """Write composite values as PostgreSQL reads an array of them."""
+    records = [record(item, dumps).replace("\\", "\\\\").replace('"', '\\"') for item in items]
+    quoted = ",".join([f'"{each}"' for each in records])
+    return f"{{{quoted}}}"
+
+
+def record(values: tuple[Any, ...], dumps: Callable[[Any], str]) -> str:
+    """Write a composite value as PostgreSQL reads it."""
+    fields = []
+    for value in values:
+        if value is None:
+            fields.append("")
+            continue
+        if isinstance(value, dict):
+            text = dumps(value)
+        else:
+            text = str(value.value if isinstance(value, Enum) else value)
+        fields.append('"' + text.replace("\\", "\\\\").replace('"', '""') + '"')
+    return f"({','.join(fields)})"
+
+
+def wrap_json(arguments: Mapping[str, Any], wrapper: Callable[[dict[Any, Any]], object]) -> dict[str, Any]:
+    """Return a query's arguments with every dict in the driver's wrapper for JSON."""
+    return {
+        name: _wrap(value, wrapper) if isinstance(value, _CONTAINERS) else value
+        for name, value in arguments.items()
+    }
+
+
+_CONTAINERS = (dict, list, tuple)
+
+
+def _wrap(value: Any, wrapper: Callable[[dict[Any, Any]], object]) -> Any:
+    if isinstance(value, dict):
+        return wrapper(value)
+    items = [_wrap(item, wrapper) if isinstance(item, _CONTAINERS) else item for item in value]
+    return items if isinstance(value, list) else tuple(items)
