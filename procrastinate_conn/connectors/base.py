@@ -472,15 +472,20 @@ class AsyncConnector(PooledConnector[P]):
         return await self._execute_here(query, arguments, fetch)
 
     async def _execute_here(self, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
-        jobs = self.in_flight_jobs if self.own_pool is not None else None
+        job_query: RetryableQuery | None = None
+        if query in JOB_QUERIES and self.own_pool is not None:
+            job_query = RetryableQuery(self, query, arguments, fetch, self.in_flight_jobs)
         error: ConnectorException | None = None
-        if jobs is None or query not in JOB_QUERIES:
+        if job_query is None or not job_query.looks_up_first():
             try:
-                return await self.send(query, arguments, fetch)
+                result = await self.send(query, arguments, fetch)
             except ConnectorException as failure:
                 error = failure
+            else:
+                return result if job_query is None else job_query.with_jobs_noted(result)
+        retryable = job_query or RetryableQuery(self, query, arguments, fetch)
         with reasons_in_messages():
-            return await run_async(RetryableQuery(self, query, arguments, fetch, jobs).steps(error))
+            return await run_async(retryable.steps(error))
 
     async def _execute_within(self, seconds: float, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         async with WorkerQueryLimit(seconds, self.own_pool, query):

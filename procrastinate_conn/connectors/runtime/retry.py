@@ -141,7 +141,7 @@ class RetryableQuery:
         self._query = query
         self._arguments = arguments
         self._fetch = fetch
-        self._jobs = jobs
+        self._jobs = jobs if query in JOB_QUERIES else None
         self._job_id = arguments.get("job_id", -1)
         # Now: by the time of a result the job may have been fetched once more.
         self._attempts = None if jobs is None else jobs.get(self._job_id)
@@ -150,12 +150,22 @@ class RetryableQuery:
 
     def steps(self, error: ConnectorException | None = None) -> Steps:
         """Take the steps of the policy, after `error` if the query was sent once already."""
-        result = yield from self._until_done(error)
-        query, jobs = self._query, self._jobs
-        if jobs is not None and query == FETCH and result["id"] is not None:
+        return self.with_jobs_noted((yield from self._until_done(error)))
+
+    def looks_up_first(self) -> bool:
+        """Tell whether a job may have been fetched without its worker's knowledge."""
+        return self._jobs is not None and self._query == FETCH and self._jobs.may_miss_one()
+
+    def with_jobs_noted(self, result: Any) -> Any:
+        """Return a result, after noting which jobs are in flight now."""
+        jobs = self._jobs
+        if jobs is None:
+            return result
+        if self._query != FETCH:
+            if jobs.get(self._job_id) == self._attempts:
+                jobs.pop(self._job_id, None)
+        elif result["id"] is not None:
             jobs[result["id"]] = result["attempts"]
-        elif jobs is not None and query in (FINISH, RETRY) and jobs.get(self._job_id) == self._attempts:
-            jobs.pop(self._job_id, None)
         return result
 
     def _until_done(self, error: ConnectorException | None) -> Steps:
@@ -210,7 +220,7 @@ class RetryableQuery:
         query = self._query
         if query in IDEMPOTENT:
             return True
-        if self._jobs is None or query not in JOB_QUERIES:
+        if self._jobs is None:
             return False
         return query != RETRY or self._attempts is not None  # otherwise a user retries any job
 
@@ -228,7 +238,7 @@ class RetryableQuery:
     def _try(self) -> Steps:
         """Send the query, unless its effect is found."""
         query, send, fetch_row = self._query, self._connector.send, self._connector.fetch_row
-        if self._jobs is not None and query == FETCH and (self._may_have_run or self._jobs.may_miss_one()):
+        if self._jobs is not None and (self.looks_up_first() or (self._may_have_run and query == FETCH)):
             known = {**self._arguments, "in_flight": list(self._jobs)}
             if (job := (yield send(FETCHED, known, fetch_row))) is not None:
                 return job
