@@ -90,7 +90,7 @@ def find(name: str) -> ConnectorInfo | None:
 def load(name: str) -> ConnectorInfo | UnusableKind:
     """Import the kind of a name that `names` has, or return why it cannot be used."""
     # Not above: for our kinds it is not needed.
-    from procrastinate_conn.kind_validation import is_newer, rejection
+    from procrastinate_conn.kind_validation import InvalidInfo, validated
 
     entry_point, *others = _by_name()[name]
     package = packages(name)
@@ -103,11 +103,10 @@ def load(name: str) -> ConnectorInfo | UnusableKind:
         info = import_object(entry_point.value)
     except ObjectNotFound as error:
         return UnusableKind.after(error, name, package)
-    if reason := rejection(info):
-        hint = "pip install --upgrade procrastinate-conn" if is_newer(info) else ""
-        return UnusableKind(name, package, reason, hint)
-    assert isinstance(info, ConnectorInfo)
-    return info._replace(package=package)
+    try:
+        return validated(info)._replace(package=package)
+    except InvalidInfo as error:
+        return UnusableKind(name, package, error.reason, error.hint)
 
 
 def _package(entry_point: EntryPoint) -> str:

@@ -58,24 +58,25 @@ BROKEN = {
 }
 """By name: the module of a kind, and why it cannot be used."""
 
-for number, (right, wrong, expected) in enumerate(
+for number, (right, wrong, field) in enumerate(
     (
-        ("interface=1", "interface='1'", "interface is not a number"),
-        ("'{module}:Connector'", "None", "implementation is not package.module:class"),
-        ("('psycopg',)", "'psycopg'", "drivers is not a tuple of modules"),
-        ("('psycopg',)", "('',)", "drivers is not a tuple of modules"),
-        ("False", "'False'", "asynchronous is not True or False"),
-        ("True", "None", "resolves_hosts is not True or False"),
-        ("=POOL_OPTIONS", "=tuple(POOL_OPTIONS)", "pool_options is not a mapping of names to OptionSupport"),
-        ("=POOL_OPTIONS", "={'name': ('exac', '')}", "pool_options is not a mapping of names"),
-        ("drivers", "unsupported_keywords=['sslmode'], drivers", "unsupported_keywords is not a mapping"),
-        ("drivers", "aliases=[], drivers", "aliases is not a tuple of names"),
-        ("drivers", "size_by_hand='9', drivers", "size_by_hand is not a number"),
-        ("drivers", "extra=None, drivers", "extra is not text"),
+        ("interface=1", "interface='one'", "interface: Input should be a valid integer"),
+        ("'{module}:Connector'", "None", "implementation: Input should be a valid string"),
+        ("'{module}:Connector'", "'{module}'", "implementation: String should match pattern"),
+        ("('psycopg',)", "'psycopg'", "drivers: Input should be a valid tuple"),
+        ("('psycopg',)", "('',)", "drivers.0: String should match pattern"),
+        ("False", "'no way'", "asynchronous: Input should be a valid boolean"),
+        ("True", "None", "resolves_hosts: Input should be a valid boolean"),
+        ("=POOL_OPTIONS", "=tuple(POOL_OPTIONS)", "pool_options: Input should be a valid"),
+        ("=POOL_OPTIONS", "={'name': ('exac', '')}", "pool_options.name.0: Input should be 'exact'"),
+        ("drivers", "unsupported_keywords=['sslmode'], drivers", "unsupported_keywords: Input should be a"),
+        ("drivers", "aliases='one', drivers", "aliases: Input should be a valid tuple"),
+        ("drivers", "size_by_hand='many', drivers", "size_by_hand: Input should be a valid integer"),
+        ("drivers", "extra=None, drivers", "extra: Input should be a valid string"),
     )
 ):
     source = GOOD.replace('"', "'").replace(right, wrong)
-    BROKEN[f"wrong-{number}"] = (source, f"has a ConnectorInfo whose {expected}")
+    BROKEN[f"wrong-{number}"] = (source, f"has a ConnectorInfo with an invalid {field}")
 
 NO_CLASS = {
     "no-class": (GOOD, "kind_no_class has no such attribute"),
