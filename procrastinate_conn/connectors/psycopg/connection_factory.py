@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import psycopg
@@ -21,6 +22,8 @@ from procrastinate_conn.connectors.runtime.connection_factory import (
 class _SharedConnectionFactory(ConnectionFactory):
     default_class: ClassVar[Any]
     environment = os.environ
+    # ConnStatus.OK is 0. psycopg's own `closed` is the same, and takes more than twice the time.
+    is_closed = attrgetter("pgconn.status")
 
     def open_connection(self, parameters: dict[str, Any]) -> Any:
         pool = self.config.pool

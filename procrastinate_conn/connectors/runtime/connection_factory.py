@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
@@ -39,6 +40,7 @@ class ConnectionFactory(ABC):
     asynchronous: ClassVar[bool]
     errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)  # of the driver, and of the pool
     environment: ClassVar[Collection[str] | None] = None  # that libpq reads; None for a driver without libpq
+    is_closed: ClassVar[attrgetter[Any]] = attrgetter("closed")
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
@@ -56,8 +58,9 @@ class ConnectionFactory(ABC):
 
     def should_ping(self, connection: Any) -> bool:
         """Tell whether only a round trip can tell that a connection is alive."""
-        # A closed connection's descriptor may be another's by now, and silent.
-        should_ping: bool = connection.closed or connection.liveness.should_ping(self.check_after)
+        if self.is_closed(connection):  # its descriptor may be another's by now, and silent
+            return True
+        should_ping: bool = connection.liveness.should_ping(self.check_after)
         return should_ping
 
     def discard(self, connection: Any) -> None:

@@ -293,7 +293,7 @@ class SyncPool(_SharedPool, ConnectionPool[Any]):
 
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
-        if conn.closed:
+        if self.connection_factory.is_closed(conn):
             self._mark_loss()
         conn.liveness.idle_since = monotonic()
         if conn.liveness.made_at < self._useless_before:
@@ -334,7 +334,7 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
         conn.liveness.idle_since = monotonic()
         if conn.liveness.made_at < self._useless_before:
             conn.liveness.is_terminated = True
-        if conn.closed:
+        if self.connection_factory.is_closed(conn):
             self._mark_loss()
             # By the server: aiopg then leaves a reader with the event loop, on a descriptor that the next
             # connection will have.
