@@ -1,4 +1,4 @@
-"""``procrastinate-conn doctor``: what is wrong with the live server."""
+"""``procrastinate-conn doctor``: what is wrong with the live server, host by host."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from procrastinate_conn.checks import runner
 from procrastinate_conn.cli import options
-from procrastinate_conn.cli.doctor_text import render
-from procrastinate_conn.cli.output import standard_output
-from procrastinate_conn.doctor.report import (
-    DoctorReport,
-    HostReport,
-    Result,
-    failed,
-    passed,
-    settings_results,
-)
+from procrastinate_conn.cli.output import Terminal, standard_output
+from procrastinate_conn.doctor.report import DoctorReport, HostReport, Result, Status, failed, passed, warned
+from procrastinate_conn.problems import Problem, counted
 from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.similarity import nearest
 
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
     from procrastinate_conn.connectors.config import ConnectorConfig
+
+
+MARKS: dict[Status, tuple[str, str]] = {
+    "pass": ("ok", "green"),
+    "warning": ("warn", "yellow"),
+    "fail": ("FAIL", "red"),
+}
+"""Mark and colour of each status."""
 
 
 def parse_checks(text: str) -> str:
@@ -74,56 +75,26 @@ def doctor(
 
     Exit status: 0 no failures; 1 failures, or with --strict warnings; 2 wrong usage; 3 internal error.
     """
-    options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
     target = options.single_target(
         file, connector, secrets_dir, isolated=isolated, prefix=prefix, settings=settings
     )
     selected, ignored = options.split_commas(select), options.split_commas(ignore)
     with options.internal_error(target.name):
-        report = diagnose(
-            target,
-            processes=processes,
-            seconds=timeout,
-            strict=strict,
-            selected=selected,
-            ignored=ignored,
-        )
-        is_json = output is options.OutputFormat.JSON
-        text = json.dumps(_document(report), indent=1) if is_json else render(report, terminal)
+        report = diagnose(target, processes, timeout, selected, ignored)
+        ok = report.passes(strict=strict)
+        text = _render(report, terminal)
+        if output is options.OutputFormat.JSON:
+            text = json.dumps({"ok": ok, **asdict(report)}, indent=1)
     terminal.print(text)
-    if not report.ok:
+    if not ok:
         raise typer.Exit(options.PROBLEMS_FOUND)
-
-
-def _document(report: DoctorReport) -> dict[str, Any]:
-    """Return the JSON document.
-
-    Returns
-    -------
-    dict
-        ``{"ok": true, "connector": "psycopg", "checks": [...], "hosts": [{"host": "db1", "port": "5432",
-        "checks": [{"name": "tls", "status": "pass", "message": "...", "hint": "", "value": {...}}]}],
-        "not_run": []}``.
-        `status` is ``pass``, ``warning`` or ``fail``; `value` is the message for programs, or null. The
-        `checks` outside of `hosts` are of the settings and of the connector. A host on which workers only
-        listen has ``"listen": true``. Selected checks without a result are in `not_run`.
-    """
-    return {
-        "ok": report.ok,
-        "connector": report.connector,
-        "checks": [asdict(check) for check in report.checks],
-        "hosts": [asdict(host) for host in report.hosts],
-        "not_run": report.not_run,
-    }
 
 
 def diagnose(
     target: runner.CheckTarget,
-    *,
     processes: int,
     seconds: float,
-    strict: bool,
     selected: Collection[str] = (),
     ignored: Collection[str] = (),
 ) -> DoctorReport:
@@ -133,8 +104,9 @@ def diagnose(
     it.
     """
     result = runner.check_target(target)
-    configuration, checks = result.configuration, settings_results(result.problems)
+    configuration = result.configuration
     names = DEFAULT_NAMES if configuration is None else configuration.names
+    checks = [*map(_settings_result, result.problems)] or [passed("settings", "in order")]
     hosts: list[HostReport] = []
 
     def is_wanted(name: str) -> bool:
@@ -161,9 +133,16 @@ def diagnose(
         hosts, of_connector = _check_server(configuration.connector_config(), processes, seconds, is_wanted)
         checks += of_connector
     hosts = [replace(host, checks=reported(host.checks)) for host in hosts]
-    report = DoctorReport(result.connector, reported(checks), hosts, strict=strict)
+    report = DoctorReport(result.connector, reported(checks), hosts)
     run = {each.name for each in report.results()}
     return replace(report, not_run=[name for name in selected if name not in run])
+
+
+def _settings_result(problem: Problem) -> Result:
+    status = failed if problem.severity == "error" else warned
+    origin = f"{problem.origin}: " if problem.origin else ""
+    message = f"{origin}{problem.code} {problem.message}"
+    return status("settings", message, problem.hint, value=problem.code)
 
 
 def _check_server(
@@ -177,10 +156,43 @@ def _check_server(
 
     logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
     with Console(stderr=True, force_terminal=sys.stderr.isatty()).status("") as status:
-        return run(
-            config,
-            processes=processes,
-            seconds=seconds,
-            progress=lambda step: status.update(escape(step)),
-            wanted=wanted,
-        )
+        return run(config, processes, seconds, lambda step: status.update(escape(step)), wanted)
+
+
+def _render(report: DoctorReport, terminal: Terminal) -> str:
+    """Return the aligned results by host, and a summary."""
+    width = max((len(result.name) for result in report.results()), default=0)
+    blocks = [
+        [_line(result, width, terminal) for result in report.checks if result.name == "settings"],
+        *(
+            [
+                terminal.style(str(host), bold=True),
+                *(_line(result, width, terminal) for result in host.checks),
+            ]
+            for host in report.hosts
+        ),
+        [_line(result, width, terminal) for result in report.checks if result.name != "settings"],
+        [_summary(report)],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _line(result: Result, width: int, terminal: Terminal) -> str:
+    mark, colour = MARKS[result.status]
+    indent = " " * (width + 8)
+    text = terminal.wrap(f"{mark:>4}  {result.name:<{width}}  {result.message}", indent)
+    if result.hint:
+        text += "\n" + terminal.wrap(f"{indent}-> {result.hint}", indent + "   ")
+    return terminal.style(text[:4], fg=colour, bold=result.status == "fail") + text[4:]
+
+
+def _summary(report: DoctorReport) -> str:
+    statuses = [result.status for result in report.results()]
+    counts = {"failure": statuses.count("fail"), "warning": statuses.count("warning")}
+    found = " and ".join(counted(count, noun) for noun, count in counts.items() if count)
+    if found:
+        return found
+    in_order = f"In order: {report.connector}, {counted(len(statuses), 'check')}."
+    if not report.not_run:
+        return in_order
+    return f"{in_order} Not run, as there is nothing to check: {', '.join(report.not_run)}."

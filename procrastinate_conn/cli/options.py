@@ -157,7 +157,8 @@ def single_target(
     prefix: str | None,
     settings: str | None,
 ) -> CheckTarget:
-    """Return the one configuration that a command reads."""
+    """Return the one configuration that a command reads, in a process that is set up for it."""
+    prepare_process(isolated=isolated)
     others = {"the env file": file, "--secrets-dir": secrets_dir, "--prefix": prefix}
     reject_beside_settings(settings, others)
     return CheckTarget(file, connector, secrets_dir or (), isolated, prefix, settings)

@@ -36,7 +36,6 @@ def show(
 
     Exit status: 0 no errors; 1 errors, which are shown as well; 2 wrong usage; 3 internal error.
     """
-    options.prepare_process(isolated=isolated)
     terminal = standard_output(color)
     target = options.single_target(
         file, connector, secrets_dir, isolated=isolated, prefix=prefix, settings=settings

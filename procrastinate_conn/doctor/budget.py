@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from procrastinate_conn import libpq
 from procrastinate_conn.doctor.host_context import HostContext
@@ -31,11 +30,9 @@ _LIMITS = """
     FROM pg_roles, pg_database
     WHERE rolname = session_user AND datname = current_database()
 """
-_HINT = "lower pool.max_size or the number of processes, or {}"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimit:
+class ConnectionLimit(NamedTuple):
     """One of the server's limits, and how to raise it."""
 
     name: str
@@ -49,23 +46,26 @@ class ConnectionLimit:
         return max(0, self.allowed - self.taken)
 
 
-def run(context: HostContext) -> Iterator[Result]:
+def run(context: HostContext) -> Result:
     """Compare the connections that the processes may open with the limits, and with what is available.
 
     Sessions that the application already has count as available: it may well be running.
     """
     if context.pooler != "none":
         message = "the pooler's limits apply: max_client_conn for us, default_pool_size towards the server"
-        yield passed("budget", message)
-        return
+        return passed("budget", message)
     limits, own, name = _query_limits(context)
     fullest = min(limits, key=lambda limit: limit.available)
-    headroom = _describe(fullest, own, name)
-    max_size = context.config.pool.max_size if context.main is None else 0
-    if not max_size and context.main is None:
+    headroom = f"{fullest.available} of {fullest.allowed} are free now"
+    if own:
+        headroom += f" or the application's own ({fullest.name}; {counted(own, 'session')} named {name})"
+    else:
+        headroom += f" ({fullest.name})"
+    only_listens = context.main is not None
+    max_size = 0 if only_listens else context.config.pool.max_size
+    if not max_size and not only_listens:
         message = f"a null pool without max_size opens a connection for every call; {headroom}"
-        yield warned("budget", message, "set pool.max_size")
-        return
+        return warned("budget", message, "set pool.max_size")
     needed = context.processes * (max_size + context.listens)
     value = {
         "needed": needed,
@@ -75,27 +75,19 @@ def run(context: HostContext) -> Iterator[Result]:
         "own": own,
         "limits": {limit.name: {"allowed": limit.allowed, "taken": limit.taken} for limit in limits},
     }
-    processes = "1 process opens" if context.processes == 1 else f"{context.processes} processes open"
-    listen = " + 1 to LISTEN" if context.listens else ""
-    need = f"{processes} up to {needed} connections (max_size {max_size}{listen})"
-    if context.main is not None:
-        need = f"{processes} {counted(needed, 'connection')} to LISTEN"
+    need = "1 process opens" if context.processes == 1 else f"{context.processes} processes open"
+    if only_listens:
+        need += f" {counted(needed, 'connection')} to LISTEN"
+    else:
+        need += f" up to {needed} connections (max_size {max_size}{' + 1 to LISTEN' * context.listens})"
+    hint = "lower pool.max_size or the number of processes, or {}"
     lowest = min(limits, key=lambda limit: limit.allowed)
     if needed > lowest.allowed:
         message = f"{need}, and {lowest.name} allows {lowest.allowed}"
-        yield failed("budget", message, _HINT.format(lowest.remedy), value=value)
-    elif needed > fullest.available:
-        yield warned("budget", f"{need}, and {headroom}", _HINT.format(fullest.remedy), value=value)
-    else:
-        yield passed("budget", f"{need}; {headroom}", value=value)
-
-
-def _describe(limit: ConnectionLimit, own: int, name: str) -> str:
-    """Return like ``12 of 97 are free now (max_connections)``."""
-    free = f"{limit.available} of {limit.allowed} are free now"
-    if not own:
-        return f"{free} ({limit.name})"
-    return f"{free} or the application's own ({limit.name}; {counted(own, 'session')} named {name})"
+        return failed("budget", message, hint.format(lowest.remedy), value=value)
+    if needed > fullest.available:
+        return warned("budget", f"{need}, and {headroom}", hint.format(fullest.remedy), value=value)
+    return passed("budget", f"{need}; {headroom}", value=value)
 
 
 def _query_limits(context: HostContext) -> tuple[list[ConnectionLimit], int, str]:
@@ -108,11 +100,10 @@ def _query_limits(context: HostContext) -> tuple[list[ConnectionLimit], int, str
     [(maximum, reserved, of_role, of_database, clients, ours, here, own, role, database)] = context.rows(
         _LIMITS, name=name
     )
+    alter_database = f"ALTER DATABASE {database} CONNECTION LIMIT ..."
     limits = [
         ConnectionLimit("max_connections", maximum - reserved, clients - own, "raise max_connections"),
         ConnectionLimit(f"role {role}", of_role, ours - own, f"ALTER ROLE {role} CONNECTION LIMIT ..."),
-        ConnectionLimit(
-            f"database {database}", of_database, here - own, f"ALTER DATABASE {database} CONNECTION LIMIT ..."
-        ),
+        ConnectionLimit(f"database {database}", of_database, here - own, alter_database),
     ]
     return [limit for limit in limits if limit.allowed >= 0], own, name

@@ -4,45 +4,39 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from time import monotonic
 
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
 
 
-def run(context: HostContext) -> Iterator[Result]:
-    """Resolve the host's name, and connect to it."""
+def resolve(context: HostContext) -> Result | None:
+    """Resolve the host's name; a numeric address, or a socket, needs no resolving."""
     host = context.host
-    if host.is_socket and not hasattr(socket, "AF_UNIX"):  # on Windows libpq has them, and Python has not
-        context.is_reachable = True  # the login decides
-        return
     if host.is_socket or host.address:
-        yield _connect(context, [host.address])
-        return
+        context.addresses = [host.address]
+        return None
     started = monotonic()
     try:
-        addresses = _addresses(host.name)
+        found = socket.getaddrinfo(host.name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         message = f"{host.name} cannot be resolved: {_reason(error)}"
-        yield failed("resolve", message, "check the host's name, and that this machine's DNS knows it")
-        return
-    if addresses != [host.name]:
-        duration = milliseconds(monotonic() - started)
-        value = {"addresses": addresses, "milliseconds": duration}
-        yield passed("resolve", f"{', '.join(addresses)} ({duration} ms)", value=value)
-    yield _connect(context, addresses)
+        return failed("resolve", message, "check the host's name, and that this machine's DNS knows it")
+    context.addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    if context.addresses == [host.name]:
+        return None
+    duration = milliseconds(monotonic() - started)
+    value = {"addresses": context.addresses, "milliseconds": duration}
+    return passed("resolve", f"{', '.join(context.addresses)} ({duration} ms)", value=value)
 
 
-def _addresses(name: str) -> list[str]:
-    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def _connect(context: HostContext, addresses: list[str]) -> Result:
+def connect(context: HostContext) -> Result | None:
     """Connect to the first address that accepts, as libpq does; an empty one is the Unix socket."""
+    if context.host.is_socket and not hasattr(socket, "AF_UNIX"):  # on Windows only libpq has them
+        context.is_reachable = True  # the login decides
+        return None
     failures: dict[str, OSError] = {}
-    for address in addresses:
+    for address in context.addresses:
         started = monotonic()
         try:
             _open(context, address)
@@ -53,6 +47,8 @@ def _connect(context: HostContext, addresses: list[str]) -> Result:
         duration = milliseconds(monotonic() - started)
         message = f"{address or 'the Unix socket'} accepts connections ({duration} ms)"
         return passed("connect", message, value={"milliseconds": duration})
+    if not failures:  # there is no address
+        return None
     reasons = "; ".join(f"{address}: {_reason(error)}" for address, error in failures.items())
     return failed("connect", reasons, _hint(list(failures.values())[-1]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, LiteralString
 
@@ -12,7 +12,6 @@ from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors import build
-from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
 from procrastinate_conn.pool import PoolOptions
@@ -23,21 +22,21 @@ _SERVER_QUERY: LiteralString = (
     " current_setting('transaction_read_only') = 'on' AS read_only, pg_is_in_recovery() AS in_recovery"
 )
 
-_HINTS = (
-    (
-        r"session is not read-only|server is not in hot standby mode",
-        "set PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write: a standby stores no jobs",
+_HINTS = {
+    r"session is not read-only|server is not in hot standby mode": (
+        "set PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write: a standby stores no jobs"
     ),
-    (r"session is read-only|server is in hot standby mode", "none of the hosts is the primary: add it"),
-)
+    r"session is read-only|server is in hot standby mode": "none of the hosts is the primary: add it",
+}
 """libpq's messages about a host that `target_session_attrs` skips, and what to do."""
 
 
-def run(config: ConnectorConfig, seconds: float, contexts: Sequence[HostContext]) -> Iterator[Result]:
+def run(contexts: Sequence[HostContext], seconds: float) -> Result:
     """Open the connector with one connection, and query which server it is connected to.
 
     The contexts are those of the hosts, after their checks.
     """
+    config = contexts[0].config
     one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
     pool = PoolOptions(config.pool.explicit, null=config.pool.null, **one)
     connector = build(config._replace(pool=pool))
@@ -50,20 +49,18 @@ def run(config: ConnectorConfig, seconds: float, contexts: Sequence[HostContext]
             server = _query(connector)
     except ConnectorException as error:
         cause = str(error.__cause__ or error)
-        hints = (hint for pattern, hint in _HINTS if re.search(pattern, cause))
+        hints = (hint for pattern, hint in _HINTS.items() if re.search(pattern, cause))
         message = f"{config.kind} gets no connection: {cause}"
-        yield failed("connector", message, next(hints, "see the results of the hosts"))
-        return
+        return failed("connector", message, next(hints, "see the results of the hosts"))
     duration = milliseconds(monotonic() - started)
     value = {**server, "milliseconds": duration}
     message = f"{config.kind} connects to {_destination(server, contexts)}"
-    if server["read_only"]:
-        hint = "PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write skips a standby"
-        if not server["in_recovery"]:
-            hint = "it is a primary: the host's result `role` says what makes the session read-only"
-        yield failed("connector", f"{message}, which is read-only", hint, value=value)
-    else:
-        yield passed("connector", f"{message}, read-write ({duration} ms)", value=value)
+    if not server["read_only"]:
+        return passed("connector", f"{message}, read-write ({duration} ms)", value=value)
+    hint = "PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write skips a standby"
+    if not server["in_recovery"]:
+        hint = "it is a primary: the host's result `role` says what makes the session read-only"
+    return failed("connector", f"{message}, which is read-only", hint, value=value)
 
 
 def _destination(server: dict[str, Any], contexts: Sequence[HostContext]) -> str:

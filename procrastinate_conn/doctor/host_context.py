@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Literal, LiteralString
@@ -40,6 +41,7 @@ class HostContext:
     pooler: Pooler = "none"
     main: ConnectorConfig | None = None  # of the connection, if this host is that of one that only listens
     is_schema_complete: bool = True
+    addresses: Sequence[str] = ()  # numeric, of the name; empty for a socket
 
     @property
     def host_name(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from contextlib import closing
 from time import monotonic
 
@@ -18,32 +17,23 @@ _HINT = (
 )
 
 
-def run(context: HostContext) -> Iterator[Result]:
+def run(context: HostContext) -> Result | None:
     """Listen on a channel of our own, and notify it from a session in which jobs are deferred."""
     if not context.config.listens:
-        yield passed("listen", "workers poll: listen is off", value={"delivered": None})
-        return
+        return passed("listen", "workers poll: listen is off", value={"delivered": None})
     if context.config.listening is not None and context.works_jobs:
-        yield passed("listen", "workers listen on another connection", value={"delivered": None})
-        return
+        return passed("listen", "workers listen on another connection", value={"delivered": None})
     if context.pooler == "transaction":
-        yield _undelivered(context, "a pooler in transaction mode delivers no NOTIFY")
-        return
+        return _undelivered(context, "a pooler in transaction mode delivers no NOTIFY")
     if context.rows("SELECT pg_is_in_recovery()") == [(True,)]:
-        return  # LISTEN fails on a standby
-    seconds = _delivery_time(context)
-    if seconds is not None:
+        return None  # LISTEN fails on a standby
+    if (seconds := _delivery_time(context)) is not None:
         value = {"delivered": True, "milliseconds": milliseconds(seconds)}
-        yield passed("listen", f"NOTIFY is delivered ({milliseconds(seconds)} ms)", value=value)
-        return
+        return passed("listen", f"NOTIFY is delivered ({milliseconds(seconds)} ms)", value=value)
     message = f"NOTIFY was not delivered within {QUERY_TIMEOUT:g} s"
-    if context.main is not None and context.pooler == "none":
-        message += ": jobs are deferred on another server, or in another database"
-        yield failed("listen", message, "correct PROCRASTINATE_CONN_LISTEN", value={"delivered": False})
-        return
     if context.pooler != "none":
         message += "; the pooler in between seems to be in transaction mode, or to have no second session"
-    yield _undelivered(context, message)
+    return _undelivered(context, message)
 
 
 def _delivery_time(context: HostContext) -> float | None:
@@ -68,6 +58,9 @@ def _delivery_time(context: HostContext) -> float | None:
 
 def _undelivered(context: HostContext, message: str) -> Result:
     value = {"delivered": False}
+    if context.main is not None and context.pooler == "none":
+        message += ": jobs are deferred on another server, or in another database"
+        return failed("listen", message, "correct PROCRASTINATE_CONN_LISTEN", value=value)
     if context.listens:
         return failed("listen", f"{message}: workers learn of jobs only by polling", _HINT, value=value)
     return passed("listen", f"{message}; {context.config.kind} does not listen", value=value)

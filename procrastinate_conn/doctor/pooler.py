@@ -1,18 +1,20 @@
-"""Whether there is a pooler between client and server, and whether it shares its sessions."""
+"""Whether there is a pooler in between, whether it shares its sessions, and keeps prepared statements."""
 
 from __future__ import annotations
 
+import secrets
 import select
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from time import monotonic
 from typing import Any
 
 import psycopg
+from psycopg import pq
 from psycopg.pq.abc import PGresult
 
 from procrastinate_conn.doctor.host_context import HostContext
-from procrastinate_conn.doctor.report import Result, passed
+from procrastinate_conn.doctor.report import Result, failed, passed, warned
+from procrastinate_conn.registry import REGISTRY
 
 ATTEMPTS = 5
 """How often a check is repeated that another client's session may disturb by chance."""
@@ -21,21 +23,40 @@ RESULT_TIMEOUT = 2.0
 """Seconds to wait for a result, which does not arrive if the pooler has no session left."""
 
 
-def run(context: HostContext) -> Iterator[Result]:
+def check_pooler(context: HostContext) -> Result:
     """Compare the backend PID of the login with that of a query.
 
     A pooler sends a PID of its own at the login. If two clients are connected and both get the same
     backend, then the pooler shares its sessions: it is in transaction mode.
     """
     if backend_pid(context.session) == context.session.pgconn.backend_pid:
-        yield passed("pooler", "none: this is the server itself", value={"mode": "none"})
-        return
+        return passed("pooler", "none: this is the server itself", value={"mode": "none"})
     context.pooler = "unknown"
     mode = "session mode, as far as can be detected"
     with closing(context.connect()) as second, suppress(TimeoutError):
-        if any(shares_backend(context.session, second) for _ in range(ATTEMPTS)):
+        if any(_shares_backend(context.session, second) for _ in range(ATTEMPTS)):
             context.pooler, mode = "transaction", "transaction mode"
-    yield passed("pooler", f"there is one in between, in {mode}", value={"mode": context.pooler})
+    return passed("pooler", f"there is one in between, in {mode}", value={"mode": context.pooler})
+
+
+def check_prepared_statements(context: HostContext) -> Result | None:
+    """Prepare a statement, let another client occupy its session, and execute it in the next one."""
+    if context.pooler == "none":
+        return None
+    config = context.config
+    threshold = None if REGISTRY[config.kind].uses_psycopg2 else config.pool.prepare_threshold
+    hint = "set PROCRASTINATE_CONN_POOL__PREPARE_THRESHOLD=none"
+    if threshold is None:
+        return passed("prepared", "no statements are prepared")
+    if context.pooler == "unknown":
+        return passed("prepared", "prepared statements work in session mode")
+    if (keeps := _keeps_prepared_statements(context)) is None:
+        message = "it could not be determined whether the pooler keeps prepared statements"
+        return warned("prepared", message, hint)
+    if keeps:
+        return passed("prepared", "the pooler keeps prepared statements")
+    message = f"the pooler loses prepared statements: calls fail after the first {threshold}"
+    return failed("prepared", message, f"{hint}; or set PgBouncer's max_prepared_statements (1.21)")
 
 
 def backend_pid(connection: psycopg.Connection[Any]) -> int:
@@ -44,17 +65,64 @@ def backend_pid(connection: psycopg.Connection[Any]) -> int:
     return int(pid)
 
 
-def shares_backend(first: psycopg.Connection[Any], second: psycopg.Connection[Any]) -> bool:
+def _shares_backend(first: psycopg.Connection[Any], second: psycopg.Connection[Any]) -> bool:
     """Return whether the second client gets the backend that the first one has just had.
 
     `TimeoutError` is raised if it gets no result: in session mode the pooler may have no session left for it.
     """
     pid = backend_pid(first)
     second.pgconn.send_query_params(b"SELECT pg_backend_pid()", None)
-    return receive(second).get_value(0, 0) == str(pid).encode()
+    return _receive(second).get_value(0, 0) == str(pid).encode()
 
 
-def receive(connection: psycopg.Connection[Any]) -> PGresult:
+def _keeps_prepared_statements(context: HostContext) -> bool | None:
+    """Return whether the pooler keeps prepared statements; None if that could not be determined."""
+    with closing(context.connect()) as first, closing(context.connect()) as other, suppress(TimeoutError):
+        for _ in range(ATTEMPTS):
+            if (keeps := _try(first, other)) is not None:
+                return keeps
+    return None
+
+
+def _try(first: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> bool | None:
+    """Return whether a statement that was prepared in one server session can be executed in another.
+
+    It is None if it was not executed in another one. `TimeoutError` is raised if there is no second session.
+    """
+    name = f"procrastinate_conn_{secrets.token_hex(8)}".encode()
+    first.pgconn.send_prepare(name, b"SELECT pg_backend_pid()")
+    _receive(first)
+    try:
+        prepared_in = _execute(first, name)
+        with other.transaction():  # which occupies a session, most likely that of `first`
+            if backend_pid(other) != prepared_in:
+                return None
+            executed_in = _execute(first, name)
+        return executed_in is not None if executed_in != prepared_in else None
+    finally:
+        _deallocate(first, name)
+
+
+def _execute(connection: psycopg.Connection[Any], name: bytes) -> int | None:
+    """Return the PID of the backend that executes a prepared statement; None if it fails."""
+    connection.pgconn.send_query_prepared(name, None)
+    result = _receive(connection)
+    if result.status != pq.ExecStatus.TUPLES_OK:
+        return None
+    pid = result.get_value(0, 0)
+    return None if pid is None else int(pid)
+
+
+def _deallocate(connection: psycopg.Connection[Any], name: bytes) -> None:
+    """Deallocate a prepared statement, if the pooler has a session for that."""
+    with suppress(TimeoutError):
+        if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            _receive(connection)  # the result that timed out before, until the other client freed its session
+        connection.pgconn.send_query_params(b'DEALLOCATE "%s"' % name, None)
+        _receive(connection)
+
+
+def _receive(connection: psycopg.Connection[Any]) -> PGresult:
     """Return the result of the one command that was sent.
 
     `TimeoutError` is raised if it does not arrive within `RESULT_TIMEOUT`; the connection can only be closed,

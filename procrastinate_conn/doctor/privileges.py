@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from procrastinate_conn.doctor.expected_schema import expected_names
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, passed, warned
+from procrastinate_conn.doctor.schema import expected_objects
 
 _TO_DEFER = {
     "procrastinate_jobs": ("SELECT", "INSERT"),
@@ -54,36 +52,29 @@ _MISSING_ELSEWHERE = """
 """
 
 
-def run(context: HostContext) -> Iterator[Result]:
+def run(context: HostContext) -> Result | None:
     """Query the missing privileges, as the statements that grant them."""
     if not context.is_schema_complete:  # privileges on what does not exist cannot be missing
-        return
-    to_defer = _missing_grants(context, _TO_DEFER)
+        return None
     to_work = _missing_grants(context, _TO_WORK)
     hint = "; ".join(to_work)
-    if to_defer:
-        yield failed("rights", "storing a job is not permitted", hint, value=to_work)
-    elif not to_work:
-        yield passed("rights", "jobs can be stored and worked", value=[])
-    elif context.works_jobs:
-        yield failed("rights", "working jobs is not permitted", hint, value=to_work)
-    else:
-        message = "jobs can be stored; workers and the management of jobs are not permitted"
-        yield warned("rights", message, f"if they are wanted: {hint}", value=to_work)
+    if _missing_grants(context, _TO_DEFER):
+        return failed("rights", "storing a job is not permitted", hint, value=to_work)
+    if not to_work:
+        return passed("rights", "jobs can be stored and worked", value=[])
+    if context.works_jobs:
+        return failed("rights", "working jobs is not permitted", hint, value=to_work)
+    message = "jobs can be stored; workers and the management of jobs are not permitted"
+    return warned("rights", message, f"if they are wanted: {hint}", value=to_work)
 
 
 def _missing_grants(context: HostContext, privileges: dict[str, tuple[str, ...]]) -> list[str]:
     """Return the statements that grant the missing ones of some privileges, by table."""
     pairs = [(table, privilege) for table, needed in privileges.items() for privilege in needed]
-    on_tables = context.rows(
-        _MISSING_ON_TABLES,
-        tables=[table for table, _ in pairs],
-        privileges=[privilege for _, privilege in pairs],
-    )
+    tables, needed = zip(*pairs, strict=True)
+    on_tables = context.rows(_MISSING_ON_TABLES, tables=list(tables), privileges=list(needed))
+    names = {kind: sorted(n for k, n in expected_objects() if k == kind) for kind in ("function", "type")}
     elsewhere = context.rows(
-        _MISSING_ELSEWHERE,
-        tables=list(privileges),
-        functions=expected_names("function"),
-        types=expected_names("type"),
+        _MISSING_ELSEWHERE, tables=list(privileges), functions=names["function"], types=names["type"]
     )
     return [grant for (grant,) in on_tables + elsewhere]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from procrastinate_conn.problems import Problem
 from procrastinate_conn.registry import ConnectorKind
 
 Status = Literal["pass", "warning", "fail"]
@@ -40,18 +39,16 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """All results."""
+    """All results, by the names that they have in the JSON document."""
 
     connector: ConnectorKind | None  # None if that setting is invalid
     checks: Sequence[Result]  # of the settings and of the connector, which belong to no host
     hosts: Sequence[HostReport] = ()
-    strict: bool = False  # whether a warning is a failure
     not_run: Sequence[str] = ()  # selected checks without a result
 
-    @property
-    def ok(self) -> bool:
-        """Whether no check failed."""
-        failures = ("fail", "warning") if self.strict else ("fail",)
+    def passes(self, *, strict: bool) -> bool:
+        """Return whether no check failed, and if `strict` none has a warning."""
+        failures = ("fail", "warning") if strict else ("fail",)
         return not any(result.status in failures for result in self.results())
 
     def results(self) -> Iterator[Result]:
@@ -74,17 +71,6 @@ def warned(name: str, message: str, hint: str, *, value: Any = None) -> Result:
 def failed(name: str, message: str, hint: str, *, value: Any = None) -> Result:
     """Return a result for what does not work."""
     return Result(name, "fail", message, hint, value)
-
-
-def settings_results(problems: Iterable[Problem]) -> list[Result]:
-    """Return the problems that `check` found as results, or a pass if there are none."""
-    results = []
-    for problem in problems:
-        result = failed if problem.severity == "error" else warned
-        origin = f"{problem.origin}: " if problem.origin else ""
-        message = f"{origin}{problem.code} {problem.message}"
-        results.append(result("settings", message, problem.hint, value=problem.code))
-    return results or [passed("settings", "in order")]
 
 
 def milliseconds(seconds: float) -> float:

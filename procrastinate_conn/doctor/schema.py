@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
-from procrastinate_conn.doctor.expected_schema import (
-    SchemaObject,
-    expected_objects,
-    first_migration,
-    function_sources,
-    is_known,
-)
+from procrastinate.schema import SchemaManager
+
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, passed, warned
+
+SchemaObject = tuple[str, str]
+"""The type of an object (``function``, ``table``, ``type``, ``index``, ``trigger``), and its name.
+
+A ``column`` is named with its table: ``procrastinate_jobs.status``.
+"""
+
+_CREATE = re.compile(
+    r"^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(FUNCTION|TABLE|TYPE|INDEX|TRIGGER)\s+"
+    r"(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?(\w+)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TABLE = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+) ?\((.*?)^\);", re.MULTILINE | re.DOTALL)
+_COLUMN = re.compile(r"^\s+(?!CONSTRAINT)(\w+) ", re.MULTILINE)
+_ALTER = re.compile(r"^ALTER TABLE (\w+)([^;]*);", re.MULTILINE)
+_ADDED = re.compile(r"ADD COLUMN (?:IF NOT EXISTS )?\"?(\w+)")
+_BODY = re.compile(r"^CREATE\s+FUNCTION\s+(\w+)(?:(?!^CREATE\s).)*?\$\$(.*?)\$\$", re.MULTILINE | re.DOTALL)
 
 _OBJECTS = """
     SELECT 'function', proname, prosrc FROM pg_proc WHERE pronamespace = %(namespace)s::oid
@@ -36,7 +50,7 @@ _OBJECTS = """
 """
 
 
-def run(context: HostContext) -> Iterator[Result]:
+def run(context: HostContext) -> Result:
     """Compare the objects in the database with the SQL files of the installed procrastinate."""
     found = context.rows(
         "SELECT relnamespace, relnamespace::regnamespace::text FROM pg_class"
@@ -44,22 +58,44 @@ def run(context: HostContext) -> Iterator[Result]:
     )
     if not found:
         context.is_schema_complete = False
-        yield _not_found(context)
-        return
-    [(namespace, name)] = found
+        return _not_found(context)
+    [(namespace, schema)] = found
     expected = expected_objects()
     rows = context.rows(_OBJECTS, namespace=namespace, names=[name for _, name in expected])
     present = {(object_type, name): source for object_type, name, source in rows}
     missing = {each for each in expected if each not in present}
     missing -= {(kind, column) for kind, column in missing if ("table", column.partition(".")[0]) in missing}
+    needed = {each for each in missing if each[0] != "index"}
     different = {
         ("function", function)
-        for function, source in function_sources().items()
+        for function, source in _BODY.findall(SchemaManager.get_schema())  # as in pg_proc.prosrc
         if present.get(("function", function), source) != source
     }
-    newer = {each for each in present if each[0] == "function" and not is_known(each)}
-    context.is_schema_complete = not any(object_type != "index" for object_type, _ in missing)
-    yield _result(name, missing, different, newer)
+    context.is_schema_complete = not needed
+    installed = f"procrastinate {version('procrastinate')}"
+    value = {
+        "schema": schema,
+        "installed": version("procrastinate"),
+        "missing": sorted(" ".join(each) for each in missing),
+        "different": sorted(" ".join(each) for each in different),
+    }
+    if not missing and not different:
+        return passed("schema", f"in {schema}, as of {installed}", value=value)
+    created = {each: file for file, objects in _migrations().items() for each in objects}
+    first = min((created[each] for each in missing | different if each in created), default=None)
+    hint = (
+        f"apply the migrations from {first} on; `procrastinate schema --migrations-path` shows where they are"
+    )
+    known = expected | created.keys()
+    newer = {each for each in present if each[0] == "function" and each not in known}
+    if newer and missing:
+        hint = f"the schema is of a newer version, with {_shortened(newer)}: upgrade procrastinate"
+    if needed:
+        message = f"{installed} needs {_shortened(needed)}, which does not exist"
+        return failed("schema", message, hint, value=value)
+    if missing:
+        return warned("schema", f"{_shortened(missing)} does not exist: slow queries", hint, value=value)
+    return warned("schema", f"{_shortened(different)} differs from {installed}", hint, value=value)
 
 
 def _not_found(context: HostContext) -> Result:
@@ -82,33 +118,27 @@ def _not_found(context: HostContext) -> Result:
     return failed("schema", message, hint)
 
 
-def _result(
-    schema: str, missing: set[SchemaObject], different: set[SchemaObject], newer: set[SchemaObject]
-) -> Result:
-    installed = f"procrastinate {version('procrastinate')}"
-    value = {
-        "schema": schema,
-        "installed": version("procrastinate"),
-        "missing": sorted(" ".join(each) for each in missing),
-        "different": sorted(" ".join(each) for each in different),
-    }
-    if not missing and not different:
-        return passed("schema", f"in {schema}, as of {installed}", value=value)
-    first = first_migration(missing | different)
-    hint = (
-        f"apply the migrations from {first} on; `procrastinate schema --migrations-path` shows where they are"
-    )
-    if newer and missing:
-        hint = f"the schema is of a newer version, with {_shortened(newer)}: upgrade procrastinate"
-    needed = {each for each in missing if each[0] != "index"}
-    if needed:
-        message = f"{installed} needs {_shortened(needed)}, which does not exist"
-        return failed("schema", message, hint, value=value)
-    if missing:
-        return warned("schema", f"{_shortened(missing)} does not exist: slow queries", hint, value=value)
-    return warned("schema", f"{_shortened(different)} differs from {installed}", hint, value=value)
-
-
 def _shortened(objects: set[SchemaObject]) -> str:
     first, *others = sorted(objects)
     return f"the {' '.join(first)}" + (f" (and {len(others)} more)" if others else "")
+
+
+@cache
+def expected_objects() -> frozenset[SchemaObject]:
+    """Return the objects of the installed procrastinate's schema."""
+    return _created_objects(SchemaManager.get_schema())
+
+
+def _migrations() -> dict[str, frozenset[SchemaObject]]:
+    """Return the objects that each migration creates, in the order in which they are applied."""
+    files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    return {file.name: _created_objects(file.read_text(encoding="utf-8")) for file in files}
+
+
+def _created_objects(sql: str) -> frozenset[SchemaObject]:
+    created = {(object_type.lower(), name) for object_type, name in _CREATE.findall(sql)}
+    for table, columns in _TABLE.findall(sql):
+        created |= {("column", f"{table}.{column}") for column in _COLUMN.findall(columns)}
+    for table, changes in _ALTER.findall(sql):
+        created |= {("column", f"{table}.{column}") for column in _ADDED.findall(changes)}
+    return frozenset(created)

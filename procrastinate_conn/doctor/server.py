@@ -1,14 +1,11 @@
-"""The server itself: version, database and role, primary or standby, and its clock."""
+"""The server itself: version, database and role, primary or standby, its clock and its timeouts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
 
-import psycopg
+from psycopg.sql import Identifier
 
-from procrastinate_conn.doctor import session_settings
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed, warned
 
@@ -16,7 +13,26 @@ CLOCK_TOLERANCE = 1.0
 """Seconds that clocks may differ: a job is due by the server's clock, and scheduled by the application's."""
 
 
-def check_identity(context: HostContext) -> Iterator[Result]:
+MIN_TIMEOUT = 5.0
+"""Seconds that a query of procrastinate's may take on a server under load."""
+
+TIMEOUTS = (
+    "idle_session_timeout",
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "statement_timeout",
+    "transaction_timeout",
+)
+
+_SOURCES = {
+    "user": "for the role",
+    "database": "for the database",
+    "database user": "for the role in this database",
+}
+"""Where a setting is set, by its source in pg_settings."""
+
+
+def check_identity(context: HostContext) -> Result:
     """Query the roles, the database and the version."""
     [(session_user, current_user, database, version)] = context.rows(
         "SELECT session_user::text, current_user::text, current_database()::text,"
@@ -29,10 +45,10 @@ def check_identity(context: HostContext) -> Iterator[Result]:
         "database": database,
         "server_version": version,
     }
-    yield passed("identity", f"{role} on {database}, PostgreSQL {version}", value=value)
+    return passed("identity", f"{role} on {database}, PostgreSQL {version}", value=value)
 
 
-def check_role(context: HostContext) -> Iterator[Result]:
+def check_role(context: HostContext) -> Result:
     """Query whether the server is a primary that accepts writes."""
     [(in_recovery, read_only, source)] = context.rows(
         "SELECT pg_is_in_recovery(), setting = 'on', source FROM pg_settings"
@@ -40,46 +56,83 @@ def check_role(context: HostContext) -> Iterator[Result]:
     )
     value = {"in_recovery": in_recovery, "read_only": in_recovery or read_only}
     if not in_recovery and not read_only:
-        yield passed("role", "primary, read-write", value=value)
-        return
+        return passed("role", "primary, read-write", value=value)
     state = "standby, read-only" if in_recovery else "primary, but default_transaction_read_only is on"
     message = f"{state}: no job can be stored there"
     target = context.config.spec.target_session_attrs
-    is_skipped = target == "read-write" or (in_recovery and target == "primary")
-    if is_skipped and context.is_only_host:
+    if target == "read-write" or (in_recovery and target == "primary"):
+        if not context.is_only_host:
+            return passed("role", f"{state}; skipped by target_session_attrs={target}", value=value)
         message = f"{state}, and target_session_attrs={target}"
-        yield failed("role", message, "add the primary: there is no other host", value=value)
-    elif is_skipped:
-        yield passed("role", f"{state}; skipped by target_session_attrs={target}", value=value)
-    elif not in_recovery:
-        hint = session_settings.hint(context, "default_transaction_read_only", source, "off")
-        yield failed("role", message, hint, value=value)
-    elif context.is_only_host:
-        yield failed("role", message, "connect to the primary", value=value)
-    else:
+        return failed("role", message, "add the primary: there is no other host", value=value)
+    if in_recovery and not context.is_only_host:
         hint = "set PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write"
-        yield warned("role", message, hint, value=value)
+        return warned("role", message, hint, value=value)
+    hint = "connect to the primary"
+    if not in_recovery:
+        hint = _setting_hint(context, "default_transaction_read_only", source, "off")
+    return failed("role", message, hint, value=value)
 
 
-def check_clock(context: HostContext) -> Iterator[Result]:
+def check_clock(context: HostContext) -> Result:
     """Compare the server's clock with this machine's, over the fastest of three round trips."""
-    round_trip, ahead = min(_compare_clocks(context.session) for _ in range(3))
+    round_trip, ahead = min(_compare_clocks(context) for _ in range(3))
     value = {"seconds_ahead": round(ahead, 3), "round_trip_milliseconds": milliseconds(round_trip)}
     measured = f"round trip {milliseconds(round_trip)} ms"
     if abs(ahead) <= CLOCK_TOLERANCE + round_trip / 2:
-        message = f"within {CLOCK_TOLERANCE:g} s of this machine's ({measured})"
-        yield passed("clock", message, value=value)
-        return
-    direction = "ahead of" if ahead > 0 else "behind"
-    message = (
-        f"{abs(ahead):.1f} s {direction} this machine's ({measured}): scheduled jobs run at the wrong time"
-    )
-    yield warned("clock", message, "synchronize both machines with NTP", value=value)
+        return passed("clock", f"within {CLOCK_TOLERANCE:g} s of this machine's ({measured})", value=value)
+    difference = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's ({measured})"
+    message = f"{difference}: scheduled jobs run at the wrong time"
+    return warned("clock", message, "synchronize both machines with NTP", value=value)
 
 
-def _compare_clocks(connection: psycopg.Connection[Any]) -> tuple[float, float]:
+def _compare_clocks(context: HostContext) -> tuple[float, float]:
     """Return the duration of a round trip, and how far the server's clock is ahead, in seconds."""
     before = time.time()
-    [(server,)] = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchall()
+    [(server,)] = context.session.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchall()
     after = time.time()
     return after - before, server - (before + after) / 2
+
+
+def check_timeouts(context: HostContext) -> list[Result]:
+    """Check each timeout that is on, with its value in the session, wherever it is set."""
+    timeouts = context.session.execute(  # not `context.rows`, whose transaction has a timeout of its own
+        "SELECT name, setting::float8 / 1000, source FROM pg_settings"
+        " WHERE name = ANY(%s) AND setting::float8 > 0 ORDER BY name",
+        [list(TIMEOUTS)],
+    ).fetchall()
+    problems = [
+        warned("timeouts", problem, _setting_hint(context, name, source, "0"), value={name: seconds})
+        for name, seconds, source in timeouts
+        if (problem := _timeout_problem(context, name, seconds))
+    ]
+    message = ", ".join(f"{name} {seconds:g} s" for name, seconds, _ in timeouts) or "none is set"
+    value = {name: seconds for name, seconds, _ in timeouts}
+    return problems or [passed("timeouts", message, value=value)]
+
+
+def _timeout_problem(context: HostContext, name: str, seconds: float) -> str | None:
+    """Return what a timeout breaks; None if it is long enough."""
+    if name == "idle_session_timeout":
+        if context.listens:
+            return f"{name} ends the LISTEN connection after {seconds:g} s without a job"
+        if seconds >= (max_idle := context.config.pool.effective("max_idle")):
+            return None
+        return f"{name} ends connections after {seconds:g} s, before the pool does (max_idle {max_idle:g} s)"
+    if seconds >= MIN_TIMEOUT:
+        return None
+    if name == "idle_in_transaction_session_timeout":  # procrastinate's queries are no transactions
+        return f"{name} ends sessions after {seconds:g} s, also while a caller uses them"
+    return f"{name} ends queries after {seconds:g} s: jobs are not fetched under load"
+
+
+def _setting_hint(context: HostContext, name: str, source: str, value: str) -> str:
+    """Return how to give a setting another value; the source is that of pg_settings."""
+    if source == "client":
+        return "it is set by `options` of the connection: remove it there"
+    where = _SOURCES.get(source, f"in the server's {source}")
+    session = context.session.info
+    role = Identifier(session.user).as_string()
+    if source == "database user":  # which overrides the role's setting
+        role += f" IN DATABASE {Identifier(session.dbname).as_string()}"
+    return f"it is set {where}; ALTER ROLE {role} SET {name} = {value} sets it for the role"

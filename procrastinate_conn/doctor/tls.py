@@ -6,8 +6,6 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from procrastinate_conn import libpq
@@ -26,54 +24,43 @@ _CERT_HAS_EXPIRED = 10
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
-    """The result of a handshake."""
-
-    version: str
-    cipher: str
-    days_left: int | None  # until the certificate expires, -1 if it has; None if that is not known
-
-
-def run(context: HostContext) -> Iterator[Result]:
+def run(context: HostContext) -> Result | None:
     """Inspect TLS in a handshake of our own, since libpq does not show the certificate."""
-    spec = context.config.spec
-    if not context.is_reachable or context.host.is_socket:
-        return
-    if context.connection is not None and not context.connection.pgconn.ssl_in_use:
-        yield _unencrypted(context)
-        return
-    if context.connection is None and spec.sslmode in ("disable", "allow"):
-        return
+    spec, connection = context.config.spec, context.connection
+    is_off = connection is None and spec.sslmode in ("disable", "allow")
+    if not context.is_reachable or context.host.is_socket or is_off:
+        return None
+    if connection is not None and not connection.pgconn.ssl_in_use:
+        if is_loopback(context.address):
+            return passed("tls", "not used, and the server is on this machine", value={"in_use": False})
+        message = f"not used (sslmode={spec.sslmode}): passwords and jobs are sent in plain text"
+        hint = "set sslmode=verify-full and sslrootcert; the server needs ssl = on"
+        return warned("tls", message, hint, value={"in_use": False})
     try:
-        handshake = _shake_hands(context)
+        return _inspect(context)
     except (OSError, ValueError) as error:
-        if context.connection is not None:
-            yield passed("tls", f"in use; the certificate cannot be inspected: {error}")
-        return
-    yield _result(context, handshake)
+        if connection is None:
+            return None
+        return passed("tls", f"in use; the certificate cannot be inspected: {error}")
 
 
-def _unencrypted(context: HostContext) -> Result:
-    value = {"in_use": False}
-    if is_loopback(context.address):
-        return passed("tls", "not used, and the server is on this machine", value=value)
-    return warned(
-        "tls",
-        f"not used (sslmode={context.config.spec.sslmode}): passwords and jobs are sent in plain text",
-        "set sslmode=verify-full and sslrootcert; the server needs ssl = on",
-        value=value,
-    )
+def _inspect(context: HostContext) -> Result:
+    """Shake hands twice: to get the certificate, and to have it decoded.
 
-
-def _result(context: HostContext, handshake: Handshake) -> Result:
-    spec, days_left = context.config.spec, handshake.days_left
-    is_verified = context.connection is not None and _is_verified(spec)
+    `OSError` is raised if the server does not support TLS, or not with this client; `ValueError` if Python
+    rejects a host name that libpq accepts.
+    """
+    spec, has_session = context.config.spec, context.connection is not None
+    with _connect(context, _client_context(spec)) as connection:
+        certificate = connection.getpeercert(binary_form=True)
+        version, cipher = connection.version(), connection.cipher()
+    days_left = _days_left(context, certificate or b"")
+    is_verified = has_session and _is_verified(spec)
     is_name_verified = is_verified and spec.sslmode == "verify-full"
     value = {
         "in_use": True,
-        "version": handshake.version,
-        "cipher": handshake.cipher,
+        "version": version or "",
+        "cipher": cipher[0] if cipher else "",
         "verified": is_verified,
         "host_name_verified": is_name_verified,
         "days_left": days_left,
@@ -81,21 +68,17 @@ def _result(context: HostContext, handshake: Handshake) -> Result:
     verified = "verified" if is_verified else "not verified"
     if is_verified and not is_name_verified:
         verified += ", except its host name"
-    message = f"{handshake.version}, {handshake.cipher}; certificate {verified}, {_validity(days_left)}"
+    validity = "its expiry not known" if days_left is None else f"{days_left} days left"
     if days_left is not None and days_left < 0:
-        return failed("tls", message, "renew the server's certificate", value=value)
+        validity = "expired"
+    message = f"{value['version']}, {value['cipher']}; certificate {verified}, {validity}"
     if days_left is not None and days_left <= RENEWAL_DAYS:
-        return warned("tls", message, "renew the server's certificate", value=value)
-    if context.connection is not None and not is_name_verified and not is_loopback(context.address):
+        result = failed if days_left < 0 else warned
+        return result("tls", message, "renew the server's certificate", value=value)
+    if has_session and not is_name_verified and not is_loopback(context.address):
         hint = "set sslmode=verify-full and sslrootcert: without, others can impersonate the server"
         return warned("tls", message, hint, value=value)
     return passed("tls", message, value=value)
-
-
-def _validity(days_left: int | None) -> str:
-    if days_left is None:
-        return "its expiry not known"
-    return "expired" if days_left < 0 else f"{days_left} days left"
 
 
 def _is_verified(spec: ConnectionSpec) -> bool:
@@ -103,20 +86,11 @@ def _is_verified(spec: ConnectionSpec) -> bool:
     return spec.sslrootcert == "system" or Path(spec.sslrootcert or libpq.default_file("root.crt")).exists()
 
 
-def _shake_hands(context: HostContext) -> Handshake:
-    """Shake hands twice: to get the certificate, and to have it decoded.
-
-    `OSError` is raised if the server does not support TLS, or not with this client; `ValueError` if Python
-    rejects a host name that libpq accepts.
-    """
-    with _connect(context, _client_context(context.config.spec)) as connection:
-        certificate = connection.getpeercert(binary_form=True)
-        version, cipher = connection.version(), connection.cipher()
-    return Handshake(version or "", cipher[0] if cipher else "", _days_left(context, certificate or b""))
-
-
 def _days_left(context: HostContext, certificate: bytes) -> int | None:
-    """Return the days left. Python decodes only a certificate that it trusts, so this one is trusted."""
+    """Return the days until a certificate expires, -1 if it has; None if that is not known.
+
+    Python decodes only a certificate that it trusts, so this one is trusted.
+    """
     client_context = _client_context(context.config.spec)
     client_context.set_ciphers("DEFAULT:@SECLEVEL=0")  # its strength is not checked here
     client_context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

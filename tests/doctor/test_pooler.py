@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.doctor import listen, pooler, prepared_statements
+from procrastinate_conn.doctor import listen, pooler
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.runner import run_check
 from procrastinate_conn.registry import ConnectorKind
@@ -86,20 +86,23 @@ def test_prepared_is_undetermined_with_a_single_session(bouncer, database, monke
 def test_prepared_is_undetermined_if_another_client_takes_the_only_session(bouncer, database, monkeypatch):
     """Another client takes it while the doctor's two wait for it."""
     monkeypatch.setattr(pooler, "RESULT_TIMEOUT", 0.5)
-    config = connector_config(ConnectorKind.PSYCOPG, bouncer.parameters(database))
+    config, original = (
+        connector_config(ConnectorKind.PSYCOPG, bouncer.parameters(database)),
+        pooler.backend_pid,
+    )
     [host] = hosts(config.spec.parameters)
     context = HostContext(host, config, True, 1, monotonic() + 20, host.name, True, pooler="transaction")
     with closing(psycopg.connect(**bouncer.parameters(database), autocommit=True)) as third:
 
         def backend_pid(connection):
-            pid = pooler.backend_pid(connection)
+            pid = original(connection)
             third.pgconn.send_query(b"BEGIN")  # and waits, first in the queue
             third.pgconn.flush()
             wait_until(lambda: waiting(bouncer, database))
             return pid
 
-        monkeypatch.setattr(prepared_statements, "backend_pid", backend_pid)
-        [result] = run_check("prepared", prepared_statements.run, context)
+        monkeypatch.setattr(pooler, "backend_pid", backend_pid)
+        [result] = run_check("prepared", pooler.check_prepared_statements, context)
     assert result.status == "warning"
     assert "could not be determined" in result.message
 

@@ -148,8 +148,8 @@ def test_plain_text_to_another_machine_is_a_warning(address, mode, status):
     with psycopg.connect(**address) as connection:
         host = Host("db1", "", "5432")
         here = HostContext(host, config, True, 1, 0.0, "127.0.0.1", True, connection)
-        [local] = tls.run(here)
-        [remote] = tls.run(replace(here, address="192.0.2.1"))
+        local = tls.run(here)
+        remote = tls.run(replace(here, address="192.0.2.1"))
     assert (local.status, remote.status) == ("pass", status)
     assert f"sslmode={mode}" in remote.message
 
