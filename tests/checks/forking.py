@@ -27,7 +27,7 @@ from procrastinate_conn.cli import app, main
 IMPORTED = (
     "dotenv.main",
     "procrastinate_conn.configuration",
-    *(f"procrastinate_conn.cli.formats.{name}" for name in ("github", "gitlab", "json", "sarif", "text")),
+    *(f"procrastinate_conn.cli.formats.{name}" for name in ("machine", "text")),
     "procrastinate_conn.schema",
     "procrastinate_conn.cli.show_text",
     "procrastinate_conn.doctor.runner",

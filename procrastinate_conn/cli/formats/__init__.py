@@ -1,19 +1,15 @@
-"""The formats of findings: a module for each, and a line here.
-
-The module of a format has one function, ``render(report, terminal)``, that returns the output.
-"""
+"""The formats of findings: text, and those for programs."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from importlib import import_module
 
 from procrastinate_conn.cli.formats.report import Report
 from procrastinate_conn.cli.output import Terminal
 
 
 class FindingsFormat(StrEnum):
-    """The formats, named like their modules."""
+    """The formats."""
 
     TEXT = "text"
     JSON = "json"
@@ -23,6 +19,11 @@ class FindingsFormat(StrEnum):
 
 
 def render(report: Report, output: FindingsFormat, terminal: Terminal) -> str:
-    """Render a report; only the module of the format is imported."""
-    text: str = import_module(f"{__name__}.{output}").render(report, terminal)
-    return text
+    """Render a report; only what the format needs is imported."""
+    if output is FindingsFormat.TEXT:
+        from procrastinate_conn.cli.formats import text
+
+        return text.render(report, terminal)
+    from procrastinate_conn.cli.formats import machine
+
+    return machine.RENDERERS[output](report)

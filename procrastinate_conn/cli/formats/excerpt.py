@@ -65,38 +65,34 @@ def _lines(file: str) -> list[str]:
 
 def _fault(problem: Problem, text: str) -> tuple[int, int]:
     """Find the part at fault: the name of the setting or its value, as exactly as possible."""
-    name, equals, value = text.partition("=")
-    start, end = 0, len(text)
-    if equals:
+    equals, start, end = text.find("="), 0, len(text)
+    if equals >= 0:
         find = _in_name if all_rules()[problem.code].fault_in == "name" else _in_value
-        start, end = find(problem.setting, name, value)
+        start, end = find(problem.setting, text, equals)
     fault = text[start:end]
-    if equals and not fault.strip():
-        return len(name), len(name) + 1
+    if equals >= 0 and not fault.strip():
+        return equals, equals + 1
     return start + len(fault) - len(fault.lstrip()), start + len(fault.rstrip())
 
 
-def _in_name(setting: str, name: str, value: str) -> tuple[int, int]:
+def _in_name(setting: str, text: str, equals: int) -> tuple[int, int]:
     """Find the misspelt part of a name, which can also be a keyword in the value."""
     section, _, last = setting.rpartition(".")
     spelt = last if section.partition(".")[0] in SECTIONS else setting.replace(".", "__")
-    return _last(spelt, name) or _last(last, value, offset=len(name) + 1) or (0, len(name))
+    for part, start, end in ((spelt, 0, equals), (last, equals + 1, len(text))):
+        word = re.compile(rf"(?<![^\W_]){re.escape(part)}(?!\w)", re.IGNORECASE)
+        for found in reversed(list(word.finditer(text, start, end))):
+            return found.span()
+    return 0, equals
 
 
-def _last(part: str, text: str, offset: int = 0) -> tuple[int, int] | None:
-    """Find the last occurrence of `part` as a word of its own, in any case."""
-    found = list(re.finditer(rf"(?<![^\W_]){re.escape(part)}(?!\w)", text, re.IGNORECASE))
-    return (offset + found[-1].start(), offset + found[-1].end()) if found else None
-
-
-def _in_value(setting: str, name: str, value: str) -> tuple[int, int]:
+def _in_value(setting: str, text: str, equals: int) -> tuple[int, int]:
     """Find the pair of a setting in a value that holds several; otherwise the whole value is at fault."""
-    start, last = len(name) + 1, setting.rpartition(".")[2]
-    if last == "password" and (masked := value.rfind(MASK)) >= 0:
-        return start + masked, start + masked + len(MASK)
-    variable = setting_under_any_names(name.strip().removeprefix("export").strip())
-    if variable in ("dsn", "listen.dsn", *SECTIONS, "database_url") and (
-        pair := re.search(rf"\b{re.escape(last)}\"?\s*[=:]\s*[^\s&,]*", value)
-    ):
-        return start + pair.start(), start + pair.end()
-    return start, start + len(value)
+    last = setting.rpartition(".")[2]
+    if last == "password" and (masked := text.rfind(MASK, equals)) >= 0:
+        return masked, masked + len(MASK)
+    pair = re.compile(rf"\b{re.escape(last)}\"?\s*[=:]\s*[^\s&,]*").search(text, equals + 1)
+    variable = setting_under_any_names(text[:equals].strip().removeprefix("export").strip())
+    if pair and variable in ("dsn", "listen.dsn", *SECTIONS, "database_url"):
+        return pair.span()
+    return equals + 1, len(text)

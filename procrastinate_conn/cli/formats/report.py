@@ -10,15 +10,15 @@ from procrastinate_conn.problems import Problem
 
 
 class Finding(NamedTuple):
-    """A problem, with the file and prefix of the first configuration that has it, and what to call that.
-
-    A problem in the environment is in all of them.
-    """
+    """A problem, and the first result that has it; a problem in the environment is in all of them."""
 
     problem: Problem
-    configuration: str | None
-    prefix: str | None = None
-    place: str = "environment"
+    result: CheckResult
+
+    @property
+    def place(self) -> str:
+        """What was checked."""
+        return self.result.file or self.result.target.settings or "environment"
 
     @property
     def file(self) -> str:
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
         from procrastinate_conn.sources import DEFAULT_ENV_FILE  # imported late: `--help` needs no sources
 
         origin = self.problem.origin
-        return (origin and origin.file) or self.configuration or DEFAULT_ENV_FILE
+        return (origin and origin.file) or self.result.file or DEFAULT_ENV_FILE
 
     @property
     def sentence(self) -> str:
@@ -65,7 +65,6 @@ class Report(NamedTuple):
         for result in self.results:
             for problem in result.problems:
                 # Without an origin, only the configuration tells where the problem is.
-                key = (problem, None if problem.origin else result.file or result.target.settings)
-                place = result.file or result.target.settings or "environment"
-                found.setdefault(key, Finding(problem, result.file, result.target.prefix, place))
+                finding = Finding(problem, result)
+                found.setdefault((problem, None if problem.origin else finding.place), finding)
         return list(found.values())

@@ -77,5 +77,6 @@ def _summary(report: Report) -> str:
         affected = sum(bool(result.problems) for result in report.results)
         counts += f" in {affected} of {len(names)} configurations"
     first = next((f for f in findings if f.problem.severity == "error"), findings[0])
-    prefix = f" --prefix {first.prefix}" if first.prefix else ""
-    return f"{counts}; `procrastinate-conn rule {first.problem.code}{prefix}` explains a code."
+    prefix = first.result.target.prefix
+    options = f" --prefix {prefix}" if prefix else ""
+    return f"{counts}; `procrastinate-conn rule {first.problem.code}{options}` explains a code."
