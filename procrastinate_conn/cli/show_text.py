@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from procrastinate_conn.cli.show_values import ADDRESS, EffectiveValue, Value, effective_values
+from procrastinate_conn.cli.show_values import ADDRESS, EffectiveValue, effective_values
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connection.spec import ConnectionSpec
@@ -18,7 +19,7 @@ from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool.options import PoolOptions
 from procrastinate_conn.problems import counted
 from procrastinate_conn.redaction import format_value, is_safe_to_show
-from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from procrastinate_conn.registry import REGISTRY
 
 MAX_NAME_WIDTH = 36
 """Columns that are kept for a variable's name beside the notes."""
@@ -38,17 +39,15 @@ def tables(configuration: Configuration, width: int, *, everything: bool) -> Gro
     kind, sentence = configuration.settings.kind, _summary(configuration)
     parts: list[Text | Table] = [Text(sentence)] if sentence else []
     for section, values in effective_values(configuration, everything=everything).items():
-        notes = _support(kind, values) if section == "pool" and configuration.has_kind else {}
+        support = REGISTRY[kind].pool_options if section == "pool" and configuration.has_kind else {}
+        notes = {
+            option: found.sentence
+            for option, found in support.items()
+            if option in values and found != AS_DOCUMENTED
+        }
         if values:
             parts.append(_table(section, values, width, notes, f"on {kind}", overrides=everything))
     return Group(*parts)
-
-
-def _support(kind: ConnectorKind, options: Iterable[str]) -> dict[str, str]:
-    """Return how a kind supports pool options, except as documented."""
-    pool_options = REGISTRY[kind].pool_options
-    support = {option: pool_options[option] for option in options if option in pool_options}
-    return {option: found.sentence for option, found in support.items() if found != AS_DOCUMENTED}
 
 
 def _table(
@@ -69,9 +68,11 @@ def _table(
         table.add_column(notes_heading, overflow="fold")
     for name, value in values.items():
         note = [Text(notes.get(name, ""), "dim")] if notes else []
-        table.add_row(Text(name, "bold"), Text(_text(value)), _origin(value.origin), *note)
+        table.add_row(Text(name, "bold"), Text(format_value(value.value)), _origin(value.origin), *note)
         for overridden in value.overrides if overrides else ():
-            table.add_row("", Text(f"not {_text(overridden)}", "dim"), Text(str(overridden.origin), "dim"))
+            table.add_row(
+                "", Text(f"not {format_value(overridden.value)}", "dim"), Text(str(overridden.origin), "dim")
+            )
     return table
 
 
@@ -80,21 +81,15 @@ def _longest_word(values: Mapping[str, EffectiveValue]) -> int:
     return min(max(map(len, words), default=0), MAX_NAME_WIDTH)
 
 
-def _text(value: Value) -> str:
-    return value.value if isinstance(value.value, str) else format_value(value.value)
-
-
 def _origin(origin: Origin | None) -> Text:
     """Return the place of a value; dim for a default."""
-    if origin is None:
-        return Text("default", "dim")
-    return Text(str(origin), "dim" if origin.kind.is_default else "")
+    return Text(str(origin or "default"), "dim" if origin is None or origin.kind.is_default else "")
 
 
 def _summary(configuration: Configuration) -> str:
-    """Return the connector, the server and the pool in one sentence; empty if it could show a secret.
+    """Return the connector, the server and the pool in one sentence.
 
-    It is empty as well if the connector is unknown.
+    It is empty if the connector is unknown, or if it could show a secret.
     """
     if not configuration.has_kind:
         return ""
@@ -121,18 +116,14 @@ def _is_address_safe(spec: ConnectionSpec) -> bool:
 
 def _hosts(spec: ConnectionSpec) -> str:
     """Return the hosts with their ports; addresses and sockets in brackets."""
-    return ",".join(f"{_bracketed(host.name or host.address)}:{host.port}" for host in hosts(spec.parameters))
-
-
-def _bracketed(name: str) -> str:
-    return f"[{name}]" if ":" in name or name.startswith(("/", "@")) else name
+    named = [(host.name or host.address, host.port) for host in hosts(spec.parameters)]
+    return ",".join(f"[{n}]:{port}" if re.match("[/@]|.*:", n) else f"{n}:{port}" for n, port in named)
 
 
 def _tls(spec: ConnectionSpec) -> str:
     if all(host.is_socket for host in hosts(spec.parameters)):
         return "Unix socket"
-    mode = spec.sslmode or "prefer"
-    return TLS_MODES.get(mode, f"TLS {mode}")
+    return TLS_MODES.get(spec.sslmode or "prefer", f"TLS {spec.sslmode}")
 
 
 def _connections(pool: PoolOptions) -> str:

@@ -48,55 +48,43 @@ def effective_values(
     The configuration may have errors: keywords that libpq rejects are as configured, invalid pool options
     left out. A kind without a server has neither a connection nor a pool.
     """
-    connector = {"connector": _connector(configuration)}
-    if not REGISTRY[configuration.settings.kind].has_server:
-        return {"setting": connector, "connection": {}, "listen": {}, "pool": {}}
-    return {
-        "setting": connector | _settings(configuration, everything=everything),
-        "connection": _connection(configuration, everything=everything),
-        "listen": _listen(configuration, everything=everything),
-        "pool": _pool(configuration, everything=everything),
+    kind, has_server = configuration.settings.kind, REGISTRY[configuration.settings.kind].has_server
+    connector = _effective(configuration, "connector") or EffectiveValue(kind.value, None)
+    if configuration.has_kind:  # one that cannot be used is shown as configured
+        connector = replace(connector, value=kind.value)
+    values: dict[str, dict[str, EffectiveValue]] = {
+        "setting": {"connector": connector},
+        "connection": _connection(configuration, everything=everything) if has_server else {},
+        "listen": _listen(configuration, everything=everything) if has_server else {},
+        "pool": _pool(configuration, everything=everything) if has_server else {},
     }
-
-
-def _connector(configuration: Configuration) -> EffectiveValue:
-    """Return the connector; one that cannot be used is as configured."""
-    kind, configured = configuration.settings.kind.value, _configured(configuration, "connector")
-    if not configured:
-        return EffectiveValue(kind, None)
-    nearest = _effective("connector", configured)
-    return replace(nearest, value=kind) if configuration.has_kind else nearest
-
-
-def _settings(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
-    settings = {}
-    for name in SETTINGS:
-        if configured := _configured(configuration, name):
-            settings[name] = _effective(name, configured)
-        elif everything and name == "defaults":
-            settings[name] = EffectiveValue(configuration.settings.defaults, None)
-    if configuration.listen.is_off:
-        settings["listen"] = _effective("listen", _configured(configuration, "listen"))
-    return settings
+    if has_server:
+        if everything:
+            values["setting"]["defaults"] = EffectiveValue(configuration.settings.defaults, None)
+        names = (*SETTINGS, "listen") if configuration.listen.is_off else SETTINGS
+        settings = {name: _effective(configuration, name) for name in names}
+        values["setting"] |= {name: value for name, value in settings.items() if value}
+    return values
 
 
 def _connection(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
-    """Return the keywords in libpq's order."""
-    spec, connection, redacted = configuration.spec, configuration.connection, configuration.redacted_keywords
+    """Return the keywords in libpq's order, with the password that is read at run time."""
+    spec, connection, settings = configuration.spec, configuration.connection, configuration.settings
     values = connection.effective
     if spec is not None:
         values = {k: SourcedValue(value, spec.origins[k]) for k, value in spec.parameters.items()}
     keywords = {}
     for keyword in libpq.keywords():
         value = values.get(keyword)
-        if value is None:
-            continue
-        if everything or keyword in ADDRESS or value.origin.kind is not LIBPQ_DEFAULT:
+        if value is not None and (everything or keyword in ADDRESS or value.origin.kind is not LIBPQ_DEFAULT):
             overrides = (v for v in connection.configured.get(keyword, ()) if v.origin != value.origin)
-            mask = keyword in redacted
-            keywords[keyword] = _effective(f"connection.{keyword}", [value, *overrides], mask=mask)
-    if password := _password(configuration):
-        keywords["password"] = password
+            mask = keyword in configuration.redacted_keywords
+            keywords[keyword] = _overriding(f"connection.{keyword}", [value, *overrides], mask=mask)
+    if source := settings.explicit.get(settings.password_setting):
+        configured = connection.configured.get("password", ())
+        keywords["password"] = _overriding("connection.password", [source, *configured], mask=True)
+    elif spec is not None and (origin := password_line(spec)):  # which libpq reads
+        keywords["password"] = EffectiveValue(MASK, origin)
     return keywords
 
 
@@ -109,48 +97,36 @@ def _listen(configuration: Configuration, *, everything: bool) -> dict[str, Effe
     return {keyword: value for keyword, value in values.items() if value.value and value.origin in origins}
 
 
-def _password(configuration: Configuration) -> EffectiveValue | None:
-    """Return the password that is read at run time, or the one that libpq finds in its password file."""
-    settings = configuration.settings
-    if source := settings.explicit.get(settings.password_setting):
-        configured = configuration.connection.configured.get("password", ())
-        return _effective("connection.password", [source, *configured], mask=True)
-    origin = password_line(configuration.spec) if configuration.spec is not None else None
-    return EffectiveValue(MASK, origin) if origin else None
-
-
 def _pool(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
     """Return the options in psycopg_pool's order, after ``null`` for a null pool."""
     kind, options = configuration.settings.kind, configuration.pool
     pool = {}
-    if options.null:
-        pool["null"] = replace(_effective("pool", _configured(configuration, "pool")), value=True)
+    if options.null and (null := _effective(configuration, "pool")):
+        pool["null"] = replace(null, value=True)
     for name, parameter in known_options(kind, null=options.null).items():
-        path = f"pool.{name}"
-        configured = _configured(configuration, "pool", name)
-        if configured and name in options.explicit:
-            value = _number_or_text(path, options.explicit[name])
-            pool[name] = replace(_effective(path, configured), value=value)
-        elif name in SIZES:
-            pool[name] = EffectiveValue(_number_or_text(path, getattr(options, name)), None)
+        configured = _effective(configuration, "pool", name) if name in options.explicit else None
+        if configured or name in SIZES:
+            value = options.explicit[name] if configured else getattr(options, name)
         elif everything and REGISTRY[kind].supports(name):
-            pool[name] = EffectiveValue(_number_or_text(path, parameter.default), None)
+            value = parameter.default
+        else:
+            continue
+        if value is not None and not isinstance(value, bool | int | float):
+            value = _text(f"pool.{name}", value)
+        pool[name] = replace(configured or EffectiveValue(None, None), value=value)
     return pool
 
 
-def _configured(configuration: Configuration, *path: str) -> list[SourcedValue]:
-    """Return every configured value of a setting, the nearest first."""
-    return [source.settings[path] for source in configuration.sources if path in source.settings]
+def _effective(configuration: Configuration, *path: str) -> EffectiveValue | None:
+    """Return the nearest configured value of a setting; None if there is none."""
+    configured = [source.settings[path] for source in configuration.sources if path in source.settings]
+    return _overriding(".".join(path), configured) if configured else None
 
 
-def _effective(path: str, values: Iterable[SourcedValue], *, mask: bool = False) -> EffectiveValue:
+def _overriding(path: str, values: Iterable[SourcedValue], *, mask: bool = False) -> EffectiveValue:
     """Return the first of several values, which overrides the others."""
     first, *overrides = (Value(MASK if mask else _text(path, v.value), v.origin) for v in values)
     return EffectiveValue(first.value, first.origin, overrides)
-
-
-def _number_or_text(path: str, value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float) else _text(path, value)
 
 
 def _text(path: str, value: object) -> str:
