@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn.factory import make_connector
-from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin
+from procrastinate_conn.origins import LIBPQ_DEFAULT
 from procrastinate_conn.passwords import PasswordSource
 
 if TYPE_CHECKING:
@@ -55,15 +55,12 @@ def database(settings: ConnectorSettings, *, password: str | None = None) -> dic
     entry["OPTIONS"] = {
         keyword: value
         for keyword, value in parameters.items()
-        if keyword not in _NAMES and not _is_left_out(keyword, spec.origins[keyword])
+        if keyword not in _NAMES
+        and (kind := spec.origins[keyword].kind) is not LIBPQ_DEFAULT
+        # Django's sessions are not named like a connector's.
+        and not (keyword == "fallback_application_name" and kind.is_default)
     }
     return entry
-
-
-def _is_left_out(keyword: str, origin: Origin) -> bool:
-    """Return whether a value is libpq's own default, or names Django's sessions like a connector's."""
-    is_our_name = keyword == "fallback_application_name" and origin.kind.is_default
-    return is_our_name or origin.kind is LIBPQ_DEFAULT
 
 
 def _improperly(message: str) -> Exception:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -30,49 +30,50 @@ def settings_schema(
     Keywords and pool options are those of the libpq and the psycopg_pool that are installed. `own_fields`
     has the schemas of an application's own, `required` the names of those that have no default.
     """
+    function = {"type": "string", "pattern": r"^[\w.]+:[\w.]+$", "examples": ["myapp.json:function"]}
+    dsn = {"type": "string", "writeOnly": True, "examples": ["postgresql://app@db1,db2/jobs"]}
+    connection, listen = (
+        {keyword: _keyword(keyword, names.variable((section, keyword))) for keyword in libpq.keywords()}
+        for section in ("connection", "listen")
+    )
+    for keyword in listen.values():
+        keyword.pop("default", None)  # that of the connection
+    listen_dsn = {"description": SETTINGS["dsn"], VARIABLE: names.variable(("listen", "dsn")), **dsn}
+    kinds = [*map(str, installed_kinds()), *(info.implementation_class for info in REGISTRY.values())]
+    settings: dict[str, dict[str, Any]] = {
+        "connector": {"enum": kinds, "default": str(ConnectorKind.PSYCOPG)},
+        "dsn": dsn,
+        "connection": _object(connection),
+        "pool": _pool(names),
+        "listen": {"anyOf": [{"const": "off"}, _object({"dsn": listen_dsn, **listen})]},
+        "json_dumps": function,
+        "json_loads": function,
+        "password_file": {"type": "string"},
+        "password_command": {"type": "string", "writeOnly": True},
+        "defaults": {"enum": list(get_args(Defaults)), "default": "resilient"},
+    }
+    properties = {
+        name: {"description": SETTINGS[name], VARIABLE: names.variable((name,)), **schema}
+        for name, schema in settings.items()
+    }
     schema = {
         "$schema": DIALECT,
         "title": "procrastinate-conn",
         "description": f"The settings. Each can also be written as the variable that {VARIABLE} names.",
-        "type": "object",
-        "properties": {**{name: _setting(name, names) for name in _SCHEMAS}, **own_fields},
-        "additionalProperties": False,
+        **_object({**properties, **own_fields}),
     }
     return schema | ({"required": list(required)} if required else {})
 
 
-def _setting(name: str, names: SettingNames) -> dict[str, Any]:
-    annotations = {"description": SETTINGS[name], VARIABLE: names.variable((name,))}
-    return {**annotations, **_SCHEMAS[name](names)}
+def _object(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _connector(_names: SettingNames) -> dict[str, Any]:
-    names = [*map(str, installed_kinds()), *(info.implementation_class for info in REGISTRY.values())]
-    return {"enum": names, "default": str(ConnectorKind.PSYCOPG)}
-
-
-def _connection(names: SettingNames) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {keyword: _keyword(keyword, names) for keyword in libpq.keywords()},
-        "additionalProperties": False,
-    }
-
-
-def _listen(names: SettingNames) -> dict[str, Any]:
-    keywords = {}
-    for keyword in libpq.keywords():
-        keywords[keyword] = {**_keyword(keyword, names), VARIABLE: names.variable(("listen", keyword))}
-        keywords[keyword].pop("default", None)  # that of the connection
-    dsn = {**_setting("dsn", names), VARIABLE: names.variable(("listen", "dsn"))}
-    return {"type": "object", "properties": {"dsn": dsn, **keywords}, "additionalProperties": False}
-
-
-def _keyword(keyword: str, names: SettingNames) -> dict[str, Any]:
+def _keyword(keyword: str, variable: str) -> dict[str, Any]:
     field = ConnectionSpec.model_fields.get(keyword)
     schema: dict[str, Any] = {
         "description": field.description if field else "A keyword that only a newer libpq knows.",
-        VARIABLE: names.variable(("connection", keyword)),
+        VARIABLE: variable,
     }
     if keyword in CHOICES:
         schema["enum"] = list(CHOICES[keyword])
@@ -97,26 +98,3 @@ def _pool(names: SettingNames) -> dict[str, Any]:
             if units[name]:
                 option[UNIT] = units[name]
     return schema
-
-
-def _function(_names: SettingNames) -> dict[str, Any]:
-    return {"type": "string", "pattern": r"^[\w.]+:[\w.]+$", "examples": ["myapp.json:function"]}
-
-
-_SCHEMAS: dict[str, Callable[[SettingNames], dict[str, Any]]] = {
-    "connector": _connector,
-    "dsn": lambda _names: {
-        "type": "string",
-        "writeOnly": True,
-        "examples": ["postgresql://app@db1,db2/jobs"],
-    },
-    "connection": _connection,
-    "pool": _pool,
-    "listen": lambda names: {"anyOf": [{"const": "off"}, _listen(names)]},
-    "json_dumps": _function,
-    "json_loads": _function,
-    "password_file": lambda _names: {"type": "string"},
-    "password_command": lambda _names: {"type": "string", "writeOnly": True},
-    "defaults": lambda _names: {"enum": list(get_args(Defaults)), "default": "resilient"},
-}
-"""The schema of each setting."""

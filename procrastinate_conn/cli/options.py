@@ -101,13 +101,7 @@ SecretsDir = Annotated[
         "--secrets-dir", metavar="DIRECTORY", readable=False, help="A directory with a file for each setting."
     ),
 ]
-prefix_option = partial(
-    typer.Option,
-    "--prefix",
-    metavar="PREFIX_",
-    parser=parse_prefix,
-    show_default=False,
-)
+prefix_option = partial(typer.Option, "--prefix", metavar="PREFIX_", parser=parse_prefix, show_default=False)
 Prefix = Annotated[
     str | None, prefix_option(help="What the variables begin with. Default: PROCRASTINATE_CONN_.")
 ]

@@ -76,11 +76,11 @@ def _with_prefix(rule: Rule, names: SettingNames) -> Rule:
 
 
 def _overview(rules: Iterable[Rule], terminal: Terminal) -> str:
-    blocks = []
+    lines = []
     for category, members in _by_category(rules):
-        lines = (f"  {rule.code}  {rule.severity:<7}  {rule.title}" for rule in members)
-        blocks.append("\n".join([terminal.style(category, bold=True), *lines]))
-    return "\n\n".join([*blocks, "`procrastinate-conn rule CODE` explains a rule."])
+        lines.append(terminal.style(category, bold=True))
+        lines += [*(f"  {rule.code}  {rule.severity:<7}  {rule.title}" for rule in members), ""]
+    return "\n".join([*lines, "`procrastinate-conn rule CODE` explains a rule."])
 
 
 def _explanation(rule: Rule, terminal: Terminal) -> str:
@@ -90,12 +90,9 @@ def _explanation(rule: Rule, terminal: Terminal) -> str:
         "What to do": paragraphs.wrap(f"  {rule.fix}", "  "),
         "Example": textwrap.indent("\n".join(_example(rule.example)), "  "),
     }
-    return "\n\n".join(
-        [
-            f"{terminal.style(rule.code, bold=True)} {rule.severity}: {rule.title}",
-            *(f"{terminal.style(heading, bold=True)}\n{text}" for heading, text in sections.items()),
-        ]
-    )
+    title = f"{terminal.style(rule.code, bold=True)} {rule.severity}: {rule.title}"
+    blocks = [f"{terminal.style(heading, bold=True)}\n{text}" for heading, text in sections.items()]
+    return "\n\n".join([title, *blocks])
 
 
 def markdown(rules: Iterable[Rule]) -> str:
