@@ -15,8 +15,7 @@ from benchmarks.comparison import Outcome
 from benchmarks.plot import draw
 from benchmarks.start import cold_start, warm_build
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.demo.profiles import isolated_environment
-from procrastinate_conn.demo.signals import treat_sigterm_as_sigint
+from procrastinate_conn.demo.process import isolated_environment, treat_sigterm_as_sigint
 from procrastinate_conn.registry import SERVER_KINDS
 
 ROOT = Path(__file__).parents[1]

@@ -146,11 +146,24 @@ class EmbeddedPostgres:
     def create_data_directory(self) -> None:
         """Create the data directory, or copy the primary's, and configure the server."""
         if AS_ROOT:
-            self._grant_access_to_server_user()
+            ensure_server_user()
+            for path in (self.binaries, self.directory):
+                pgserver.ensure_prefix_permissions(path)
+            pgserver.ensure_folder_permissions(self.binaries, 0o555)
+            pgserver.ensure_folder_permissions(self.binaries.parent / "lib", 0o444)
+            shutil.chown(self.directory, SERVER_USER)
+            self.directory.chmod(0o755)
         if self.primary is not None:
             self.run_command("pg_basebackup", "-R", "-c", "fast", "-d", self.primary.dsn(), "-D", self.data)
         else:
-            self._init_database_cluster()
+            password_file = self.directory / "password"
+            password_file.write_text(self.password or "unused")
+            password_file.chmod(0o644)  # for the server's user, until initdb has read it
+            self.run_command(
+                "initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--auth={self.auth}",
+                f"--username={self.user}", f"--pwfile={password_file}", "-D", self.data,
+            )  # fmt: skip
+            password_file.unlink()
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
             configuration.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
 
@@ -164,25 +177,6 @@ class EmbeddedPostgres:
             cwd=self.directory,
             start_new_session=True,  # a terminal's Ctrl-C is for the caller, who then removes the server
         )
-
-    def _init_database_cluster(self) -> None:
-        password_file = self.directory / "password"
-        password_file.write_text(self.password or "unused")
-        password_file.chmod(0o644)  # for the server's user, until initdb has read it
-        self.run_command(
-            "initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--auth={self.auth}",
-            f"--username={self.user}", f"--pwfile={password_file}", "-D", self.data,
-        )  # fmt: skip
-        password_file.unlink()
-
-    def _grant_access_to_server_user(self) -> None:
-        ensure_server_user()
-        for path in (self.binaries, self.directory):
-            pgserver.ensure_prefix_permissions(path)
-        pgserver.ensure_folder_permissions(self.binaries, 0o555)
-        pgserver.ensure_folder_permissions(self.binaries.parent / "lib", 0o444)
-        shutil.chown(self.directory, SERVER_USER)
-        self.directory.chmod(0o755)
 
 
 def ensure_server_user() -> None:

@@ -63,12 +63,12 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         """Forward bytes until either side closes or resets its connection."""
-        with suppress(ConnectionError):
-            self._forward()
-
-    def _forward(self) -> None:
         client = self.request
-        with socket.create_connection(self.server.upstream) as upstream, selectors.DefaultSelector() as ready:
+        with (
+            suppress(ConnectionError),
+            socket.create_connection(self.server.upstream) as upstream,
+            selectors.DefaultSelector() as ready,
+        ):
             for sender, receiver in ((client, upstream), (upstream, client)):
                 sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 ready.register(sender, selectors.EVENT_READ, (sender, receiver))

@@ -13,9 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.demo.profiles import isolated_environment
+from procrastinate_conn.demo.process import deferred_signals, isolated_environment, treat_sigterm_as_sigint
 from procrastinate_conn.demo.proxy import CountingProxy
-from procrastinate_conn.demo.signals import deferred_signals, treat_sigterm_as_sigint
 from procrastinate_conn.demo.workload import KINDS, WORKERS, Cost, Totals, Workload
 from procrastinate_conn.registry import ConnectorKind
 

@@ -9,16 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import procrastinate
 
 from procrastinate_conn import ConnectorSettings, make_connector
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.demo.profiles import profile
 from procrastinate_conn.demo.proxy import CountingProxy
 from procrastinate_conn.drivers import missing
-from procrastinate_conn.registry import REGISTRY, ConnectorKind, installed_kinds
+from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind, installed_kinds
 
 KINDS = tuple(kind for kind in installed_kinds() if REGISTRY[kind].has_server and not missing(kind))
 """The kinds that connect to a server and are installed, those of other packages too."""
@@ -154,6 +154,19 @@ class Workload:
 def text_argument(number: int) -> str:
     """Return the text that belongs to a job's number."""
     return SPECIAL_CHARACTERS + "x" * SIZES[number % len(SIZES)]
+
+
+def profile(kind: ConnectorKind) -> Path:
+    """Return the env file of a kind: the wheel carries a copy, a checkout has them in ``settings/``.
+
+    A kind of another package has none; it takes that of ``psycopg``.
+    """
+    package = Path(__file__).parent
+    folder = package / "settings"
+    if not folder.is_dir():
+        folder = package.parents[1] / "settings" / "demo"
+    own = folder / f"{kind}.env"
+    return own if own.exists() else folder / f"{DEFAULT_KIND}.env"
 
 
 def host_origin(kind: ConnectorKind) -> str:

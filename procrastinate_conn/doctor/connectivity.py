@@ -9,6 +9,15 @@ from time import monotonic
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed
 
+_HINTS = {
+    ConnectionRefusedError: "is the server running, on this port, and does its listen_addresses include this"
+    " address?",
+    TimeoutError: "a firewall drops the packets, or no machine has this address",
+    FileNotFoundError: "is the server running, and is this directory among its unix_socket_directories?",
+    PermissionError: f"give the user {os.environ.get('USER', 'of this process')} access to the socket's"
+    " directory",
+}
+
 
 def resolve(context: HostContext) -> Result | None:
     """Resolve the host's name; a numeric address, or a socket, needs no resolving."""
@@ -50,7 +59,8 @@ def connect(context: HostContext) -> Result | None:
     if not failures:  # there is no address
         return None
     reasons = "; ".join(f"{address}: {_reason(error)}" for address, error in failures.items())
-    return failed("connect", reasons, _hint(list(failures.values())[-1]))
+    hint = _HINTS.get(type(list(failures.values())[-1]), "check host and port, and the network in between")
+    return failed("connect", reasons, hint)
 
 
 def _open(context: HostContext, address: str) -> None:
@@ -68,15 +78,3 @@ def _reason(error: Exception) -> str:
         return "timed out"
     text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:]
-
-
-def _hint(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "is the server running, on this port, and does its listen_addresses include this address?"
-    if isinstance(error, TimeoutError):
-        return "a firewall drops the packets, or no machine has this address"
-    if isinstance(error, FileNotFoundError):
-        return "is the server running, and is this directory among its unix_socket_directories?"
-    if isinstance(error, PermissionError):
-        return f"give the user {os.environ.get('USER', 'of this process')} access to the socket's directory"
-    return "check host and port, and the network in between"

@@ -71,7 +71,7 @@ def test_wheel_has_every_module(unpacked: Path) -> None:
 
 def test_demo_of_the_wheel_reads_the_profiles_of_settings(unpacked: Path) -> None:
     script = (
-        "from procrastinate_conn.demo.profiles import profile; "
+        "from procrastinate_conn.demo.workload import profile; "
         "from procrastinate_conn.registry import SERVER_KINDS; "
         "print(*map(profile, SERVER_KINDS), sep='\\n')"
     )

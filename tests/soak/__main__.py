@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
-from procrastinate_conn.demo.profiles import isolated_environment
-from procrastinate_conn.demo.signals import treat_sigterm_as_sigint
+from procrastinate_conn.demo.process import isolated_environment, treat_sigterm_as_sigint
 from procrastinate_conn.registry import ConnectorKind
 from tests.conftest import apply_schema
 from tests.servers import KINDS

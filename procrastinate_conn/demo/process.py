@@ -1,11 +1,26 @@
-"""Early ends by Ctrl-C or SIGTERM, with every clean-up."""
+"""The process while the demo runs: its environment, and early ends by Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+
+@contextmanager
+def isolated_environment() -> Iterator[None]:
+    """Unset the user's connection settings for the block, so that the demo reaches no server but its own."""
+    original = dict(os.environ)
+    try:
+        for name in original:
+            if name.startswith(("PG", "PROCRASTINATE_CONN_")) or name == "DATABASE_URL":
+                del os.environ[name]
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(original)
 
 
 def treat_sigterm_as_sigint() -> None:
