@@ -47,12 +47,6 @@ def common_options(
     """Take the options that precede the command."""
 
 
-CONNECTION_STRING_ARGUMENT = (
-    "An argument is a connection string, which no command takes: other users of this machine can read it, and"
-    " logs keep it. Set PROCRASTINATE_CONN_DSN to it, in the environment or in an env file."
-)
-
-
 def main() -> None:
     """Run the command line.
 
@@ -60,7 +54,10 @@ def main() -> None:
     message, and with it the password.
     """
     if any(is_connection_string(re.sub(r"\A--[\w-]+=", "", argument)) for argument in sys.argv[1:]):
-        sys.stderr.write(f"{CONNECTION_STRING_ARGUMENT}\n")
+        sys.stderr.write(
+            "An argument is a connection string, which no command takes: other users of this machine can read"
+            " it, and logs keep it. Set PROCRASTINATE_CONN_DSN to it, in the environment or in an env file.\n"
+        )
         sys.exit(options.USAGE_ERROR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a variable may hold bytes that it cannot encode

@@ -20,18 +20,10 @@ DEFAULT_TABLE_WIDTH = 120
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What text is formatted for.
+    """What text is formatted for."""
 
-    Parameters
-    ----------
-    colour
-        Whether to use colours.
-    width
-        Columns; None if lines may have any length, as in a file or the log of a CI run.
-    """
-
-    colour: bool = False
-    width: int | None = None
+    colour: bool = False  # whether to use colours
+    width: int | None = None  # in columns; None if lines may have any length, as in a file or a CI log
 
     def style(self, text: str, *, fg: str | None = None, bold: bool = False) -> str:
         """Style a text if colours are used."""

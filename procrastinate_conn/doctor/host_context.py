@@ -20,8 +20,6 @@ DEFAULT_CONNECT_TIMEOUT = 10.0
 QUERY_TIMEOUT = 5.0
 """Seconds for a query, and for a notification."""
 
-APPLICATION_NAME = "procrastinate-conn doctor"
-
 Pooler = Literal["none", "unknown", "transaction"]
 """A pooler between client and server: none, one of an unknown mode, or one that shares its sessions."""
 
@@ -59,11 +57,6 @@ class HostContext:
         return self.works_jobs and self.config.listens and self.config.listening is None
 
     @property
-    def has_session(self) -> bool:
-        """Whether there is a session that is not closed."""
-        return self.connection is not None and not self.connection.closed
-
-    @property
     def session(self) -> psycopg.Connection[Any]:
         """The session, for checks that need one."""
         assert self.connection is not None
@@ -79,36 +72,29 @@ class HostContext:
         """Return the seconds that are left until the deadline, or `at_most`."""
         return max(0.1, min(at_most, self.deadline - monotonic()))
 
-    def connect(self) -> psycopg.Connection[Any]:
-        """Return a new session on this host, primary or standby.
+    def connect(self, main: ConnectorConfig | None = None) -> psycopg.Connection[Any]:
+        """Return a new session on this host, primary or standby; with `main`, of that connection.
 
-        If it fails, a `psycopg.OperationalError` or `PasswordUnavailable` is raised.
+        Keywords that psycopg's libpq lacks are left out. If it fails, a `psycopg.OperationalError` or
+        `PasswordUnavailable` is raised.
         """
-        overrides = {
-            "host": self.host.name,
-            "hostaddr": self.address,
-            "port": self.host.port,
-            "target_session_attrs": "any",
-            "load_balance_hosts": "disable",
-        }
-        return self._connect(self.config, overrides)
-
-    def connect_notifier(self) -> psycopg.Connection[Any]:
-        """Return a new session of the connection over which jobs are deferred."""
-        return self.connect() if self.main is None else self._connect(self.main, {})
-
-    def _connect(self, config: ConnectorConfig, overrides: dict[str, str]) -> psycopg.Connection[Any]:
-        """Return a new session of the application's, except for keywords that psycopg's libpq lacks."""
+        config, keywords = main or self.config, libpq.keywords()
         overrides = {
             **config.credentials(),
-            **overrides,
             "connect_timeout": str(max(2, round(self.connect_timeout))),  # libpq's minimum
-            "application_name": APPLICATION_NAME,
+            "application_name": "procrastinate-conn doctor",
         }
-        spec, keywords = config.spec, libpq.keywords()
+        if main is None:
+            overrides |= {
+                "host": self.host.name,
+                "hostaddr": self.address,
+                "port": self.host.port,
+                "target_session_attrs": "any",
+                "load_balance_hosts": "disable",
+            }
         known = {keyword: value for keyword, value in overrides.items() if keyword in keywords}
-        parameters: dict[str, Any] = {**spec.keyword_values(keywords), **known}
-        with libpq.pinned_environment(parameters, spec.session):
+        parameters: dict[str, Any] = {**config.spec.keyword_values(keywords), **known}
+        with libpq.pinned_environment(parameters, config.spec.session):
             return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
 
     def rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:

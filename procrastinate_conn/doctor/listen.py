@@ -43,7 +43,7 @@ def _delivery_time(context: HostContext) -> float | None:
     listener = context.session
     listener.execute(SQL("LISTEN {}").format(channel))
     try:
-        with closing(context.connect_notifier()) as notifier:
+        with closing(context.connect(context.main)) as notifier:
             started = monotonic()
             # Sent without waiting for the result: a pooler may have no session for it.
             notifier.pgconn.send_query(SQL("NOTIFY {}").format(channel).as_bytes(notifier))

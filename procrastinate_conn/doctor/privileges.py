@@ -6,10 +6,7 @@ from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, passed, warned
 from procrastinate_conn.doctor.schema import expected_objects
 
-_TO_DEFER = {
-    "procrastinate_jobs": ("SELECT", "INSERT"),
-    "procrastinate_events": ("INSERT",),
-}
+_TO_DEFER = {"procrastinate_jobs": ("SELECT", "INSERT"), "procrastinate_events": ("INSERT",)}
 """Privileges to store a job; procrastinate's functions run with those of their caller."""
 
 _TO_WORK = {

@@ -134,7 +134,7 @@ def _steps(context: HostContext, progress: Callable[[str], None], needed: set[st
     """Yield each check of a host after the one before it has run, and then close the session."""
     applicable = CHECKS if context.main is None else {name: CHECKS[name] for name in ON_LISTENING_HOSTS}
     for name, check in {**CHECKS_WITHOUT_SESSION, **applicable}.items():
-        if name in CHECKS and not context.has_session:
+        if name in CHECKS and (context.connection is None or context.connection.closed):
             break
         if name in needed:
             progress(f"{context.host_name}: {name}")

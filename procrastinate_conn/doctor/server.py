@@ -16,14 +16,6 @@ CLOCK_TOLERANCE = 1.0
 MIN_TIMEOUT = 5.0
 """Seconds that a query of procrastinate's may take on a server under load."""
 
-TIMEOUTS = (
-    "idle_session_timeout",
-    "idle_in_transaction_session_timeout",
-    "lock_timeout",
-    "statement_timeout",
-    "transaction_timeout",
-)
-
 _SOURCES = {
     "user": "for the role",
     "database": "for the database",
@@ -98,8 +90,8 @@ def check_timeouts(context: HostContext) -> list[Result]:
     """Check each timeout that is on, with its value in the session, wherever it is set."""
     timeouts = context.session.execute(  # not `context.rows`, whose transaction has a timeout of its own
         "SELECT name, setting::float8 / 1000, source FROM pg_settings"
-        " WHERE name = ANY(%s) AND setting::float8 > 0 ORDER BY name",
-        [list(TIMEOUTS)],
+        " WHERE name IN ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'lock_timeout',"
+        " 'statement_timeout', 'transaction_timeout') AND setting::float8 > 0 ORDER BY name"
     ).fetchall()
     problems = [
         warned("timeouts", problem, _setting_hint(context, name, source, "0"), value={name: seconds})

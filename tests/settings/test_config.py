@@ -6,7 +6,7 @@ import pytest
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from procrastinate_conn import ConfigurationError, ConnectorSettings, make_connector
-from procrastinate_conn.cli.formats.excerpt import excerpt
+from procrastinate_conn.cli.formats.text import excerpt
 from procrastinate_conn.redaction.lines import redact_env_line
 from tests.installed import needs_argument
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from procrastinate_conn.checks.runner import CheckTarget, check_configuration
-from procrastinate_conn.cli.formats.excerpt import excerpt
+from procrastinate_conn.cli.formats.text import excerpt
 from procrastinate_conn.configuration import configure
 from procrastinate_conn.origins import SOURCE_KINDS, Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem

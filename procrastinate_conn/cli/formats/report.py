@@ -22,11 +22,7 @@ class Finding(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The file of the problem, for formats that need one.
-
-        A problem outside of any file, such as in a variable of the environment, is located in the file that
-        was checked.
-        """
+        """The file of the problem, or that which was checked, for formats that need one."""
         from procrastinate_conn.sources import DEFAULT_ENV_FILE  # imported late: `--help` needs no sources
 
         origin = self.problem.origin
