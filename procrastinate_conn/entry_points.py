@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from procrastinate_conn.connector_info import ConnectorInfo
+from procrastinate_conn.connector_info import (
+    INTERFACE_VERSION,
+    OTHER_POOL_OPTIONS,
+    POOL_OPTIONS,
+    ConnectorInfo,
+)
 from procrastinate_conn.imports import ObjectNotFound, import_object
+from procrastinate_conn.similarity import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -89,9 +95,6 @@ def find(name: str) -> ConnectorInfo | None:
 @cache
 def load(name: str) -> ConnectorInfo | UnusableKind:
     """Import the kind of a name that `names` has, or return why it cannot be used."""
-    # Not above: for our kinds it is not needed.
-    from procrastinate_conn.kind_validation import InvalidInfo, validated
-
     entry_point, *others = _by_name()[name]
     package = packages(name)
     if others:
@@ -103,10 +106,35 @@ def load(name: str) -> ConnectorInfo | UnusableKind:
         info = import_object(entry_point.value)
     except ObjectNotFound as error:
         return UnusableKind.after(error, name, package)
+    return _validated(info, name, package)
+
+
+def _validated(info: object, name: str, package: str) -> ConnectorInfo | UnusableKind:
+    """Return how a kind describes itself, with its fields in their types: no type checker has seen it."""
+    from pydantic import TypeAdapter, ValidationError  # not above: for our kinds it is not needed
+
+    unusable = partial(UnusableKind, name, package)
+    if not isinstance(info, ConnectorInfo):
+        return unusable(f"is of type {type(info).__name__}, which is no ConnectorInfo")
     try:
-        return validated(info)._replace(package=package)
-    except InvalidInfo as error:
-        return UnusableKind(name, package, error.reason, error.hint)
+        valid = TypeAdapter(ConnectorInfo).validate_python(info)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        return unusable(f"has a ConnectorInfo with an invalid {field}: {first['msg']}")
+    if valid.interface is None:
+        return unusable("states no version of the interface: ConnectorInfo(interface=...)")
+    if valid.interface != INTERFACE_VERSION:
+        hint = "pip install --upgrade procrastinate-conn" if valid.interface > INTERFACE_VERSION else ""
+        versions = f"version {valid.interface} of the interface, and the installed one is {INTERFACE_VERSION}"
+        return unusable(f"is written for {versions}", hint)
+    options = (*POOL_OPTIONS, *OTHER_POOL_OPTIONS)
+    for option in valid.pool_options:
+        if option not in options:
+            near = nearest(option, options)
+            advice = f"did you mean {near}?" if near else f"the options are {', '.join(options)}"
+            return unusable(f"has a ConnectorInfo with a pool option {option} that does not exist: {advice}")
+    return valid._replace(package=package)
 
 
 def _package(entry_point: EntryPoint) -> str:

@@ -30,17 +30,13 @@ def build(config: ConnectorConfig) -> BaseConnector:
     ImportError
         The driver of the kind is not installed; no other driver is imported.
     """
-    if _is_smaller_than_by_hand(config):
+    pool, info = config.pool, REGISTRY[config.kind]
+    has_default_size = not pool.null and pool.explicit.keys().isdisjoint({"min_size", "max_size"})
+    if has_default_size and pool.max_size < info.size_by_hand:
         message = (
             "the pool has %d connections; a %s written by hand has up to %d by default: see pool.max_size"
         )
-        by_hand = REGISTRY[config.kind]
-        logger.info(message, config.pool.max_size, by_hand.class_name, by_hand.size_by_hand)
-    module, _, name = REGISTRY[config.kind].implementation.partition(":")
+        logger.info(message, pool.max_size, info.class_name, info.size_by_hand)
+    module, _, name = info.implementation.partition(":")
     connector: BaseConnector = getattr(import_module(module, __name__), name)(config)
     return connector
-
-
-def _is_smaller_than_by_hand(config: ConnectorConfig) -> bool:
-    is_default = not config.pool.null and config.pool.explicit.keys().isdisjoint({"min_size", "max_size"})
-    return is_default and config.pool.max_size < REGISTRY[config.kind].size_by_hand

@@ -131,7 +131,7 @@ def test_connection_shut_down_just_after_its_answer_raises_ping_timeout(kind, ad
     connection_factory = sync.own_pool.connection_factory
 
     def ask_too_late(connection):
-        with liveness.SocketWatchdog(
+        with liveness.shutdown_after(
             0.05, connection.fileno(), connection_factory.errors, liveness.call_in_thread
         ):
             connection_factory.ping(connection)

@@ -42,14 +42,8 @@ class AsyncpgConnection(asyncpg.Connection):
         self.liveness = Liveness()
         self.socket = transport.get_extra_info("socket")
         self.inbox: asyncio.Queue[Notify | None] = asyncio.Queue()
-        self._queries = protocol
+        self.protocol = protocol  # which counts the queries that were sent to be executed
         self.add_termination_listener(_end_inbox)
-
-    @property
-    def queries_sent(self) -> int:
-        """The number of queries that were sent to be executed."""
-        sent: int = self._queries.queries_count
-        return sent
 
     @property
     def closed(self) -> bool:

@@ -54,7 +54,7 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
 
     async def _send_on(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         is_ours = self.own_pool is not None
-        sent = connection.queries_sent if is_ours else 0
+        sent = connection.protocol.queries_count if is_ours else 0
         sent_at = monotonic()
         try:
             rows = await self._rows(connection, query, arguments, fetch)
@@ -63,7 +63,7 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
                 connection.is_cancelled = True
             raise
         except AsyncpgConnectionFactory.errors as error:
-            if is_ours and connection.queries_sent == sent and connection.closed:
+            if is_ours and connection.protocol.queries_count == sent and connection.closed:
                 message = "the connection was lost before the query was sent"
                 raise SafeToRetry(message, is_certain=True) from error
             is_extended = bool(arguments) or fetch is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import psycopg
@@ -84,8 +84,12 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
     cursor_factory: ClassVar[type[cursor] | None] = RealDictCursor
 
     def open_connection(self, parameters: dict[str, str]) -> Psycopg2Connection:
+        # Agents look for the database by its older name.
+        arguments: Any = {
+            "database" if name == "dbname" else name: value for name, value in parameters.items()
+        }
         connection: Psycopg2Connection = psycopg2.connect(
-            **as_agents_read(parameters),
+            **arguments,
             connection_factory=self.connection_class,
             cursor_factory=self.cursor_factory,
         )
@@ -99,13 +103,6 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
     def ping(self, connection: Psycopg2Connection) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-
-
-def as_agents_read(parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return arguments for ``psycopg2.connect``, in which agents look for the database by its older name."""
-    arguments: dict[str, Any] = dict(parameters)
-    arguments["database"] = arguments.pop("dbname", None)
-    return arguments
 
 
 def adopt_raw(connection: connection, liveness: Liveness, loads: Callable[[str], Any] | None) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from operator import attrgetter
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
@@ -25,7 +25,7 @@ from procrastinate_conn.connectors.runtime.connect_errors import (
     is_permanent,
     name_every_host,
 )
-from procrastinate_conn.connectors.runtime.liveness import SocketWatchdog, call_in_thread, readability
+from procrastinate_conn.connectors.runtime.liveness import call_in_thread, readability, shutdown_after
 from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
 
 
@@ -245,10 +245,10 @@ class ConnectionFactory(ABC):
         if connection.liveness.is_terminated:
             raise psycopg.OperationalError("the session is ending, or the server has rejected its queries")
 
-    def response_within(self, seconds: float, connection: Any) -> SocketWatchdog:
+    def response_within(self, seconds: float, connection: Any) -> AbstractContextManager[None]:
         """Limit the time that the server has to answer in a context."""
         call_later = asyncio.get_running_loop().call_later if self.asynchronous else call_in_thread
-        return SocketWatchdog(seconds, self.fileno(connection), self.errors, call_later)
+        return shutdown_after(seconds, self.fileno(connection), self.errors, call_later)
 
 
 def _require_idle(connection: Any) -> None:

@@ -73,27 +73,12 @@ async def listen_on(
     channels: Iterable[str],
     on_listening: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Listen on a connection in autocommit mode until it is lost; await `on_listening` once it listens."""
-    timeout = procrastinate_connector.LISTEN_TIMEOUT
-    await _start_listening(connection_factory, connection, channels)
-    if on_listening is not None:
-        await on_listening()
-    while True:
-        async with aclosing(connection_factory.notifications(connection, timeout)) as notifications:
-            async for notification in notifications:
-                await on_notification(channel=notification.channel, payload=notification.payload)
-                raise_if_cancelled()
-        with connection_factory.response_within(PING_TIMEOUT, connection):
-            await connection_factory.execute(connection, "SELECT 1")
-        raise_if_cancelled()
+    """Listen on a connection in autocommit mode until it is lost; await `on_listening` once it listens.
 
-
-async def _start_listening(connection_factory: Any, connection: Any, channels: Iterable[str]) -> None:
-    """Listen to channels, whatever the client's encoding.
-
-    Names that are not ASCII are escaped, and the server sends them in UTF-8. It converts nothing if its own
-    encoding is SQL_ASCII; then they are sent as the driver encodes them.
+    Names that are not ASCII are escaped, and the server sends them in UTF-8, whatever the client's encoding.
+    It converts nothing if its own encoding is SQL_ASCII; then they are sent as the driver encodes them.
     """
+    timeout = procrastinate_connector.LISTEN_TIMEOUT
 
     async def execute(statement: str) -> None:
         with connection_factory.response_within(PING_TIMEOUT, connection):
@@ -105,6 +90,15 @@ async def _start_listening(connection_factory: Any, connection: Any, channels: I
         names = [f"U&{_escaped(name)}" for name in names]
     for name in names:
         await execute(LISTEN.format(channel_name=name))
+    if on_listening is not None:
+        await on_listening()
+    while True:
+        async with aclosing(connection_factory.notifications(connection, timeout)) as notifications:
+            async for notification in notifications:
+                await on_notification(channel=notification.channel, payload=notification.payload)
+                raise_if_cancelled()
+        await execute("SELECT 1")
+        raise_if_cancelled()
 
 
 def _escaped(identifier: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 
@@ -35,8 +35,14 @@ def _is_readable(fileno: int) -> bool:
         return True
 
 
-class SocketWatchdog:
-    """Shuts a socket down after a time limit, so that a driver that waits for it gets an error.
+@contextmanager
+def shutdown_after(
+    seconds: float,
+    fileno: int,
+    errors: tuple[type[Exception], ...],
+    call_later: Callable[[float, Callable[[], None]], Any],
+) -> Iterator[None]:
+    """Shut a socket down after a time limit, so that a driver that waits for it gets an error.
 
     Cancelling the driver's task is not enough: psycopg would wait for the server once more.
 
@@ -44,40 +50,30 @@ class SocketWatchdog:
     those that the driver may raise then; they become a `PingTimeout`. `call_later` calls a function after so
     many seconds, and returns an object with ``cancel``.
     """
+    has_fired = False
+    failure = None
 
-    def __init__(
-        self,
-        seconds: float,
-        fileno: int,
-        errors: tuple[type[Exception], ...],
-        call_later: Callable[[float, Callable[[], None]], Any],
-    ) -> None:
-        self._seconds = seconds
-        self._errors = errors
-        self._has_fired = False
-        try:
-            self._socket = socket.socket(fileno=socket.dup(fileno))
-        except OSError as error:
-            raise _cannot_ping(error) from error
-        try:
-            self._timer = call_later(seconds, self._shut_down)
-        except RuntimeError as error:
-            self._socket.close()
-            raise _cannot_ping(error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._timer.cancel()
-        self._socket.close()
-        if self._has_fired and (error is None or isinstance(error, self._errors)):
-            raise PingTimeout(f"no answer within {self._seconds:.2g} s") from error
-
-    def _shut_down(self) -> None:
-        self._has_fired = True  # first, as the driver may raise before the next line
+    def shut_down() -> None:
+        nonlocal has_fired
+        has_fired = True  # first, as the driver may raise before the next line
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+    with ExitStack() as stack:
+        try:
+            duplicate = stack.enter_context(socket.socket(fileno=socket.dup(fileno)))
+            timer = call_later(seconds, shut_down)
+        except (OSError, RuntimeError) as error:
+            raise psycopg.OperationalError(f"the connection cannot be pinged: {error}") from error
+        stack.callback(timer.cancel)
+        try:
+            yield
+        except errors as error:
+            if not has_fired:
+                raise
+            failure = error
+    if has_fired:
+        raise PingTimeout(f"no answer within {seconds:.2g} s") from failure
 
 
 def call_in_thread(seconds: float, function: Callable[[], None]) -> threading.Timer:
@@ -86,7 +82,3 @@ def call_in_thread(seconds: float, function: Callable[[], None]) -> threading.Ti
     timer.daemon = True
     timer.start()
     return timer
-
-
-def _cannot_ping(reason: Exception) -> Exception:
-    return psycopg.OperationalError(f"the connection cannot be pinged: {reason}")

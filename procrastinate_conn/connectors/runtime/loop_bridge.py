@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -44,10 +43,9 @@ class CrossLoopCall(Generic[T]):
         self._loop = loop
         self._timeout = timeout
         self._task: asyncio.Task[T] | None = None
-        # Taken once: by the loop to start the call, or by the caller to withdraw it.
-        self._claim = threading.Lock()
         self._unseen = 0.0  # seconds that the loop did nothing; counted, since a test may freeze the clock
         self.check_interval = min(CHECK_INTERVAL, timeout)
+        # Either the loop sets it to running, and starts the call, or the caller cancels it.
         self.outcome: Future[T] = Future()
         try:
             loop.call_soon_threadsafe(self._start)
@@ -56,20 +54,17 @@ class CrossLoopCall(Generic[T]):
             raise ConnectorException("the event loop that the connector was opened in was closed") from error
 
     def _start(self) -> None:
-        if self._claim.acquire(blocking=False):
+        if self.outcome.set_running_or_notify_cancel():
             self._task = self._loop.create_task(self._call)
             self._task.add_done_callback(self._finish)
 
     def _finish(self, task: asyncio.Task[T]) -> None:
-        error = None if task.cancelled() else task.exception()
         if task.cancelled():
-            self.outcome.cancel()
-        if not self.outcome.set_running_or_notify_cancel():
-            return
-        if error is None:
-            self.outcome.set_result(task.result())
-        else:
+            self.outcome.set_exception(ConnectorException(CANCELLED))
+        elif (error := task.exception()) is not None:
             self.outcome.set_exception(error)
+        else:
+            self.outcome.set_result(task.result())
 
     def check_loop(self) -> None:
         """Raise an error if the call cannot complete any more."""
@@ -89,10 +84,9 @@ class CrossLoopCall(Generic[T]):
 
     def withdraw(self) -> bool:
         """Withdraw the call, and tell whether that was in time."""
-        if not self._claim.acquire(blocking=False):
-            return False
-        self._call.close()
-        return True
+        if in_time := self.outcome.cancel():
+            self._call.close()
+        return in_time
 
     def cancel(self) -> None:
         """Propagate cancellation to the loop."""
@@ -109,10 +103,7 @@ def run_on_owner_loop(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventL
     handed = CrossLoopCall(call, loop, timeout)
     while not wait([handed.outcome], handed.check_interval).done:
         handed.check_loop()
-    try:
-        return handed.outcome.result()
-    except CancelledError as error:
-        raise ConnectorException(CANCELLED) from error
+    return handed.outcome.result()
 
 
 async def await_on_owner_loop(
@@ -128,8 +119,7 @@ async def await_on_owner_loop(
             handed.check_loop()
     except asyncio.CancelledError:
         handed.cancel()
-        outcome.cancel()
         raise
-    if outcome.cancelled():
-        raise ConnectorException(CANCELLED)
+    finally:
+        outcome.cancel()  # if nobody waits for it any more
     return outcome.result()

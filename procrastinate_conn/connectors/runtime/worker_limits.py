@@ -8,7 +8,6 @@ import os
 import socket
 from contextlib import suppress
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Any, Self
 
 from procrastinate import sql
@@ -82,16 +81,11 @@ class WorkerQueryLimit:
         self._check = self._loop.call_later(CHECK_INTERVAL, self._run_check)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: Any) -> None:  # noqa: PYI036 - passed on
         self._check.cancel()
         current_limit.reset(self._token)
         try:
-            await self._scope.__aexit__(kind, error, traceback)
+            await self._scope.__aexit__(*exception)
         except TimeoutError as timeout:
             message = f"the worker stops: there was no response within {self._since_stop:.0f} sec"
             raise ConnectorException(message) from timeout
