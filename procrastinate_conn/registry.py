@@ -243,8 +243,6 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         aliases=("sqlalchemy",),
     ),
     ConnectorKind.SQLALCHEMY_PSYCOPG: ConnectorInfo(
-        class_module="procrastinate.connector",
-        class_name="BaseConnector",
         implementation=".sqlalchemy.psycopg_connector:SQLAlchemyPsycopgConnector",
         drivers=("sqlalchemy", "psycopg"),
         extra="sqlalchemy",
@@ -254,7 +252,6 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         aliases=("sqlalchemy-psycopg3",),
     ),
     ConnectorKind.SQLALCHEMY_ASYNC: ConnectorInfo(
-        class_module="procrastinate.connector",
         class_name="BaseAsyncConnector",
         implementation=".sqlalchemy.async_connector:SQLAlchemyAsyncConnector",
         drivers=("sqlalchemy", "greenlet", "psycopg"),
@@ -265,7 +262,6 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         aliases=("async-sqlalchemy", "sqlalchemy-psycopg-async"),
     ),
     ConnectorKind.ASYNCPG: ConnectorInfo(
-        class_module="procrastinate.connector",
         class_name="BaseAsyncConnector",
         implementation=".asyncpg.connector:AsyncpgConnector",
         drivers=("asyncpg",),

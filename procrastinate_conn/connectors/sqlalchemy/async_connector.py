@@ -22,7 +22,6 @@ from sqlalchemy.util import greenlet_spawn
 from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
 from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
 from procrastinate_conn.connectors.compatibility import driver_of
-from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.connection_factory import PsycopgConnectionFactory
 from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
 from procrastinate_conn.connectors.runtime.listener import listen, listen_on
@@ -44,7 +43,6 @@ from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
 from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
     wrap_exceptions as wrap_psycopg_exceptions,
 )
-from procrastinate_conn.registry import ConnectorKind
 
 
 class PooledAsyncConnection(NoticeHandlers, PooledConnection, psycopg.AsyncConnection[Any]):
@@ -69,7 +67,11 @@ class PooledAsyncConnectionFactory(PsycopgConnectionFactory):
 class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], WithoutClass, BaseAsyncConnector):
     """A connector on an AsyncEngine of SQLAlchemy's, of which procrastinate has none."""
 
-    kind = ConnectorKind.SQLALCHEMY_ASYNC
+    driver_classes = (
+        ("psycopg", PsycopgDriver),
+        ("psycopg_async", PsycopgDriver),
+        ("asyncpg", AsyncpgDriver),
+    )
     connection_factory = PooledAsyncConnectionFactory
     sync_connector = SQLAlchemyPsycopgConnector
     engine_class = AsyncEngine
@@ -79,15 +81,6 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
     def wrap_exceptions(self) -> Iterator[None]:
         with wrap_psycopg_exceptions(), wrap_asyncpg_exceptions():
             yield
-
-    def __init__(self, config: ConnectorConfig) -> None:
-        super().__init__(config)
-        psycopg_driver = PsycopgDriver(config)
-        self.drivers = {
-            "psycopg": psycopg_driver,
-            "psycopg_async": psycopg_driver,
-            "asyncpg": AsyncpgDriver(config),
-        }
 
     def reject_pool(self, pool: Any) -> str | None:
         if self.config.json_loads is not None and driver_of(pool) == "asyncpg":

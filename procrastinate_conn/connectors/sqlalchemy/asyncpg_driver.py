@@ -36,14 +36,7 @@ class AsyncpgDriver(Driver):
     def is_lost(self, connection: Any) -> bool:
         return bool(connection.driver_connection.is_closed())
 
-    def raise_disconnect(
-        self,
-        error: Exception,
-        connection: Any,
-        query: str,  # noqa: ARG002 - as of the other drivers
-        sent_at: float,  # noqa: ARG002
-        arguments: dict[str, Any],  # noqa: ARG002
-    ) -> None:
+    def raise_disconnect(self, error: Exception, connection: Any, /, *_: object) -> None:
         if self.is_lost(connection):
             raise OutcomeUnknown.after(error)
 

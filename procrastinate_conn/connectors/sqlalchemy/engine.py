@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from time import monotonic
@@ -31,7 +31,6 @@ from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, Sa
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 from procrastinate_conn.connectors.runtime.steps import Steps
-from procrastinate_conn.registry import ConnectorKind
 
 Result = sqlalchemy.CursorResult[Any]
 
@@ -94,7 +93,7 @@ class Driver:
         return bool(connection.info.status != 0)
 
     def raise_disconnect(
-        self, error: Exception, connection: Any, query: str, sent_at: float, arguments: dict[str, Any]
+        self, error: Exception, connection: Any, query: str, sent_at: float, arguments: dict[str, Any], /
     ) -> None:
         """Raise `SafeToRetry` or `OutcomeUnknown` from an error; do nothing if the connection stands."""
         cursor = _driver_cursor(getattr(error, "of_cursor", None)) if self.is_extended else None
@@ -125,13 +124,16 @@ this_thread = _ThisThread()
 class EngineQueries(PooledConnector[Any]):
     """How a connector sends queries on an engine, and on connections of the caller's."""
 
-    kind: ClassVar[ConnectorKind]
     errors: ClassVar[tuple[type[Exception], ...]]  # of SQLAlchemy, of the drivers and of the pool
     wrap_exceptions: Callable[[], AbstractContextManager[None]]  # raises them as procrastinate's
     engine_class: ClassVar[type] = sqlalchemy.Engine
     pool_attribute = "_engine"
     _engine: Any = None
-    drivers: Mapping[str, Driver]  # by the names of SQLAlchemy's dialects
+    driver_classes: ClassVar[tuple[tuple[str, type[Driver]], ...]]  # by the names of SQLAlchemy's dialects
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        super().__init__(config)
+        self.drivers = {name: driver(config) for name, driver in self.driver_classes}
 
     @property
     def engine(self) -> Any:
@@ -151,7 +153,7 @@ class EngineQueries(PooledConnector[Any]):
         if isinstance(given, wanted) and driver_of(given) in self.drivers:
             return None
         drivers = " or ".join(driver for driver in self.drivers if not driver.endswith("_async"))
-        return rejection(self.kind, f"sqlalchemy.{wanted.__name__} over {drivers}", given)
+        return rejection(self.config.kind, f"sqlalchemy.{wanted.__name__} over {drivers}", given)
 
     def engine_arguments(self, driver: str) -> dict[str, Any]:
         """Return the arguments of an engine over a pool of ours, except for its creator.

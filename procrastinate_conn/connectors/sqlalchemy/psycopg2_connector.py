@@ -22,7 +22,6 @@ from procrastinate_conn.connectors.psycopg2.connection_factory import (
 from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
 from procrastinate_conn.connectors.runtime.steps import run
 from procrastinate_conn.connectors.sqlalchemy.engine import Driver, PooledConnection, SyncEngineConnector
-from procrastinate_conn.registry import ConnectorKind
 
 
 class PooledPsycopg2Connection(PooledConnection, Psycopg2Connection):
@@ -78,12 +77,8 @@ class SQLAlchemyPsycopg2Connector(SyncEngineConnector, contrib.SQLAlchemyPsycopg
     safe.
     """
 
-    kind = ConnectorKind.SQLALCHEMY_PSYCOPG2
+    driver_classes = (("psycopg2", Psycopg2Driver),)
     connection_factory = PooledPsycopg2ConnectionFactory
     errors = (SQLAlchemyError, *PooledPsycopg2ConnectionFactory.errors)
     pool_errors = staticmethod(pool_errors)
     wrap_exceptions = staticmethod(wrap_exceptions)
-
-    def __init__(self, config: ConnectorConfig) -> None:
-        super().__init__(config)
-        self.drivers = {"psycopg2": Psycopg2Driver(config)}

@@ -21,7 +21,6 @@ from procrastinate_conn.connectors.psycopg.connection_factory import SyncPsycopg
 from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
 from procrastinate_conn.connectors.runtime.steps import run
 from procrastinate_conn.connectors.sqlalchemy.engine import Driver, PooledConnection, SyncEngineConnector
-from procrastinate_conn.registry import ConnectorKind
 
 
 class NoticeHandlers:
@@ -96,11 +95,7 @@ def wrap_exceptions() -> Iterator[None]:
 class SQLAlchemyPsycopgConnector(SyncEngineConnector, WithoutClass):
     """A synchronous connector on a SQLAlchemy engine over psycopg 3, of which procrastinate has none."""
 
-    kind = ConnectorKind.SQLALCHEMY_PSYCOPG
+    driver_classes = (("psycopg", PsycopgDriver),)
     connection_factory = PooledPsycopgConnectionFactory
     errors = (SQLAlchemyError, psycopg.Error)
     wrap_exceptions = staticmethod(wrap_exceptions)
-
-    def __init__(self, config: ConnectorConfig) -> None:
-        super().__init__(config)
-        self.drivers = {"psycopg": PsycopgDriver(config)}
