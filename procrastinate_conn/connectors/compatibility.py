@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from procrastinate_conn.registry import ConnectorKind
 
 _KINDS = {
@@ -35,8 +33,6 @@ _KINDS_ON_ENGINES = {
 }
 """By the driver of SQLAlchemy's dialect."""
 
-_ASYNC_DRIVERS = ("asyncpg", "psycopg_async")
-
 
 def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
     """Return why a kind does not take what it was given, and the kind that does.
@@ -50,23 +46,22 @@ def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
     given
         The application's pool, engine or connection.
     """
-    message = f"the {kind} connector takes {takes}, and was given {_describe(given)}"
-    if (other := kind_for(given)) not in (None, kind):
+    driver, class_name = driver_of(given), type(given).__name__
+    is_async = class_name.startswith("Async")
+    names = [f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in type(given).__mro__]
+    over = "" if driver is None else f" over {driver.removesuffix('_async')}"
+    message = f"the {kind} connector takes {takes}, and was given {names[0]}{over}"
+    if driver is None:
+        other = next((_KINDS[name] for name in names if name in _KINDS), None)
+    else:  # psycopg's dialect has one name for both
+        other = ConnectorKind.SQLALCHEMY_ASYNC if is_async else _KINDS_ON_ENGINES.get(driver)
+    if other not in (None, kind):
         return f"{message}; the kind for that is {other}"
-    if driver_of(given) in _ASYNC_DRIVERS and not type(given).__name__.startswith("Async"):
-        hint = f"give the Async{type(given).__name__} around it"
-        is_connection = type(given).__name__ == "Connection"
-        return f"{message}; {hint}" + (", as await session.connection() returns it" if is_connection else "")
-    nearest = next((_FOR_NO_KIND[name] for name in _names(type(given)) if name in _FOR_NO_KIND), None)
+    if driver in ("asyncpg", "psycopg_async") and not is_async:
+        session = ", as await session.connection() returns it" if class_name == "Connection" else ""
+        return f"{message}; give the Async{class_name} around it{session}"
+    nearest = next((_FOR_NO_KIND[name] for name in names if name in _FOR_NO_KIND), None)
     return message if nearest is None else f"{message}; no kind takes that, and {nearest}"
-
-
-def kind_for(given: object) -> ConnectorKind | None:
-    """Return the kind that takes a pool, an engine or a connection; None for anything else."""
-    if (driver := driver_of(given)) is not None:
-        is_async = type(given).__name__.startswith("Async")  # psycopg's dialect has one name for both
-        return ConnectorKind.SQLALCHEMY_ASYNC if is_async else _KINDS_ON_ENGINES.get(driver)
-    return next((_KINDS[name] for name in _names(type(given)) if name in _KINDS), None)
 
 
 def driver_of(given: object) -> str | None:
@@ -75,13 +70,3 @@ def driver_of(given: object) -> str | None:
         return None
     driver: str | None = getattr(getattr(given, "dialect", None), "driver", None)
     return driver
-
-
-def _names(cls: type) -> Iterable[str]:
-    return (f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in cls.__mro__)
-
-
-def _describe(given: object) -> str:
-    name = next(iter(_names(type(given))))
-    driver = driver_of(given)
-    return name if driver is None else f"{name} over {driver.removesuffix('_async')}"
