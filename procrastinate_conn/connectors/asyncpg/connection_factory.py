@@ -43,7 +43,7 @@ class AsyncpgConnection(asyncpg.Connection):
         self.socket = transport.get_extra_info("socket")
         self.inbox: asyncio.Queue[Notify | None] = asyncio.Queue()
         self.protocol = protocol  # which counts the queries that were sent to be executed
-        self.add_termination_listener(_end_inbox)
+        self.add_termination_listener(lambda connection: connection.inbox.put_nowait(None))
 
     @property
     def closed(self) -> bool:
@@ -87,10 +87,6 @@ class AsyncpgConnection(asyncpg.Connection):
         """
         self.inbox.put_nowait(Notify(channel, payload, pid))
         super()._process_notification(pid, channel, payload)  # type: ignore[misc]  # private
-
-
-def _end_inbox(connection: Any) -> None:
-    connection.inbox.put_nowait(None)
 
 
 class AsyncpgConnectionFactory(AsyncConnectionFactory):

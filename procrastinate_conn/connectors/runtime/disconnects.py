@@ -156,15 +156,11 @@ def raise_lost(
     `is_extended` if the query was sent with the extended protocol; `shutdown` is the server's report, if the
     error has one.
     """
-    if shutdown is not None and shutdown.is_interrupt and _is_one_statement(query):
+    is_one_statement = ";" not in query.rstrip().removesuffix(";")  # for certain, as procrastinate's are
+    if shutdown is not None and shutdown.is_interrupt and is_one_statement:
         is_certain = query in PROCRASTINATE_QUERIES and (is_extended or shutdown.has_context)
         if is_certain or (not shutdown.has_context and monotonic() - sent_at < SHUTDOWN_RACE_WINDOW):
             message = "the server ended the session before the query was complete"
             raise SafeToRetry(message, is_certain=is_certain or is_extended) from error
     if is_lost:
         raise OutcomeUnknown.after(error)
-
-
-def _is_one_statement(query: str) -> bool:
-    """Tell whether a query is one statement for certain, as procrastinate's are."""
-    return ";" not in query.rstrip().removesuffix(";")
