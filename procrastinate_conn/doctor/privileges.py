@@ -17,15 +17,7 @@ _TO_WORK = {
 }
 """Privileges for workers, periodic tasks and the management of jobs."""
 
-_MISSING_ON_TABLES = """
-    SELECT format('GRANT %%s ON %%s TO %%I', string_agg(privilege, ', ' ORDER BY number), name::regclass,
-                  current_user)
-    FROM unnest(%(tables)s::text[], %(privileges)s::text[])
-        WITH ORDINALITY AS wanted (name, privilege, number)
-    WHERE NOT has_table_privilege(to_regclass(name), privilege)
-    GROUP BY name ORDER BY name
-"""
-_MISSING_ELSEWHERE = """
+_MISSING_GRANTS = """
     WITH namespace AS (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('procrastinate_jobs')),
     -- A serial column's sequence needs a privilege of its own, an identity column's does not.
     serials AS MATERIALIZED (
@@ -35,6 +27,12 @@ _MISSING_ELSEWHERE = """
         WHERE serial.relkind = 'S' AND owner.relname = ANY(%(tables)s)
             AND owner.relnamespace IN (SELECT relnamespace FROM namespace)
     )
+    SELECT format('GRANT %%s ON %%s TO %%I', string_agg(privilege, ', ' ORDER BY number), name::regclass,
+                  current_user)
+        FROM unnest(%(tables)s::text[], %(privileges)s::text[])
+            WITH ORDINALITY AS wanted (name, privilege, number)
+        WHERE NOT has_table_privilege(to_regclass(name), privilege) GROUP BY name
+    UNION ALL
     SELECT format('GRANT USAGE ON SEQUENCE %%s TO %%I', oid::regclass, current_user) FROM serials
         WHERE NOT has_sequence_privilege(oid, 'USAGE, UPDATE')
     UNION ALL
@@ -68,10 +66,11 @@ def run(context: HostContext) -> Result | None:
 def _missing_grants(context: HostContext, privileges: dict[str, tuple[str, ...]]) -> list[str]:
     """Return the statements that grant the missing ones of some privileges, by table."""
     pairs = [(table, privilege) for table, needed in privileges.items() for privilege in needed]
-    tables, needed = zip(*pairs, strict=True)
-    on_tables = context.rows(_MISSING_ON_TABLES, tables=list(tables), privileges=list(needed))
-    names = {kind: sorted(n for k, n in expected_objects() if k == kind) for kind in ("function", "type")}
-    elsewhere = context.rows(
-        _MISSING_ELSEWHERE, tables=list(privileges), functions=names["function"], types=names["type"]
+    rows = context.rows(
+        _MISSING_GRANTS,
+        tables=[table for table, _ in pairs],
+        privileges=[privilege for _, privilege in pairs],
+        functions=[name for object_type, name in expected_objects() if object_type == "function"],
+        types=[name for object_type, name in expected_objects() if object_type == "type"],
     )
-    return [grant for (grant,) in on_tables + elsewhere]
+    return [grant for (grant,) in rows]
