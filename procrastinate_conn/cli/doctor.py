@@ -15,7 +15,7 @@ import typer
 from procrastinate_conn.checks import runner
 from procrastinate_conn.cli import options
 from procrastinate_conn.cli.output import Terminal, standard_output
-from procrastinate_conn.doctor.report import DoctorReport, HostReport, Result, Status, failed, passed, warned
+from procrastinate_conn.doctor.report import DoctorReport, HostReport, Result, failed, passed, warned
 from procrastinate_conn.problems import Problem, counted
 from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.setting_names import DEFAULT_NAMES
@@ -24,12 +24,7 @@ from procrastinate_conn.similarity import nearest
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
     from procrastinate_conn.connectors.config import ConnectorConfig
 
-
-MARKS: dict[Status, tuple[str, str]] = {
-    "pass": ("ok", "green"),
-    "warning": ("warn", "yellow"),
-    "fail": ("FAIL", "red"),
-}
+MARKS = {"pass": ("ok", "green"), "warning": ("warn", "yellow"), "fail": ("FAIL", "red")}
 """Mark and colour of each status."""
 
 
@@ -162,19 +157,13 @@ def _check_server(
 def _render(report: DoctorReport, terminal: Terminal) -> str:
     """Return the aligned results by host, and a summary."""
     width = max((len(result.name) for result in report.results()), default=0)
-    blocks = [
-        [_line(result, width, terminal) for result in report.checks if result.name == "settings"],
-        *(
-            [
-                terminal.style(str(host), bold=True),
-                *(_line(result, width, terminal) for result in host.checks),
-            ]
-            for host in report.hosts
-        ),
-        [_line(result, width, terminal) for result in report.checks if result.name != "settings"],
-        [_summary(report)],
-    ]
-    return "\n\n".join("\n".join(block) for block in blocks if block)
+    settings = [result for result in report.checks if result.name == "settings"]
+    others = [result for result in report.checks if result.name != "settings"]
+    blocks = []
+    for host, results in [(None, settings), *((host, host.checks) for host in report.hosts), (None, others)]:
+        heading = [terminal.style(str(host), bold=True)] if host else []
+        blocks.append("\n".join([*heading, *(_line(result, width, terminal) for result in results)]))
+    return "\n\n".join([*filter(None, blocks), _summary(report)])
 
 
 def _line(result: Result, width: int, terminal: Terminal) -> str:

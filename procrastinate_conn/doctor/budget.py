@@ -79,7 +79,8 @@ def run(context: HostContext) -> Result:
     if only_listens:
         need += f" {counted(needed, 'connection')} to LISTEN"
     else:
-        need += f" up to {needed} connections (max_size {max_size}{' + 1 to LISTEN' * context.listens})"
+        listen = " + 1 to LISTEN" if context.listens else ""
+        need += f" up to {needed} connections (max_size {max_size}{listen})"
     hint = "lower pool.max_size or the number of processes, or {}"
     lowest = min(limits, key=lambda limit: limit.allowed)
     if needed > lowest.allowed:
