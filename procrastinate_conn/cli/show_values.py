@@ -48,23 +48,26 @@ def effective_values(
     The configuration may have errors: keywords that libpq rejects are as configured, invalid pool options
     left out. A kind without a server has neither a connection nor a pool.
     """
-    kind, has_server = configuration.settings.kind, REGISTRY[configuration.settings.kind].has_server
+    kind, listening = configuration.settings.kind, configuration.listening
     connector = _effective(configuration, "connector") or EffectiveValue(kind.value, None)
     if configuration.has_kind:  # one that cannot be used is shown as configured
         connector = replace(connector, value=kind.value)
-    values: dict[str, dict[str, EffectiveValue]] = {
-        "setting": {"connector": connector},
-        "connection": _connection(configuration, everything=everything) if has_server else {},
-        "listen": _listen(configuration, everything=everything) if has_server else {},
-        "pool": _pool(configuration, everything=everything) if has_server else {},
+    settings = {"connector": connector}
+    if not REGISTRY[kind].has_server:
+        return {"setting": settings, "connection": {}, "listen": {}, "pool": {}}
+    if everything:
+        settings["defaults"] = EffectiveValue(configuration.settings.defaults, None)
+    for name in (*SETTINGS, "listen") if configuration.listen.is_off else SETTINGS:
+        if value := _effective(configuration, name):
+            settings[name] = value
+    listen = _connection(listening, everything=everything) if listening else {}
+    origins = configuration.listen.origins  # of the keywords that differ for the connection that listens
+    return {
+        "setting": settings,
+        "connection": _connection(configuration, everything=everything),
+        "listen": {k: v for k, v in listen.items() if v.value and v.origin in origins},
+        "pool": _pool(configuration, everything=everything),
     }
-    if has_server:
-        if everything:
-            values["setting"]["defaults"] = EffectiveValue(configuration.settings.defaults, None)
-        names = (*SETTINGS, "listen") if configuration.listen.is_off else SETTINGS
-        settings = {name: _effective(configuration, name) for name in names}
-        values["setting"] |= {name: value for name, value in settings.items() if value}
-    return values
 
 
 def _connection(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
@@ -86,15 +89,6 @@ def _connection(configuration: Configuration, *, everything: bool) -> dict[str, 
     elif spec is not None and (origin := password_line(spec)):  # which libpq reads
         keywords["password"] = EffectiveValue(MASK, origin)
     return keywords
-
-
-def _listen(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
-    """Return the keywords that differ for the connection that listens."""
-    listening, origins = configuration.listening, configuration.listen.origins
-    if listening is None:
-        return {}
-    values = _connection(listening, everything=everything)
-    return {keyword: value for keyword, value in values.items() if value.value and value.origin in origins}
 
 
 def _pool(configuration: Configuration, *, everything: bool) -> dict[str, EffectiveValue]:
