@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -129,9 +130,8 @@ def configure(sources: Sequence[Source]) -> Configuration:
     spec, rejections = build_spec(
         connection.effective, connection.redacted_keywords, session_variables(sources), keywords
     )
-    pool, pool_problems = validate_pool_options(
-        _pool_options(sources), settings.kind, settings.explicit.get("pool")
-    )
+    options = dict(ChainMap(*(source.section("pool") for source in sources)))
+    pool, pool_problems = validate_pool_options(options, settings.kind, settings.explicit.get("pool"))
     problems = [
         *settings.problems,
         *misspelt_variables(sources, connection.configured),
@@ -205,10 +205,3 @@ def configure_and_log(sources: Sequence[Source]) -> Configuration:
     for problem in () if configuration.errors else configuration.problems:
         logger.warning("%s", problem)
     return configuration
-
-
-def _pool_options(sources: Sequence[Source]) -> dict[str, SourcedValue]:
-    options: dict[str, SourcedValue] = {}
-    for source in reversed(sources):
-        options.update(source.section("pool"))
-    return options

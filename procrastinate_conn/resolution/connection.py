@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from procrastinate_conn.aliases import VALUES
 from procrastinate_conn.origins import CALL, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.embedded_dsn import split_embedded_dsns
+from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
 from procrastinate_conn.sources.dsn import ParsedDsn, foreign_scheme, parse_dsn, unknown_keyword
@@ -46,7 +48,7 @@ REJECTED_VALUE = Rule(
     example=Example("PROCRASTINATE_CONN_CONNECTION__SSLMODE=requre"),
 )
 
-Layer = Mapping[str, SourcedValue]
+Layer = dict[str, SourcedValue]
 """One row of the precedence: keyword to value."""
 
 PYDANTIC_MASK = str(SecretStr("."))
@@ -74,65 +76,51 @@ def merge_connection(
     sources: Sequence[Source], dsn: ParsedDsn | None, defaults: Defaults
 ) -> ResolvedConnection:
     """Merge the keywords of all sources, which are given by precedence, and of their effective DSN."""
-    problems = [] if dsn is None else list(dsn.problems)
     parameters, embedded = split_embedded_dsns(dsn.parameters if dsn else {})
-    problems += embedded
-    explicit = [
-        (_keywords(source, problems), parameters if dsn and source.dsn is dsn.sourced else {})
-        for source in sources
-    ]
-    database_url = {} if any(source.dsn for source in sources) else parameters
-    settings = [*chain.from_iterable(explicit), database_url]
+    problems = [*(dsn.problems if dsn else ()), *embedded]
+    settings: list[Layer] = []
+    for source in sources:
+        settings += [_keywords(source, problems), parameters if dsn and source.dsn is dsn.sourced else {}]
+    settings.append({} if any(source.dsn for source in sources) else parameters)  # DATABASE_URL
     variables = _libpq_variables(sources)
     layers = [
         *settings,
-        _service([*settings, *variables], sources, problems),
+        _service(ChainMap(*settings, *variables), sources, problems),
         *variables,
         _session_name(sources),
         resilient_defaults(defaults),
     ]
     problems += _overridden_host(layers)
-    configured = _stack(layers)
+    configured: dict[str, list[SourcedValue]] = {}
+    for keyword, sourced in chain.from_iterable(layer.items() for layer in layers):
+        configured.setdefault(keyword, []).append(sourced)
     if dsn is None:
         problems += _foreign_url(sources, has_host=bool(configured.keys() & {"host", "hostaddr"}))
     redacted = parameters.keys() & _ADDRESS if dsn and dsn.password_overflows else ()
     return ResolvedConnection(configured, dsn, frozenset(redacted), tuple(problems))
 
 
-def _stack(layers: Iterable[Layer]) -> dict[str, list[SourcedValue]]:
-    configured: dict[str, list[SourcedValue]] = {}
-    for layer in layers:
-        for keyword, sourced in layer.items():
-            configured.setdefault(keyword, []).append(sourced)
-    return configured
-
-
 def effective_dsn(sources: Sequence[Source]) -> ParsedDsn | None:
     """Parse the DSN of the highest precedence; without one, ``DATABASE_URL`` if it is PostgreSQL's."""
     dsn = next((source.dsn for source in sources if source.dsn), None)
-    if dsn is None and (url := _database_url(sources)) and not foreign_scheme(str(url.value)):
+    url = next((source.database_url for source in sources if source.database_url), None)
+    if dsn is None and url is not None and not foreign_scheme(str(url.value)):
         dsn = url
     return None if dsn is None else parse_dsn(dsn)
 
 
-def _database_url(sources: Sequence[Source]) -> SourcedValue | None:
-    return next((source.database_url for source in sources if source.database_url), None)
-
-
 def _foreign_url(sources: Sequence[Source], *, has_host: bool) -> Iterator[Problem]:
     """Report a ``DATABASE_URL`` that is ignored; beside a host it is for the application's other readers."""
-    source = next((source for source in sources if source.database_url), None)
-    if source is None or (url := source.database_url) is None:
-        return
-    if not (has_host and source.names.is_default):
+    names, url = next(((s.names, s.database_url) for s in sources if s.database_url), (DEFAULT_NAMES, None))
+    if url is not None and not (has_host and names.is_default):
         message = f"{url.origin.name} is a {foreign_scheme(str(url.value))}: URL and is ignored"
-        hint = f"set {source.names.variable(('dsn',))} to a postgresql:// URL"
+        hint = f"set {names.variable(('dsn',))} to a postgresql:// URL"
         yield FOREIGN_DATABASE_URL("dsn", message, hint=hint, origin=url.origin)
 
 
 def _keywords(source: Source, problems: list[Problem]) -> Layer:
     """Return the single keywords of a source as text, and report those that libpq cannot read."""
-    keywords: dict[str, SourcedValue] = {}
+    keywords: Layer = {}
     for keyword, sourced in source.section("connection").items():
         if keyword not in libpq.keywords():
             problems.append(unknown_keyword(keyword, str(sourced.origin.name), sourced.origin))
@@ -183,31 +171,28 @@ def _not_text(keyword: str, sourced: SourcedValue) -> Problem:
     return REJECTED_VALUE(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
 
 
-def _service(layers: Sequence[Layer], sources: Sequence[Source], problems: list[Problem]) -> Layer:
-    """Return the section of the service file that the layers name."""
-    service = next((layer["service"] for layer in layers if "service" in layer), None)
-    if service is None:
+def _service(above: Mapping[str, SourcedValue], sources: Sequence[Source], problems: list[Problem]) -> Layer:
+    """Return the section of the service file that the layers above it name."""
+    if "service" not in above:
         return {}
-    variables: dict[str, SourcedValue] = {}
-    for source in reversed(sources):
-        variables.update(source.variables)
-    file = next((layer["servicefile"] for layer in layers if "servicefile" in layer), None)
-    section, faults = read_service(service, file or variables.get("PGSERVICEFILE"), variables)
+    variables = dict(ChainMap(*(dict(source.variables) for source in sources)))
+    file = above.get("servicefile") or variables.get("PGSERVICEFILE")
+    section, faults = read_service(above["service"], file, variables)
     keywords, embedded = split_embedded_dsns(section)
     problems += [*faults, *embedded]
     return keywords
 
 
-def _libpq_variables(sources: Sequence[Source]) -> Sequence[Layer]:
+def _libpq_variables(sources: Sequence[Source]) -> list[Layer]:
     """Return the keywords that libpq's variables set, source by source."""
     keywords = libpq.variables()
     layers = [{keywords[n]: v for n, v in source.variables.items() if n in keywords} for source in sources]
     # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require if PGSSLMODE is not set.
-    nearest = next((i for i, source in enumerate(sources) if "PGREQUIRESSL" in source.variables), None)
-    if nearest is not None and not any("sslmode" in layer for layer in layers):
-        required = sources[nearest].variables["PGREQUIRESSL"]
-        if str(required.value).startswith("1"):
-            layers[nearest]["sslmode"] = replace(required, value="require")
+    for source, layer in zip(sources, layers, strict=True):
+        if required := source.variables.get("PGREQUIRESSL"):
+            if str(required.value).startswith("1") and not any("sslmode" in other for other in layers):
+                layer["sslmode"] = replace(required, value="require")
+            break
     return layers
 
 
@@ -220,7 +205,7 @@ def _session_name(sources: Sequence[Source]) -> Layer:
 def _overridden_host(layers: Sequence[Layer]) -> Iterator[Problem]:
     """Report a PGHOSTADDR that libpq prefers to a host of higher precedence."""
     nearest = next((layer for layer in layers if layer.keys() & {"host", "hostaddr"}), {})
-    address = next((layer["hostaddr"] for layer in layers if "hostaddr" in layer), None)
+    address = ChainMap(*layers).get("hostaddr")
     if "hostaddr" in nearest or address is None or address.origin.name != "PGHOSTADDR":
         return
     if address.value and (host := nearest["host"]).value:

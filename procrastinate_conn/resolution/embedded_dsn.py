@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 
 from procrastinate_conn import libpq
-from procrastinate_conn.libpq import is_secret
 from procrastinate_conn.origins import CALL, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.sources.base import Source
@@ -36,33 +35,25 @@ def split_embedded_dsns(
     values: Mapping[str, SourcedValue],
 ) -> tuple[dict[str, SourcedValue], list[Problem]]:
     """Return the values of libpq's keywords that are no DSN, and a problem for each that is one."""
-    embedded = {k: sourced for k, sourced in values.items() if _is_dsn(k, sourced.value)}
+    embedded = {keyword for keyword, sourced in values.items() if _is_dsn(keyword, sourced.value)}
     valid = {keyword: sourced for keyword, sourced in values.items() if keyword not in embedded}
-    return valid, [_problem(f"connection.{k}", k, sourced) for k, sourced in embedded.items()]
+    return valid, [_problem(f"connection.{k}", v) for k, v in values.items() if k in embedded]
 
 
 def reject_embedded_dsns(source: Source) -> Source:
     """Return a source without the values that are DSNs, and with a problem for each."""
     keywords = libpq.variables()
-    variables = [
-        name
-        for name, sourced in source.variables.items()
-        if name in keywords and _is_dsn(keywords[name], sourced.value)
-    ]
-    embedded = [
-        path
-        for path, sourced in source.settings.items()
-        if _has_single_value(path) and _is_dsn(path[-1], sourced.value)
-    ]
-    if not embedded and not variables:
+    settings = {p: v for p, v in source.settings.items() if _has_single_value(p) and _is_dsn(p[-1], v.value)}
+    variables = {n: v for n, v in source.variables.items() if n in keywords and _is_dsn(keywords[n], v.value)}
+    if not settings and not variables:
         return source
     return source._replace(
-        settings={path: sourced for path, sourced in source.settings.items() if path not in embedded},
+        settings={path: sourced for path, sourced in source.settings.items() if path not in settings},
         variables={name: sourced for name, sourced in source.variables.items() if name not in variables},
         problems=(
             *source.problems,
-            *(_problem(".".join(path), path[-1], source.settings[path]) for path in embedded),
-            *(_problem(f"connection.{k}", k, source.variables[n]) for n in variables if (k := keywords[n])),
+            *(_problem(".".join(path), sourced) for path, sourced in settings.items()),
+            *(_problem(f"connection.{keywords[name]}", sourced) for name, sourced in variables.items()),
         ),
     )
 
@@ -75,7 +66,7 @@ def _has_single_value(path: tuple[str, ...]) -> bool:
 
 
 def _is_dsn(name: str, value: object) -> bool:
-    if not isinstance(value, str) or is_secret(name):
+    if not isinstance(value, str) or libpq.is_secret(name):
         return False
     if name in _FREE_TEXT or name.startswith("oauth_"):
         return bool(re.search(_URL, value)) or _names_a_keyword(_PAIR_AFTER_SEPARATOR, value)
@@ -91,7 +82,8 @@ def _names_a_keyword(pair: str, value: str) -> bool:
     return any(name.lower() in libpq.keywords() for name in re.findall(pair, value))
 
 
-def _problem(setting: str, name: str, sourced: SourcedValue) -> Problem:
+def _problem(setting: str, sourced: SourcedValue) -> Problem:
+    name = setting.rpartition(".")[2]
     if "://" in str(sourced.value):
         message = f"{name} is a URL, not a single value"
         hint = f"write the {name} alone, or the URL as the DSN"

@@ -20,16 +20,7 @@ SESSION_VARIABLE = Rule(
     fault_in="name",
 )
 
-
-_NO_KEYWORD = (
-    "PGDATESTYLE",
-    "PGGEQO",
-    "PGLOCALEDIR",
-    "PGREQUIRESSL",
-    "PGSERVICEFILE",
-    "PGSYSCONFDIR",
-    "PGTZ",
-)
+_NO_KEYWORD = (*libpq.SESSION_VARIABLES, "PGLOCALEDIR", "PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR")
 """libpq's variables that set no keyword."""
 
 _OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")
@@ -50,11 +41,9 @@ def misspelt_variables(sources: Sequence[Source], configured: Collection[str]) -
     known = keywords.keys() | set(_NO_KEYWORD)
     for source in sources:
         for name, sourced in source.variables.items():
-            if name in known or name in _OTHERS:
-                continue
-            near = suggestions.pg_variable(name, known, source.names)
-            is_the_applications = name.startswith("PG_") and keywords.get(near or "") in configured
-            if near and not is_the_applications:
+            is_known = name in known or name in _OTHERS
+            near = None if is_known else suggestions.pg_variable(name, known, source.names)
+            if near and not (name.startswith("PG_") and keywords.get(near) in configured):
                 message, hint = f"libpq does not know {name}", f"did you mean {near}?"
                 yield LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=sourced.origin)
 

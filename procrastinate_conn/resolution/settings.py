@@ -42,7 +42,6 @@ COMPETING_PASSWORDS = Rule(
     fault_in="name",
 )
 
-
 _EXPECTED = {
     "password": "text or a plain function",
     "password_file": "the name of a file",
@@ -74,9 +73,12 @@ class ResolvedSettings(NamedTuple):
 
 def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> ResolvedSettings:
     """Take each setting from the first source that sets it; the effective DSN may have the password."""
-    explicit: dict[str, SourcedValue] = {}
-    for source in reversed(sources):
-        explicit.update({path[0]: sourced for path, sourced in source.settings.items() if len(path) == 1})
+    explicit = {
+        path[0]: sourced
+        for source in reversed(sources)
+        for path, sourced in source.settings.items()
+        if len(path) == 1
+    }
     problems = [problem for source in sources for problem in source.problems]
     password_setting = _password_setting(sources, dsn, problems)
     password = _password(password_setting, explicit.get(password_setting), problems)
@@ -99,12 +101,11 @@ def _kind(sourced: SourcedValue | None, problems: list[Problem]) -> ConnectorKin
         return ConnectorKind(str(sourced.value))
     except UnusableKind as error:
         problems.append(drivers.unusable_kind(error, sourced))
-        return DEFAULT_KIND
     except ValueError:
         message = f"there is no connector {describe_value(sourced.value)}"
         hint = suggestions.connector(str(sourced.value))
         problems.append(_invalid_choice("connector", message, hint, sourced))
-        return DEFAULT_KIND
+    return DEFAULT_KIND
 
 
 def _defaults(sourced: SourcedValue | None, problems: list[Problem]) -> Defaults:
@@ -167,25 +168,20 @@ def _password(name: str, sourced: SourcedValue | None, problems: list[Problem]) 
     from procrastinate_conn import passwords  # not above: most configurations have a constant password
 
     value, origin = sourced.value, sourced.origin
-    if name == "password" and callable(value) and not is_async(value):
-        return passwords.from_function(value, origin)
-    if name == "password_file" and isinstance(value, str | os.PathLike) and str(value):
-        return passwords.from_file(str(value), origin)
-    if name == "password_command" and isinstance(value, str) and _words(value):
-        return passwords.from_command(value, origin)
-    expected = _EXPECTED[name]
+    expected = "a plain function" if callable(value) else _EXPECTED[name]
     hint = f"give {expected}"
-    if name == "password_command" and isinstance(value, str) and value.strip():
-        hint = "close every quote, and end it with no backslash"
     if callable(value):
-        expected = "a plain function"
-        hint = "give a plain function: an asynchronous connector calls it in a thread"
+        if name == "password" and not is_async(value):
+            return passwords.from_function(value, origin)
+        hint += ": an asynchronous connector calls it in a thread"
+    elif name == "password_file" and isinstance(value, str | os.PathLike) and str(value):
+        return passwords.from_file(str(value), origin)
+    elif name == "password_command" and isinstance(value, str) and value.strip():
+        try:
+            if shlex.split(value):
+                return passwords.from_command(value, origin)
+        except ValueError:
+            pass
+        hint = "close every quote, and end it with no backslash"
     problems.append(INVALID_VALUE(name, f"{name} is not {expected}", hint=hint, origin=origin))
     return None
-
-
-def _words(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return []

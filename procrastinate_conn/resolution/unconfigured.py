@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from procrastinate_conn import suggestions
@@ -11,7 +11,7 @@ from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.connection import ResolvedConnection
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.sources.base import Source
-from procrastinate_conn.sources.environment import LIBPQ_ALONE
+from procrastinate_conn.sources.variables import LIBPQ_ALONE
 
 NOTHING_SET = Rule(
     "PC113",
@@ -24,27 +24,23 @@ NOTHING_SET = Rule(
 )
 
 
-def _is_unconfigured(sources: Sequence[Source], connection: ResolvedConnection) -> bool:
-    """Tell whether everything is left to defaults; a connector alone describes no connection."""
-    return (
-        all(path == ("connector",) and s.kind.is_override for s in sources for path in s.settings)
-        and not any(source.database_url for source in sources)
-        and all(values[0].origin.kind.is_default for values in connection.configured.values())
-    )
-
-
 def validate_anything_set(
     sources: Sequence[Source], connection: ResolvedConnection, parameters: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Report that nothing is set, or that all that is set has a misspelt prefix.
+    """Report that nothing is set, that other programs' variables are, or that all have a misspelt prefix.
 
     The `parameters` are what all the defaults come to, by keyword.
     """
-    if found := _found_elsewhere(sources, connection):
-        yield found
+    if any(not values[0].origin.kind.is_default for values in connection.configured.values()):
         return
-    if not _is_unconfigured(sources, connection):
-        return
+    if not any(s.dsn or s.database_url or s.misspelt or s.problems for s in sources):
+        found = (_without_section(sources), *map(_elsewhere, sources))
+        if problem := next(filter(None, found), None):
+            yield problem
+            return
+    is_connector = (path == ("connector",) and s.kind.is_override for s in sources for path in s.settings)
+    if any(source.database_url for source in sources) or not all(is_connector):
+        return  # a connector alone describes no connection
     if misspelt := [problem for source in sources for problem in source.misspelt]:
         yield from (replace(problem, severity="error") for problem in misspelt)
         return
@@ -62,24 +58,6 @@ def validate_anything_set(
     yield NOTHING_SET("dsn", message, hint=hint)
 
 
-def _found_elsewhere(sources: Sequence[Source], connection: ResolvedConnection) -> Problem | None:
-    """Return a problem if nothing describes the connection, and variables of other programs do."""
-    is_meant = any(s.dsn or s.database_url or s.misspelt or s.problems for s in sources)
-    if is_meant or any(not values[0].origin.kind.is_default for values in connection.configured.values()):
-        return None
-    if found := _without_section(sources):
-        return found
-    for source in sources:
-        parts: dict[str, SourcedValue] = {}
-        for name, sourced in source.elsewhere.items():
-            if part := suggestions.connection_part(name.upper(), str(sourced.value)):
-                parts.setdefault(part, sourced)
-        is_mysql = "port" in parts and str(parts["port"].value) == "3306"
-        if "dsn" in parts or (len(parts) > 1 and parts.keys() & {"host", "dbname"} and not is_mysql):
-            return _elsewhere(parts, source)
-    return None
-
-
 def _without_section(sources: Sequence[Source]) -> Problem | None:
     """Return a problem if words under a prefix of the application's seem to describe the connection."""
     words: dict[str, tuple[str, SourcedValue]] = {}
@@ -92,18 +70,20 @@ def _without_section(sources: Sequence[Source]) -> Problem | None:
     if not words.keys() - {"connection.port"}:  # it may be that of a web server
         return None
     hint = f"write {', '.join(variable for variable, _ in words.values())}"
-    values = [sourced for _, sourced in words.values()]
-    return NOTHING_SET("dsn", _unread(values), hint=hint, origin=values[0].origin)
+    return _unread([sourced for _, sourced in words.values()], hint)
 
 
-def _unread(values: Iterable[SourcedValue]) -> str:
-    places = ", ".join(str(sourced.origin) for sourced in values)
-    return f"nothing is set for procrastinate-conn, and what is set as {places} is not read"
-
-
-def _elsewhere(parts: Mapping[str, SourcedValue], source: Source) -> Problem:
+def _elsewhere(source: Source) -> Problem | None:
+    """Return a problem if variables of other programs describe the connection."""
+    parts: dict[str, SourcedValue] = {}
+    for name, sourced in source.elsewhere.items():
+        if part := suggestions.connection_part(name.upper(), str(sourced.value)):
+            parts.setdefault(part, sourced)
+    is_mysql = "port" in parts and str(parts["port"].value) == "3306"
     if "dsn" in parts:
         parts = {"dsn": parts["dsn"]}
+    elif len(parts) < 2 or not parts.keys() & {"host", "dbname"} or is_mysql:
+        return None
     written = {part: f"${{{sourced.origin.name}}}" for part, sourced in parts.items()}
     file, dsn = written.pop("password_file", ""), written.get("dsn")
     if dsn and str(parts["dsn"].value).startswith("jdbc:"):
@@ -112,8 +92,13 @@ def _elsewhere(parts: Mapping[str, SourcedValue], source: Source) -> Problem:
     hint = f"write {source.names.variable(('dsn',))}={dsn}"
     if file:
         hint += f", and {source.names.variable(('password_file',))}={file}"
-    origin = next(iter(parts.values())).origin
-    return NOTHING_SET("dsn", _unread(parts.values()), hint=hint, origin=origin)
+    return _unread(list(parts.values()), hint)
+
+
+def _unread(values: Sequence[SourcedValue], hint: str) -> Problem:
+    places = ", ".join(str(sourced.origin) for sourced in values)
+    message = f"nothing is set for procrastinate-conn, and what is set as {places} is not read"
+    return NOTHING_SET("dsn", message, hint=hint, origin=values[0].origin)
 
 
 _SHOWN = ("user", "host", "port", "dbname")

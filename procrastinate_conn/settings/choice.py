@@ -35,7 +35,7 @@ from procrastinate_conn.similarity import nearest
 from procrastinate_conn.sources import SOURCES
 from procrastinate_conn.sources.arguments import read_call, with_null_pool
 from procrastinate_conn.sources.base import UNKNOWN_SETTING, UNREADABLE_SOURCE, Source
-from procrastinate_conn.sources.environment import read_libpq_variables
+from procrastinate_conn.sources.variables import read_libpq_variables
 
 _OPTIONS = frozenset(SettingsConfigDict.__annotations__) | {"build_sources", "cli_settings_source"}
 """The options that a call can give with an underscore before them."""

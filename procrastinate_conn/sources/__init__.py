@@ -12,8 +12,8 @@ from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.dotenv import is_there, read_dotenv
-from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.sources.secrets import read_secrets
+from procrastinate_conn.sources.variables import read_environment
 
 DEFAULT_ENV_FILE = ".env"
 """The env file that is read by default; it may be absent."""

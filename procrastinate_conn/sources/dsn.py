@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -73,6 +72,12 @@ def unknown_keyword(keyword: str, subject: str, origin: Origin | None, *, safe: 
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 _POSTGRESQL = r"postgres(?:ql)?(?:\+[a-z0-9_]+)?://"
 
+_SEMICOLONS = r"\s*\w[\w :]*=[^\s=]*;\s*\w[\w ]*="
+"""Pairs that semicolons separate, as in the DSNs of ADO.NET and ODBC."""
+
+_BASE64 = r"\s*(?:cG9zdGdyZX[M-P]|aG9zdD[0-3])[A-Za-z0-9+/]*=*\s*\Z"
+"""A DSN in base64, which begins with postgres or host=; its padding looks like a pair."""
+
 _EXAMPLE = "write postgresql://user:password@host:5432/database, or host=... user=... dbname=..."
 
 ENCODE_PASSWORD = "percent-encode the password: @ is %40, / is %2F"  # noqa: S105 - a hint
@@ -111,13 +116,14 @@ def parse_dsn(sourced: SourcedValue) -> ParsedDsn:
         if hasattr(dsn, "render_as_string"):  # SQLAlchemy's
             hint = "write dsn=url.render_as_string(hide_password=False)"
         return ParsedDsn(sourced, problems=(MALFORMED_DSN("dsn", message, hint=hint, origin=origin),))
-    if scheme := _other_database(dsn):
-        message = f"{scheme}:// is not a PostgreSQL URL"
+    scheme = re.match(_SCHEME, dsn)
+    if scheme and not scheme[1].lower().startswith("postgres"):
+        message = f"{scheme[1]}:// is not a PostgreSQL URL"
         return ParsedDsn(sourced, problems=(OTHER_DATABASE("dsn", message, hint=_EXAMPLE, origin=origin),))
     try:
         values = _parse(dsn)
     except libpq.InvalidConninfo as error:
-        has_pairs = not _has_semicolons(dsn) and not _is_base64(dsn)
+        has_pairs = not re.match(f"{_SEMICOLONS}|{_BASE64}", dsn)
         unknown = tuple(_unknown_keywords(dsn, error.unknown, origin)) if has_pairs else ()
         return ParsedDsn(sourced, problems=unknown or (_malformed(str(error), dsn, origin),))
     parameters = {keyword: replace(sourced, value=value, from_dsn=True) for keyword, value in values.items()}
@@ -135,11 +141,6 @@ def foreign_scheme(url: str) -> str | None:
     scheme = re.match(r"([A-Za-z][\w+.-]*):", url)
     is_ours = re.match(r"(?:jdbc:)?postgres", url, re.IGNORECASE)
     return scheme[1] if scheme and not is_ours else None
-
-
-def _other_database(dsn: str) -> str | None:
-    scheme = re.match(_SCHEME, dsn)
-    return scheme[1] if scheme and not scheme[1].lower().startswith("postgres") else None
 
 
 def _is_uri(dsn: str) -> bool:
@@ -172,28 +173,12 @@ def _unknown_keywords(dsn: str, first: str | None, origin: Origin) -> Iterator[P
         yield unknown_keyword(keyword, "the DSN", origin, safe=_cannot_be_a_secret(keyword, dsn))
         written = re.escape(keyword).replace(r"\ ", "%20")  # only a URI has a blank in a name
         text = re.sub(rf"(^|[\s?&]){written}(?=\s*=)", r"\1dbname", text)
-        keyword = _unknown_keyword(text)
-
-
-def _unknown_keyword(dsn: str) -> str | None:
-    try:
-        _parse(dsn)
-    except libpq.InvalidConninfo as error:
-        return error.unknown
-    return None
-
-
-def _has_semicolons(dsn: str) -> bool:
-    """Tell whether semicolons separate the pairs of a DSN, as in those of ADO.NET and ODBC."""
-    return re.match(r"\s*\w[\w :]*=[^\s=]*;\s*\w[\w ]*=", dsn) is not None
-
-
-def _is_base64(dsn: str) -> bool:
-    """Tell whether a DSN is base64, as in a Kubernetes Secret; its padding looks like a pair."""
-    try:
-        return base64.b64decode(dsn.strip(), validate=True).startswith((b"postgres", b"host="))
-    except ValueError:
-        return False
+        try:
+            _parse(text)
+        except libpq.InvalidConninfo as error:
+            keyword = error.unknown
+        else:
+            return
 
 
 _LIKE_A_KEYWORD = "[A-Za-z_ +-]{1,30}"
@@ -214,79 +199,62 @@ def _cannot_be_a_secret(keyword: str, dsn: str) -> bool:
     return not re.search(_SECRETIVE, before) and not any(name and is_secret(name) for name in meant)
 
 
-Applies = Callable[[str, str], object]
-"""Whether an explanation is that of a DSN, with libpq's reason for rejecting it."""
-
-
-def _like(pattern: str) -> Applies:
-    return lambda dsn, _: re.match(pattern, dsn, re.IGNORECASE | re.DOTALL)
-
-
-def _uri_rejected_for(word: str) -> Applies:
-    return lambda dsn, reason: _is_uri(dsn) and word in reason
-
-
-_LIBPQS = ""
-_EXPLANATIONS: tuple[tuple[Applies, str, str], ...] = (
-    (_like("jdbc:"), "it is a URL for Java", "write postgresql://user:password@host/database, without jdbc:"),
-    (_like(r"['\"]"), "it begins with a quote", "leave out the quotes around it"),
-    (_like(r"\*+\Z"), "it is masked", "write it with its secret: a dump of the settings does not have that"),
-    (_like(r"\s*\{"), "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
-    (_like(r"psql\s"), "it is a command", "leave out psql, and the quotes around its argument"),
+_EXPLANATIONS = (
     (
-        _like(r".*(\{\{.*\}\}|<%.*%>|#\{.*\})"),
+        "(?i)jdbc:",
+        "",
+        "it is a URL for Java",
+        "write postgresql://user:password@host/database, without jdbc:",
+    ),
+    (r"['\"]", "", "it begins with a quote", "leave out the quotes around it"),
+    (r"\*+\Z", "", "it is masked", "write it with its secret: a dump of the settings does not have that"),
+    (r"\s*\{", "", "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
+    (r"psql\s", "", "it is a command", "leave out psql, and the quotes around its argument"),
+    (
+        r".*(\{\{.*\}\}|<%.*%>|#\{.*\})",
+        "",
         "it has a reference of a template that nothing was put in for",
         "let the workflow or the template fill it in",
     ),
     (
-        _like(r"\$[({\w]"),
+        r"\$[({\w]",
+        "",
         "it is a reference to a variable that was not expanded",
         "in an env file write ${NAME}, and set NAME before it or in the environment",
     ),
-    (_uri_rejected_for("spaces"), "it has a blank", "write a blank as %20, and leave none around it"),
+    (_POSTGRESQL, "spaces", "it has a blank", "write a blank as %20, and leave none around it"),
+    (_POSTGRESQL, "IPv6", "", "write brackets around an IPv6 address, and nothing else: [::1]:5432"),
     (
-        _uri_rejected_for("IPv6"),
-        _LIBPQS,
-        "write brackets around an IPv6 address, and nothing else: [::1]:5432",
-    ),
-    (
-        _uri_rejected_for("query parameter"),
-        _LIBPQS,
+        _POSTGRESQL,
+        "query parameter",
+        "",
         "write ?keyword=value&keyword=value, and percent-encode the values: = is %3D, & is %26",
     ),
+    (_POSTGRESQL, "", "", "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25"),
+    (_SCHEME, "", "its scheme is none of libpq's", "did you mean postgresql://?"),
+    (_BASE64, "", "it is in base64", "decode it: base64 belongs only under the data of a Kubernetes Secret"),
     (
-        _uri_rejected_for(""),
-        _LIBPQS,
-        "percent-encode special characters: @ is %40, : is %3A, / is %2F, % is %25",
-    ),
-    (_like(_SCHEME), "its scheme is none of libpq's", "did you mean postgresql://?"),
-    (
-        lambda dsn, _: _is_base64(dsn),
-        "it is in base64",
-        "decode it: base64 belongs only under the data of a Kubernetes Secret",
-    ),
-    (
-        lambda dsn, _: _has_semicolons(dsn),
+        _SEMICOLONS,
+        "",
         "there are semicolons between the pairs",
         "write libpq's keywords, with blanks between the pairs: host=... user=... dbname=...",
     ),
-    (
-        lambda _, reason: "unterminated quoted string" in reason,
-        "a quote is not closed",
-        "close it, or write \\' for a quote in a value",
-    ),
-    (
-        _like(".*="),
-        _LIBPQS,
-        "write keyword=value pairs, and single quotes around a value that has blanks",
-    ),
-    (_like(""), _LIBPQS, _EXAMPLE),
+    ("", "unterminated", "a quote is not closed", "close it, or write \\' for a quote in a value"),
+    (".*=", "", "", "write keyword=value pairs, and single quotes around a value that has blanks"),
+    ("", "", "", _EXAMPLE),
 )
-"""Why libpq cannot read a DSN, better than its own reason if possible, and the hint; the first counts."""
+"""Why libpq cannot read a DSN, by a pattern of it and a word of libpq's reason; the first counts.
+
+The explanation is empty if there is none better than libpq's; the last text is the hint.
+"""
 
 
 def _malformed(reason: str, dsn: str, origin: Origin) -> Problem:
-    better, hint = next((better, hint) for is_it, better, hint in _EXPLANATIONS if is_it(dsn, reason))
+    better, hint = next(
+        (better, hint)
+        for pattern, word, better, hint in _EXPLANATIONS
+        if word in reason and re.match(pattern, dsn, re.DOTALL)
+    )
     if artifact := find_artifact(dsn, origin.source):
         better, hint = f"it has {artifact.description}", artifact.hint
     return MALFORMED_DSN("dsn", f"libpq cannot read the DSN: {better or reason}", hint=hint, origin=origin)

@@ -24,7 +24,6 @@ PASSWORD_FILE_IGNORED = Rule(
     example=Example("PGPASSFILE=pgpass", files={"pgpass": "localhost:5432:jobs:app:...\n"}),
 )
 
-
 Login = tuple[str, str, str, str]
 """Host, port, database and user: the fields of a line before the password."""
 
@@ -37,62 +36,51 @@ def default_file() -> str | None:
 
 def find_line(file: Path, login: Login) -> Origin | None:
     """Return the line whose password libpq will send, if there is one."""
-    found = _find(file, login)
-    return found and found[0]
+    return next((origin for origin, _ in _passwords(file, login)), None)
 
 
 def find_password(file: Path, login: Login) -> str | None:
     """Return the password that libpq would send; None if the file has none for the login."""
-    if (found := _find(file, login)) is None:
-        return None
-    password = re.match(_PASSWORD, found[1])
-    return re.sub(r"(?s)\\(.)", r"\1", password[0]) if password else None
+    for _, written in _passwords(file, login):
+        password = re.match(r"(?s)(?:\\.|[^:])*", written)  # it ends at a colon without a backslash before it
+        return re.sub(r"(?s)\\(.)", r"\1", password[0]) if password else None
+    return None
 
 
 def find_password_artifact(file: Path, login: Login) -> tuple[Origin, Artifact] | None:
     """Return that line, and what its password has that does not belong to it."""
-    if found := _find(file, login):
-        origin, password = found
+    for origin, password in _passwords(file, login):
+        artifact = find_artifact(password, "service-file", secret=True)
         if "\\" in re.sub(r"\\[\\:]", "", password):
-            return origin, _DROPPED_BACKSLASH
-        if artifact := find_artifact(password, "service-file", secret=True):
-            return origin, artifact
+            artifact = Artifact("a backslash, which libpq drops", r"write \\ for a backslash in a password")
+        return (origin, artifact) if artifact else None
     return None
 
 
-_PASSWORD = r"(?s)(?:\\.|[^:])*"  # noqa: S105 - a pattern
-"""A password ends at a colon that has no backslash before it."""
-
-_DROPPED_BACKSLASH = Artifact("a backslash, which libpq drops", r"write \\ for a backslash in a password")
-
-
-def _find(file: Path, login: Login) -> tuple[Origin, str] | None:
-    for number, line in enumerate(_lines(file), start=1):
+def _passwords(file: Path, login: Login) -> Iterator[tuple[Origin, str]]:
+    """Yield the lines for a login, of which libpq takes the first, and their passwords as written."""
+    for origin, line in _lines(file):
         if not line.startswith("#") and (password := _after_login(line, login)) is not None:
-            return Origin("passfile", None, str(file), number), password
-    return None
+            yield origin, password
 
 
 def find_misread_encoding(file: Path) -> str:
     """Return how a file that libpq reads is encoded that libpq does not read; empty if it reads it."""
-    lines = _lines(file)
-    return misread_encoding(os.fsencode(lines[0])) if lines else ""
+    return next((misread_encoding(os.fsencode(line)) for _, line in _lines(file)), "")
 
 
 def find_short_line(file: Path) -> Origin | None:
     """Return the first line with too few fields; one without a colon may be a comment after a blank."""
-    for number, line in enumerate(_lines(file), start=1):
-        if not line.lstrip().startswith("#") and 0 < line.count(":") < len(get_args(Login)):
-            return Origin("passfile", None, str(file), number)
-    return None
+    lines = ((origin, line) for origin, line in _lines(file) if not line.lstrip().startswith("#"))
+    return next((origin for origin, line in lines if 0 < line.count(":") < len(get_args(Login))), None)
 
 
 def find_deceptive_login(file: Path, login: Login) -> tuple[Origin, Artifact] | None:
     """Return the line that would be for a login if it were what it looks like, and what it has instead."""
-    for number, line in enumerate(_lines(file), start=1):
+    for origin, line in _lines(file):
         deceptive = find_deceptive(line)
         if deceptive and _after_login(as_seen(line), login) is not None:
-            return Origin("passfile", None, str(file), number), deceptive
+            return origin, deceptive
     return None
 
 
@@ -118,31 +106,18 @@ def validate_file(file: Path, origin: Origin | None) -> Iterator[Problem]:
     )
 
 
-def _lines(file: Path) -> list[str]:
+def _lines(file: Path) -> list[tuple[Origin, str]]:
     if not is_plain_file(file) or any(validate_file(file, None)):
         return []
-    return [os.fsdecode(line).rstrip("\r") for line in file.read_bytes().split(b"\n")]
+    lines = enumerate(file.read_bytes().split(b"\n"), start=1)
+    return [(Origin("passfile", None, str(file), n), os.fsdecode(line).rstrip("\r")) for n, line in lines]
 
 
 def _after_login(line: str, login: Login) -> str | None:
-    """Return the password of a line for a login, as ``passwordFromFile`` in ``fe-connect.c`` does."""
-    rest: str | None = line
-    for field in login:
-        rest = None if rest is None else _after_field(rest, field)
-    return rest
+    """Return the password of a line for a login, as ``passwordFromFile`` in ``fe-connect.c`` does.
 
-
-def _after_field(line: str, field: str) -> str | None:
-    """Return the line after a field that is ``*`` or the given text; None if it is another field.
-
-    A colon in the text needs no backslash in the line: as libpq does, the two are compared one by one.
+    Each field is ``*`` or the text, in which a backslash before a character is skipped; a colon needs none.
     """
-    if line.startswith("*:"):
-        return line[2:]
-    at = 0
-    for character in field:
-        at += line[at : at + 1] == "\\"
-        if line[at : at + 1] != character:
-            return None
-        at += 1
-    return line[at + 1 :] if line[at : at + 1] == ":" else None
+    fields = ("".join(rf"\\?+{re.escape(character)}" for character in field) for field in login)
+    found = re.match("".join(rf"(?>\*:|{field}:)" for field in fields), line)
+    return line[found.end() :] if found else None

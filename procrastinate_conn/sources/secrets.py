@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from procrastinate_conn import suggestions
@@ -42,7 +41,16 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
     except (OSError, ValueError) as error:
         return Source(SECRETS, names=names, problems=(_unreadable(path, error),))
     problems: list[Problem] = []
-    source = read_variables(SECRETS, _read_files(files, names, problems), names)
+    variables: list[tuple[str, str, Origin]] = []
+    for file in files:
+        if names.is_setting(file.name) or (names.prefix and names.path(file.name)):
+            try:
+                value = file.read_text(encoding="utf-8-sig").strip()
+            except (OSError, ValueError) as error:
+                problems.append(_unreadable(file, error))
+            else:
+                variables.append((file.name, value, Origin("secrets", file.name, str(file))))
+    source = read_variables(SECRETS, variables, names)
     unread = [unread for file in files if (unread := _unread(file, names))]
     return source._replace(
         problems=(*problems, *source.problems),
@@ -70,20 +78,6 @@ def _unread(file: Path, names: SettingNames) -> Problem | None:
     message = f"{file.name} is not read from a secrets directory"
     origin = Origin("secrets", file.name, str(file))
     return LIKELY_MISSPELT_VARIABLE(setting, message, hint=f"name the file {meant}", origin=origin)
-
-
-def _read_files(
-    files: Iterable[Path], names: SettingNames, problems: list[Problem]
-) -> Iterator[tuple[str, str, Origin]]:
-    for file in files:
-        if not (names.is_setting(file.name) or (names.prefix and names.path(file.name))):
-            continue
-        try:
-            value = file.read_text(encoding="utf-8-sig").strip()
-        except (OSError, ValueError) as error:
-            problems.append(_unreadable(file, error))
-        else:
-            yield file.name, value, Origin("secrets", file.name, str(file))
 
 
 def _unreadable(file: Path, error: OSError | ValueError) -> Problem:

@@ -6,7 +6,6 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.artifacts import find_deceptive, hint_for
@@ -34,20 +33,12 @@ _BLANKS = b" \t\n\v\f\r"
 _EXAMPLE = "write keyword=value with no blanks around =, as libpq expects it"
 
 
-class Fault(NamedTuple):
+class _Fault(ValueError):
     """Why libpq rejects a service file, and in which line; None if it is the whole file."""
 
-    reason: str
-    hint: str
-    line: int | None = None
-
-
-class InvalidServiceFile(ValueError):
-    """libpq rejects a service file, and would report the first of its faults."""
-
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(*faults)
-        self.faults = faults
+    def __init__(self, reason: str, hint: str, line: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.hint, self.line = reason, hint, line
 
 
 def read_service(
@@ -61,10 +52,9 @@ def read_service(
     files: list[str] = []
     for file in _candidates(named, variables):
         files.append(file)
-        try:
-            section = read_section(file, name)
-        except InvalidServiceFile as error:
-            return {}, list(_problems(name, file, error.faults, named))
+        section, faults = _read_section(file, name)
+        if faults:
+            return {}, list(_problems(name, file, faults, named))
         if section is not None:
             return section, []
     reason = f"definition of service {name!r} not found"
@@ -93,7 +83,7 @@ def _misread_encoding(file: str) -> str:
 
 
 def _problems(
-    service: str, file: str, faults: Iterable[Fault], named: SourcedValue | None
+    service: str, file: str, faults: Iterable[_Fault], named: SourcedValue | None
 ) -> Iterator[Problem]:
     """Report each fault at its line; one of the whole file where the file is named."""
     for fault in faults:
@@ -115,45 +105,40 @@ def _read_system(service: str, variables: Mapping[str, SourcedValue]) -> tuple[d
     return {keyword: SourcedValue(value, origin) for keyword, value in section.items()}, reason
 
 
-def read_section(file: str, service: str) -> dict[str, SourcedValue] | None:
+def _read_section(file: str, service: str) -> tuple[dict[str, SourcedValue] | None, list[_Fault]]:
     """Return the section of a service, keyword to its first value; None if there is no such section.
 
-    Raises
-    ------
-    InvalidServiceFile
-        If libpq rejects the file.
+    If libpq rejects the file, there are faults, of which libpq would report the first.
     """
     section: dict[str, SourcedValue] | None = None
-    faults: list[Fault] = []
-    for number, line in _lines(file):
-        if line.startswith(b"["):
-            if section is not None:
-                break
-            if line.startswith(b"[" + os.fsencode(service) + b"]"):
-                section = {}
-        elif section is not None:
-            keyword, separator, value = os.fsdecode(line).partition("=")
-            if fault := _fault(keyword, separator):
-                faults.append(fault._replace(line=number))
-            origin = Origin("service-file", f"[{service}]", file, number)
-            section.setdefault(keyword, SourcedValue(value, origin))
-    if faults:
-        raise InvalidServiceFile(*faults)
-    return section
+    faults: list[_Fault] = []
+    try:
+        for number, line in _lines(file):
+            if line.startswith(b"["):
+                if section is not None:
+                    break
+                if line.startswith(b"[" + os.fsencode(service) + b"]"):
+                    section = {}
+            elif section is not None:
+                keyword, separator, value = os.fsdecode(line).partition("=")
+                faults += _faults(keyword, separator, number)
+                origin = Origin("service-file", f"[{service}]", file, number)
+                section.setdefault(keyword, SourcedValue(value, origin))
+    except _Fault as fault:
+        faults.append(fault)
+    return section, faults
 
 
-def _fault(keyword: str, separator: str) -> Fault | None:
+def _faults(keyword: str, separator: str, line: int) -> Iterator[_Fault]:
     if keyword.startswith("ldap://"):
-        return Fault("this line looks the service up in LDAP, which is not supported here", _EXAMPLE)
-    if not separator:
-        return Fault("this line of the service is not keyword=value", _EXAMPLE)
-    if keyword in ("service", "servicefile"):
-        return Fault("a service cannot name another service", "leave this line out")
-    if keyword not in libpq.keywords():
-        hint, _ = suggestions.keyword_hint(keyword)
-        has_blank = keyword.endswith((" ", "\t"))
-        return Fault("libpq does not know the keyword of this line", _EXAMPLE if has_blank else hint)
-    return None
+        yield _Fault("this line looks the service up in LDAP, which is not supported here", _EXAMPLE, line)
+    elif not separator:
+        yield _Fault("this line of the service is not keyword=value", _EXAMPLE, line)
+    elif keyword in ("service", "servicefile"):
+        yield _Fault("a service cannot name another service", "leave this line out", line)
+    elif keyword not in libpq.keywords():
+        hint = _EXAMPLE if keyword.endswith((" ", "\t")) else suggestions.keyword_hint(keyword)[0]
+        yield _Fault("libpq does not know the keyword of this line", hint, line)
 
 
 def _sections(file: str) -> Iterator[str]:
@@ -182,12 +167,12 @@ def _lines(file: str) -> Iterator[tuple[int, bytes]]:
         return
     except (OSError, ValueError) as error:
         reason = f"the service file {file} cannot be read: {unreadable(error)}"
-        raise InvalidServiceFile(Fault(reason, "name a file that exists and can be read")) from None
+        raise _Fault(reason, "name a file that exists and can be read") from None
     for number, line in enumerate(iter(lambda: content.readline(LINE_LIMIT + 1), b""), start=1):
         read, _, _ = line.partition(b"\0")
         if len(read) > LINE_LIMIT:
             reason = f"this line is longer than libpq's {LINE_LIMIT} bytes"
-            raise InvalidServiceFile(Fault(reason, "make it shorter", number))
+            raise _Fault(reason, "make it shorter", number)
         stripped = read.strip(_BLANKS)
         if stripped and not stripped.startswith(b"#"):
             yield number, stripped

@@ -18,8 +18,8 @@ from procrastinate_conn.libpq import CHOICES
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.dotenv import read_dotenv
-from procrastinate_conn.sources.environment import read_environment
 from procrastinate_conn.sources.secrets import read_secrets
+from procrastinate_conn.sources.variables import read_environment
 
 P = "PROCRASTINATE_CONN_"
 VALUES_WITH_ARTIFACTS = {

@@ -13,7 +13,7 @@ from procrastinate_conn.origins import SOURCE_KINDS, Origin, SourcedValue, Sourc
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.base import Source
-from procrastinate_conn.sources.environment import read_environment
+from procrastinate_conn.sources.variables import read_environment
 
 
 def toml_source(file):
