@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("procrastinate_conn")
 
+_ADDRESS = ("user", "host", "hostaddr", "dbname")
+
 collected: ContextVar[list[Configuration] | None] = ContextVar("procrastinate_conn_collected", default=None)
 """Collects what `configure_and_log` resolves, valid or not, for a caller that checks it further."""
 
@@ -85,11 +87,8 @@ class Configuration(NamedTuple):
         port = next((problem for problem in self.errors if problem.setting == "connection.port"), None)
         if port is None:
             return redacted
-        beside = {
-            keyword
-            for keyword in ("user", "host", "hostaddr", "dbname")
-            if any(v.origin == port.origin for v in self.connection.configured.get(keyword, ()))
-        }
+        configured = self.connection.configured
+        beside = {k for k in _ADDRESS if any(v.origin == port.origin for v in configured.get(k, ()))}
         return redacted | beside | {"port"}
 
     def connector_config(self) -> ConnectorConfig:
@@ -151,7 +150,8 @@ def configure(sources: Sequence[Source]) -> Configuration:
     unset = list(validate_anything_set(sources, connection, {} if spec is None else spec.parameters))
     problems = [problem for problem in problems if replace(problem, severity="error") not in unset] + unset
     if not REGISTRY[settings.kind].has_server:
-        problems = [problem for problem in problems if _matters_without_server(problem)]
+        # What is wrong with this machine, or with a connection that is never made, does not matter.
+        problems = [p for p in problems if p.severity == "error" and p.code != UNREADABLE_SERVICE.code]
     return Configuration(tuple(sources), settings, connection, spec, pool, tuple(problems), listen, listening)
 
 
@@ -166,11 +166,6 @@ def _validate_kind(kind: ConnectorKind, configured: SourcedValue | None) -> Iter
             require_usable(kind, REGISTRY[kind])
         except UnusableKind as error:
             yield drivers.unusable_kind(error, configured)
-
-
-def _matters_without_server(problem: Problem) -> bool:
-    """Tell whether the text of a setting is wrong, rather than this machine, or a connection never made."""
-    return problem.severity == "error" and problem.code != UNREADABLE_SERVICE.code
 
 
 def configure_or_raise(sources: Sequence[Source]) -> Configuration:

@@ -15,9 +15,9 @@ from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
-from procrastinate_conn.sources import DEFAULT_ENV_FILE, Files, read_sources
+from procrastinate_conn.sources import DEFAULT_ENV_FILE, read_sources
 from procrastinate_conn.sources.arguments import ARGUMENTS, read_call
-from procrastinate_conn.sources.base import INVALID_VALUE, UNKNOWN_SETTING, Source
+from procrastinate_conn.sources.base import INVALID_VALUE, UNKNOWN_SETTING, Files, Source
 from procrastinate_conn.sources.defaults import Defaults
 
 if TYPE_CHECKING:

@@ -101,13 +101,10 @@ class SettingNames(NamedTuple):
 
     def is_field(self, variable: str) -> bool:
         """Tell whether a variable sets a field of the application's own, or a part of one."""
-        folded = self.fold(variable)
-        own = [*(self.prefix + field for field in self.fields), *self.aliases]
+        folded, delimiter = self.fold(variable), self.delimiter and self.fold(self.delimiter)
+        own = (*(self.prefix + field for field in self.fields), *self.aliases)
         names = [self.fold(self._write(name)) for name in own]
-        return any(
-            folded == name or (self.delimiter and folded.startswith(name + self.fold(self.delimiter)))
-            for name in names
-        )
+        return any(folded == name or (delimiter and folded.startswith(name + delimiter)) for name in names)
 
     def setting_of(self, variable: str) -> str:
         """Return the dotted path that a variable of ours, or of libpq, sets."""

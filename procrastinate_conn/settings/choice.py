@@ -26,13 +26,11 @@ from procrastinate_conn.settings.own_fields import class_names
 from procrastinate_conn.settings.reading import (
     DotenvSource,
     FunctionSource,
-    UnnamedSource,
     failed,
     named_files,
     read_all,
 )
 from procrastinate_conn.similarity import nearest
-from procrastinate_conn.sources import SOURCES
 from procrastinate_conn.sources.arguments import read_call, with_null_pool
 from procrastinate_conn.sources.base import UNKNOWN_SETTING, UNREADABLE_SOURCE, Source
 from procrastinate_conn.sources.variables import read_libpq_variables
@@ -84,13 +82,6 @@ def read_nested(cls: type[BaseSettings], values: Mapping[str, Any]) -> list[Sour
     return [read_call(with_null_pool(values), class_names(cls).own), read_libpq_variables()]
 
 
-def default_sources(
-    settings_cls: type[BaseSettings], **given: PydanticBaseSettingsSource
-) -> tuple[PydanticBaseSettingsSource, ...]:
-    """Return the sources in their order, also those for which pydantic-settings has no name."""
-    return tuple(given.get(name) or UnnamedSource(settings_cls, name) for name in SOURCES)
-
-
 def _built_in(
     cls: type[BaseSettings], options: Mapping[str, Any], arguments: dict[str, Any]
 ) -> dict[str, PydanticBaseSettingsSource]:
@@ -113,26 +104,24 @@ def _built_in(
 
 
 def _with_command_line(
-    cls: type[BaseSettings],
-    options: Mapping[str, Any],
-    sources: Sequence[PydanticBaseSettingsSource],
+    cls: type[BaseSettings], options: Mapping[str, Any], sources: Sequence[PydanticBaseSettingsSource]
 ) -> Sequence[PydanticBaseSettingsSource]:
     """Put the command line in front, if ``cli_parse_args`` asks for it and no source is one already."""
-    arguments = options.get("cli_parse_args")
-    given = options.get("cli_settings_source")
+    arguments: Any = options.get("cli_parse_args")
+    is_wanted = arguments not in (None, False)
     command_line = next((source for source in sources if isinstance(source, CliSettingsSource)), None)
     if command_line is not None:
-        if arguments not in (None, False) and not command_line.env_vars:
+        if is_wanted and not command_line.env_vars:
             command_line(args=arguments)
         return sources
-    if isinstance(given, CliSettingsSource):
-        return [given, *sources]
-    if arguments in (None, False):
-        return sources
-    known = signature(CliSettingsSource).parameters  # an older pydantic-settings has fewer options
-    cli = {name: value for name, value in options.items() if name.startswith("cli_") and name in known}
-    source: CliSettingsSource[Any] = CliSettingsSource(cls, **cli)
-    return [source, *sources]
+    given = options.get("cli_settings_source")
+    if not isinstance(given, CliSettingsSource):
+        if not is_wanted:
+            return sources
+        known = signature(CliSettingsSource).parameters  # an older pydantic-settings has fewer options
+        cli = {name: value for name, value in options.items() if name.startswith("cli_") and name in known}
+        given = CliSettingsSource(cls, **cli)
+    return [given, *sources]
 
 
 def _unread_files(

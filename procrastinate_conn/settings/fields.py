@@ -16,7 +16,7 @@ from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.setting_names import SETTINGS
 from procrastinate_conn.settings.own_fields import field_names, variables
-from procrastinate_conn.sources.base import INVALID_VALUE, Source
+from procrastinate_conn.sources.base import INVALID_VALUE
 
 
 class ResolvedFields(dict[str, Any]):
@@ -26,8 +26,11 @@ class ResolvedFields(dict[str, Any]):
 def resolved_fields(configuration: Configuration) -> ResolvedFields:
     """Return the settings of all sources, merged and converted, and the fields of the application's own."""
     settings, dsn = configuration.settings, configuration.connection.dsn
-    fields = ResolvedFields(
-        _own_fields(configuration.sources),
+    fields = ResolvedFields()
+    for source in reversed(configuration.sources):
+        for name, sourced in source.fields.items():
+            fields[name] = merged(fields.get(name), sourced.value)
+    fields.update(
         dsn=None if dsn is None else SecretStr(dsn.text),
         connector=settings.kind,
         connection=_keywords(configuration, "connection"),
@@ -35,15 +38,13 @@ def resolved_fields(configuration: Configuration) -> ResolvedFields:
         pool=configuration.pool,
         json_dumps=settings.json_dumps,
         json_loads=settings.json_loads,
-        defaults=settings.defaults,
+        # Invalid beside errors, so that pydantic validates the other fields, and then not the whole model.
+        defaults=None if configuration.errors else settings.defaults,
     )
     if "password_file" in settings.explicit:
         fields["password_file"] = Path(str(settings.explicit["password_file"].value))
     if "password_command" in settings.explicit:
         fields["password_command"] = SecretStr(str(settings.explicit["password_command"].value))
-    if configuration.errors:
-        # Invalid, so that pydantic validates the other fields, and then not the whole model.
-        fields["defaults"] = None
     return fields
 
 
@@ -54,15 +55,6 @@ def _keywords(configuration: Configuration, section: str) -> dict[str, str | Sec
         for keyword, sourced in source.section(section).items()
         if (text := as_text(sourced.value)) is not None
     }
-
-
-def _own_fields(sources: Sequence[Source]) -> dict[str, Any]:
-    """Return the fields of the application's own: of the first source that sets one; mappings are merged."""
-    fields: dict[str, Any] = {}
-    for source in reversed(sources):
-        for name, sourced in source.fields.items():
-            fields[name] = merged(fields.get(name), sourced.value)
-    return fields
 
 
 def merged(below: Any, above: Any) -> Any:
@@ -91,7 +83,10 @@ def validation_problems(
         origin = _origin(field_names(cls, path[0]), configuration) if path else None
         message, hint = line["msg"][:1].lower() + line["msg"][1:], "write a value that its type allows"
         if line["type"] == "missing":
-            hint = _how_to_set(path, configuration, cls)
+            names = next(
+                (source.names for source in configuration.sources if path[0] in source.names.own), None
+            )
+            hint = f"set {' or '.join(variables(cls, names, path))}" if names else "give it a value"
         elif line["type"] in ("value_error", "assertion_error"):  # "Value error, " and a validator's text
             message = line["msg"].partition(", ")[2] or message
             hint = "write a value that its validator accepts"
@@ -99,12 +94,6 @@ def validation_problems(
                 hint = f"change the settings so that the validator of {cls.__name__} accepts them"
         message = f"{'.'.join(path) or cls.__name__}: {message}"
         yield INVALID_VALUE(".".join(path) or "settings", message, hint=hint, origin=origin)
-
-
-def _how_to_set(path: Sequence[str], configuration: Configuration, cls: type[BaseSettings]) -> str:
-    """Return the hint about a missing field: its variables, if a source of variables is read."""
-    names = next((source.names for source in configuration.sources if path[0] in source.names.own), None)
-    return "give it a value" if names is None else f"set {' or '.join(variables(cls, names, path))}"
 
 
 def _origin(names: Sequence[str], configuration: Configuration) -> Origin | None:

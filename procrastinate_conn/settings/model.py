@@ -32,11 +32,12 @@ from procrastinate_conn.redaction import MASK, format_value, is_safe_path
 from procrastinate_conn.redaction.validation_errors import hide_inputs
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_PREFIX, SETTINGS
-from procrastinate_conn.settings.choice import default_sources, read_nested, read_sources
+from procrastinate_conn.settings.choice import read_nested, read_sources
 from procrastinate_conn.settings.fields import ResolvedFields, resolved_fields, validation_problems
 from procrastinate_conn.settings.own_fields import aliases, class_names, own_fields
+from procrastinate_conn.settings.reading import UnnamedSource
 from procrastinate_conn.settings.subclasses import changed_defaults, changes, rejected_changes
-from procrastinate_conn.sources import DEFAULT_ENV_FILE
+from procrastinate_conn.sources import DEFAULT_ENV_FILE, SOURCES
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.base import Source
 from procrastinate_conn.sources.defaults import Defaults
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
 
     from procrastinate_conn.passwords import PasswordFunction
-    from procrastinate_conn.sources import Files
+    from procrastinate_conn.sources.base import Files
 
     class _Setting(Generic[_Read, _Given]):
         """A field that is given as one type and read as another, for the `__init__` of subclasses."""
@@ -63,9 +64,9 @@ else:
             return types[0]
 
 
-def _any(value: object) -> Any:
-    """Return a default, which has the type of the field and not of its `_Setting`."""
-    return value
+def _setting(name: str, default: object = None) -> Any:
+    """Return a field, which has the type of its `_Setting`, and not of the default."""
+    return Field(default=default, description=SETTINGS[name])
 
 
 _nested: ContextVar[bool] = ContextVar("procrastinate_conn_nested", default=False)
@@ -111,38 +112,24 @@ class ConnectorSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    connector: _Setting[ConnectorKind, ConnectorKind | str] = Field(
-        default=_any(ConnectorKind.PSYCOPG), description=SETTINGS["connector"]
-    )
-    dsn: _Setting[SecretStr | None, SecretStr | str | None] = Field(
-        default=_any(None), description=SETTINGS["dsn"]
-    )
-    connection: _Setting[dict[str, str | SecretStr], Mapping[str, Any]] = Field(
-        default=_any({}), description=SETTINGS["connection"]
-    )
-    pool: _Setting[PoolOptions, PoolOptions | Mapping[str, Any] | str] = Field(
-        default=_any(PoolOptions()), description=SETTINGS["pool"]
-    )
-    listen: _Setting[dict[str, str | SecretStr] | Literal["off"], Mapping[str, Any] | Literal["off"]] = Field(
-        default=_any({}), description=SETTINGS["listen"]
+    connector: _Setting[ConnectorKind, ConnectorKind | str] = _setting("connector", ConnectorKind.PSYCOPG)
+    dsn: _Setting[SecretStr | None, SecretStr | str | None] = _setting("dsn")
+    connection: _Setting[dict[str, str | SecretStr], Mapping[str, Any]] = _setting("connection", {})
+    pool: _Setting[PoolOptions, PoolOptions | Mapping[str, Any] | str] = _setting("pool", PoolOptions())
+    listen: _Setting[dict[str, str | SecretStr] | Literal["off"], Mapping[str, Any] | Literal["off"]] = (
+        _setting("listen", {})
     )
     json_dumps: _Setting[Callable[[Any], str | bytes] | None, Callable[[Any], str | bytes] | str | None] = (
-        Field(default=_any(None), description=SETTINGS["json_dumps"])
+        _setting("json_dumps")
     )
-    json_loads: _Setting[Callable[[str], Any] | None, Callable[[str], Any] | str | None] = Field(
-        default=_any(None), description=SETTINGS["json_loads"]
+    json_loads: _Setting[Callable[[str], Any] | None, Callable[[str], Any] | str | None] = _setting(
+        "json_loads"
     )
-    password_file: _Setting[Path | None, Path | str | None] = Field(
-        default=_any(None), description=SETTINGS["password_file"]
-    )
-    password_command: _Setting[SecretStr | None, SecretStr | str | None] = Field(
-        default=_any(None), description=SETTINGS["password_command"]
-    )
-    defaults: _Setting[Defaults, Defaults] = Field(
-        default=_any("resilient"), description=SETTINGS["defaults"]
-    )
+    password_file: _Setting[Path | None, Path | str | None] = _setting("password_file")
+    password_command: _Setting[SecretStr | None, SecretStr | str | None] = _setting("password_command")
+    defaults: _Setting[Defaults, Defaults] = _setting("defaults", "resilient")
     if TYPE_CHECKING:  # what a subclass can be called with, though it is no field
-        password: _Setting[None, SecretStr | str | PasswordFunction | None] = _any(None)
+        password: _Setting[None, SecretStr | str | PasswordFunction | None] = _setting("password")
         _env_prefix: str | None = None
         _env_file: Files = None
         _env_file_encoding: str | None = None
@@ -211,13 +198,13 @@ class ConnectorSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources by precedence; a subclass may return others, and in another order."""
-        return default_sources(
-            settings_cls,
-            init_settings=init_settings,
-            env_settings=env_settings,
-            dotenv_settings=dotenv_settings,
-            file_secret_settings=file_secret_settings,
-        )
+        given = {
+            "init_settings": init_settings,
+            "env_settings": env_settings,
+            "dotenv_settings": dotenv_settings,
+            "file_secret_settings": file_secret_settings,
+        }
+        return tuple(given.get(name) or UnnamedSource(settings_cls, name) for name in SOURCES)
 
     @field_validator("pool", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,15 @@ from procrastinate_conn.redaction import redact
 from procrastinate_conn.setting_names import SECTIONS, SettingNames, SettingPath
 from procrastinate_conn.settings.fields import merged
 from procrastinate_conn.settings.own_fields import decode_fields, source_names
-from procrastinate_conn.sources import SOURCES, SourceOptions
+from procrastinate_conn.sources import SOURCES
 from procrastinate_conn.sources.arguments import read_mapping, with_null_pool
-from procrastinate_conn.sources.base import INVALID_VALUE, UNREADABLE_FILE, UNREADABLE_SOURCE, Source
+from procrastinate_conn.sources.base import (
+    INVALID_VALUE,
+    UNREADABLE_FILE,
+    UNREADABLE_SOURCE,
+    Source,
+    SourceOptions,
+)
 from procrastinate_conn.sources.lines import find_line
 from procrastinate_conn.sources.variables import read_variables
 from procrastinate_conn.tracebacks import raised_at
@@ -155,25 +162,20 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
     written = _with_underscores(values, names)
     if isinstance(source, CliSettingsSource | JsonConfigSettingsSource):
         written = with_null_pool(written)
-    write = writer(source)
 
     def hint(name: str) -> str:
-        return suggestions.setting_hint((name,), write, names.fields)
+        return suggestions.setting_hint((name,), partial(_write, source), names.fields)
 
-    locate = _locator(source, kind, files)
+    locate = partial(_locate, source, kind, files)
     read = read_mapping(kind, written, locate, hint, names.own)
     if isinstance(source, YamlConfigSettingsSource) and values.get("pool", "") is None:
-        missing.append(_empty_pool(locate(("pool",))))
+        # YAML has a null for a section without options as well.
+        todo = 'write pool: "null" for no pooling, or leave it out'
+        missing.append(INVALID_VALUE("pool", "pool has no options", hint=todo, origin=locate(("pool",))))
     read = read._replace(problems=(*missing, *read.problems), place=kind.name)
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
         return _with_variables(source, kind, read)
     return read
-
-
-def _empty_pool(origin: Origin) -> Problem:
-    """Report a null in YAML, which it has for a section without options as well."""
-    hint = 'write pool: "null" for no pooling, or leave it out'
-    return INVALID_VALUE("pool", "pool has no options", hint=hint, origin=origin)
 
 
 def _with_underscores(values: Mapping[str, Any], names: SettingNames) -> Mapping[str, Any]:
@@ -189,43 +191,35 @@ def _with_underscores(values: Mapping[str, Any], names: SettingNames) -> Mapping
 def _with_variables(source: EnvSettingsSource, kind: SourceKind, read: Source) -> Source:
     """Add the names of the variables, and the unknown ones, to what a source of variables returned."""
     names = source_names(source)
+    # A secret is read when it is looked up. Google's source returns None for one that it is denied.
+    reads_secrets = not isinstance(source.env_vars, dict) and source.env_parse_none_str is None
+    hint = "allow the application to read it, and enable a version of it"
+    problems = list(read.problems)
+    variables: list[tuple[str, str, Origin]] = []
     # Google's names a secret twice if case does not count: as it is written, and in lower case.
-    written = {names.fold(variable): variable for variable in reversed(list(source.env_vars))}
-    prefixed = {variable: path for variable in written.values() if (path := names.path(variable)) is not None}
-    relevant = [
-        variable
-        for variable, path in prefixed.items()
-        if not names.is_field(variable) and suggestions.is_near_setting(path, names)
-    ] + [variable for variable in written.values() if names.is_database_url(variable)]
-    texts = {variable: _text(source, variable) for variable in relevant}
-    variables = [(name, text, Origin(kind.name, name)) for name, text in texts.items() if text is not None]
+    for variable in {names.fold(name): name for name in reversed(list(source.env_vars))}.values():
+        if not (_is_near_setting(variable, names) or names.is_database_url(variable)):
+            continue
+        folded = variable if source.case_sensitive else variable.lower()
+        text = source.env_vars[folded if folded in source.env_vars else variable]
+        origin = Origin(kind.name, variable)
+        if text is not None:
+            variables.append((variable, text, origin))
+        elif reads_secrets:
+            message = f"{variable} has no value that can be read"
+            problems.append(UNREADABLE_SOURCE(variable, message, hint=hint, origin=origin))
     found = read_variables(kind, variables, names)
-    unreadable = [name for name, text in texts.items() if text is None and _reads_secrets(source)]
     return read._replace(
         settings={**read.settings, **found.settings},
         database_url=found.database_url,
-        problems=(*read.problems, *found.problems, *(_unreadable(kind, name) for name in unreadable)),
+        problems=(*problems, *found.problems),
         names=names,
     )
 
 
-def _text(source: EnvSettingsSource, variable: str) -> str | None:
-    """Return the value of a variable, under the name that pydantic-settings looks for."""
-    folded = variable if source.case_sensitive else variable.lower()
-    return source.env_vars[folded if folded in source.env_vars else variable]
-
-
-def _reads_secrets(source: EnvSettingsSource) -> bool:
-    """Tell whether a source reads each value when it is looked up, and has no text that stands for None."""
-    return not isinstance(source.env_vars, dict) and source.env_parse_none_str is None
-
-
-def _unreadable(kind: SourceKind, name: str) -> Problem:
-    """Report a secret without a value: Google's source returns None for one that it is denied."""
-    hint = "allow the application to read it, and enable a version of it"
-    return UNREADABLE_SOURCE(
-        name, f"{name} has no value that can be read", hint=hint, origin=Origin(kind.name, name)
-    )
+def _is_near_setting(variable: str, names: SettingNames) -> bool:
+    path = None if names.is_field(variable) else names.path(variable)
+    return path is not None and suggestions.is_near_setting(path, names)
 
 
 def named_files(source: object) -> list[Path]:
@@ -279,35 +273,29 @@ def _reason(error: Exception) -> str:
     return str(reason).partition(" (at line")[0].lower()
 
 
-def _locator(
-    source: PydanticBaseSettingsSource, kind: SourceKind, files: Sequence[Path]
-) -> Callable[[SettingPath], Origin]:
-    """Return the function that gives the origin of a setting in a source."""
-    write = writer(source)
-    header = tuple(getattr(source, "toml_table_header", ()) or ())
-    section = getattr(source, "yaml_config_section", None)
-    if section:
-        header = tuple(section.split("."))
-
-    def locate(path: SettingPath) -> Origin:
-        for file in files:
-            if (line := find_line(file, (*header, *path), len(header))) is not None:
-                return Origin(kind.name, write(path), str(file), line)
-        return Origin(kind.name, write(path), str(files[0]) if files else None)
-
-    return locate
+def _locate(
+    source: PydanticBaseSettingsSource, kind: SourceKind, files: Sequence[Path], path: SettingPath
+) -> Origin:
+    """Return the origin of a setting in a source."""
+    name, header = _write(source, path), _header(source)
+    for file in files:
+        if (line := find_line(file, (*header, *path), len(header))) is not None:
+            return Origin(kind.name, name, str(file), line)
+    return Origin(kind.name, name, str(files[0]) if files else None)
 
 
-def writer(source: PydanticBaseSettingsSource) -> Callable[[SettingPath], str]:
-    """Return the function that writes a setting as the source's format does."""
+def _write(source: PydanticBaseSettingsSource, path: SettingPath) -> str:
+    """Write a setting as the source's format does."""
     if isinstance(source, CliSettingsSource):
-        return lambda path: f"--{source.cli_prefix or ''}{'.'.join(path)}"
+        return f"--{source.cli_prefix or ''}{'.'.join(path)}"
     if hasattr(source, "toml_file_path"):
-        header = tuple(getattr(source, "toml_table_header", ()) or ())
+        table = ".".join((*_header(source), *path[:-1]))
+        return f"[{table}] {path[-1]}" if table else path[-1]
+    return ".".join(path)
 
-        def write(path: SettingPath) -> str:
-            table = ".".join((*header, *path[:-1]))
-            return f"[{table}] {path[-1]}" if table else path[-1]
 
-        return write
-    return ".".join
+def _header(source: PydanticBaseSettingsSource) -> tuple[str, ...]:
+    """Return the tables around all settings in the source's file."""
+    if section := getattr(source, "yaml_config_section", None):
+        return tuple(section.split("."))
+    return tuple(getattr(source, "toml_table_header", ()) or ())

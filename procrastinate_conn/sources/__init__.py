@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
 
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.arguments import read_call
-from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.base import Files, Source, SourceOptions
 from procrastinate_conn.sources.dotenv import is_there, read_dotenv
 from procrastinate_conn.sources.secrets import read_secrets
 from procrastinate_conn.sources.variables import read_environment
@@ -18,40 +16,16 @@ from procrastinate_conn.sources.variables import read_environment
 DEFAULT_ENV_FILE = ".env"
 """The env file that is read by default; it may be absent."""
 
-Files = str | Path | Sequence[str | Path] | None
-"""One file or directory, several, or none."""
-
-
-class SourceOptions(NamedTuple):
-    """What the sources are read with; a later file or directory overrides an earlier one."""
-
-    arguments: Mapping[str, object] = MappingProxyType({})
-    env_file: Files = None
-    secrets_dir: Files = None
-    environment: Mapping[str, str] = os.environ
-    names: SettingNames = DEFAULT_NAMES  # of the variables, and of an application's own fields
-    encoding: str | None = None  # of the env files; by default UTF-8
-    depth: int = 0  # how many directories above the working directory are searched for an env file
-
 
 def _read_env_files(options: SourceOptions) -> Iterable[Source]:
     """Read the files; of several, as in pydantic-settings, one that is absent beside another is no error."""
     files = _as_list(options.env_file)
     optional = DEFAULT_ENV_FILE in files or any(is_there(file, options.depth) for file in files)
-    for file in reversed(files):
-        yield read_dotenv(
-            file,
-            optional=optional,
-            environment=options.environment,
-            names=options.names,
-            encoding=options.encoding,
-            depth=options.depth,
-        )
+    return [read_dotenv(file, options, optional=optional) for file in reversed(files)]
 
 
 def _read_secrets_directories(options: SourceOptions) -> Iterable[Source]:
-    for directory in reversed(_as_list(options.secrets_dir)):
-        yield read_secrets(directory, options.names)
+    return [read_secrets(directory, options.names) for directory in reversed(_as_list(options.secrets_dir))]
 
 
 SOURCES: dict[str, Callable[[SourceOptions], Iterable[Source]]] = {

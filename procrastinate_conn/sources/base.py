@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from procrastinate_conn.files import remedy, unreadable
@@ -121,3 +124,22 @@ class Source(NamedTuple):
         return {
             path[1]: sourced for path, sourced in self.settings.items() if path[0] == name and len(path) == 2
         }
+
+
+Files = str | Path | Sequence[str | Path] | None
+"""One file or directory, several, or none."""
+
+
+class SourceOptions(NamedTuple):
+    """What the sources are read with; a later file or directory overrides an earlier one."""
+
+    arguments: Mapping[str, object] = MappingProxyType({})
+    env_file: Files = None
+    secrets_dir: Files = None
+    environment: Mapping[str, str] = os.environ
+    names: SettingNames = DEFAULT_NAMES  # of the variables, and of an application's own fields
+    encoding: str | None = None  # of the env files; by default UTF-8
+    depth: int = 0  # how many directories above the working directory are searched for an env file
+
+
+DEFAULT_OPTIONS = SourceOptions()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,11 +13,13 @@ from procrastinate_conn.files import expanded, status
 from procrastinate_conn.origins import DOTENV, Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
-from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames, keywords_if_any
+from procrastinate_conn.setting_names import SettingNames, keywords_if_any
 from procrastinate_conn.sources.base import (
+    DEFAULT_OPTIONS,
     INVALID_VALUE,
     SHADOWED_SETTING,
     Source,
+    SourceOptions,
     not_a_file,
     unreadable_file,
 )
@@ -74,33 +75,22 @@ _DSN_SETTINGS = ("dsn", "database_url", "listen.dsn")
 _REFERENCE = r"(?:^|(?<=[/:@=?&,\s'\"]))\$([A-Za-z_]\w*)(?=$|[/:@?&,\s'\"])"
 _TYPOGRAPHIC = "(?s)[\u201c\u201d\u201e\u2018\u2019\u00ab].*[\u201c\u201d\u2018\u2019\u00bb]"
 _EXAMPLE = "write NAME=value, and close every quote"
-_FORMATS = {
-    r"^\s*-\s": "leave out the - before the name, which is for YAML",
-    r"^\s*[\"']?\w+[\"']?\s*:": "write = for the colon, which is for YAML and JSON",
-    r"^[^=]*=\s*(['\"]).*\1\s*[,;]\s*$": "leave out what follows the closing quote",
-}
-"""What to do about a line of another format, by patterns of it."""
 
 
 def read_dotenv(
-    file: str | Path,
-    *,
-    optional: bool = False,
-    environment: Mapping[str, str] = os.environ,
-    names: SettingNames = DEFAULT_NAMES,
-    encoding: str | None = None,
-    depth: int = 0,
+    file: str | Path, options: SourceOptions = DEFAULT_OPTIONS, *, optional: bool = False
 ) -> Source:
     """Read one file; ``${NAME}`` is expanded from the lines above it and the environment.
 
     The file is relative to the working directory, ``~`` is the home directory, and an optional one may be
-    absent. `encoding` and `depth` are those of `SourceOptions`.
+    absent.
     """
+    names = options.names
     if is_connection_string(str(file)):
         return Source(DOTENV, names=names, problems=(not_a_file("env_file"),))
-    path = _find(file, depth)
+    path = _find(file, options.depth)
     try:
-        text = path.read_text(encoding=encoding or "utf-8-sig")
+        text = path.read_text(encoding=options.encoding or "utf-8-sig")
     except (OSError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         # A container platform that mounts a file that does not exist makes a directory.
         if optional and isinstance(error, FileNotFoundError | IsADirectoryError):
@@ -112,7 +102,7 @@ def read_dotenv(
 
     from dotenv.parser import parse_stream  # not above: often there is no file to read
 
-    lines = _Lines(str(file), list(parse_stream(io.StringIO(text))), environment, names)
+    lines = _Lines(str(file), list(parse_stream(io.StringIO(text))), options.environment, names)
     problems = [*lines.malformed(), *lines.stray_dsns(), *lines.misread()]
     variables = lines.expand(problems)
     source = read_variables(DOTENV, variables, names)
@@ -180,8 +170,7 @@ class _Lines(NamedTuple):
             has_no_effect = line.error or line.value is None or not names.is_setting(name)
             if has_no_effect and ours and names.is_setting(ours[1]) and name not in above:
                 message = f"the line of {ours[1]} is not NAME=value, and sets nothing"
-                hint = next((hint for form, hint in _FORMATS.items() if re.search(form, written)), _EXAMPLE)
-                yield self._problem(MALFORMED_SETTING, line, ours[1], message, hint)
+                yield self._problem(MALFORMED_SETTING, line, ours[1], message, _EXAMPLE)
             elif line.error or (line.value is None and name in above):
                 effect = "unsets the value of a line above" if name in above else "is ignored"
                 message = f"this line is not NAME=value and {effect}"

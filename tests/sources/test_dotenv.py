@@ -9,6 +9,7 @@ from dotenv import dotenv_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from procrastinate_conn.sources.base import SourceOptions
 from procrastinate_conn.sources.dotenv import read_dotenv
 
 FILES = {
@@ -116,7 +117,7 @@ UNDEFINED = {
 def test_reference_to_an_undefined_variable_is_a_warning(text, named, tmp_path):
     file = tmp_path / ".env"
     file.write_text(text)
-    problems = read_dotenv(file, environment={"SET": ""}).problems
+    problems = read_dotenv(file, SourceOptions(environment={"SET": ""})).problems
     assert [problem.code for problem in problems] == ["PC111"] * len(named)
     for problem, name in zip(problems, named, strict=True):
         assert name in problem.message
