@@ -33,12 +33,6 @@ if TYPE_CHECKING:
     from procrastinate_conn.passwords import PasswordFunction
     from procrastinate_conn.settings import ConnectorSettings
 
-
-_KEYWORDS = ("settings", "env_prefix", "env_file", "secrets_dir")
-
-
-if TYPE_CHECKING:
-
     class _Arguments(TypedDict, total=False):
         settings: ConnectorSettings | None
         env_prefix: str | None
@@ -194,15 +188,15 @@ def _sources_of(settings: object) -> tuple[Source, ...]:
     configuration = getattr(settings, "configuration", None)
     if isinstance(configuration, Configuration):
         return configuration.sources
+    message, hint = f"settings is a {type(settings).__name__}", "give an instance of ConnectorSettings"
     if isinstance(settings, type):
         message, hint = f"settings is the class {settings.__name__}", f"write settings={settings.__name__}()"
-    else:
-        message, hint = f"settings is a {type(settings).__name__}", "give an instance of ConnectorSettings"
     origin = Origin("call", "settings")
     raise ConfigurationError([INVALID_VALUE("settings", message, hint=hint, origin=origin)])
 
 
 def _unknown(name: str) -> Problem:
-    hint = suggestions.hand_written_argument_hint(name, (*_KEYWORDS, *ARGUMENTS))
+    known = ("settings", "env_prefix", "env_file", "secrets_dir", *ARGUMENTS)
+    hint = suggestions.hand_written_argument_hint(name, known)
     message = f"make_connector has no argument {name}"
     return UNKNOWN_SETTING(name, message, hint=hint, origin=Origin("call", name))

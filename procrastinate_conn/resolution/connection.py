@@ -51,11 +51,8 @@ REJECTED_VALUE = Rule(
 Layer = dict[str, SourcedValue]
 """One row of the precedence: keyword to value."""
 
-PYDANTIC_MASK = str(SecretStr("."))
-"""What pydantic writes for a secret, of any length."""
-
-_ADDRESS = {"user", "host", "port", "dbname"}
-"""The keywords whose values a password in a URI may overflow into."""
+_PYDANTIC_MASK = str(SecretStr("."))  # what pydantic writes for a secret, of any length
+_ADDRESS = {"user", "host", "port", "dbname"}  # into which a password in a URI may overflow
 
 
 class ResolvedConnection(NamedTuple):
@@ -126,7 +123,7 @@ def _keywords(source: Source, problems: list[Problem]) -> Layer:
             problems.append(unknown_keyword(keyword, str(sourced.origin.name), sourced.origin))
         elif (text := as_text(sourced.value)) is None or _is_read_as_no_text(keyword, sourced):
             problems.append(_not_text(keyword, sourced))
-        elif text == PYDANTIC_MASK and libpq.is_secret(keyword):
+        elif text == _PYDANTIC_MASK and libpq.is_secret(keyword):
             message, hint = f"{keyword} is masked", "write it itself: a dump of the settings does not have it"
             problems.append(INVALID_VALUE(f"connection.{keyword}", message, hint=hint, origin=sourced.origin))
         else:
@@ -172,7 +169,6 @@ def _not_text(keyword: str, sourced: SourcedValue) -> Problem:
 
 
 def _service(above: Mapping[str, SourcedValue], sources: Sequence[Source], problems: list[Problem]) -> Layer:
-    """Return the section of the service file that the layers above it name."""
     if "service" not in above:
         return {}
     variables = dict(ChainMap(*(dict(source.variables) for source in sources)))
@@ -184,7 +180,6 @@ def _service(above: Mapping[str, SourcedValue], sources: Sequence[Source], probl
 
 
 def _libpq_variables(sources: Sequence[Source]) -> list[Layer]:
-    """Return the keywords that libpq's variables set, source by source."""
     keywords = libpq.variables()
     layers = [{keywords[n]: v for n, v in source.variables.items() if n in keywords} for source in sources]
     # Deprecated, but libpq still reads it: PGREQUIRESSL=1 is sslmode=require if PGSSLMODE is not set.
@@ -203,7 +198,6 @@ def _session_name(sources: Sequence[Source]) -> Layer:
 
 
 def _overridden_host(layers: Sequence[Layer]) -> Iterator[Problem]:
-    """Report a PGHOSTADDR that libpq prefers to a host of higher precedence."""
     nearest = next((layer for layer in layers if layer.keys() & {"host", "hostaddr"}), {})
     address = ChainMap(*layers).get("hostaddr")
     if "hostaddr" in nearest or address is None or address.origin.name != "PGHOSTADDR":

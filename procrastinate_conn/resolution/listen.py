@@ -88,7 +88,6 @@ def _is_off(sources: Sequence[Source], problems: list[Problem]) -> bool:
 
 
 def _as_connection(source: Source) -> Source:
-    """Return a source that sets, for the connection, what the section ``listen`` of another one sets."""
     options = source.section("listen")
     settings: dict[SettingPath, SourcedValue] = {
         ("dsn",) if name == "dsn" else ("connection", name): sourced for name, sourced in options.items()
@@ -97,16 +96,12 @@ def _as_connection(source: Source) -> Source:
 
 
 def _without_section(source: Source, *, keeps_address: bool) -> Source:
-    kept = {path: sourced for path, sourced in source.settings.items() if path[0] != "listen"}
-    if keeps_address:
-        return source._replace(settings=kept)
-    for path in _ADDRESS:
-        kept.pop(path, None)
-    return source._replace(settings=kept, database_url=None)
+    dropped, url = ((), source.database_url) if keeps_address else (_ADDRESS, None)
+    kept = {p: s for p, s in source.settings.items() if p[0] != "listen" and p not in dropped}
+    return source._replace(settings=kept, database_url=url)
 
 
 def _setting(setting: str) -> str:
-    """Return the setting of the section for one of the connection, both as dotted paths."""
     if setting == "dsn":
         return "listen.dsn"
     section, dot, keyword = setting.partition(".")

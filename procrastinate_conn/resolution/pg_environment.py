@@ -21,10 +21,7 @@ SESSION_VARIABLE = Rule(
 )
 
 _NO_KEYWORD = (*libpq.SESSION_VARIABLES, "PGLOCALEDIR", "PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR")
-"""libpq's variables that set no keyword."""
-
-_OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")
-"""Variables of servers and tools that only look like a misspelt one."""
+_OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")  # of servers and tools
 
 
 def misspelt_variables(sources: Sequence[Source], configured: Collection[str]) -> Iterator[Problem]:

@@ -22,7 +22,6 @@ from pydantic_settings import (
 
 from procrastinate_conn.origins import CALL, Origin
 from procrastinate_conn.problems import Problem
-from procrastinate_conn.settings.own_fields import class_names
 from procrastinate_conn.settings.reading import (
     DotenvSource,
     FunctionSource,
@@ -30,6 +29,7 @@ from procrastinate_conn.settings.reading import (
     named_files,
     read_all,
 )
+from procrastinate_conn.settings.subclasses import class_names
 from procrastinate_conn.similarity import nearest
 from procrastinate_conn.sources.arguments import read_call, with_null_pool
 from procrastinate_conn.sources.base import UNKNOWN_SETTING, UNREADABLE_SOURCE, Source
@@ -38,8 +38,7 @@ from procrastinate_conn.sources.variables import read_libpq_variables
 _OPTIONS = frozenset(SettingsConfigDict.__annotations__) | {"build_sources", "cli_settings_source"}
 """The options that a call can give with an underscore before them."""
 
-_NULLABLE = ("env_file", "secrets_dir")
-"""The options for which None means none, and not that of the class."""
+_NULLABLE = ("env_file", "secrets_dir")  # for these None means none, and not that of the class
 
 _READERS: Mapping[str, type[PydanticBaseSettingsSource]] = {
     "toml_file": TomlConfigSettingsSource,
@@ -127,7 +126,6 @@ def _with_command_line(
 def _unread_files(
     options: Mapping[str, Any], sources: Sequence[PydanticBaseSettingsSource]
 ) -> Iterator[Problem]:
-    """Report a file in the class's config that no source reads."""
     for option, reader in _READERS.items():
         if options.get(option) is not None and not any(isinstance(source, reader) for source in sources):
             message = f"{option} is set, and no {reader.__name__} reads it"

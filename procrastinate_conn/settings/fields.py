@@ -15,7 +15,7 @@ from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.resolution.connection import as_text
 from procrastinate_conn.setting_names import SETTINGS
-from procrastinate_conn.settings.own_fields import field_names, variables
+from procrastinate_conn.settings.subclasses import field_names, variables
 from procrastinate_conn.sources.base import INVALID_VALUE
 
 

@@ -34,9 +34,15 @@ from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_PREFIX, SETTINGS
 from procrastinate_conn.settings.choice import read_nested, read_sources
 from procrastinate_conn.settings.fields import ResolvedFields, resolved_fields, validation_problems
-from procrastinate_conn.settings.own_fields import aliases, class_names, own_fields
 from procrastinate_conn.settings.reading import UnnamedSource
-from procrastinate_conn.settings.subclasses import changed_defaults, changes, rejected_changes
+from procrastinate_conn.settings.subclasses import (
+    aliases,
+    changed_defaults,
+    changes,
+    class_names,
+    own_fields,
+    rejected_changes,
+)
 from procrastinate_conn.sources import DEFAULT_ENV_FILE, SOURCES
 from procrastinate_conn.sources.arguments import read_call
 from procrastinate_conn.sources.base import Source
@@ -153,7 +159,6 @@ class ConnectorSettings(BaseSettings):
             _nested.reset(is_inner)
 
     def _resolve(self, sources: Sequence[Source]) -> None:
-        """Resolve the sources, and validate what they come to."""
         configuration = configure_and_log(sources)
         fields, problems = resolved_fields(configuration), configuration.problems
         token = _resolving.set((self, fields, configuration))

@@ -30,7 +30,7 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import redact
 from procrastinate_conn.setting_names import SECTIONS, SettingNames, SettingPath
 from procrastinate_conn.settings.fields import merged
-from procrastinate_conn.settings.own_fields import decode_fields, source_names
+from procrastinate_conn.settings.subclasses import decode_fields, source_names
 from procrastinate_conn.sources import SOURCES
 from procrastinate_conn.sources.arguments import read_mapping, with_null_pool
 from procrastinate_conn.sources.base import (
@@ -58,32 +58,29 @@ class DotenvSource(DotEnvSettingsSource):
         return DotEnvSettingsSource(self.settings_cls, env_file=self.env_file, **self._options)()
 
 
-class UnnamedSource(PydanticBaseSettingsSource):
-    """A source of ours that pydantic-settings does not have."""
+class FunctionSource(PydanticBaseSettingsSource):
+    """A plain function of the application's, which pydantic-settings takes as a source, too."""
 
-    def __init__(self, settings_cls: type[BaseSettings], name: str) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], function: Callable[[], dict[str, Any]]) -> None:
         super().__init__(settings_cls)
-        self.name = name
+        self.function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
 
     def get_field_value(self, _field: Any, field_name: str) -> tuple[Any, str, bool]:
         """Return no value: the source is read as a whole."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return no value."""
-        return {}
-
-
-class FunctionSource(UnnamedSource):
-    """A plain function of the application's, which pydantic-settings takes as a source, too."""
-
-    def __init__(self, settings_cls: type[BaseSettings], function: Callable[[], dict[str, Any]]) -> None:
-        super().__init__(settings_cls, getattr(function, "__name__", type(function).__name__))
-        self.function = function
-
-    def __call__(self) -> dict[str, Any]:
         """Call the function."""
         return self.function()
+
+
+class UnnamedSource(FunctionSource):
+    """A source of ours that pydantic-settings does not have."""
+
+    def __init__(self, settings_cls: type[BaseSettings], name: str) -> None:
+        super().__init__(settings_cls, dict)
+        self.name = name
 
 
 _NAMES: Mapping[type[PydanticBaseSettingsSource], str] = {
@@ -132,7 +129,7 @@ def _values(source: Source) -> dict[str, Any]:
 def _read(source: PydanticBaseSettingsSource) -> list[Source]:
     """Read a source of pydantic-settings, as one or several sources of ours, by precedence."""
     name = source.name if isinstance(source, UnnamedSource) else _NAMES.get(type(source))
-    if name is None or isinstance(source, FunctionSource):
+    if name is None:
         return [_call(source)]
     options = SourceOptions(
         arguments=getattr(source, "init_kwargs", {}),
@@ -244,18 +241,16 @@ def failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:
     if isinstance(error, SettingsError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # which it was raised from
     file = next((file for file in files if file.is_file()), None)
-    line = getattr(error, "lineno", None)
     mark = getattr(error, "problem_mark", None)  # yaml's
+    in_text = re.search(r"at line (\d+)", str(error))  # TOML's
+    line = getattr(error, "lineno", None) or (int(in_text[1]) if in_text else None)
     if mark is not None:
         line = mark.line + 1
-    is_syntax = line is not None or type(error).__name__ in ("TOMLDecodeError", "JSONDecodeError")
-    if line is None and (found := re.search(r"at line (\d+)", str(error))):
-        line = int(found[1])
-    if "end of document" in str(error) and file:
-        line = len(file.read_bytes().splitlines())
     origin = Origin(name, None, str(file) if file else None, line if file else None)
-    if is_syntax:
-        message = f"{name} cannot read {file or 'its input'}: {_reason(error)}"
+    if mark is not None or hasattr(error, "lineno") or type(error).__name__ == "TOMLDecodeError":
+        reason = getattr(error, "problem", None) or getattr(error, "msg", None) or str(error)
+        reason = str(reason).partition(" (at line")[0].lower()
+        message = f"{name} cannot read {file or 'its input'}: {reason}"
         hint = "correct the syntax there"
         if file and file.read_bytes().startswith(codecs.BOM_UTF8):
             message = f"{name} cannot read {file}: it begins with a byte order mark (U+FEFF)"
@@ -268,15 +263,9 @@ def failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:
     return UNREADABLE_SOURCE(name, message, hint=hint, origin=origin)
 
 
-def _reason(error: Exception) -> str:
-    reason = getattr(error, "problem", None) or getattr(error, "msg", None) or str(error)
-    return str(reason).partition(" (at line")[0].lower()
-
-
 def _locate(
     source: PydanticBaseSettingsSource, kind: SourceKind, files: Sequence[Path], path: SettingPath
 ) -> Origin:
-    """Return the origin of a setting in a source."""
     name, header = _write(source, path), _header(source)
     for file in files:
         if (line := find_line(file, (*header, *path), len(header))) is not None:
@@ -285,7 +274,6 @@ def _locate(
 
 
 def _write(source: PydanticBaseSettingsSource, path: SettingPath) -> str:
-    """Write a setting as the source's format does."""
     if isinstance(source, CliSettingsSource):
         return f"--{source.cli_prefix or ''}{'.'.join(path)}"
     if hasattr(source, "toml_file_path"):

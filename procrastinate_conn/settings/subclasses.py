@@ -1,18 +1,19 @@
-"""What a subclass of the settings may change, and the source that its defaults are."""
+"""What a subclass of the settings may change, and the fields of the application's own that it adds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from procrastinate_conn.origins import Origin
-from procrastinate_conn.setting_names import SETTINGS
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+
+from procrastinate_conn.origins import Origin, SourcedValue
+from procrastinate_conn.problems import Problem
+from procrastinate_conn.setting_names import SETTINGS, SettingNames
 from procrastinate_conn.sources.arguments import ARGUMENTS, read_call
-from procrastinate_conn.sources.base import Source
-
-if TYPE_CHECKING:
-    from procrastinate_conn.settings.model import ConnectorSettings
+from procrastinate_conn.sources.base import INVALID_VALUE, Source
 
 _CHANGEABLE_DEFAULTS = ("connector", "pool", "json_dumps", "json_loads", "defaults")
 """The settings that a subclass may give another default. The others belong to the connection, whose sources
@@ -29,7 +30,7 @@ _REJECTED_CONFIG: Mapping[str, str] = {
 """The options of ``model_config`` that cannot be honoured, and why."""
 
 
-def rejected_changes(cls: type[ConnectorSettings], base: type[ConnectorSettings]) -> Iterator[str]:
+def rejected_changes(cls: type[BaseSettings], base: type[BaseSettings]) -> Iterator[str]:
     """Yield the fields and config options that cannot be honoured in a subclass, each with the reason."""
     yield from _rejected_fields(cls, base)
     for option, reason in _REJECTED_CONFIG.items():
@@ -41,7 +42,7 @@ def rejected_changes(cls: type[ConnectorSettings], base: type[ConnectorSettings]
         yield "frozen: the settings are resolved together, once"
 
 
-def _rejected_fields(cls: type[ConnectorSettings], base: type[ConnectorSettings]) -> Iterator[str]:
+def _rejected_fields(cls: type[BaseSettings], base: type[BaseSettings]) -> Iterator[str]:
     for name in SETTINGS:
         if cls.model_fields[name].validation_alias != base.model_fields[name].validation_alias:
             yield f"{name}: its variable has the prefix, and no alias"
@@ -54,13 +55,13 @@ def _rejected_fields(cls: type[ConnectorSettings], base: type[ConnectorSettings]
             yield f"{name}: it would hide what ConnectorSettings has under that name"
 
 
-def changed_defaults(cls: type[ConnectorSettings], base: type[ConnectorSettings]) -> Source:
+def changed_defaults(cls: type[BaseSettings], base: type[BaseSettings]) -> Source:
     """Return the defaults that a subclass changes, as the source of lowest precedence."""
     defaults = {name: _default(cls, name) for name in _CHANGEABLE_DEFAULTS}
     return changes({n: v for n, v in defaults.items() if v != _default(base, n)}, cls)
 
 
-def changes(values: Mapping[str, Any], cls: type[ConnectorSettings]) -> Source:
+def changes(values: Mapping[str, Any], cls: type[BaseSettings]) -> Source:
     """Return settings that the code of a subclass sets, as a source that names the class."""
     source = read_call(values)
     settings = {
@@ -70,5 +71,116 @@ def changes(values: Mapping[str, Any], cls: type[ConnectorSettings]) -> Source:
     return source._replace(settings=settings)
 
 
-def _default(cls: type[ConnectorSettings], name: str) -> Any:
+def _default(cls: type[BaseSettings], name: str) -> Any:
     return cls.model_fields[name].get_default(call_default_factory=True)
+
+
+def own_fields(cls: type[BaseSettings]) -> dict[str, FieldInfo]:
+    """Return the fields that are no settings of ours."""
+    return {name: field for name, field in cls.model_fields.items() if name not in SETTINGS}
+
+
+def class_names(cls: type[BaseSettings]) -> SettingNames:
+    """Return the names of the variables of a class."""
+    return _names(cls, cls.model_config)
+
+
+def source_names(source: PydanticBaseSettingsSource) -> SettingNames:
+    """Return the names of the variables of a source; options that it does not have are those of the class."""
+    names = _names(source.settings_cls, {**source.config, **vars(source)})
+    # Azure's: the names of its secrets have no underscores. Nothing public tells.
+    has_dashes = getattr(source, "_dash_to_underscore", False) and names.delimiter == "--"
+    return names._replace(word_separator="-") if has_dashes else names
+
+
+def _names(cls: type[BaseSettings], options: Mapping[str, Any]) -> SettingNames:
+    fields = own_fields(cls)
+    by_name = options.get("populate_by_name") or options.get("validate_by_name")
+    return SettingNames(
+        prefix=options.get("env_prefix") or "",
+        delimiter=options.get("env_nested_delimiter"),
+        case_sensitive=bool(options.get("case_sensitive")),
+        max_split=options.get("env_nested_max_split"),
+        ignore_empty=bool(options.get("env_ignore_empty")),
+        none_text=options.get("env_parse_none_str"),
+        fields=frozenset(name for name, field in fields.items() if by_name or not any(aliases(field))),
+        aliases=frozenset(alias for field in fields.values() for alias in aliases(field)),
+    )
+
+
+def aliases(field: FieldInfo) -> Iterator[str]:
+    """Yield the names that a field has beside its own, and without the prefix."""
+    for alias in (field.alias, field.validation_alias):
+        for choice in getattr(alias, "choices", [alias]):
+            first = getattr(choice, "path", [choice])[0]
+            if isinstance(first, str):
+                yield first
+
+
+def field_names(cls: type[BaseSettings], name: str) -> list[str]:
+    """Return every name of the field that has this name or alias: its aliases first, and its own last."""
+    every = ([*aliases(field), own] for own, field in own_fields(cls).items())
+    return next((names for names in every if name in names), [name])
+
+
+def variables(cls: type[BaseSettings], names: SettingNames, path: Sequence[str]) -> list[str]:
+    """Return the variables that set an own field, or a part of one."""
+    *others, own = dict.fromkeys(field_names(cls, path[0]))
+    parts = path[1:] if names.delimiter else ()
+    return [(names.delimiter or "").join([alias, *parts]) for alias in others] or [
+        names.variable((own, *parts))
+    ]
+
+
+def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
+    """Return a source with its fields as pydantic-settings reads their variables."""
+    if not read.fields:
+        return read
+    decoder = _decoder(source.settings_cls, read)
+    fields: dict[str, SourcedValue] = {}
+    problems: list[Problem] = []
+    for name, field in own_fields(source.settings_cls).items():
+        if (origin := _origin(name, field, read)) is None:
+            continue
+        first = next(aliases(field), name)  # as pydantic-settings gives the arguments of a call
+        try:
+            value, _, is_complex = decoder.get_field_value(field, name)
+            value = decoder.prepare_field_value(name, field, value, is_complex)
+        except ValueError:
+            message = f"{origin.name} is not valid JSON"
+            hint = "write it as JSON, or one variable for each part"
+            problems.append(INVALID_VALUE(first, message, hint=hint, origin=origin))
+            continue
+        if value is not None:
+            fields[first] = SourcedValue(value, origin)
+    return read._replace(fields=fields, problems=(*read.problems, *problems))
+
+
+def _decoder(cls: type[BaseSettings], read: Source) -> EnvSettingsSource:
+    """Return a source of pydantic-settings that has the variables of the fields, and no others."""
+    names = read.names
+    split: dict[str, Any] = {} if names.max_split is None else {"env_nested_max_split": names.max_split}
+    decoder = EnvSettingsSource(
+        cls,
+        case_sensitive=names.case_sensitive,
+        env_prefix=names.prefix,
+        env_nested_delimiter=names.delimiter,
+        env_ignore_empty=names.ignore_empty,
+        env_parse_none_str=names.none_text,
+        **split,
+    )
+    decoder.env_vars = {
+        name if names.case_sensitive else name.lower(): None
+        if sourced.value == names.none_text
+        else str(sourced.value)
+        for name, sourced in read.fields.items()
+    }
+    return decoder
+
+
+def _origin(name: str, field: FieldInfo, read: Source) -> Origin | None:
+    fold = read.names.fold
+    stems = [fold(read.names.prefix + name), *map(fold, aliases(field))]
+    exact = [sourced.origin for variable, sourced in read.fields.items() if fold(variable) in stems]
+    parts = [s.origin for v, s in read.fields.items() if any(fold(v).startswith(stem) for stem in stems)]
+    return next(iter([*exact, *parts]), None)

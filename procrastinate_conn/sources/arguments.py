@@ -103,12 +103,9 @@ def _section(
     for name, value in options.items():
         path = (section, str(name))
         # None is a value of some pool options; a keyword that it leaves unset has to be one.
-        if value is not None or section == "pool" or not _is_keyword(path):
+        is_keyword = path == LISTEN_DSN or path[1] in keywords_if_any()
+        if value is not None or section == "pool" or not is_keyword:
             yield path, SourcedValue(_plain(value), origin(path))
-
-
-def _is_keyword(path: SettingPath) -> bool:
-    return path == LISTEN_DSN or path[1] in keywords_if_any()
 
 
 def _plain(value: object) -> object:

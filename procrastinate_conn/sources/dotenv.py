@@ -66,10 +66,7 @@ CHANGED_VALUE = Rule(
 )
 
 _LINE_OF_A_SETTING = r"(?!\s*(?:;|//|--))[^=#]*?(?<!\w)({prefix}\w+)"
-"""One of our names at the place of a name, after anything that a shell or another format has before it.
-
-Lines that begin like comments of other formats are not matched.
-"""
+"""One of our names, after anything that a shell or another format has before it, except for comments."""
 
 _DSN_SETTINGS = ("dsn", "database_url", "listen.dsn")
 _REFERENCE = r"(?:^|(?<=[/:@=?&,\s'\"]))\$([A-Za-z_]\w*)(?=$|[/:@?&,\s'\"])"

@@ -181,11 +181,8 @@ def _unknown_keywords(dsn: str, first: str | None, origin: Origin) -> Iterator[P
             return
 
 
-_LIKE_A_KEYWORD = "[A-Za-z_ +-]{1,30}"
-"""Any library's keyword: not a token, and no longer than the longest of libpq's."""
-
-_SECRETIVE = "(?i)[:@]|pass|pwd|secret|scram|key|token"
-"""Signs of a password."""
+_LIKE_A_KEYWORD = "[A-Za-z_ +-]{1,30}"  # no token, and no longer than the longest of libpq's
+_SIGNS_OF_A_PASSWORD = "(?i)[:@]|pass|pwd|secret|scram|key|token"  # noqa: S105 - a pattern
 
 
 def _cannot_be_a_secret(keyword: str, dsn: str) -> bool:
@@ -196,7 +193,7 @@ def _cannot_be_a_secret(keyword: str, dsn: str) -> bool:
         return keyword in query_names(dsn)
     before = dsn[: dsn.rfind(keyword)]
     meant = map(suggestions.keyword, re.findall(r"(\w+)\s*=", before))
-    return not re.search(_SECRETIVE, before) and not any(name and is_secret(name) for name in meant)
+    return not re.search(_SIGNS_OF_A_PASSWORD, before) and not any(name and is_secret(name) for name in meant)
 
 
 _EXPLANATIONS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 Key = tuple[str, ...]
@@ -25,12 +26,9 @@ def find_line(file: Path, key: Sequence[str], header: int = 0) -> int | None:
     except (OSError, ValueError):
         return None
     keys = {".toml": _toml, ".json": _json}.get(file.suffix.lower(), _yaml)
-    wanted = tuple(key)
-    best: tuple[int, int | None] = (header, None)
-    for found, line in keys(text):
-        if wanted[: len(found)] == found and len(found) > best[0]:
-            best = (len(found), line)
-    return best[1]
+    matches = ((len(found), line) for found, line in keys(text) if tuple(key[: len(found)]) == found)
+    depth, line = max(matches, key=itemgetter(0), default=(0, None))
+    return line if depth > header else None
 
 
 def _toml(text: str) -> Iterator[tuple[Key, int]]:

@@ -60,10 +60,7 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
 
 
 def _unread(file: Path, names: SettingNames) -> Problem | None:
-    """Report a file with the name of a variable of libpq's, or with a misspelt one of ours.
-
-    The keys of Kubernetes often have dashes. It counts if nothing else sets the keyword.
-    """
+    """Report a file with the name of a variable of libpq's, or a misspelt one of ours, as with dashes."""
     name, in_any_case = names.fold(file.name), names._replace(case_sensitive=False)
     keywords = {row.variable: row.name for row in keywords_if_any().values()}
     if keyword := keywords.get(name.upper()):

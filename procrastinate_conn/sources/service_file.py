@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.artifacts import find_deceptive, hint_for
+from procrastinate_conn.artifacts import hint_for
 from procrastinate_conn.files import misread_encoding, unreadable
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -68,8 +68,7 @@ def read_service(
     elif not name:
         hint = "its name is empty: unset it, or name a service"
     elif near := nearest(name, (section for file in files for section in _sections(file))):
-        artifact = find_deceptive(near)
-        hint = f"the name of the section has {artifact.description}" if artifact else f"did you mean {near}?"
+        hint = f"did you mean {near}?"
     hint = hint_for(name, hint, service.origin.source)
     message = f"libpq cannot read the service: {reason}"
     return {}, [UNREADABLE_SERVICE("connection.service", message, hint=hint, origin=service.origin)]
@@ -85,7 +84,6 @@ def _misread_encoding(file: str) -> str:
 def _problems(
     service: str, file: str, faults: Iterable[_Fault], named: SourcedValue | None
 ) -> Iterator[Problem]:
-    """Report each fault at its line; one of the whole file where the file is named."""
     for fault in faults:
         origin = Origin("service-file", f"[{service}]", file, fault.line)
         hint = fault.hint
@@ -106,10 +104,7 @@ def _read_system(service: str, variables: Mapping[str, SourcedValue]) -> tuple[d
 
 
 def _read_section(file: str, service: str) -> tuple[dict[str, SourcedValue] | None, list[_Fault]]:
-    """Return the section of a service, keyword to its first value; None if there is no such section.
-
-    If libpq rejects the file, there are faults, of which libpq would report the first.
-    """
+    """Return the section of a service, keyword to its first value, if there is one, and the file's faults."""
     section: dict[str, SourcedValue] | None = None
     faults: list[_Fault] = []
     try:

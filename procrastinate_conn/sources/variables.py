@@ -79,8 +79,6 @@ def read_libpq_variables() -> Source:
 
 
 class _Variables:
-    """The variables of a source, sorted."""
-
     def __init__(self, names: SettingNames) -> None:
         self.names = names
         self.settings: dict[SettingPath, SourcedValue] = {}
@@ -93,7 +91,6 @@ class _Variables:
         self.misspelt: list[Problem] = []
 
     def add(self, name: str, value: str, origin: Origin) -> None:
-        """Sort a variable in."""
         names, path, sourced = self.names, self.names.path(name), SourcedValue(value, origin)
         if self._is_deceptive(name, origin) or _is_made_by_kubernetes(name, value, origin):
             return
