@@ -63,15 +63,15 @@ def read_project() -> Project:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             continue
         except OSError as error:
-            problem = _problem(f"{file} cannot be read: {unreadable(error)}", Origin(FILE, None, str(file)))
-            return Project(str(file), problems=(problem,))
+            return _unusable(file, f"{file} cannot be read: {unreadable(error)}")
         if b"procrast" in content.lower() and (project := _read(file, content)):
             return project
     return Project()
 
 
-def _problem(message: str, origin: Origin, *, hint: str = "", key: str = "") -> Problem:
-    return INVALID_PROJECT(f"tool.{TABLE}{key and f'.{key}'}", message, hint=hint, origin=origin)
+def _unusable(file: Path, message: str, *, line: int | None = None, hint: str = "") -> Project:
+    origin = Origin(FILE, None, str(file), line)
+    return Project(str(file), problems=(INVALID_PROJECT(f"tool.{TABLE}", message, hint=hint, origin=origin),))
 
 
 def _read(file: Path, content: bytes) -> Project | None:
@@ -87,9 +87,8 @@ def _read(file: Path, content: bytes) -> Project | None:
         return _Reader(file, text.splitlines()).read(tables[TABLE])
     for name in tables if isinstance(tables, dict) else ():
         if nearest(name.replace("_", "-"), [TABLE], cutoff=0.9):
-            origin = Origin(FILE, None, str(file), _line(file, name))
-            problem = _problem(f"[tool.{name}] is not read", origin, hint=f"did you mean [tool.{TABLE}]?")
-            return Project(str(file), problems=(problem,))
+            hint = f"did you mean [tool.{TABLE}]?"
+            return _unusable(file, f"[tool.{name}] is not read", line=_line(file, name), hint=hint)
     return None
 
 
@@ -103,8 +102,7 @@ def _malformed(file: Path, text: str, error: ValueError) -> Project | None:
         found = re.search(r" \(at (?:line (\d+)|end of document).*\Z", str(error), re.DOTALL)
         line = int(found[1]) if found and found[1] else text.count("\n") + 1
         reason = str(error)[: found.start()] if found else str(error)
-    origin = Origin(FILE, None, str(file), line)
-    return Project(str(file), problems=(_problem(f"this is not TOML: {reason}", origin),))
+    return _unusable(file, f"this is not TOML: {reason}", line=line)
 
 
 def _line(file: Path, *key: str) -> int | None:
@@ -123,12 +121,11 @@ class _Reader:
 
     def read(self, table: object) -> Project:
         if not isinstance(table, dict):
-            origin = Origin(FILE, None, str(self._file), _line(self._file, TABLE))
-            problem = _problem(f"tool.{TABLE} is {describe_value(table)}, and not a table", origin)
-            return Project(str(self._file), problems=(problem,))
+            message = f"tool.{TABLE} is {describe_value(table)}, and not a table"
+            return _unusable(self._file, message, line=_line(self._file, TABLE))
         for key in table.keys() - _KEYS:
             self._reject_key(key)
-        values = {key: [v for v in self._strings(table, key) if self._is_valid(key, v)] for key in _ARRAYS}
+        values = {key: tuple(self._elements(table, key)) for key in _ARRAYS}
         strict = table.get("strict", False)
         if not isinstance(strict, bool):
             self._reject("strict", f"strict is {describe_value(strict)}", hint="write true or false")
@@ -139,32 +136,27 @@ class _Reader:
         return Project(
             file=str(self._file),
             files=files,
-            prefixes=tuple(values["prefixes"]),
-            settings={
-                path: self._origin("settings", self._element_line("settings", path))
-                for path in values["settings"]
-            },
+            prefixes=values["prefixes"],
+            settings={path: self._origin("settings", path) for path in values["settings"]},
             select=tuple(map(str.upper, values["select"])),
             ignore=tuple(map(str.upper, values["ignore"])),
             strict=strict is True,
             problems=tuple(self._problems),
         )
 
-    def _reject(self, key: str, message: str, *, hint: str = "", line: int | None = None) -> None:
-        self._problems.append(_problem(message, self._origin(key, line), hint=hint, key=key))
+    def _reject(self, key: str, message: str, *, hint: str = "", element: object = None) -> None:
+        origin = self._origin(key, element)
+        self._problems.append(INVALID_PROJECT(f"tool.{TABLE}.{key}", message, hint=hint, origin=origin))
 
-    def _origin(self, key: str, line: int | None) -> Origin:
-        return Origin(FILE, key, str(self._file), line or self._key_line(key))
-
-    def _key_line(self, key: str) -> int | None:
-        return _line(self._file, TABLE, key)
-
-    def _element_line(self, key: str, value: object) -> int | None:
-        """Return the first line from the key on that has the element."""
-        start = self._key_line(key) or 1
-        quoted = (f'"{value}"', f"'{value}'") if isinstance(value, str) else (str(value),)
-        lines = range(start, len(self._lines) + 1)
-        return next((n for n in lines if any(text in self._lines[n - 1] for text in quoted)), start)
+    def _origin(self, key: str, element: object) -> Origin:
+        """Return the line of a key, or the first one from there on that has the element."""
+        line = _line(self._file, TABLE, key)
+        if element is not None:
+            start = line or 1
+            texts = (f'"{element}"', f"'{element}'") if isinstance(element, str) else (str(element),)
+            lines = enumerate(self._lines[start - 1 :], start)
+            line = next((n for n, line in lines if any(text in line for text in texts)), start)
+        return Origin(FILE, key, str(self._file), line)
 
     def _reject_key(self, key: str) -> None:
         name = key.replace("-", "_")
@@ -174,46 +166,41 @@ class _Reader:
             hint = "it is an option of the command only"
         self._reject(key, f"there is no key {key}", hint=hint)
 
-    def _strings(self, table: Mapping[str, Any], key: str) -> Iterator[str]:
+    def _elements(self, table: Mapping[str, Any], key: str) -> Iterator[str]:
+        """Yield the valid elements of an array."""
         values = table.get(key, [])
         if not isinstance(values, list):
             hint = f'write {key} = ["{values}"]' if isinstance(values, str) else "write strings in brackets"
             self._reject(key, f"{key} is {describe_value(values)}, and not an array", hint=hint)
             return
         for value in values:
-            if isinstance(value, str):
-                yield value
+            if fault := _element_fault(key, value):
+                self._reject(key, fault[0], hint=fault[1], element=value)
             else:
-                line = self._element_line(key, value)
-                self._reject(key, f"{key} has {describe_value(value)}, and not a string", line=line)
+                yield value
 
     def _paths(self, name: str) -> Iterator[Path]:
         """Yield the files of a name or pattern, which is relative to the folder of pyproject.toml."""
-        line = self._element_line("files", name)
         path = Path(os.path.normpath(self._file.parent / Path(name).expanduser()))
-        if _GLOB.search(name) and status(path) is None:
+        if status(path) is not None:
+            yield path
+        elif _GLOB.search(name):
             matches = glob.glob(str(path), recursive=True, include_hidden=True)  # noqa: PTH207 - may be absolute
             found = sorted(match for match in map(Path, matches) if not match.is_dir())
             if not found:
-                self._reject("files", f"no file matches {name}", line=line)
+                self._reject("files", f"no file matches {name}", element=name)
             yield from found
-        elif status(path) is None:
+        else:
             siblings = path.parent.glob("*") if path.parent.is_dir() else ()
             near = nearest(path.name, (sibling.name for sibling in siblings))
             hint = f"did you mean {os.path.normpath(Path(name).with_name(near))}?" if near else ""
-            self._reject("files", f"there is no file {path}", hint=hint, line=line)
-        else:
-            yield path
-
-    def _is_valid(self, key: str, value: str) -> bool:
-        fault = _element_fault(key, value)
-        if fault:
-            self._reject(key, fault[0], hint=fault[1], line=self._element_line(key, value))
-        return not fault
+            self._reject("files", f"there is no file {path}", hint=hint, element=name)
 
 
-def _element_fault(key: str, value: str) -> tuple[str, str] | None:
+def _element_fault(key: str, value: object) -> tuple[str, str] | None:
     """Return what is wrong with an element of an array, and what to write."""
+    if not isinstance(value, str):
+        return f"{key} has {describe_value(value)}, and not a string", ""
     match key:
         case "files" if is_connection_string(value):
             return "files has a connection string, and not the name of a file", "write it into an env file"
