@@ -27,13 +27,9 @@ _ROOMS = ("sources", "resolution", "connection", "pool", "checks")
 @cache
 def all_rules() -> Mapping[str, Rule]:
     """Return every rule by its code, in the order of the codes."""
-    modules = [import_module("procrastinate_conn.drivers")]
-    for room in _ROOMS:
-        modules += _modules(room)
-    rules = {
-        value.code: value for module in modules for value in vars(module).values() if isinstance(value, Rule)
-    }
-    return dict(sorted(rules.items()))
+    modules = [import_module("procrastinate_conn.drivers"), *(m for room in _ROOMS for m in _modules(room))]
+    values = (value for module in modules for value in vars(module).values())
+    return dict(sorted((value.code, value) for value in values if isinstance(value, Rule)))
 
 
 def suggest_code(code: str) -> str:
@@ -51,10 +47,10 @@ def all_checks() -> tuple[Check, ...]:
 
 def run_checks(configuration: Configuration) -> list[Problem]:
     """Return what every check that the kind has finds, also on the connection that listens."""
-    from procrastinate_conn.checks import without_server  # not above: it imports pydantic
+    from procrastinate_conn.checks.kinds import check_without_server  # not above: it imports pydantic
 
     has_server = REGISTRY[configuration.settings.kind].has_server
-    checks = all_checks() if has_server else (without_server.check,)
+    checks = all_checks() if has_server else (check_without_server,)
     found = [problem for check in checks for problem in check(configuration)]
     if configuration.listening is not None:
         own = run_checks(configuration.listening)

@@ -46,17 +46,18 @@ _EMPTY = re.compile(r"\s*(?:postgres(?:ql)?(?:\+\w+)?://:?@:?/?)?\s*")
 
 def check(configuration: Configuration) -> Iterator[Problem]:
     """Check the DSN, whether or not its keywords are overridden."""
-    yield from check_separators(configuration)
-    yield from _check_empty(configuration)
-    yield from _check_backslashes(configuration)
-
-
-def _check_backslashes(configuration: Configuration) -> Iterator[Problem]:
-    """Report a backslash that escapes nothing which has to be escaped."""
-    dsn = configuration.connection.dsn
-    if dsn is None or dsn.is_uri or not dsn.parameters:
+    dsn, configured = configuration.connection.dsn, configuration.connection.configured
+    if dsn is None:
         return
-    if "\\" in re.sub(r"\\[\\'\s]", "", dsn.text):
+    yield from check_separators(configuration)
+    # If the server is named elsewhere, an empty one is no mistake; else it may hide one of lower precedence.
+    names_server = any(keyword in configured for keyword in ("host", "hostaddr", "dbname", "service"))
+    if _EMPTY.fullmatch(dsn.text) and not names_server:
+        message = "the DSN is empty, and nothing else sets what to connect to"
+        hint = "set the variable that it comes from, or write host, dbname and user"
+        yield EMPTY_DSN("dsn", message, hint=hint, origin=dsn.origin)
+    has_backslash = "\\" in re.sub(r"\\[\\'\s]", "", dsn.text)  # which escapes nothing that has to be
+    if has_backslash and dsn.parameters and not dsn.is_uri:
         message = "the DSN has a backslash, which libpq drops"
         yield DROPPED_BACKSLASH("dsn", message, hint=r"write \\ for each", origin=dsn.origin)
 
@@ -67,28 +68,14 @@ def check_separators(configuration: Configuration) -> Iterator[Problem]:
     if dsn is None or dsn.is_uri:
         return
     values = {k: str(sourced.value) for k, sourced in dsn.parameters.items() if not is_secret(k)}
-    keywords = [keyword for keyword, value in values.items() if _has_separator(dsn.text, keyword, value)]
-    if not keywords:
-        return
-    keywords.sort(key=dsn.text.find)
-    separator = _SEPARATORS[values[keywords[0]][-1]]
-    names = ", ".join(keywords)
-    message = f"the DSN has a {separator} after {names}, which libpq takes for a part of the value"
-    yield DSN_SEPARATORS("dsn", message, hint="separate the pairs by blanks alone", origin=dsn.origin)
+    found = (keyword for keyword, value in values.items() if _has_separator(dsn.text, keyword, value))
+    if keywords := sorted(found, key=dsn.text.find):
+        separator, names = _SEPARATORS[values[keywords[0]][-1]], ", ".join(keywords)
+        message = f"the DSN has a {separator} after {names}, which libpq takes for a part of the value"
+        yield DSN_SEPARATORS("dsn", message, hint="separate the pairs by blanks alone", origin=dsn.origin)
 
 
 def _has_separator(dsn: str, keyword: str, value: str) -> bool:
     """Return whether a value ends with a separator before another pair, and is not quoted."""
     unquoted = rf"\b{keyword}\s*=\s*{re.escape(value)}\s+\w+\s*="
     return value.endswith(tuple(_SEPARATORS)) and re.search(unquoted, dsn) is not None
-
-
-def _check_empty(configuration: Configuration) -> Iterator[Problem]:
-    """Report an empty DSN unless the server is named elsewhere; it may hide a DSN of lower precedence."""
-    dsn, configured = configuration.connection.dsn, configuration.connection.configured
-    if dsn is None or not _EMPTY.fullmatch(dsn.text):
-        return
-    if not any(keyword in configured for keyword in ("host", "hostaddr", "dbname", "service")):
-        message = "the DSN is empty, and nothing else sets what to connect to"
-        hint = "set the variable that it comes from, or write host, dbname and user"
-        yield EMPTY_DSN("dsn", message, hint=hint, origin=dsn.origin)

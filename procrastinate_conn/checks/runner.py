@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -123,15 +123,22 @@ def _necessary_environment() -> Iterator[None]:
 def check_configuration(target: CheckTarget, configuration: Configuration) -> CheckResult:
     """Run every check that the kind has on a configuration that was resolved from `target`."""
     found = [*configuration.problems, *run_checks(configuration)]
-    result = _result(target, configuration.settings.kind, found)
-    return replace(result, configuration=configuration)
+    return _result(target, configuration.settings.kind, found, configuration)
 
 
-def _result(target: CheckTarget, kind: ConnectorKind | None, found: Sequence[Problem]) -> CheckResult:
+def _result(
+    target: CheckTarget,
+    kind: ConnectorKind | None,
+    found: Sequence[Problem],
+    configuration: Configuration | None = None,
+) -> CheckResult:
     """Return the problems that `found` has, each mistake once; those on the kind only if it is known."""
     from procrastinate_conn.checks.deduplication import deduplicate
 
-    problems = tuple(_redacted(problem) for problem in deduplicate(found))
+    problems = tuple(
+        replace(p, setting=redact(p.setting), message=redact(p.message), hint=redact(p.hint))
+        for p in deduplicate(found)
+    )
     if any(map(leaves_kind_unknown, problems)):
         problems = tuple(problem for problem in problems if not all_rules()[problem.code].needs_kind)
         kind = None
@@ -140,24 +147,11 @@ def _result(target: CheckTarget, kind: ConnectorKind | None, found: Sequence[Pro
 
         problems = located(target.settings, problems, target.named_at)
     file = None if target.file is None else str(target.file)
-    return CheckResult(file, kind, _in_order(problems), target=target)
+    in_order = tuple(sorted(dict.fromkeys(problems), key=_position))
+    return CheckResult(file, kind, in_order, target, configuration)
 
 
-def _redacted(problem: Problem) -> Problem:
-    return replace(
-        problem,
-        setting=redact(problem.setting),
-        message=redact(problem.message),
-        hint=redact(problem.hint),
-    )
-
-
-def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return the problems by file and line, each once; first those without a file."""
-
-    def position(problem: Problem) -> tuple[str, int, str, str]:
-        origin = problem.origin
-        file, line = (origin.file or "", origin.line or 0) if origin else ("", 0)
-        return file, line, problem.code, problem.setting
-
-    return tuple(sorted(dict.fromkeys(problems), key=position))
+def _position(problem: Problem) -> tuple[str, int, str, str]:
+    """Return what problems are sorted by: first those without a file."""
+    origin = problem.origin
+    return (origin and origin.file) or "", (origin and origin.line) or 0, problem.code, problem.setting
