@@ -37,9 +37,6 @@ NO_LIBPQ = Rule(
     example=Example(given="psycopg finds no libpq"),
 )
 
-_DISTRIBUTIONS = {"psycopg2": ("psycopg2", "psycopg2-binary")}
-"""The distributions that provide a driver's module, if it is not the one of the same name."""
-
 
 class InstalledDrivers(NamedTuple):
     """What is installed of a kind's requirements.
@@ -157,7 +154,7 @@ def no_libpq() -> Problem:
 def _version(driver: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
-    for distribution in _DISTRIBUTIONS.get(driver, (driver,)):
+    for distribution in (driver, f"{driver}-binary"):  # psycopg2's module is in one or the other
         try:
             return version(distribution)
         except PackageNotFoundError:

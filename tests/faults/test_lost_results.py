@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from procrastinate_conn.connectors.runtime import disconnects
-from procrastinate_conn.connectors.runtime.retry import Backoff
+from procrastinate_conn.connectors.runtime import disconnects, retry
 from procrastinate_conn.demo.postgres import EmbeddedPostgres
 from procrastinate_conn.registry import ConnectorKind
 from tests.conftest import apply_schema
@@ -150,7 +150,7 @@ def test_retry_is_not_repeated_for_a_job_that_was_fetched_again(
     kind, observer, proxy, through_proxy, monkeypatch
 ):
     """It would be retried while it runs, by the same worker."""
-    monkeypatch.setattr(Backoff, "failed", lambda _: 0.5)
+    monkeypatch.setattr(retry, "growing_pauses", lambda: repeat(0.5))
     jobs = app(connector(kind, through_proxy, min_size=1))
     task, started = fails_once(jobs)
 
@@ -185,7 +185,7 @@ def test_job_fetched_before_the_result_of_its_retry_stays_in_flight(kind, observ
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)
 def test_worker_ends_after_a_limited_number_of_lost_results(kind, proxy, through_proxy, monkeypatch):
-    monkeypatch.setattr(Backoff, "failed", lambda _: 0.05)
+    monkeypatch.setattr(retry, "growing_pauses", lambda: repeat(0.05))
     jobs = app(connector(kind, through_proxy, min_size=1))
 
     async def scenario():

@@ -95,8 +95,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
     errors = (*ERRORS, psycopg.Error)
 
     def fileno(self, connection: AsyncpgConnection) -> int:
-        descriptor: int = connection.socket.fileno()
-        return descriptor
+        return int(connection.socket.fileno())
 
     def discard(self, connection: AsyncpgConnection) -> None:
         with suppress(RuntimeError):  # its event loop was closed

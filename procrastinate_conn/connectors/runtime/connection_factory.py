@@ -53,8 +53,7 @@ class ConnectionFactory(ABC):
 
     def fileno(self, connection: Any) -> int:
         """Return the descriptor of a connection's socket."""
-        descriptor: int = connection.fileno()
-        return descriptor
+        return int(connection.fileno())
 
     def should_ping(self, connection: Any) -> bool:
         """Tell whether only a round trip can tell that a connection is alive."""

@@ -18,7 +18,7 @@ from procrastinate.exceptions import ConnectorException
 from psycopg.sql import Identifier
 
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT
-from procrastinate_conn.connectors.runtime.retry import LONGEST_PAUSE, Backoff
+from procrastinate_conn.connectors.runtime.retry import LONGEST_PAUSE, growing_pauses
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ async def listen_forever(
     After a gap each of procrastinate's channels is notified once, so that a worker looks for the jobs that
     were deferred meanwhile. The failures are logged at growing intervals: the first, second, fourth, eighth.
     """
-    backoff = Backoff()
+    pauses = growing_pauses()
     has_gap = False
     failures = 0
 
@@ -137,8 +137,8 @@ async def listen_forever(
             raise_if_cancelled()
             has_gap = True
             if monotonic() - started > LONGEST_PAUSE:
-                backoff.succeeded()
-            pause = backoff.failed()
+                pauses = growing_pauses()
+            pause = next(pauses)
             failures += 1
             if failures.bit_count() == 1:  # a power of two
                 logger.warning(

@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
@@ -95,20 +96,12 @@ LONGEST_PAUSE = 10.0
 """Seconds between two attempts at the same thing, at most."""
 
 
-class Backoff:
-    """Pauses that grow: none, then up to half a second, then up to twice that; at random, against storms."""
-
-    def __init__(self) -> None:
-        self.pause = 0.0
-
-    def succeeded(self) -> None:
-        """Begin anew."""
-        self.pause = 0.0
-
-    def failed(self) -> float:
-        """Return the seconds to wait now."""
-        pause, self.pause = self.pause, min(2 * self.pause or 0.5, LONGEST_PAUSE)
-        return random.uniform(0.5, 1.0) * pause  # noqa: S311 - it is no secret
+def growing_pauses() -> Iterator[float]:
+    """Yield seconds to wait: none, then up to 0.5, then up to twice that; at random, against storms."""
+    longest = 0.0
+    while True:
+        yield random.uniform(0.5, 1.0) * longest  # noqa: S311 - it is no secret
+        longest = min(2 * longest or 0.5, LONGEST_PAUSE)
 
 
 class InFlightJobs(dict[int, int]):
@@ -169,7 +162,7 @@ class RetryableQuery:
         return result
 
     def _until_done(self, error: ConnectorException | None) -> Steps:
-        backoff = Backoff()
+        pauses = growing_pauses()
         for retries in range(RETRIES + 1):
             if error is not None:
                 error = self._classified(error)
@@ -184,7 +177,7 @@ class RetryableQuery:
                 self._may_have_run = True
                 if self._jobs is not None and self._query == FETCH:
                     self._jobs.last_lost_fetch = monotonic()
-                yield self._connector.sleep(backoff.failed())
+                yield self._connector.sleep(next(pauses))
             try:
                 return (yield from self._try())
             except ConnectorException as failure:

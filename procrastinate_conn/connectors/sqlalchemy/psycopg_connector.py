@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -29,22 +29,12 @@ class NoticeHandlers:
     SQLAlchemy adds its own at each checkout, and never removes it.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._known_handlers: set[Callable[[Diagnostic], None]] = set()
-
     def add_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
         """Add a handler, unless the connection has it."""
-        if callback not in self._known_handlers:
-            self._known_handlers.add(callback)
-            driver: Any = super()
-            driver.add_notice_handler(callback)
-
-    def remove_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
-        """Remove a handler."""
         driver: Any = super()
-        driver.remove_notice_handler(callback)
-        self._known_handlers.discard(callback)
+        with suppress(ValueError):  # it is new
+            driver.remove_notice_handler(callback)
+        driver.add_notice_handler(callback)
 
 
 class PooledPsycopgConnection(NoticeHandlers, PooledConnection, psycopg.Connection[Any]):
