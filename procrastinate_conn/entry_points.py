@@ -117,7 +117,8 @@ def _validated(info: object, name: str, package: str) -> ConnectorInfo | Unusabl
     if not isinstance(info, ConnectorInfo):
         return unusable(f"is of type {type(info).__name__}, which is no ConnectorInfo")
     try:
-        valid = TypeAdapter(ConnectorInfo).validate_python(info)
+        # Not the tuple: pydantic 2.8 would give its fields numbers.
+        valid = TypeAdapter(ConnectorInfo).validate_python(info._asdict())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"]))

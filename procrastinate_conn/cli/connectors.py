@@ -56,7 +56,7 @@ def _table(kinds: Sequence[InstalledDrivers]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("connector", "here", "drivers", "libpq", "defers", "worker"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "connector")
     for found in kinds:
         info = REGISTRY[found.kind]
         table.add_row(

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
+from tests.installed import needs
 from tests.servers import app, connector, defer_until_worked, soon
 
 BINARY = {"encoder": lambda _: b"\x01{}", "decoder": lambda data: json.loads(data[1:]), "format": "binary"}
@@ -28,6 +29,7 @@ def jobs(address):
 @pytest.mark.parametrize("commits", [True, False])
 @pytest.mark.parametrize("codec", [None, TEXT, BINARY], ids=["none", "text", "binary"])
 def test_job_is_stored_in_the_applications_transaction(commits, codec, jobs, address, observer):
+    needs("procrastinate>=3.8")  # older ones ignore connection=
     argument = {"text": 'é"\\{},()', "none": None}
 
     async def scenario():
@@ -63,6 +65,8 @@ def test_worker_is_woken_on_a_pool_of_the_applications(jobs, address, observer):
 
 
 def test_connection_of_another_driver_is_rejected_with_the_kind_that_takes_it(jobs, observer):
+    needs("procrastinate>=3.8")  # older ones ignore connection=
+
     async def scenario():
         async with jobs.open_async():
             await jobs.configure_task("work", connection=observer.connection).defer_async()

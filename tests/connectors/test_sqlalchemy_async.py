@@ -11,6 +11,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from procrastinate_conn.registry import ConnectorKind
+from tests.installed import needs
 from tests.servers import app, connector, defer_until_worked, soon
 
 DRIVERS = ("psycopg", "asyncpg")
@@ -32,6 +33,8 @@ def run_on_engine(driver, server, database, scenario, **options):
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_job_and_row_of_a_session_are_stored_together_or_not_at_all(driver, server, database, observer):
+    needs("procrastinate>=3.8")  # older ones ignore connection=
+
     async def scenario(jobs, engine):
         for argument in ("committed", "undone"):
             async with AsyncSession(engine) as session:

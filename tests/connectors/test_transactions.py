@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
+from tests.installed import needs
 from tests.servers import KINDS, app, connector
 
 NEAREST = {
@@ -62,6 +63,7 @@ def test_session_and_synchronous_side_of_an_engine_have_the_hint_what_to_give():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_connection_of_another_driver_is_rejected_with_a_kind_that_takes_one(kind, address, observer):
+    needs("procrastinate>=3.8")  # older ones ignore connection=
     jobs = app(connector(kind, address, min_size=0))
     for connection, takes in connections(address):
         if takes == kind:

@@ -16,6 +16,7 @@ from procrastinate_conn.demo.postgres import EmbeddedPostgres, free_port
 from procrastinate_conn.django import database
 from tests.checks.running import run
 from tests.examples.running import Example, request
+from tests.installed import needs
 from tests.servers import Observer, wait_until
 
 LISTENING = (
@@ -59,6 +60,7 @@ def test_fastapi_defers_and_works_jobs_in_one_process(example: Copy) -> None:
 
 
 def test_flask_defers_on_the_engine_of_the_application(example: Copy, server: EmbeddedPostgres) -> None:
+    needs("procrastinate>=3.8")  # older ones ignore connection=
     application = example("flask_app")
     schema, serve, work = application.commands
     application.run(schema)
@@ -83,6 +85,7 @@ def test_flask_defers_on_the_engine_of_the_application(example: Copy, server: Em
 
 
 def test_fastapi_stores_order_and_job_in_one_transaction(example: Copy, server: EmbeddedPostgres) -> None:
+    needs("procrastinate>=3.8")  # older ones ignore connection=
     application = example("fastapi_sqlalchemy")
     schema, serve, work = application.commands
     application.run(schema)

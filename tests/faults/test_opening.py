@@ -10,7 +10,6 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from tests.faults.unresponsive import closed_port, silent_port
-from tests.installed import needs
 from tests.servers import ASYNC_KINDS, KINDS, app, connector
 
 MANY = {"user": "postgres", "dbname": "jobs", "connect_timeout": "2"}
@@ -32,8 +31,6 @@ def opening(ours):
 @pytest.mark.parametrize("kind", KINDS)
 def test_error_names_each_host_with_its_reason(kind):
     """At the same time, since most of it is waiting."""
-    if kind in ("psycopg", "sync-psycopg"):
-        needs("psycopg>=3.2.8")  # older ones tell of the last host alone
     with closed_port() as closed, silent_port() as silent, ThreadPoolExecutor() as threads:
 
         def failing(timeout, **host):
