@@ -6,6 +6,7 @@ for an `Engine`, in a greenlet that waits for the driver's coroutines; so does t
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -91,13 +92,17 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
         return super().reject_pool(pool)
 
     def adapt_pool(self, pool: AsyncPool) -> AsyncEngine:
-        """Return an engine over an open pool."""
+        """Return an engine over an open pool, which the connector keeps alive.
+
+        SQLAlchemy 2.0 keeps the creator for as long as a connection lives that was detached.
+        """
+        weak_pool = weakref.proxy(pool)
 
         async def creator() -> Any:
             if (connection := this_thread.connection) is not None:
                 return connection
-            connection = await pool.getconn()
-            connection.put_back = partial(pool.putconn, connection)
+            connection = await weak_pool.getconn()
+            connection.put_back = partial(weak_pool.putconn, connection)
             await connection.set_autocommit(False)
             return connection
 
