@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal, NamedTuple
-
-from pydantic import StringConstraints
-
-from procrastinate_conn.imports import DOTTED, OBJECT_PATH
+from typing import Literal, NamedTuple
 
 INTERFACE_VERSION = 1
 """The version of the interface that a kind implements: this module and `connectors.interface`.
@@ -85,8 +81,8 @@ class ConnectorInfo(NamedTuple):
         The distribution that brings the kind, and its version; empty for this one. It is found, not set.
     """
 
-    implementation: Annotated[str, StringConstraints(pattern=f"^{OBJECT_PATH}$")]
-    drivers: tuple[Annotated[str, StringConstraints(pattern=f"^{DOTTED}$")], ...]
+    implementation: str
+    drivers: tuple[str, ...]
     asynchronous: bool
     resolves_hosts: bool
     pool_options: Mapping[str, OptionSupport]

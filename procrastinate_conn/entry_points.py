@@ -17,7 +17,7 @@ from procrastinate_conn.connector_info import (
     POOL_OPTIONS,
     ConnectorInfo,
 )
-from procrastinate_conn.imports import ObjectNotFound, import_object
+from procrastinate_conn.imports import DOTTED, OBJECT_PATH, ObjectNotFound, import_object
 from procrastinate_conn.similarity import nearest
 
 if TYPE_CHECKING:
@@ -123,6 +123,10 @@ def _validated(info: object, name: str, package: str) -> ConnectorInfo | Unusabl
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"]))
         return unusable(f"has a ConnectorInfo with an invalid {field}: {first['msg']}")
+    if not re.fullmatch(OBJECT_PATH, valid.implementation):
+        return unusable("has a ConnectorInfo whose implementation is not package.module:class")
+    if not all(re.fullmatch(DOTTED, module) for module in valid.drivers):
+        return unusable("has a ConnectorInfo whose drivers are not all names of modules")
     if valid.interface is None:
         return unusable("states no version of the interface: ConnectorInfo(interface=...)")
     if valid.interface != INTERFACE_VERSION:
