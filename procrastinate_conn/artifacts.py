@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -44,8 +45,6 @@ _KEEPS_QUOTES = {
     "service-file": "a service file has none, and libpq takes them for a part of the value",
     "secrets": "all of the file is the value",
 }
-_WITHOUT_COMMENTS = ("environment", "service-file")
-_SYNTAX_HAS_QUOTES = "those of the syntax around it are enough"
 
 
 def find_artifact(text: str, source: str = "", *, secret: bool = False) -> Artifact | None:
@@ -56,12 +55,18 @@ def find_artifact(text: str, source: str = "", *, secret: bool = False) -> Artif
     if deceptive := find_deceptive(text, letters=not secret):
         return deceptive
     if re.fullmatch(r"(['\"`]).+\1", text.strip(), re.DOTALL):
-        why = _KEEPS_QUOTES.get(source, _SYNTAX_HAS_QUOTES)
+        why = _KEEPS_QUOTES.get(source, "those of the syntax around it are enough")
         return Artifact("quotes around it, which are a part of it", f"leave out the quotes: {why}")
-    if source in _WITHOUT_COMMENTS and re.fullmatch(r"\S+\s+#(\s.*)?", text):
+    if source in ("environment", "service-file") and re.fullmatch(r"\S+\s+#(\s.*)?", text):
         return Artifact("a comment behind it, which is a part of it", "write comments in lines of their own")
-    found = (artifact for pattern, artifact in _PATTERNS.items() if re.fullmatch(pattern, text, re.DOTALL))
-    return next(found, None)
+    return first_match(_PATTERNS, text)
+
+
+def first_match(patterns: Mapping[str, Artifact], text: str) -> Artifact | None:
+    """Return the artifact of the first pattern that matches a whole text."""
+    return next(
+        (found for pattern, found in patterns.items() if re.fullmatch(pattern, text, re.DOTALL)), None
+    )
 
 
 def hint_for(value: object, default: str, source: str = "") -> str:
@@ -86,10 +91,9 @@ def find_deceptive(text: str, *, letters: bool = True) -> Artifact | None:
     >>> find_deceptive("müller")
     """
     deceptive = _deceptive(text, letters=letters)
-    first = next((character for character in text if character in deceptive), None)
-    if first is None:
+    if not deceptive:
         return None
-    place = "in it"
+    first, place = next(character for character in text if character in deceptive), "in it"
     if len(text) > 1 and first == text[0]:
         place = "at its beginning"
     elif first in (text[-1], text.strip()[-1:]):
@@ -125,7 +129,8 @@ def _deceptive(text: str, *, letters: bool = True) -> dict[str, str]:
     """Return the characters that are not what they look like, and what they look like, if like anything."""
     if text.isascii():
         return {}
-    found = {c: _full_width(c) for c in text if _full_width(c) or _is_invisible(c)}
+    found = {c: chr(ord(c) - 0xFEE0) for c in text if "\uff01" <= c <= "\uff5e"}  # full-width forms
+    found |= {c: "" for c in text if not c.isascii() and unicodedata.category(c) in ("Cf", "Zs", "Zl", "Zp")}
     if not all(character.isascii() or character in found for character in text):
         found = {c: seen for c, seen in found.items() if c not in _JOINERS and not seen}
     for word in re.findall(r"[^\W\d_]+", text) if letters else ():
@@ -133,12 +138,3 @@ def _deceptive(text: str, *, letters: bool = True) -> dict[str, str]:
         if foreign <= _LOOKALIKES.keys() and len(foreign) < len(set(word)):
             found |= {c: _LOOKALIKES[c] for c in foreign}
     return found
-
-
-def _full_width(character: str) -> str:
-    """Return the character of ASCII of which one is the full-width form; empty if it is none."""
-    return chr(ord(character) - 0xFEE0) if "\uff01" <= character <= "\uff5e" else ""
-
-
-def _is_invisible(character: str) -> bool:
-    return not character.isascii() and unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp")

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from inspect import getattr_static
@@ -56,7 +56,10 @@ def load_settings(path: str) -> ConnectorSettings:
         at the line in the user's own files that makes the settings.
     """
     with _prepared():
-        return _Path(path).load()
+        target = _Path(path)
+        found = target.find()
+        settings: ConnectorSettings = target.call(found) if isinstance(found, type) else found
+        return settings
 
 
 def load_schema(path: str) -> dict[str, Any]:
@@ -69,17 +72,12 @@ def load_schema(path: str) -> dict[str, Any]:
     """
     with _prepared():
         found = _Path(path).find()
-    if isinstance(found, type):
-        return found.model_json_schema()
-    cls = type(found)
-    names = next((s.names for s in found.configuration.sources if s.kind in (ENVIRONMENT, DOTENV)), None)
-    if names is None:
-        return cls.model_json_schema()
-    config = {"env_prefix": names.prefix, "env_nested_delimiter": names.delimiter}
-    named: type[ConnectorSettings] = type(
-        cls.__name__, (cls,), {"__module__": cls.__module__, "model_config": config}
-    )
-    return named.model_json_schema()
+    cls = found if isinstance(found, type) else type(found)
+    sources = () if isinstance(found, type) else found.configuration.sources
+    if names := next((s.names for s in sources if s.kind in (ENVIRONMENT, DOTENV)), None):
+        config = {"env_prefix": names.prefix, "env_nested_delimiter": names.delimiter}
+        cls = type(cls.__name__, (cls,), {"__module__": cls.__module__, "model_config": config})
+    return cls.model_json_schema()
 
 
 @contextmanager
@@ -100,14 +98,6 @@ def _prepared() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _all_problems(error: ConfigurationError) -> tuple[Problem, ...]:
-    """Return the problems for which settings cannot be built, and what only `check` finds wrong with them."""
-    configurations = collected.get()
-    if not configurations or not set(configurations[-1].problems) <= set(error.problems):
-        return error.problems
-    return (*error.problems, *run_checks(configurations[-1]))
-
-
 def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -> tuple[Problem, ...]:
     """Locate problems that are in no file of their own.
 
@@ -120,9 +110,12 @@ def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -
     named_at
         Where the path is written, for an object whose module does not exist; None for an argument.
     """
-    problems = _located(problems, _Path(path).definition())
-    nowhere = [p for p in problems if p.code == SETTINGS_NOT_LOADED.code and not (p.origin and p.origin.file)]
-    return tuple(replace(p, origin=named_at) if named_at and p in nowhere else p for p in problems)
+    return tuple(
+        replace(p, origin=named_at)
+        if named_at and p.code == SETTINGS_NOT_LOADED.code and not (p.origin and p.origin.file)
+        else p
+        for p in _located(problems, _Path(path).definition())
+    )
 
 
 class _Path:
@@ -133,11 +126,6 @@ class _Path:
         self.module, _, attributes = path.partition(":")
         self.names = attributes.split(".")
 
-    def load(self) -> ConnectorSettings:
-        found = self.find()
-        settings: ConnectorSettings = self._call(found) if isinstance(found, type) else found
-        return settings
-
     def find(self) -> ConnectorSettings | type[ConnectorSettings]:
         """Return the instance or the subclass."""
         from procrastinate_conn.settings import ConnectorSettings
@@ -146,62 +134,63 @@ class _Path:
         for name in self.names:
             found = self._attribute(found, name)
         if callable(found) and not isinstance(found, type):
-            found = self._call(found)
+            found = self.call(found)
         if inspect.iscoroutine(found):
             found.close()
-        if isinstance(found, ConnectorSettings):
-            return found
-        if isinstance(found, type) and issubclass(found, ConnectorSettings):
+        if isinstance(found, ConnectorSettings) or (
+            isinstance(found, type) and issubclass(found, ConnectorSettings)
+        ):
             return found
         raise self._wrong_object(found)
 
     def definition(self) -> Origin:
         """Return the line of the module in which the first name is assigned or defined, if it can be told."""
-        try:
+        with suppress(ImportError, ValueError):
             spec = importlib.util.find_spec(self.module)
-        except (ImportError, ValueError):
-            spec = None
-        file = spec.origin if spec and spec.has_location else None
-        if file is None:
-            return Origin("python", self.path)
-        return Origin("python", self.path, relative(file), _line(file, self.names[0]))
+            if spec and spec.has_location and spec.origin:
+                return Origin("python", self.path, relative(spec.origin), _line(spec.origin, self.names[0]))
+        return Origin("python", self.path)
 
     def _import(self) -> ModuleType:
         try:
             return importlib.import_module(self.module)
-        except ModuleNotFoundError as error:
-            is_own = f"{self.module}.".startswith(f"{error.name}.")
-            hint = "is its directory on the import path (PYTHONPATH), and is it installed?"
-            if is_own and user_frame(error) is None:
-                raise self._rejection(f"there is no module {error.name}", hint=hint) from None
-            raise self._failure(f"importing {self.module}", error) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may do anything, even exit
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if missing and f"{self.module}.".startswith(f"{missing}.") and user_frame(error) is None:
+                hint = "is its directory on the import path (PYTHONPATH), and is it installed?"
+                raise self._rejection(f"there is no module {missing}", hint=hint) from None
             raise self._failure(f"importing {self.module}", error) from None
 
     def _attribute(self, found: Any, name: str) -> Any:
         """Return an attribute; a class or function without it is called, and has it then."""
-        if isinstance(found, type) and isinstance(
-            getattr_static(found, name, None), property | cached_property
-        ):
-            found = self._call(found)
+        is_property = isinstance(getattr_static(found, name, None), property | cached_property)
+        if isinstance(found, type) and is_property:
+            found = self.call(found)
+        is_module = isinstance(found, ModuleType)
         try:
             return getattr(found, name)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a property may do anything
-            if not _is_missing(error, found, name):
+            is_own = isinstance(error, AttributeError) and error.name == name and error.obj is found
+            if not (is_own or (is_module and isinstance(error, AttributeError))):
                 raise self._failure(f"looking {name} up", error) from None
         if callable(found):
-            return self._attribute(self._call(found), name)
-        is_module = isinstance(found, ModuleType)
+            return self._attribute(self.call(found), name)
         owner = self.module if is_module else f"an object of type {type(found).__name__}"
         near = nearest(name, (known for known in dir(found) if not known.startswith("_")))
         hint = f"did you mean {near}?" if near else ""
         origin = replace(self.definition(), line=None)
         raise self._rejection(f"{owner} has no attribute {name}", hint=hint, origin=origin)
 
-    def _call(self, function: Callable[[], Any]) -> Any:
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Return what a function or a class makes."""
         name = getattr(function, "__qualname__", type(function).__name__)
-        if not isinstance(function, type) and not _takes_no_arguments(function):
-            raise self._rejection(f"{name} takes arguments", hint="name a function that takes none")
+        if not isinstance(function, type):
+            try:
+                with suppress(ValueError):  # a built-in function without a signature
+                    inspect.signature(function).bind()
+            except TypeError:
+                hint = "name a function that takes none"
+                raise self._rejection(f"{name} takes arguments", hint=hint) from None
         try:
             return function()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function may do anything
@@ -212,10 +201,10 @@ class _Path:
 
         cls = found if isinstance(found, type) else type(found)
         types = {name: field.annotation for name, field in getattr(cls, "model_fields", {}).items()}
-        inside = [n for n, t in types.items() if isinstance(t, type) and issubclass(t, ConnectorSettings)]
         hint = "it is a subclass of ConnectorSettings, an instance, or a function that returns one"
-        if inside:
-            hint = f"did you mean {self.path}.{inside[0]}?"
+        for name, annotation in types.items():
+            if isinstance(annotation, type) and issubclass(annotation, ConnectorSettings):
+                hint = f"did you mean {self.path}.{name}?"
         kind = f"the class {cls.__qualname__}" if cls is found else f"of type {cls.__name__}"
         return self._rejection(f"it is {kind}, and no ConnectorSettings", hint=hint)
 
@@ -225,7 +214,10 @@ class _Path:
         if (frame := user_frame(error)) is not None:
             origin = replace(origin, file=relative(frame.filename), line=frame.lineno)
         if cause := _configuration_error(error):
-            return ConfigurationError(_located(_all_problems(cause), origin))
+            problems, configurations = cause.problems, collected.get()
+            if configurations and set(configurations[-1].problems) <= set(problems):
+                problems += tuple(run_checks(configurations[-1]))  # what only `check` finds
+            return ConfigurationError(_located(problems, origin))
         detail = _detail(error)
         ended = f"{action} ended with {type(error).__name__}"
         return self._rejection(f"{ended}: {detail}" if detail else ended, origin=origin)
@@ -266,36 +258,16 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in statement.names)
 
 
-def _is_missing(error: BaseException, found: object, name: str) -> bool:
-    """Return whether an attribute does not exist, and is no property that failed with an AttributeError."""
-    if not isinstance(error, AttributeError):
-        return False
-    return isinstance(found, ModuleType) or (error.name == name and error.obj is found)
-
-
-def _takes_no_arguments(function: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(function).bind()
-    except TypeError:
-        return False
-    except ValueError:  # a built-in function without a signature
-        return True
-    return True
-
-
 def _configuration_error(error: BaseException) -> ConfigurationError | None:
     """Return our error from which another one follows: pydantic's, or one that the user raised."""
-    seen: set[int] = set()
     pending: list[object] = [error]
-    while pending:
-        current = pending.pop()
+    for current in pending:  # which grows
         if isinstance(current, ConfigurationError):
             return current
-        if not isinstance(current, BaseException) or id(current) in seen:
-            continue
-        seen.add(id(current))
-        pending += [current.__cause__, current.__context__]
-        pending += [line.get("ctx", {}).get("error") for line in _validation_errors(current)]
+        if isinstance(current, BaseException):
+            causes = [line.get("ctx", {}).get("error") for line in _validation_errors(current)]
+            causes += [current.__context__, current.__cause__]
+            pending += [cause for cause in causes if cause not in pending]
     return None
 
 
@@ -308,8 +280,7 @@ def _validation_errors(error: BaseException) -> list[ErrorDetails]:
 def _detail(error: BaseException) -> str:
     """Return what of an error's text is certainly no secret: names, and pydantic's types of errors."""
     if lines := _validation_errors(error):
-        places = (f"{'.'.join(map(str, line['loc'])) or 'model'} ({line['type']})" for line in lines)
-        return ", ".join(places)
+        return ", ".join(f"{'.'.join(map(str, line['loc'])) or 'model'} ({line['type']})" for line in lines)
     match error:
         case KeyError(args=[str(key)]) if _VARIABLE.fullmatch(key):
             return f"there is no {key}"

@@ -62,9 +62,6 @@ MAX_PATH = 1023
 MAX_PASSPHRASE = 1023
 """Bytes of a passphrase that OpenSSL reads: its ``PEM_BUFSIZE``, less a NUL."""
 
-_ASN1_SEQUENCE = b"0"
-"""The first byte of a key in DER."""
-
 WITHOUT_DEFAULTS = "set sslcertmode=disable, or HOME to a directory of this user's"
 """What to do about a certificate in the home directory that is not meant to be used."""
 
@@ -106,21 +103,17 @@ class TlsFiles(NamedTuple):
     sslmode: str
     sslcertmode: str
 
-    @property
-    def has_root(self) -> bool:
-        """Whether the server is verified against a file: revocations are checked only then."""
-        root = self.files.get("sslrootcert")
-        return root is not None and root.value != "system" and not _is_absent("sslrootcert", str(root.value))
-
     def consequence(self, keyword: str, file: str) -> str:
         """Return what libpq does if a file is absent or unusable; see its ``initialize_SSL``."""
-        absent = _is_absent(keyword, file)
+        absent, root = _is_absent(keyword, file), self.files.get("sslrootcert")
+        # Revocations are checked only if the server is verified against a file.
+        has_root = root and root.value != "system" and not _is_absent("sslrootcert", str(root.value))
         is_ignored = {
             "sslrootcert": absent and not self.sslmode.startswith("verify"),
             "sslcert": absent and self.sslcertmode != "require",
             "sslcrl": True,
             # libpq accepts an unusable directory beside a list; else a list is required that is nowhere.
-            "sslcrldir": not self.has_root or "sslcrl" in self.files,
+            "sslcrldir": not has_root or "sslcrl" in self.files,
         }
         if is_ignored.get(keyword):
             return _IGNORED[keyword]
@@ -147,15 +140,13 @@ def check(configuration: Configuration) -> Iterator[Problem]:
         return
     configured = {keyword: sourced for keyword, sourced in effective.items() if sourced.value}
     tls = TlsFiles(dict(_default_files(configured)) | configured, mode, values.get("sslcertmode") or "allow")
-    for keyword in ("sslrootcert", "sslcrl", "sslcrldir"):
+    uses_system = values.get("sslrootcert") == "system"
+    for keyword in ("sslcrl", "sslcrldir") if uses_system else ("sslrootcert", "sslcrl", "sslcrldir"):
         sourced = tls.files.get(keyword)
-        if sourced is None or (keyword, sourced.value) == ("sslrootcert", "system"):
-            continue
-        if fault := _file_fault(keyword, sourced):
+        if sourced and (fault := _file_fault(keyword, sourced)):
             yield tls.problem(keyword, sourced, fault)
-    system = os.environ.get("SSL_CERT_FILE")
-    if system and values.get("sslrootcert") == "system":
-        variable = SourcedValue(system, Origin("environment", "SSL_CERT_FILE"))
+    if uses_system and (file := os.environ.get("SSL_CERT_FILE")):
+        variable = SourcedValue(file, Origin("environment", "SSL_CERT_FILE"))
         if fault := _file_fault("SSL_CERT_FILE", variable):
             hint = fault.hint or "name the file of the system's certificates: sslrootcert=system reads it"
             yield IGNORED_TLS_FILE("connection.sslrootcert", fault.message, hint=hint, origin=variable.origin)
@@ -170,13 +161,14 @@ def _default_files(configured: Mapping[str, SourcedValue]) -> Iterator[tuple[str
     """
     if libpq.home() is None:
         return
+    has_root = "sslrootcert" in configured or status(libpq.default_file("root.crt"))
     for keyword, name in _DEFAULTS.items():
         file = str(libpq.default_file(name))
-        is_absent = _is_absent(keyword, file)
         if keyword == "sslcrl":
-            has_root = "sslrootcert" in configured or status(libpq.default_file("root.crt"))
-            is_absent = status(file) is None or "sslcrldir" in configured or not has_root
-        if not is_absent:
+            is_used = status(file) and has_root and "sslcrldir" not in configured
+        else:
+            is_used = not _is_absent(keyword, file)
+        if is_used:
             yield keyword, SourcedValue(file, Origin(LIBPQ_DEFAULT.name))
 
 
@@ -195,23 +187,21 @@ def _check_client(tls: TlsFiles, sslcertmode: SourcedValue | None) -> Iterator[P
             hint = "set sslcert; libpq does not look for the certificate in the key's file"
             yield IGNORED_TLS_FILE("connection.sslkey", message, hint=hint, origin=key.origin)
         if tls.sslcertmode == "require" and sslcertmode:
+            hint = "set sslcert and sslkey"
             message = f"sslcertmode=require demands a client certificate: {missing}"
-            origin, hint = sslcertmode.origin, "set sslcert and sslkey"
-            yield UNUSABLE_TLS_FILE("connection.sslcertmode", message, hint=hint, origin=origin)
+            yield UNUSABLE_TLS_FILE("connection.sslcertmode", message, hint=hint, origin=sslcertmode.origin)
         return
-    fault = _file_fault("sslcert", certificate)
-    if fault:
+    if fault := _file_fault("sslcert", certificate):
         yield tls.problem("sslcert", certificate, fault)
     if _is_absent("sslcert", str(certificate.value)):
         return
     if key:
-        is_default_pair = fault and not _origin(certificate) and not _origin(key)
-        if not is_default_pair:
+        if not fault or _origin(certificate) or _origin(key):  # else the certificate's problem is enough
             yield from _check_key(tls, key, certificate, is_usable=not fault)
     elif not fault and libpq.home() is not None:
         missing = f"sslkey is not, and there is no {libpq.default_file(_DEFAULTS['sslkey'])}"
-        found = f"libpq finds {_shown(str(certificate.value))}"
-        subject = "sslcert is set" if _origin(certificate) else found
+        is_set = _origin(certificate) is not None
+        subject = "sslcert is set" if is_set else f"libpq finds {_shown(str(certificate.value))}"
         hint = "set sslkey; libpq does not look for the key in the certificate's file"
         yield tls.problem("sslcert", certificate, Fault(f"{subject} without its key: {missing}", hint))
 
@@ -238,43 +228,42 @@ def _file_fault(keyword: str, sourced: SourcedValue) -> Fault | None:
         content = _CONTENT.get(keyword, "certificate")
         message = f"{keyword} is the {content} itself, and libpq takes it for the name of a file"
         return Fault(message, "write it into a file, and name that")
-    named = f"{keyword} names {_shown(file)}, which"
-    if _origin(sourced) is None:
-        named = f"libpq looks for {keyword} at {_shown(file)}, which"
-    found, is_directory = status(file), keyword == "sslcrldir"
+    subject = f"{keyword} names" if _origin(sourced) else f"libpq looks for {keyword} at"
+    named = f"{subject} {_shown(file)}, which"
+    found = status(file)
     if found is None:
         hint = hint_for(file, "", sourced.origin.source)
         if file.startswith("~"):
             hint = "libpq does not expand ~; write the whole path"
         is_hidden = isinstance(_status_error(file), PermissionError)
         return Fault(f"{named} {'this user cannot access' if is_hidden else 'does not exist'}", hint)
-    if not (stat.S_ISDIR if is_directory else stat.S_ISREG)(found.st_mode):
-        expected = "a directory" if is_directory else "a file"
+    is_type, expected = (stat.S_ISDIR, "a directory") if keyword == "sslcrldir" else (stat.S_ISREG, "a file")
+    if not is_type(found.st_mode):
         return Fault(f"{named} is not {expected}", f"name {expected}")
     if not os.access(file, os.R_OK):
         return Fault(f"{named} this user cannot read")
-    if keyword not in ("sslkey", "sslcrldir") and not _is_pem(file):
-        return _content_fault(named, file)
-    return None
+    return None if keyword in ("sslkey", "sslcrldir") else _content_fault(named, file)
 
 
-def _content_fault(named: str, file: str) -> Fault:
-    content = None
+def _content_fault(named: str, file: str) -> Fault | None:
+    import ssl
+
+    with suppress(OSError):  # which ssl.SSLError is
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+        return None
     with suppress(OSError):
         content = Path(file).read_bytes()
-    if content == b"":
-        return Fault(f"{named} is empty", "write the certificate into it, or name another file")
-    if content and b"PRIVATE KEY-----" in content:
-        return Fault(f"{named} holds a private key", "name the certificate; the key is sslkey")
+        if not content:
+            return Fault(f"{named} is empty", "write the certificate into it, or name another file")
+        if b"PRIVATE KEY-----" in content:
+            return Fault(f"{named} holds a private key", "name the certificate; the key is sslkey")
     return Fault(f"{named} is not in PEM format", "libpq reads PEM files only")
 
 
 def _is_absent(keyword: str, file: str) -> bool:
     """Return whether a file does not exist to libpq, as a root certificate does not if it cannot tell."""
-    error = _status_error(file)
-    return isinstance(error, FileNotFoundError | NotADirectoryError) or (
-        error is not None and keyword == "sslrootcert"
-    )
+    absent = (OSError, ValueError) if keyword == "sslrootcert" else (FileNotFoundError, NotADirectoryError)
+    return isinstance(_status_error(file), absent)
 
 
 def _status_error(file: str) -> OSError | ValueError | None:
@@ -291,8 +280,7 @@ def _permissions_fault(key: str) -> Fault | None:
     found = status(key)
     if found is None or os.name != "posix":
         return None
-    allowed = 0o640 if found.st_uid == 0 else 0o600
-    mode = stat.S_IMODE(found.st_mode)
+    allowed, mode = 0o640 if found.st_uid == 0 else 0o600, stat.S_IMODE(found.st_mode)
     if not mode & 0o077 & ~allowed:
         return None
     message = f"libpq does not use the private key {_shown(key)}: permissions {mode:04o} are too open"
@@ -310,8 +298,9 @@ def _key_fault(certificate: str, key: str, password: bytes) -> Fault | None:
         context.load_cert_chain(certificate, key, password=password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            message = f"{named} is not the key of {_shown(certificate)}"
-            return Fault(message, "name the key that belongs to it")
+            return Fault(
+                f"{named} is not the key of {_shown(certificate)}", "name the key that belongs to it"
+            )
         return _unloadable_fault(named, Path(key).read_bytes(), password)
     except OSError:
         return Fault(f"{named} cannot be read")
@@ -319,7 +308,7 @@ def _key_fault(certificate: str, key: str, password: bytes) -> Fault | None:
 
 
 def _unloadable_fault(named: str, content: bytes, password: bytes) -> Fault | None:
-    if content.startswith(_ASN1_SEQUENCE):  # libpq can load DER, and Python cannot
+    if content.startswith(b"0"):  # an ASN.1 sequence: libpq can load DER, and Python cannot
         return None
     if b"BEGIN CERTIFICATE" in content and b"PRIVATE KEY" not in content:
         return Fault(f"{named} holds a certificate", "name the key; the certificate is sslcert")
@@ -328,16 +317,6 @@ def _unloadable_fault(named: str, content: bytes, password: bytes) -> Fault | No
     if password:
         return Fault(f"{named} sslpassword does not decrypt", "set the passphrase that it was encrypted with")
     return Fault(f"{named} is encrypted", "set the passphrase as sslpassword")
-
-
-def _is_pem(file: str) -> bool:
-    import ssl
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
-    except OSError:  # which ssl.SSLError is
-        return False
-    return True
 
 
 def _shown(file: str) -> str:

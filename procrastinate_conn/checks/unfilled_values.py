@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from procrastinate_conn.artifacts import Artifact, find_artifact
+from procrastinate_conn.artifacts import Artifact, find_artifact, first_match
 from procrastinate_conn.checks.dsn import check_separators
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import look_up
@@ -94,9 +93,8 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     is_uri = connection.dsn is not None and "://" in connection.dsn.text
     found: dict[tuple[Artifact, Origin], list[str]] = {}
     for keyword, sourced in connection.effective.items():
-        if keyword in ignored:
-            continue
-        if artifact := _artifact(keyword, sourced, in_uri=is_uri and sourced.from_dsn):
+        artifact = _artifact(keyword, sourced, in_uri=is_uri and sourced.from_dsn)
+        if artifact and keyword not in ignored:
             found.setdefault((artifact, sourced.origin), []).append(keyword)
     for (artifact, origin), keywords in found.items():
         verb = "has" if len(keywords) == 1 else "have"
@@ -111,10 +109,8 @@ def _artifact(keyword: str, sourced: SourcedValue, *, in_uri: bool) -> Artifact 
         return None
     source = "dsn" if sourced.from_dsn else sourced.origin.source
     artifact = None if keyword == "host" else find_artifact(value, source, secret=is_secret(keyword))
-    if artifact:
-        return artifact
     patterns = (_IN_URIS if in_uri and keyword == "dbname" else {}) | _PATTERNS.get(keyword, {})
-    return next((patterns[pattern] for pattern in patterns if re.fullmatch(pattern, value, re.DOTALL)), None)
+    return artifact or first_match(patterns, value)
 
 
 def _check_files(configuration: Configuration) -> Iterator[Problem]:
