@@ -36,7 +36,6 @@ SETTINGS = {
 }
 """The settings that can be written as variables, each with its description."""
 
-
 SettingPath = tuple[str, ...]
 """A setting, step by step: ``("dsn",)``, ``("connection", "host")``."""
 
@@ -121,11 +120,8 @@ class SettingNames(NamedTuple):
 
     def translate(self, text: str) -> str:
         """Return a text with the variables of the default prefix replaced by these."""
-
-        def replacement(found: re.Match[str]) -> str:
-            return self.variable(found[1].lower().split("__"))
-
-        text = re.sub(rf"\b{DEFAULT_PREFIX}(\w*)", replacement, text)
+        pattern = rf"\b{DEFAULT_PREFIX}(\w*)"
+        text = re.sub(pattern, lambda found: self.variable(found[1].lower().split("__")), text)
         return text if self.is_default else re.sub(r"\bDATABASE_URL\b", self.database_url, text)
 
 

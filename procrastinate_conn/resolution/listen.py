@@ -6,6 +6,7 @@ replaces the DSN of the connection, and its address.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -40,7 +41,8 @@ class ListenSection(NamedTuple):
         for problem in found:
             is_own = problem.origin in self.origins
             if is_own:
-                problem = replace(problem, setting=_setting(problem.setting))  # noqa: PLW2901
+                setting = "listen.dsn" if problem.setting == "dsn" else problem.setting
+                problem = replace(problem, setting=re.sub("^connection", "listen", setting))  # noqa: PLW2901
             is_libpqs = problem.origin is not None and problem.origin.kind in (SERVICE_FILE, PASSFILE)
             if problem not in known and (is_own or is_libpqs or problem.severity == "error"):
                 yield problem
@@ -99,10 +101,3 @@ def _without_section(source: Source, *, keeps_address: bool) -> Source:
     dropped, url = ((), source.database_url) if keeps_address else (_ADDRESS, None)
     kept = {p: s for p, s in source.settings.items() if p[0] != "listen" and p not in dropped}
     return source._replace(settings=kept, database_url=url)
-
-
-def _setting(setting: str) -> str:
-    if setting == "dsn":
-        return "listen.dsn"
-    section, dot, keyword = setting.partition(".")
-    return f"listen{dot}{keyword}" if section == "connection" else setting

@@ -188,8 +188,8 @@ class ConnectorSettings(BaseSettings):
         if resolving is None or resolving[0] is not self:
             raise TypeError("model_construct() reads and resolves nothing: call the class instead")
         _, fields, configuration = resolving
-        changed = {name: value for name in SETTINGS if (value := getattr(self, name)) != fields.get(name)}
-        if changed := {name: value for name, value in changed.items() if name in fields}:
+        values = {name: getattr(self, name) for name in SETTINGS if name in fields}
+        if changed := {name: value for name, value in values.items() if value != fields[name]}:
             return configure_or_raise([changes(changed, type(self)), *configuration.sources])
         return configuration
 
@@ -270,7 +270,10 @@ class ConnectorSettings(BaseSettings):
         options = pool.explicit
         if pool.null and not options:
             return "null"
-        return {k: _as_json(v) for k, v in options.items()} if info.mode == "json" else dict(options)
+        if info.mode != "json":
+            return dict(options)
+        plain = int | float | str | None
+        return {k: v if isinstance(v, plain) else format_value(v) for k, v in options.items()}
 
     @field_serializer("json_dumps", "json_loads", when_used="json")
     def _write_function(self, function: Callable[..., Any] | None) -> str | None:
@@ -320,7 +323,3 @@ def _field_schemas(schema: Any) -> dict[str, CoreSchema]:
     while schema["type"] != "model-fields":
         schema = schema["schema"]
     return {name: field["schema"] for name, field in schema["fields"].items()}
-
-
-def _as_json(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float | str) else format_value(value)

@@ -80,21 +80,9 @@ def own_fields(cls: type[BaseSettings]) -> dict[str, FieldInfo]:
     return {name: field for name, field in cls.model_fields.items() if name not in SETTINGS}
 
 
-def class_names(cls: type[BaseSettings]) -> SettingNames:
-    """Return the names of the variables of a class."""
-    return _names(cls, cls.model_config)
-
-
-def source_names(source: PydanticBaseSettingsSource) -> SettingNames:
-    """Return the names of the variables of a source; options that it does not have are those of the class."""
-    names = _names(source.settings_cls, {**source.config, **vars(source)})
-    # Azure's: the names of its secrets have no underscores. Nothing public tells.
-    has_dashes = getattr(source, "_dash_to_underscore", False) and names.delimiter == "--"
-    return names._replace(word_separator="-") if has_dashes else names
-
-
-def _names(cls: type[BaseSettings], options: Mapping[str, Any]) -> SettingNames:
-    fields = own_fields(cls)
+def class_names(cls: type[BaseSettings], options: Mapping[str, Any] | None = None) -> SettingNames:
+    """Return the names of the variables of a class, with its options or others."""
+    fields, options = own_fields(cls), options or cls.model_config
     by_name = options.get("populate_by_name") or options.get("validate_by_name")
     return SettingNames(
         prefix=options.get("env_prefix") or "",
@@ -106,6 +94,14 @@ def _names(cls: type[BaseSettings], options: Mapping[str, Any]) -> SettingNames:
         fields=frozenset(name for name, field in fields.items() if by_name or not any(aliases(field))),
         aliases=frozenset(alias for field in fields.values() for alias in aliases(field)),
     )
+
+
+def source_names(source: PydanticBaseSettingsSource) -> SettingNames:
+    """Return the names of the variables of a source; options that it does not have are those of the class."""
+    names = class_names(source.settings_cls, {**source.config, **vars(source)})
+    # Azure's: the names of its secrets have no underscores. Nothing public tells.
+    has_dashes = getattr(source, "_dash_to_underscore", False) and names.delimiter == "--"
+    return names._replace(word_separator="-") if has_dashes else names
 
 
 def aliases(field: FieldInfo) -> Iterator[str]:

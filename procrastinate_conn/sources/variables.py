@@ -186,10 +186,8 @@ def _is_made_by_kubernetes(name: str, value: str, origin: Origin) -> bool:
 
     Neither writes files, and the name of no service becomes one with two underscores in a row.
     """
-    if "_PORT" not in name and "_SERVICE_" not in name:  # as in most environments: no pattern is compiled
-        return False
-    if origin.file or "__" in name:
-        return False
+    if origin.file or "__" in name or not ("_PORT" in name or "_SERVICE_" in name):
+        return False  # as in most environments: no pattern is compiled
     is_address = re.fullmatch(r"(tcp|udp|sctp)://[0-9a-f.:\[\]]+", value)
     is_part = re.search(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?$", name)
     return bool(is_address or is_part)
