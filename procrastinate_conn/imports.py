@@ -45,26 +45,21 @@ def import_object(path: str) -> object:
             "" if missing.partition(".")[0] == module.partition(".")[0] else missing,
         ) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may do anything, even exit
-        # Only the type is reported: the text may hold anything, the DSN of another service for example.
-        raise ObjectNotFound(
-            f"is {path}, and importing {module} ended with {_ending(error, module)}",
-            f"import {module} in a Python shell to see the message",
-        ) from None
+        raise _ended(error, path, f"importing {module}", f"import {module}") from None
     try:
         return operator.attrgetter(attribute)(found)
     except AttributeError:
         raise ObjectNotFound(f"is {path}, and {module} has no such attribute", "check the name") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a property or module-level __getattr__ may do anything
-        raise ObjectNotFound(
-            f"is {path}, and looking {attribute} up ended with {_ending(error, module)}",
-            f"look {path.replace(':', '.')} up in a Python shell to see the message",
-        ) from None
+        raise _ended(error, path, f"looking {attribute} up", f"look {path.replace(':', '.')} up") from None
 
 
-def _ending(error: BaseException, module: str) -> str:
-    """Return the type of an exception, and its innermost line in the package of a module."""
-    place = raised_in(error, module.partition(".")[0])
-    return f"{type(error).__name__} at {place}" if place else type(error).__name__
+def _ended(error: BaseException, path: str, step: str, retry: str) -> ObjectNotFound:
+    """Report only the type and the place: the text may hold anything, such as the DSN of another service."""
+    place = raised_in(error, re.split("[.:]", path)[0])
+    ending = f"{type(error).__name__} at {place}" if place else type(error).__name__
+    hint = f"{retry} in a Python shell to see the message"
+    return ObjectNotFound(f"is {path}, and {step} ended with {ending}", hint)
 
 
 def is_async(function: Callable[..., Any]) -> bool:
