@@ -7,7 +7,7 @@ for its own kinds, or if all kinds are listed; one that cannot be imported does 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -123,23 +123,30 @@ def _validated(info: object, name: str, package: str) -> ConnectorInfo | Unusabl
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"]))
         return unusable(f"has a ConnectorInfo with an invalid {field}: {first['msg']}")
-    if not re.fullmatch(OBJECT_PATH, valid.implementation):
-        return unusable("has a ConnectorInfo whose implementation is not package.module:class")
-    if not all(re.fullmatch(DOTTED, module) for module in valid.drivers):
-        return unusable("has a ConnectorInfo whose drivers are not all names of modules")
-    if valid.interface is None:
-        return unusable("states no version of the interface: ConnectorInfo(interface=...)")
-    if valid.interface != INTERFACE_VERSION:
-        hint = "pip install --upgrade procrastinate-conn" if valid.interface > INTERFACE_VERSION else ""
-        versions = f"version {valid.interface} of the interface, and the installed one is {INTERFACE_VERSION}"
-        return unusable(f"is written for {versions}", hint)
+    reason = next(_defects(valid), None)
+    if reason is None:
+        return valid._replace(package=package)
+    is_newer = valid.interface is not None and valid.interface > INTERFACE_VERSION
+    return unusable(reason, "pip install --upgrade procrastinate-conn" if is_newer else "")
+
+
+def _defects(info: ConnectorInfo) -> Iterator[str]:
+    """Yield what is wrong with a description whose fields are of their types."""
+    if info.interface is None:
+        yield "states no version of the interface: ConnectorInfo(interface=...)"
+    elif info.interface != INTERFACE_VERSION:
+        versions = f"version {info.interface} of the interface, and the installed one is {INTERFACE_VERSION}"
+        yield f"is written for {versions}"
+    if not re.fullmatch(OBJECT_PATH, info.implementation):
+        yield "has a ConnectorInfo whose implementation is not package.module:class"
+    if not all(re.fullmatch(DOTTED, module) for module in info.drivers):
+        yield "has a ConnectorInfo whose drivers are not all names of modules"
     options = (*POOL_OPTIONS, *OTHER_POOL_OPTIONS)
-    for option in valid.pool_options:
+    for option in info.pool_options:
         if option not in options:
             near = nearest(option, options)
             advice = f"did you mean {near}?" if near else f"the options are {', '.join(options)}"
-            return unusable(f"has a ConnectorInfo with a pool option {option} that does not exist: {advice}")
-    return valid._replace(package=package)
+            yield f"has a ConnectorInfo with a pool option {option} that does not exist: {advice}"
 
 
 def _package(entry_point: EntryPoint) -> str:
