@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from procrastinate_conn import libpq
 from procrastinate_conn.artifacts import find_artifact
@@ -51,21 +52,16 @@ _MIN_MILLISECONDS = {"tcp_user_timeout": 1_000}
 def check(configuration: Configuration) -> Iterator[Problem]:
     """Check the effective values of the keywords that have such a rule."""
     effective = configuration.connection.effective
-    if attrs := effective.get("target_session_attrs"):
-        yield from _check_session(attrs)
+    attrs = effective.get("target_session_attrs")
+    if attrs and attrs.value in ("read-only", "standby"):
+        message = f"with {attrs.value} libpq connects to no server that can store a job"
+        hint = "write read-write; or any, if there is one server"
+        yield READ_ONLY_SESSION("connection.target_session_attrs", message, hint=hint, origin=attrs.origin)
     if options := effective.get("options"):
         dsn = configuration.connection.dsn
         yield from _check_options(options, in_uri=dsn is not None and dsn.is_uri and options.from_dsn)
     for keyword, sourced in effective.items():
         yield from _check_time(keyword, sourced)
-
-
-def _check_session(attrs: SourcedValue) -> Iterator[Problem]:
-    """Report a value with which libpq skips every server that could store a job."""
-    if attrs.value in ("read-only", "standby"):
-        message = f"with {attrs.value} libpq connects to no server that can store a job"
-        hint = "write read-write; or any, if there is one server"
-        yield READ_ONLY_SESSION("connection.target_session_attrs", message, hint=hint, origin=attrs.origin)
 
 
 def _check_time(keyword: str, sourced: SourcedValue) -> Iterator[Problem]:
@@ -74,7 +70,8 @@ def _check_time(keyword: str, sourced: SourcedValue) -> Iterator[Problem]:
     if number is None:
         return
     if number >= _MAX_SECONDS.get(keyword, number + 1):
-        message = f"{keyword} is {number} s, which is {_format_duration(number)}"
+        duration = f"{number / 3600:.1f} hours" if number >= 7200 else f"{number // 60} minutes"
+        message = f"{keyword} is {number} s, which is {duration}"
         hint = f"write {max(1, round(number / 1000))} if milliseconds were meant"
     elif 0 < number < _MIN_MILLISECONDS.get(keyword, 0):
         message, hint = f"{keyword} is {number} ms", f"write {number * 1000} if seconds were meant"
@@ -83,19 +80,15 @@ def _check_time(keyword: str, sourced: SourcedValue) -> Iterator[Problem]:
     yield WRONG_TIME_UNIT(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
 
 
-def _format_duration(seconds: int) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds // 60} minutes"
-
-
 def _check_options(options: SourcedValue, *, in_uri: bool) -> Iterator[Problem]:
     """Report the first fault in the form of the options; names and values of settings are not checked."""
-    words = _split(str(options.value))
-    faults = (_fault(word, previous) for previous, word in zip(["", *words], [*words, ""], strict=True))
+    text = str(options.value)
     source = "dsn" if options.from_dsn else options.origin.source
-    artifact = find_artifact(str(options.value).strip(), source)  # a line break is a blank to the server
+    artifact = find_artifact(text.strip(), source)  # a line break is a blank to the server
     fault = artifact and (f"it has {artifact.description}", artifact.hint)
-    fault = fault or _spelling_fault(str(options.value), in_uri=in_uri)
-    if fault := fault or next(filter(None, faults), None):
+    words = ["", *_split(text), ""]
+    faults = (_fault(word, previous) for previous, word in pairwise(words))
+    if fault := fault or _spelling_fault(text, in_uri=in_uri) or next(filter(None, faults), None):
         reason, hint = fault
         message = f"the server rejects options: {reason}"
         yield REJECTED_SERVER_OPTIONS("connection.options", message, hint=hint, origin=options.origin)
