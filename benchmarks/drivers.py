@@ -18,11 +18,12 @@ import aiopg
 import asyncpg
 import psycopg
 import psycopg2
+from procrastinate.types import JobToDefer
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
-from psycopg2.extras import Json, RealDictCursor
+from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn import ConnectorKind
+from procrastinate_conn.connectors.json_arguments import array_of_records
 from procrastinate_conn.registry import REGISTRY
 
 C = TypeVar("C")
@@ -40,12 +41,12 @@ class Driver(NamedTuple, Generic[C]):
     connect
         Opens a connection to a DSN, and yields the function that executes a query on it and fetches the rows
         as dictionaries, as the connectors do.
-    json
-        Wraps a value that is sent as JSON.
+    write_jobs
+        Returns jobs to defer as the driver takes them in the shortest time.
     """
 
     connect: Callable[[str], C]
-    json: Callable[[Any], Any]
+    write_jobs: Callable[[list[JobToDefer]], Any]
 
 
 SyncDriver = Driver[AbstractContextManager[Execute]]
@@ -125,14 +126,18 @@ def _numbered(query: str, names: tuple[str, ...]) -> str:
     return re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", query)
 
 
-PSYCOPG: SyncDriver = Driver(_psycopg, Jsonb)
-PSYCOPG_ASYNC: AsyncDriver = Driver(_psycopg_async, Jsonb)
+def _as_text(jobs: list[JobToDefer]) -> str:
+    return array_of_records(jobs, json.dumps)
 
-SYNC: Mapping[str, SyncDriver] = {"psycopg": PSYCOPG, "psycopg2": Driver(_psycopg2, Json)}
+
+PSYCOPG: SyncDriver = Driver(_psycopg, _as_text)
+PSYCOPG_ASYNC: AsyncDriver = Driver(_psycopg_async, _as_text)
+
+SYNC: Mapping[str, SyncDriver] = {"psycopg": PSYCOPG, "psycopg2": Driver(_psycopg2, _as_text)}
 ASYNC: Mapping[str, AsyncDriver] = {
     "psycopg": PSYCOPG_ASYNC,
-    "aiopg": Driver(_aiopg, Json),
-    "asyncpg": Driver(_asyncpg, dict),
+    "aiopg": Driver(_aiopg, _as_text),
+    "asyncpg": Driver(_asyncpg, list),
 }
 
 

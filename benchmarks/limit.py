@@ -55,9 +55,8 @@ def query(dsn: str, driver: SyncDriver) -> Iterator[Work]:
 @contextmanager
 def defer(dsn: str, driver: SyncDriver, jobs: int = 1) -> Iterator[Work]:
     """Defer `jobs` jobs with each query."""
-    arguments = defer_arguments(jobs, driver.json)
     with driver.connect(dsn) as execute:
-        yield repeated(lambda: execute(DEFER, arguments))
+        yield repeated(lambda: execute(DEFER, defer_arguments(jobs, driver)))
 
 
 def batch_defer(dsn: str, driver: SyncDriver) -> Opened:
@@ -90,9 +89,8 @@ def defer_async(
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncWork]:
-        arguments = defer_arguments(jobs, driver.json)
         async with driver.connect(dsn) as execute:
-            yield repeated_async(lambda: execute(DEFER, arguments))
+            yield repeated_async(lambda: execute(DEFER, defer_arguments(jobs, driver)))
 
     return on_a_loop(opened(), loop_factory)
 

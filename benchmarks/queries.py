@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from procrastinate import sql
 from procrastinate.types import JobToDefer
-from psycopg.types.json import Jsonb
 
-from benchmarks.drivers import Execute, ExecuteAsync
+from benchmarks.drivers import PSYCOPG, Driver, Execute, ExecuteAsync
 
 TASK = "measured"
 ARGUMENTS: dict[str, Any] = {"number": 1, "text": "a job's usual argument"}
@@ -23,9 +21,9 @@ FINISH = sql.queries["finish_job"]
 FINISHED = {"status": "succeeded", "delete_job": False}
 
 
-def defer_arguments(jobs: int, json: Callable[[Any], Any] = Jsonb) -> dict[str, Any]:
-    """Return the arguments of the query that defers `jobs` jobs; `json` is the driver's."""
-    return {"jobs": [JobToDefer("default", TASK, 0, None, None, json(ARGUMENTS), None)] * jobs}
+def defer_arguments(jobs: int, driver: Driver[Any] = PSYCOPG) -> dict[str, Any]:
+    """Return the arguments of the query that defers `jobs` jobs."""
+    return {"jobs": driver.write_jobs([JobToDefer("default", TASK, 0, None, None, ARGUMENTS, None)] * jobs)}
 
 
 def defer_jobs(execute: Execute, jobs: int) -> None:
