@@ -36,7 +36,8 @@ def failure(source: passwords.PasswordFunction) -> str:
     with pytest.raises(PasswordUnavailable) as caught:
         source()
     error = caught.value
-    assert SECRET not in "".join(traceback.format_exception(error))
+    with_locals = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert SECRET not in "".join(with_locals.format())
     assert error.__context__ is None
     return str(error)
 
