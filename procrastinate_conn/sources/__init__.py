@@ -24,15 +24,13 @@ def _read_env_files(options: SourceOptions) -> Iterable[Source]:
     return [read_dotenv(file, options, optional=optional) for file in reversed(files)]
 
 
-def _read_secrets_directories(options: SourceOptions) -> Iterable[Source]:
-    return [read_secrets(directory, options.names) for directory in reversed(_as_list(options.secrets_dir))]
-
-
 SOURCES: dict[str, Callable[[SourceOptions], Iterable[Source]]] = {
     "init_settings": lambda options: [read_call(options.arguments, options.names.own)],
     "env_settings": lambda options: [read_environment(options.environment, options.names)],
     "dotenv_settings": _read_env_files,
-    "file_secret_settings": _read_secrets_directories,
+    "file_secret_settings": lambda options: [
+        read_secrets(directory, options.names) for directory in reversed(_as_list(options.secrets_dir))
+    ],
 }
 """The sources by precedence, highest first, named as in pydantic-settings' `settings_customise_sources`.
 
