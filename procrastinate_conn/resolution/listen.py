@@ -42,7 +42,7 @@ class ListenSection(NamedTuple):
             is_own = problem.origin in self.origins
             if is_own:
                 setting = "listen.dsn" if problem.setting == "dsn" else problem.setting
-                problem = replace(problem, setting=re.sub("^connection", "listen", setting))  # noqa: PLW2901
+                problem = replace(problem, setting=re.sub(r"^connection\b", "listen", setting))  # noqa: PLW2901
             is_libpqs = problem.origin is not None and problem.origin.kind in (SERVICE_FILE, PASSFILE)
             if problem not in known and (is_own or is_libpqs or problem.severity == "error"):
                 yield problem

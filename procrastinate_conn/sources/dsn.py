@@ -206,7 +206,7 @@ _EXPLANATIONS = (
     (r"['\"]", "", "it begins with a quote", "leave out the quotes around it"),
     (r"\*+\Z", "", "it is masked", "write it with its secret: a dump of the settings does not have that"),
     (r"\s*\{", "", "it is JSON", "write it as connection, with libpq's keywords for the names in it"),
-    (r"psql\s", "", "it is a command", "leave out psql, and the quotes around its argument"),
+    (r"(?i:psql)\s", "", "it is a command", "leave out psql, and the quotes around its argument"),
     (
         r".*(\{\{.*\}\}|<%.*%>|#\{.*\})",
         "",
