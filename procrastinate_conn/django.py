@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ImproperlyConfigured  # type: ignore[import-untyped]  # no type hints
+
 from procrastinate_conn.factory import make_connector
 from procrastinate_conn.origins import LIBPQ_DEFAULT
 from procrastinate_conn.passwords import PasswordSource
@@ -41,14 +43,14 @@ def database(settings: ConnectorSettings, *, password: str | None = None) -> dic
     spec, source = settings.spec(), settings.configuration.settings.password
     if source is not None and password is None:
         name = source.setting if isinstance(source, PasswordSource) else "the function `password`"
-        raise _improperly(
+        raise ImproperlyConfigured(
             f"{name} is read for each connection, and Django has one password for all of them:"
             " pass that one as database(settings, password=...)"
         )
     encoding = spec.parameters.get("client_encoding", "")
     if encoding.upper().replace("-", "") not in ("", "UTF8"):
         origin = spec.origins["client_encoding"]
-        raise _improperly(f"{origin}: Django always uses client_encoding=UTF8: remove {encoding}")
+        raise ImproperlyConfigured(f"{origin}: Django always uses client_encoding=UTF8: remove {encoding}")
     parameters = spec.parameters if password is None else {**spec.parameters, "password": password}
     entry: dict[str, Any] = {"ENGINE": "django.db.backends.postgresql"}
     entry |= {name: parameters.get(keyword, "") for keyword, name in _NAMES.items()}
@@ -61,13 +63,6 @@ def database(settings: ConnectorSettings, *, password: str | None = None) -> dic
         and not (keyword == "fallback_application_name" and kind.is_default)
     }
     return entry
-
-
-def _improperly(message: str) -> Exception:
-    from django.core import exceptions  # type: ignore[import-untyped]  # Django has no type hints
-
-    error: Exception = exceptions.ImproperlyConfigured(message)
-    return error
 
 
 def use_connector(app: procrastinate.App) -> None:
@@ -90,7 +85,7 @@ def use_connector(app: procrastinate.App) -> None:
     def get_worker_connector() -> BaseConnector:
         configured = getattr(settings, "PROCRASTINATE_CONN", None)
         if configured is not None and not hasattr(configured, "configuration"):
-            raise _improperly(
+            raise ImproperlyConfigured(
                 f"PROCRASTINATE_CONN is of type {type(configured).__name__}, and has to be an "
                 "instance of ConnectorSettings"
             )
