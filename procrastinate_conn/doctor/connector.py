@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any, LiteralString
 
-from procrastinate.connector import BaseConnector
+from procrastinate import App
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors import build
@@ -39,14 +39,15 @@ def run(contexts: Sequence[HostContext], seconds: float) -> Result:
     config = contexts[0].config
     one = {"min_size": 0 if config.pool.null else 1, "max_size": 1, "timeout": seconds}
     pool = PoolOptions(config.pool.explicit, null=config.pool.null, **one)
-    connector = build(config._replace(pool=pool))
+    app = App(connector=build(config._replace(pool=pool)))
     started = monotonic()
     try:
         if REGISTRY[config.kind].asynchronous:  # its synchronous side may be on another driver
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                server = runner.run(_query_async(connector))
+                server = runner.run(_query_async(app))
         else:
-            server = _query(connector)
+            with app.open():
+                server = app.connector.execute_query_one(_SERVER_QUERY)
     except ConnectorException as error:
         cause = str(error.__cause__ or error)
         hints = (hint for pattern, hint in _HINTS.items() if re.search(pattern, cause))
@@ -77,17 +78,6 @@ def _destination(server: dict[str, Any], contexts: Sequence[HostContext]) -> str
     return f"{hosts}, which forwards to {':'.join(address) if address[0] else 'a Unix socket'}"
 
 
-def _query(connector: BaseConnector) -> dict[str, Any]:
-    connector.open()
-    try:
-        return connector.execute_query_one(_SERVER_QUERY)
-    finally:
-        connector.close()
-
-
-async def _query_async(connector: BaseConnector) -> dict[str, Any]:
-    await connector.open_async()
-    try:
-        return await connector.execute_query_one_async(_SERVER_QUERY)
-    finally:
-        await connector.close_async()
+async def _query_async(app: App) -> dict[str, Any]:
+    async with app.open_async():
+        return await app.connector.execute_query_one_async(_SERVER_QUERY)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 
 import psycopg
@@ -30,8 +29,8 @@ from procrastinate_conn.passwords import PasswordUnavailable
 from procrastinate_conn.tracebacks import raised_at
 
 Check = Callable[[HostContext], Result | list[Result] | None]
-Steps = Iterable[tuple[str, Callable[[], list[Result]]]]
-"""The names of checks, each with the function that runs it."""
+Step = tuple[str, Check, HostContext]
+"""A check to run, by its name."""
 
 CHECKS_WITHOUT_SESSION: Mapping[str, Check] = {
     "resolve": connectivity.resolve,
@@ -68,16 +67,16 @@ NAMES = ("settings", *CHECKS_WITHOUT_SESSION, *CHECKS, "connector")
 class _Run:
     """Checks in a daemon thread, which is not waited for, since a system call that hangs cannot be ended."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Iterable[Step]) -> None:
         self._current = ""
         self._results: list[Result] = []
         self._thread = threading.Thread(target=self._collect, args=(steps,), daemon=True)
         self._thread.start()
 
-    def _collect(self, steps: Steps) -> None:
-        for name, run_step in steps:
+    def _collect(self, steps: Iterable[Step]) -> None:
+        for name, check, context in steps:
             self._current = name
-            self._results += run_step()
+            self._results += run_check(name, check, context)
 
     def results_at(self, deadline: float, seconds: float) -> list[Result]:
         """Return the results at the deadline, with a failure if the checks have not finished."""
@@ -102,9 +101,13 @@ def run(
     is being checked. There are no results for the connector if no host accepts a login.
     """
     deadline = monotonic() + seconds
-    contexts = main = _contexts(config, None, processes, deadline)
-    if config.listening is not None and contexts[0].works_jobs:
-        contexts = main + _contexts(config.listening, config, processes, deadline)
+    contexts = [HostContext(host, config, processes, deadline) for host in hosts(config.spec.parameters)]
+    main, listening = list(contexts), config.listening
+    if listening is not None and main[0].works_jobs:
+        contexts += [
+            HostContext(host, listening, processes, deadline, main=config)
+            for host in hosts(listening.spec.parameters)
+        ]
     needed = {name for name in NAMES if wanted(name)}
     needed |= {PREREQUISITES[name] for name in needed & PREREQUISITES.keys()}
     needed |= {"resolve", "connect", "login"}
@@ -118,19 +121,11 @@ def run(
     progress("the connector")
     in_turn = sum(context.connect_timeout for context in contexts)  # it tries one host after the other
     time_limit = max(1.0, min(in_turn, deadline - monotonic() - 0.5))
-    check = partial(run_check, "connector", lambda _context: connector.run(main, time_limit), main[0])
-    return reports, _Run([("connector", check)]).results_at(deadline, seconds)
+    step = ("connector", lambda _context: connector.run(main, time_limit), main[0])
+    return reports, _Run([step]).results_at(deadline, seconds)
 
 
-def _contexts(
-    config: ConnectorConfig, main: ConnectorConfig | None, processes: int, deadline: float
-) -> list[HostContext]:
-    all_hosts = hosts(config.spec.parameters)
-    is_only_host = len(all_hosts) == 1
-    return [HostContext(host, config, is_only_host, processes, deadline, main=main) for host in all_hosts]
-
-
-def _steps(context: HostContext, progress: Callable[[str], None], needed: set[str]) -> Steps:
+def _steps(context: HostContext, progress: Callable[[str], None], needed: set[str]) -> Iterator[Step]:
     """Yield each check of a host after the one before it has run, and then close the session."""
     applicable = CHECKS if context.main is None else {name: CHECKS[name] for name in ON_LISTENING_HOSTS}
     for name, check in {**CHECKS_WITHOUT_SESSION, **applicable}.items():
@@ -138,7 +133,7 @@ def _steps(context: HostContext, progress: Callable[[str], None], needed: set[st
             break
         if name in needed:
             progress(f"{context.host_name}: {name}")
-            yield name, partial(run_check, name, check, context)
+            yield name, check, context
     if context.connection is not None:
         with suppress(psycopg.Error):
             context.connection.close()

@@ -81,7 +81,7 @@ def run(context: HostContext) -> Result:
     }
     if not missing and not different:
         return passed("schema", f"in {schema}, as of {installed}", value=value)
-    created = {each: file for file, objects in _migrations().items() for each in objects}
+    created = _migrations()
     first = min((created[each] for each in missing | different if each in created), default=None)
     hint = (
         f"apply the migrations from {first} on; `procrastinate schema --migrations-path` shows where they are"
@@ -129,10 +129,10 @@ def expected_objects() -> frozenset[SchemaObject]:
     return _created_objects(SchemaManager.get_schema())
 
 
-def _migrations() -> dict[str, frozenset[SchemaObject]]:
-    """Return the objects that each migration creates, in the order in which they are applied."""
+def _migrations() -> dict[SchemaObject, str]:
+    """Return the objects that migrations create, each with the last migration that does."""
     files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-    return {file.name: _created_objects(file.read_text(encoding="utf-8")) for file in files}
+    return {each: file.name for file in files for each in _created_objects(file.read_text(encoding="utf-8"))}
 
 
 def _created_objects(sql: str) -> frozenset[SchemaObject]:

@@ -55,7 +55,9 @@ def _inspect(context: HostContext) -> Result:
         certificate = connection.getpeercert(binary_form=True)
         version, cipher = connection.version(), connection.cipher()
     days_left = _days_left(context, certificate or b"")
-    is_verified = has_session and _is_verified(spec)
+    # libpq, which has connected, verified the certificate if it has a root.
+    root = spec.sslrootcert or libpq.default_file("root.crt")
+    is_verified = has_session and (root == "system" or Path(root).exists())
     is_name_verified = is_verified and spec.sslmode == "verify-full"
     value = {
         "in_use": True,
@@ -79,11 +81,6 @@ def _inspect(context: HostContext) -> Result:
         hint = "set sslmode=verify-full and sslrootcert: without, others can impersonate the server"
         return warned("tls", message, hint, value=value)
     return passed("tls", message, value=value)
-
-
-def _is_verified(spec: ConnectionSpec) -> bool:
-    """Return whether libpq, which has connected, verified the certificate: it does if it has a root."""
-    return spec.sslrootcert == "system" or Path(spec.sslrootcert or libpq.default_file("root.crt")).exists()
 
 
 def _days_left(context: HostContext, certificate: bytes) -> int | None:

@@ -65,7 +65,7 @@ def test_missing_unix_socket_fails_connect(tmp_path):
 def test_unix_socket_that_python_does_not_support_is_left_to_the_login(server, database, monkeypatch):
     """As on Windows."""
     config = connector_config(ConnectorKind.PSYCOPG, server.parameters(database, unix_socket=True))
-    context = HostContext(hosts(config.spec.parameters)[0], config, True, 1, time.monotonic() + 20)
+    context = HostContext(hosts(config.spec.parameters)[0], config, 1, time.monotonic() + 20)
     monkeypatch.delattr(socket, "AF_UNIX")
     assert connectivity.resolve(context) is None
     assert connectivity.connect(context) is None
@@ -91,10 +91,10 @@ def test_exception_in_a_check_is_a_failure_and_the_other_checks_run(server, data
 
 
 def test_exception_in_the_connector_check_is_a_failure(address, monkeypatch):
-    monkeypatch.setattr(connector, "build", lambda _config: None)
+    monkeypatch.setattr(connector, "PoolOptions", None)
     doctor = DoctorRun(address)
     assert doctor.problems() == {"connector": "fail"}
-    assert "the check failed with AttributeError at connector.py:" in doctor["connector"].message
+    assert "the check failed with TypeError at connector.py:" in doctor["connector"].message
 
 
 def test_unknown_host_name_fails_resolve():

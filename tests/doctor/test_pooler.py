@@ -91,7 +91,7 @@ def test_prepared_is_undetermined_if_another_client_takes_the_only_session(bounc
         pooler.backend_pid,
     )
     [host] = hosts(config.spec.parameters)
-    context = HostContext(host, config, True, 1, monotonic() + 20, host.name, True, pooler="transaction")
+    context = HostContext(host, config, 1, monotonic() + 20, host.name, True, pooler="transaction")
     with closing(psycopg.connect(**bouncer.parameters(database), autocommit=True)) as third:
 
         def backend_pid(connection):

@@ -24,9 +24,7 @@ from tests.doctor.run_doctor import DoctorRun
 def session(connector_config: ConnectorConfig) -> Iterator[psycopg.Connection[Any]]:
     """Connect as the doctor does."""
     [host] = hosts(connector_config.spec.parameters)
-    context = HostContext(
-        host, connector_config, True, 1, monotonic() + 20, address="127.0.0.1", is_reachable=True
-    )
+    context = HostContext(host, connector_config, 1, monotonic() + 20, address="127.0.0.1", is_reachable=True)
     with context.connect() as connection:
         yield connection
 

@@ -147,7 +147,7 @@ def test_plain_text_to_another_machine_is_a_warning(address, mode, status):
     config = connector_config(ConnectorKind.PSYCOPG, {**address, "sslmode": mode})
     with psycopg.connect(**address) as connection:
         host = Host("db1", "", "5432")
-        here = HostContext(host, config, True, 1, 0.0, "127.0.0.1", True, connection)
+        here = HostContext(host, config, 1, 0.0, "127.0.0.1", True, connection)
         local = tls.run(here)
         remote = tls.run(replace(here, address="192.0.2.1"))
     assert (local.status, remote.status) == ("pass", status)
