@@ -90,7 +90,10 @@ def check(
         complete = replace(target, connector=connector, secrets_dirs=directories, isolated=isolated)
         with options.internal_error(target.name):
             results.append(runner.check_target(complete))
-    results = [_filtered(result, selected, ignored) for result in results]
+    wanted = (*selected, *UNREADABLE) if selected else ("",)  # which begins every code
+    for index, result in enumerate(results):
+        found = (p for p in result.problems if p.code.startswith(wanted) and not p.code.startswith(ignored))
+        results[index] = replace(result, problems=tuple(found))
     report = Report(results, strict=project.strict if strict is None else strict)
     with options.internal_error("the report"):
         text = render(report, output, terminal)
@@ -120,11 +123,3 @@ def _targets(
         *(CheckTarget(file, prefix=prefix) for file in named for prefix in each),
         *(CheckTarget(settings=path, named_at=origin) for path, origin in objects.items()),
     ]
-
-
-def _filtered(
-    result: runner.CheckResult, selected: Sequence[str], ignored: Sequence[str]
-) -> runner.CheckResult:
-    wanted = (*selected, *UNREADABLE) if selected else ("",)  # which begins every code
-    found = (p for p in result.problems if p.code.startswith(wanted) and not p.code.startswith((*ignored,)))
-    return replace(result, problems=tuple(found))

@@ -60,10 +60,12 @@ def _table(
     overrides: bool,
 ) -> Table:
     """Return a table of values and their origins; it has a column for notes only if there are some."""
+    words = [word for value in values.values() for word in str(_origin(value.origin)).split()]
+    longest_word = min(max(map(len, words)), MAX_NAME_WIDTH)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(heading, no_wrap=True)
     table.add_column("value", overflow="fold", max_width=width // VALUES_SHARE)
-    table.add_column("from", overflow="fold", min_width=_longest_word(values) if notes else None)
+    table.add_column("from", overflow="fold", min_width=longest_word if notes else None)
     if notes:
         table.add_column(notes_heading, overflow="fold")
     for name, value in values.items():
@@ -74,11 +76,6 @@ def _table(
                 "", Text(f"not {format_value(overridden.value)}", "dim"), Text(str(overridden.origin), "dim")
             )
     return table
-
-
-def _longest_word(values: Mapping[str, EffectiveValue]) -> int:
-    words = [word for value in values.values() for word in str(_origin(value.origin)).split()]
-    return min(max(map(len, words), default=0), MAX_NAME_WIDTH)
 
 
 def _origin(origin: Origin | None) -> Text:

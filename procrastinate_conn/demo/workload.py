@@ -64,7 +64,7 @@ class Workload:
     progress: Callable[[str, int], object]  # gets the step, and how many jobs were just deferred or worked
 
     def __post_init__(self) -> None:
-        self.totals = {kind: Totals(settings_from=host_origin(kind)) for kind in KINDS}
+        self.totals = {kind: Totals(host_origin(kind)) for kind in KINDS}
         self._numbers = itertools.count()
         self._deferred: dict[int, tuple[ConnectorKind, int]] = {}  # by the id of the job
         self._runs: Counter[int] = Counter()
@@ -97,9 +97,6 @@ class Workload:
         if REGISTRY[kind].asynchronous:
             run(self._defer_asynchronously(kind, jobs[1::2]))
             jobs = jobs[::2]
-        self._defer_synchronously(kind, jobs)
-
-    def _defer_synchronously(self, kind: ConnectorKind, jobs: list[Arguments]) -> None:
         first, single, batch = jobs[0], jobs[1::2], jobs[2::2]
         with self._app(kind).open() as app:
             task = app.tasks["check"]

@@ -107,9 +107,7 @@ def _execute(connection: psycopg.Connection[Any], name: bytes) -> int | None:
     """Return the PID of the backend that executes a prepared statement; None if it fails."""
     connection.pgconn.send_query_prepared(name, None)
     result = _receive(connection)
-    if result.status != pq.ExecStatus.TUPLES_OK:
-        return None
-    pid = result.get_value(0, 0)
+    pid = result.get_value(0, 0) if result.status == pq.ExecStatus.TUPLES_OK else None
     return None if pid is None else int(pid)
 
 
