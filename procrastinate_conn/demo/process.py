@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 
 @contextmanager
@@ -32,11 +31,10 @@ def treat_sigterm_as_sigint() -> None:
 def deferred_signals() -> Iterator[None]:
     """Defer SIGINT and SIGTERM while the block runs, and deliver the first one after it."""
     received: list[int] = []
-
-    def defer(signum: int, _frame: FrameType | None) -> None:
-        received.append(signum)
-
-    handlers = {number: signal.signal(number, defer) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {
+        number: signal.signal(number, lambda signum, _frame: received.append(signum))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
