@@ -184,11 +184,8 @@ def _setting(name: str, origin: Origin | None) -> str:
 
 def _content(path: str) -> bytes:
     """Return the content of a plain file; opening anything else does not block."""
-
-    def opener(path: str, flags: int) -> int:
-        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-    with open(path, "rb", opener=opener) as file:
+    nonblock = getattr(os, "O_NONBLOCK", 0)
+    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | nonblock)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise _InvalidPassword("it is not a plain file")
         return file.read(MAX_BYTES + 1)

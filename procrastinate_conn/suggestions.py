@@ -33,13 +33,9 @@ def _alias(name: str, section: str) -> str | None:
 def connector(name: str) -> str:
     """Return the hint about an unknown connector."""
     wanted = name.strip().lower().rpartition(".")[2]  # the class may be named with its module
-    aliases = {
-        alias: kind
-        for kind, info in REGISTRY.items()
-        for alias in (*info.aliases, info.implementation_class.lower())
-    }
+    meant = (k for k, i in REGISTRY.items() if wanted in (*i.aliases, i.implementation_class.lower()))
     kinds = installed_kinds()
-    near = aliases.get(wanted) or nearest(name, kinds)
+    near = next(meant, None) or nearest(name, kinds)
     return f"did you mean {near}?" if near else f"the connectors are {', '.join(kinds)}"
 
 
@@ -163,10 +159,9 @@ def pg_variable(name: str, known: Iterable[str], names: SettingNames = DEFAULT_N
     if lower in SETTINGS:
         return names.variable((lower,))
     row = libpq.keywords().get(_alias(lower, "connection") or lower)
-    if row is not None and row.variable is not None:
+    if row and row.variable:
         return row.variable
-    is_second_server = name.rpartition("_")[0] in known
-    return None if is_second_server else nearest(name, known, cutoff=0.8)
+    return None if name.rpartition("_")[0] in known else nearest(name, known, cutoff=0.8)
 
 
 def _setting(path: tuple[str, ...], fields: Iterable[str] = ()) -> str | None:
@@ -182,8 +177,7 @@ def _setting(path: tuple[str, ...], fields: Iterable[str] = ()) -> str | None:
             return f"{section}.{near}"
     settings = {part: f"{section}.{part}" for section, known in by_section.items() for part in known}
     settings = {**ALIASES, **settings, **dict(zip(own, own, strict=True))}
-    near = nearest(name, settings)
-    return near and settings[near]
+    return settings.get(nearest(name, settings) or "")
 
 
 def _parts() -> dict[str, Iterable[str]]:
@@ -207,29 +201,21 @@ def is_near_setting(path: tuple[str, ...], names: SettingNames) -> bool:
         return True
     if sorted(name) in map(sorted, SETTINGS) or re.fullmatch("ds[bhjm]", name):  # keys beside the n of dsn
         return True
-    by_section = {} if parts else _parts()
-    return any(
-        name.startswith(f"{section}_") and nearest(name.removeprefix(f"{section}_"), known, cutoff=0.85)
-        for section, known in by_section.items()
-    ) or (bool(names.prefix) and any(_is_near(name, known) for known in by_section.values()))
-
-
-def _is_near(name: str, known: Iterable[str]) -> bool:
-    """Tell whether a name is a keyword or option, or a slip of one, and no word of an application's."""
-    words = _APPLICATION_WORDS.split()
-    if name in words:
-        return False
-    near = nearest(name, set(known).difference(words), cutoff=0.85)
-    return near is not None and abs(len(plain(near)) - len(plain(name))) < 2
-
-
-_ADDRESS = ("dsn", *(f"connection.{keyword}" for keyword in ("host", "port", "user", "password", "dbname")))
+    words = set(_APPLICATION_WORDS.split())
+    for section, known in () if parts else _parts().items():
+        part = name.removeprefix(f"{section}_")
+        if part != name and nearest(part, known, cutoff=0.85):
+            return True
+        near = nearest(name, set(known) - words, cutoff=0.85) if names.prefix and name not in words else None
+        if near and abs(len(plain(near)) - len(plain(name))) < 2:  # the slip of a letter
+            return True
+    return False
 
 
 def address_part(name: str) -> str | None:
     """Return the setting that a word of an application's stands for, if it describes the connection."""
-    setting = f"connection.{name}" if f"connection.{name}" in _ADDRESS else setting_of_alias(name)
-    return setting if setting in _ADDRESS else None
+    address = ("dsn", *(f"connection.{keyword}" for keyword in _PARTS if keyword != "password_file"))
+    return next((s for s in (f"connection.{name}", setting_of_alias(name)) if s in address), None)
 
 
 def setting_hint(
@@ -259,10 +245,8 @@ def setting_hint(
 
 
 _OF_CONNECTORS = {
-    "connector": 'it is the first argument: make_connector("aiopg")',
-    "kind": 'it is the first argument: make_connector("aiopg")',
-    "kwargs": "write the keywords of a connection in connection={...}",
-    "connect_args": "write the keywords of a connection in connection={...}",
+    **dict.fromkeys(("connector", "kind"), 'it is the first argument: make_connector("aiopg")'),
+    **dict.fromkeys(("connect_args", "kwargs"), "write the keywords of a connection in connection={...}"),
     "check": "leave it out: connections are checked before use anyway; pool.check replaces the ping",
     "isolation_level": (
         "leave it out: each query commits by itself; another level is connection.options:"
@@ -276,9 +260,10 @@ _OF_CONNECTORS = {
     ),
     "open": "leave it out: the connector is opened by app.open() or app.open_async()",
     **dict.fromkeys(("pool_factory", "poolclass"), 'leave it out, and write pool="null" for no pooling'),
-    "creator": "leave it out: the connection is made from the settings",
+    **dict.fromkeys(
+        ("connection_factory", "creator"), "leave it out: the connection is made from the settings"
+    ),
     "echo": "leave it out; set the level of the logger sqlalchemy.engine, or log_statement of the server",
-    "connection_factory": "leave it out: the connection is made from the settings",
     "max_queries": "leave it out, or retire connections by their age: pool.max_lifetime",
     "pool_use_lifo": "leave it out: the connection that came back last is handed out first anyway",
     "query_cache_size": "leave it out: procrastinate's queries are text, and none is compiled",
@@ -295,10 +280,9 @@ def hand_written_argument_hint(name: str, known: Iterable[str]) -> str:
     """Return the hint about an argument that a connector written by hand has."""
     if name.startswith("_") and name[1:] in known:
         return f"did you mean {name[1:]}?"
-    if hint := _OF_CONNECTORS.get(name):
-        return hint
     setting = setting_of_alias(name) or _setting((name,))
-    return hint_of(name) if hint_of(name) and setting != "dsn" else argument_hint(name, known)
+    hint = _OF_CONNECTORS.get(name) or ("" if setting == "dsn" else hint_of(name))
+    return hint or argument_hint(name, known)
 
 
 def argument_hint(name: str, known: Iterable[str]) -> str:

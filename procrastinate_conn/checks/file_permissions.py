@@ -56,10 +56,8 @@ def _exposed(setting: str, path: Path, sourced: SourcedValue) -> Problem:
 
 
 def _is_public(path: Path) -> bool:
-    found = status(path)
-    if found is None or os.name != "posix":
-        return False
-    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & stat.S_IROTH)
+    mode = found.st_mode if os.name == "posix" and (found := status(path)) else 0
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH)
 
 
 def _is_literal(secret: SourcedValue, path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -79,7 +80,10 @@ def check(configuration: Configuration) -> Iterator[Problem]:
 
 
 def _fault(host: Host, source: str, *, may_be_password: bool) -> Fault | None:
-    if host.address or _is_address(host.name):
+    if host.address:
+        return None
+    with suppress(ValueError):
+        ip_address(host.name)
         return None
     if may_be_password and "@" in host.name:
         return REST_OF_PASSWORD
@@ -87,11 +91,3 @@ def _fault(host: Host, source: str, *, may_be_password: bool) -> Fault | None:
         return Fault("", f"it has {artifact.description}", artifact.hint)
     possible = (SOCKET_FILE,) if host.is_socket else FAULTS
     return next((fault for fault in possible if re.match(fault.pattern, host.name, re.DOTALL)), None)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

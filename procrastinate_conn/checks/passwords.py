@@ -6,14 +6,13 @@ import os
 import re
 import shlex
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from procrastinate_conn.artifacts import find_artifact, hint_for
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import look_up
-from procrastinate_conn.files import expanded, is_plain_file, status
+from procrastinate_conn.files import expanded, is_plain_file
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.passwords import PasswordUnavailable, from_file
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -84,16 +83,15 @@ def check(configuration: Configuration) -> Iterator[Problem]:
 def _check_file(sourced: SourcedValue) -> Iterator[Problem]:
     path = str(sourced.value)
     try:
-        password = from_file(path)()
+        password, message = from_file(path)(), ""
     except PasswordUnavailable as error:
-        message = str(error)
-    else:
-        if "\n" in password:
-            message = "the file of password_file has several lines, and all of them are the password"
-            hint = "name a file that holds the password alone; passfile names libpq's own password file"
-            yield UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=sourced.origin)
+        password, message = "", str(error)
+    if "\n" in password:
+        message = "the file of password_file has several lines, and all of them are the password"
+        hint = "name a file that holds the password alone; passfile names libpq's own password file"
+    elif password:
         return
-    if is_file_content(path):
+    elif is_file_content(path):
         message = "password_file is longer than the name of a file can be: it seems to be the password itself"
         hint = "write it into a file, and name that"
     elif _REFERENCE.fullmatch(path):
@@ -102,20 +100,13 @@ def _check_file(sourced: SourcedValue) -> Iterator[Problem]:
         hint = artifact.hint
     elif not is_safe_path(path):
         hint = "name a file that exists; write the password itself as connection.password"
+    elif os.path.isdir(expanded(path)):  # noqa: PTH112 - pathlib's raises for a name with a NUL
+        hint = "it is a directory: name a file"
     else:
-        hint = _file_hint(path, message)
+        hints = {"UTF-8": "save it as UTF-8", "empty": "write the password into it"}
+        default = "it is read for every new connection, relative to the working directory"
+        hint = next((hint for word, hint in hints.items() if word in message), default)
     yield UNUSABLE_PASSWORD_FILE("password_file", message, hint=hint, origin=sourced.origin)
-
-
-def _file_hint(path: str, message: str) -> str:
-    found = status(expanded(path))
-    if found is not None and stat.S_ISDIR(found.st_mode):
-        return "it is a directory: name a file"
-    if "UTF-8" in message:
-        return "save it as UTF-8"
-    if "empty" in message:
-        return "write the password into it"
-    return "it is read for every new connection, relative to the working directory"
 
 
 def _check_command(sourced: SourcedValue) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from procrastinate_conn.checks import hosts as host_checks
@@ -58,10 +58,13 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     if spec is None or spec.gssencmode == "require" or not _are_hosts_known(configuration):
         return
     mode, origin = spec.sslmode or "prefer", _origin(spec)
-    is_at_risk = _needs_root if mode.startswith("verify") else _is_remote
-    remote = _names(filter(is_at_risk, hosts(spec.parameters)))
-    if not remote:
+    # With verification every host needs a root certificate, also a local one.
+    found = [
+        h for h in hosts(spec.parameters) if not h.is_socket and (mode.startswith("verify") or _is_remote(h))
+    ]
+    if not found:
         return
+    remote = list(dict.fromkeys(redact_value("connection.host", host.name or host.address) for host in found))
     names = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
     if mode in ("disable", "allow", "prefer"):
         verb = "is" if mode == "disable" else "may be"
@@ -89,23 +92,13 @@ def _are_hosts_known(configuration: Configuration) -> bool:
     return not connection.redacted_keywords and not any(p.severity == "error" for p in problems)
 
 
-def _names(found: Iterable[Host]) -> list[str]:
-    return list(dict.fromkeys(redact_value("connection.host", host.name or host.address) for host in found))
-
-
-def _needs_root(host: Host) -> bool:
-    return not host.is_socket
-
-
 def _is_remote(host: Host) -> bool:
     """Return whether a host may be beyond this machine, and beyond the private network of a platform.
 
     A name without a dot is that of a container or a service beside this one.
     """
-    if host.is_socket or is_loopback(host.address or host.name):
-        return False
     is_private = host.name.endswith(PRIVATE_DOMAINS) or not re.search("[.:]", host.name)
-    return bool(host.address) or not is_private
+    return not is_loopback(host.address or host.name) and (bool(host.address) or not is_private)
 
 
 def is_loopback(address: str) -> bool:

@@ -39,7 +39,7 @@ _HOST = (
 )
 _FILE_NAME = r"[\w ./\\:~+@,()#-]*"
 _ROOTED_PATH = r"(~|\.{1,2}|/[\w.-]+|[A-Za-z]:)[/\\]"
-_SECRETIVE = "(?i)pass|pwd|secret|token|key|cred"
+SECRETIVE = "(?i)pass|pwd|secret|scram|token|key|cred"
 
 _FILES = ("servicefile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslkeylogfile", "sslrootcert")
 
@@ -49,23 +49,17 @@ def is_safe_to_show(setting: str, value: str) -> bool:
 
     The setting is a dotted path, such as ``connection.host``; no value of an unknown one is safe.
     """
+    pool_options = REGISTRY[DEFAULT_KIND].pool_options
     match setting.split("."):
         case ["connection" | "listen", keyword] if keyword in libpq.keywords() and not is_secret(keyword):
             return bool(_KEYWORDS.get(keyword, _is_plain)(value))
-        case ["pool", option]:
-            return _is_safe_option(option, value)
+        case ["pool", option] if option in pool_options:
+            return _is_plain(value)
+        case ["pool", option] if suggestions.pool_option(option, pool_options):  # a misspelt one
+            return bool(re.fullmatch(_NUMBER_OR_WORD, value))
         case [name] if name in _SETTINGS:
             return bool(_SETTINGS[name](value))
     return False
-
-
-def _is_safe_option(option: str, value: str) -> bool:
-    """Show any plain text for a known pool option, but only a number or a word for a misspelt one."""
-    known = REGISTRY[DEFAULT_KIND].pool_options
-    if option in known:
-        return _is_plain(value)
-    is_near = suggestions.pool_option(option, known) is not None
-    return is_near and bool(re.fullmatch(_NUMBER_OR_WORD, value))
 
 
 def _is_plain(value: str) -> bool:
@@ -74,9 +68,8 @@ def _is_plain(value: str) -> bool:
 
 def is_file_name(value: str) -> bool:
     """Return whether a text looks like the name of a file, and not like a login or the file's content."""
-    return (
-        bool(re.fullmatch(_FILE_NAME, value)) and not is_file_content(value) and not re.search(_LOGIN, value)
-    )
+    is_plain = re.fullmatch(_FILE_NAME, value) and not re.search(_LOGIN, value)
+    return bool(is_plain) and not is_file_content(value)
 
 
 def is_file_content(value: str) -> bool:
@@ -104,15 +97,13 @@ def _list_of(element: str) -> Callable[[str], bool]:
     return lambda value: all(re.fullmatch(element, one) for one in value.split(","))
 
 
-def _choice_of(keyword: str) -> Callable[[str], bool]:
+def _choice_of(keyword: str) -> Callable[[str], object]:
     choices = CHOICES[keyword]
-    return lambda value: bool(
-        suggestions.value(keyword, value, choices) or re.fullmatch(_LIKE_A_NUMBER, value)
-    )
+    return lambda value: suggestions.value(keyword, value, choices) or re.fullmatch(_LIKE_A_NUMBER, value)
 
 
 def _is_safe_options(value: str) -> bool:
-    names_a_secret = "=" in value and re.search(_SECRETIVE, value)
+    names_a_secret = "=" in value and re.search(SECRETIVE, value)
     return not names_a_secret and bool(re.fullmatch(r"(?:[\w ,./:=+'\"-]|\\ )*", value))
 
 

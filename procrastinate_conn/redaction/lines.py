@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.libpq import is_secret
-from procrastinate_conn.redaction import MASK, is_file_name, is_safe_to_show, redact_value
+from procrastinate_conn.redaction import MASK, SECRETIVE, is_file_name, is_safe_to_show, redact_value
 from procrastinate_conn.setting_names import SECTION_WORDS, SECTIONS, setting_under_any_names
 
 _VARIABLE = r"(?P<name>\s*(?:export\s+)?(?P<quote>'?)[\w.-]+(?P=quote))(?P<equals>\s*=\s*)(?P<value>.*)"
@@ -107,13 +107,10 @@ def query_names(dsn: str) -> list[str]:
             break
         name = name.replace("%20", " ")
         names.append(name)
-        is_known = name in libpq.keywords()
-        if is_secret(suggestions.keyword(name) or "") or (not is_known and re.search(_SECRETIVE, name)):
+        may_be_secret = name not in libpq.keywords() and re.search(SECRETIVE, name)
+        if may_be_secret or is_secret(suggestions.keyword(name) or ""):
             break
     return names
-
-
-_SECRETIVE = "(?i)pass|pwd|secret|scram|key|token"
 
 
 def _redact_pairs(text: str, pair: str, section: str, *, between: str, names: Collection[str] = ()) -> str:
@@ -126,24 +123,17 @@ def _redact_pairs(text: str, pair: str, section: str, *, between: str, names: Co
     for found in re.finditer(pair, text):
         shown += gap(position, found.start())
         key, value = found["key"].replace("%20", " "), found["value"]
-        if is_safe_to_show(f"{section}.{key}", _without_quotes(value)):
+        bare = value.strip(value[0]) if value.startswith(("'", '"')) else value
+        # After a secret, which may go on, a key is shown only if it is near a keyword.
+        is_a_name = suggestions.keyword_hint(key)[1] or (MASK not in shown and suggestions.keyword(key))
+        if is_safe_to_show(f"{section}.{key}", bare):
             shown += found[0]
-        elif key in names or _is_a_name(key, certainly=MASK in shown):
+        elif key in names or is_a_name:
             shown += text[found.start() : found.start("value")] + MASK
         else:  # not even a name: a piece of a password that has an equals sign
             shown += MASK
         position = found.end()
     return (shown + gap(position, len(text))).strip()
-
-
-def _is_a_name(key: str, *, certainly: bool) -> bool:
-    """Return whether a key is meant as a keyword; after a secret, which may go on, it has to be near one."""
-    return suggestions.keyword_hint(key)[1] or (not certainly and suggestions.keyword(key) is not None)
-
-
-def _without_quotes(value: str) -> str:
-    quote = value[:1]
-    return value.strip(quote) if quote in ("'", '"') and value else value
 
 
 def _is_read(name: str) -> bool:
@@ -154,9 +144,8 @@ def _is_read(name: str) -> bool:
 def _redact_quoted(value: str, redact: Callable[[str], str]) -> str:
     """Mask the text between quotes; drop what follows, which is a comment."""
     quote = value[:1]
-    if quote in ("'", '"') and value:
-        inner, closing, rest = (
-            value[1:].partition(quote) if f"\\{quote}" not in value else (value[1:], "", "")
-        )
-        return quote + redact(inner) + closing + (rest.strip() if rest.strip() in (",", ";") else "")
-    return redact(re.split(r"\s+#", value, maxsplit=1)[0].rstrip())
+    if quote not in ("'", '"'):
+        return redact(re.split(r"\s+#", value, maxsplit=1)[0].rstrip())
+    is_escaped = f"\\{quote}" in value
+    inner, closing, rest = (value[1:], "", "") if is_escaped else value[1:].partition(quote)
+    return quote + redact(inner) + closing + (rest.strip() if rest.strip() in (",", ";") else "")
