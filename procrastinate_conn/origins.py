@@ -11,30 +11,16 @@ class SourceKind(NamedTuple):
 
     A kind that is not in `SOURCE_KINDS` has the defaults below. They are those of a file, or a class of
     pydantic-settings, that is written for this application alone.
-
-    Parameters
-    ----------
-    name
-        The `Origin.source` of its values.
-    syntax
-        How it writes a setting; None if its lines are not to be shown.
-    protects_secrets
-        Whether something else keeps secrets in its files from others: the platform that mounts a directory,
-        or libpq, which ignores a password file that others can read.
-    is_override
-        Whether it is meant to override other sources.
-    is_default
-        Whether its values are defaults, which nobody has set.
-    label
-        A word before the name of a setting in it.
     """
 
-    name: str
-    syntax: Literal["variable", "keyword"] | None = None
+    name: str  # the `Origin.source` of its values
+    syntax: Literal["variable", "keyword"] | None = None  # of a setting; None if no lines are to be shown
+    # Whether something else keeps secrets in its files from others: the platform that mounts a directory, or
+    # libpq, which ignores a password file that others can read.
     protects_secrets: bool = False
-    is_override: bool = False
-    is_default: bool = False
-    label: str = ""
+    is_override: bool = False  # whether it is meant to override other sources
+    is_default: bool = False  # whether its values are defaults, which nobody has set
+    label: str = ""  # a word before the name of a setting in it
 
 
 CALL = SourceKind("call", is_override=True, label="argument ")
@@ -87,18 +73,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class SourcedValue:
-    """A value and its origin.
+    """A value and its origin."""
 
-    Parameters
-    ----------
-    value
-        Text from a source, anything from a call; kept out of the `repr`, since it may be a secret.
-    origin
-        Where it is written.
-    from_dsn
-        Whether it is a part of a DSN, and may be a piece of a password: libpq cuts one that is not encoded.
-    """
-
-    value: object = field(repr=False)
+    value: object = field(repr=False)  # text from a source, anything from a call; it may be a secret
     origin: Origin
+    # Whether it is a part of a DSN, and may be a piece of a password: libpq cuts one that is not encoded.
     from_dsn: bool = field(default=False, repr=False)

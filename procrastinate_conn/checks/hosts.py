@@ -27,39 +27,38 @@ IMPOSSIBLE_HOST = Rule(
 
 
 class Fault(NamedTuple):
-    """One reason why a text is not a host; `pattern` matches the beginning of the text."""
+    """One reason why a text is not a host, and what to do."""
 
-    pattern: str
     reason: str
     hint: str
 
 
-SOCKET_FILE = Fault(
-    r".*[/\\]\.s\.PGSQL\.[0-9]+\Z",
-    "it is a socket; libpq expects the directory of the socket",
-    "leave the last part out, and write the number in it as port",
-)
-REST_OF_PASSWORD = Fault("", "it has an @, and may be the rest of a password", ENCODE_PASSWORD)
 _REFERENCE = "in an env file write ${NAME}, and set NAME before it or in the environment"
 _SLASH = "write the host alone and the database as dbname, or the whole path of the directory"
-FAULTS = (
-    Fault(r".*\$", "it has a $, as a variable that was not replaced has", _REFERENCE),
-    Fault(r".*@", "it has an @", "write the host alone, and the user as user"),
-    Fault(r".*[/\\]", "it has a slash, and only a socket's directory has one, at its beginning", _SLASH),
-    Fault(r".*['\"`]", "it has a quote", "write it without quotes, and several with commas alone between"),
-    Fault(r"\[", "it has brackets, as in a URI", "write the address without them, and the port as port"),
-    Fault(
-        r"[a-z][\w.-]*:[a-z]+-[a-z]+[0-9]+:[\w-]+\Z",
+FAULTS = {
+    r".*\$": Fault("it has a $, as a variable that was not replaced has", _REFERENCE),
+    r".*@": Fault("it has an @", "write the host alone, and the user as user"),
+    r".*[/\\]": Fault("it has a slash, and only a socket's directory has one, at its beginning", _SLASH),
+    r".*['\"`]": Fault("it has a quote", "write it without quotes, and several with commas alone between"),
+    r"\[": Fault("it has brackets, as in a URI", "write the address without them, and the port as port"),
+    r"[a-z][\w.-]*:[a-z]+-[a-z]+[0-9]+:[\w-]+\Z": Fault(
         "it is the name of an instance of Cloud SQL",
         "write the directory of its socket, /cloudsql/project:region:instance, or the address of its proxy",
     ),
-    Fault(r".*:", "it has a colon, and only an IPv6 address has one", "write the port as port"),
-    Fault(r"\.|.*\.\.", "it has a dot with nothing before it", "write the whole name"),
-    Fault(r".*[\r\n]", "it has a line break", "write it without, as echo -n and printf do"),
-    Fault(r".*\s", "it has a blank", "write several hosts with commas alone between them"),
-    Fault(r".*[<>{}()=*?&;#]", "it has a character that no host has", "write the host's name or address"),
-)
-"""Why a name cannot be looked up; the first match counts."""
+    r".*:": Fault("it has a colon, and only an IPv6 address has one", "write the port as port"),
+    r"\.|.*\.\.": Fault("it has a dot with nothing before it", "write the whole name"),
+    r".*[\r\n]": Fault("it has a line break", "write it without, as echo -n and printf do"),
+    r".*\s": Fault("it has a blank", "write several hosts with commas alone between them"),
+    r".*[<>{}()=*?&;#]": Fault("it has a character that no host has", "write the host's name or address"),
+}
+"""Why a name cannot be looked up; the first pattern that its beginning matches counts."""
+
+SOCKET_FAULTS = {
+    r".*[/\\]\.s\.PGSQL\.[0-9]+\Z": Fault(
+        "it is a socket; libpq expects the directory of the socket",
+        "leave the last part out, and write the number in it as port",
+    )
+}
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
@@ -86,8 +85,8 @@ def _fault(host: Host, source: str, *, may_be_password: bool) -> Fault | None:
         ip_address(host.name)
         return None
     if may_be_password and "@" in host.name:
-        return REST_OF_PASSWORD
+        return Fault("it has an @, and may be the rest of a password", ENCODE_PASSWORD)
     if artifact := find_artifact(host.name, source):
-        return Fault("", f"it has {artifact.description}", artifact.hint)
-    possible = (SOCKET_FILE,) if host.is_socket else FAULTS
-    return next((fault for fault in possible if re.match(fault.pattern, host.name, re.DOTALL)), None)
+        return Fault(f"it has {artifact.description}", artifact.hint)
+    faults = SOCKET_FAULTS if host.is_socket else FAULTS
+    return next((fault for pattern, fault in faults.items() if re.match(pattern, host.name, re.DOTALL)), None)

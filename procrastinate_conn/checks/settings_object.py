@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from inspect import getattr_static
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +50,8 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 def load_settings(path: str) -> ConnectorSettings:
     """Return the settings that an object in Python is, or makes.
 
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be loaded, or if anything is wrong with the settings; problems without a file are located
-        at the line in the user's own files that makes the settings.
+    `ConfigurationError` is raised if it cannot be loaded, or if anything is wrong with the settings; problems
+    without a file are located at the line in the user's own files that makes the settings.
     """
     with _prepared():
         target = _Path(path)
@@ -63,13 +61,7 @@ def load_settings(path: str) -> ConnectorSettings:
 
 
 def load_schema(path: str) -> dict[str, Any]:
-    """Return the JSON Schema of settings in Python, with their variables; a subclass is not instantiated.
-
-    Raises
-    ------
-    ConfigurationError
-        If the object cannot be loaded.
-    """
+    """Return the JSON Schema of settings in Python, with their variables; a subclass is not instantiated."""
     with _prepared():
         found = _Path(path).find()
     cls = found if isinstance(found, type) else type(found)
@@ -99,16 +91,9 @@ def _prepared() -> Iterator[None]:
 
 
 def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -> tuple[Problem, ...]:
-    """Locate problems that are in no file of their own.
+    """Locate problems that are in no file of their own: those of arguments at the object's definition.
 
-    Parameters
-    ----------
-    path
-        The object. Problems of arguments are located at its definition.
-    problems
-        The problems of the settings, or the one for which they cannot be loaded.
-    named_at
-        Where the path is written, for an object whose module does not exist; None for an argument.
+    That of an object whose module does not exist is located where the path is written, at `named_at`.
     """
     return tuple(
         replace(p, origin=named_at)
@@ -240,11 +225,10 @@ def _located(problems: tuple[Problem, ...], origin: Origin) -> tuple[Problem, ..
 
 def _line(file: str, name: str) -> int | None:
     try:
-        with open(file, "rb") as source:  # noqa: PTH123 - bytes, as Python reads their encoding
-            module = ast.parse(source.read())
+        statements = ast.parse(Path(file).read_bytes()).body
     except (OSError, SyntaxError, ValueError):
         return None
-    return next((node.lineno for node in module.body if name in _defined(node)), None)
+    return next((statement.lineno for statement in statements if name in _defined(statement)), None)
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:
