@@ -46,46 +46,44 @@ _ALIASES_BY_SETTING = {
     ),
     "pool.name": "pool_logging_name pool_name",
 }
-ALIASES: Mapping[str, str] = {
-    alias: setting for setting, aliases in _ALIASES_BY_SETTING.items() for alias in aliases.split()
-}
+
+
+def _by_name(names_by_text: Mapping[str, str]) -> dict[str, str]:
+    """Return the text for each of the names, which blanks separate."""
+    return {name: text for text, names in names_by_text.items() for name in names.split()}
+
+
+ALIASES: Mapping[str, str] = _by_name(_ALIASES_BY_SETTING)
 """What other libraries and people call a setting, and its dotted path here."""
 
-_OF_PREPARED_STATEMENTS = "; none prepares nothing"
-_OF_SQLALCHEMY = "; max_size is the sum of pool_size and max_overflow, which is 10 if it is not set"
-_SOCKET = "; of the path write the directory alone, as in ?host=/cloudsql/project:region:instance"
-_SSL = "; true is require, and false is disable"
-NOTES: Mapping[str, str] = {
-    "conn_health_checks": "; 0 pings before every use",
-    "direct_tls": "; true is direct",
-    "idle_timeout_millis": "; it is in seconds",
-    "pool_pre_ping": "; 0 pings before every use",
-    "server_settings": "; write -c name=value",
-    "ssl_accept": "; strict is verify-full, accept_invalid_certs is require",
-    **dict.fromkeys(("max_overflow", "pool_size"), _OF_SQLALCHEMY),
-    "target_server_type": "; master is read-write, and secondary is standby",
-    **dict.fromkeys(("socket", "unix_sock", "unix_socket"), _SOCKET),
-    **dict.fromkeys(("encrypt", "require_ssl", "ssl", "ssl_require", "tls", "use_ssl", "use_tls"), _SSL),
-    **dict.fromkeys(
-        (alias for alias, setting in ALIASES.items() if setting == "pool.prepare_threshold"),
-        _OF_PREPARED_STATEMENTS,
-    ),
-}
+NOTES: Mapping[str, str] = _by_name(
+    {
+        "; 0 pings before every use": "conn_health_checks pool_pre_ping",
+        "; it is in seconds": "idle_timeout_millis",
+        "; master is read-write, and secondary is standby": "target_server_type",
+        "; max_size is the sum of pool_size and max_overflow, which is 10 if it is not set": (
+            "max_overflow pool_size"
+        ),
+        "; none prepares nothing": _ALIASES_BY_SETTING["pool.prepare_threshold"],
+        "; of the path write the directory alone, as in ?host=/cloudsql/project:region:instance": (
+            "socket unix_sock unix_socket"
+        ),
+        "; strict is verify-full, accept_invalid_certs is require": "ssl_accept",
+        "; true is direct": "direct_tls",
+        "; true is require, and false is disable": (
+            "encrypt require_ssl ssl ssl_require tls use_ssl use_tls"
+        ),
+        "; write -c name=value": "server_settings",
+    }
+)
 """What differs in the meaning of an alias."""
 
-
-def _server_setting(name: str) -> str:
-    return f"write it as connection.options: -c {name}=... (in a DSN of keywords, in quotes)"
-
-
-_SERVER_SETTINGS = (
-    "idle_in_transaction_session_timeout jit lock_timeout search_path statement_timeout timezone"
-)
-_OWN_SETTINGS = "json_dumps json_loads password_file password_command"
-_SERVER_SETTINGS_OF_OTHERS = {
-    "search_path": "current_schema schema",
-    "statement_timeout": "command_timeout query_timeout socket_timeout",
-    "timezone": "server_timezone",
+_OWN_SETTINGS = ("json_dumps", "json_loads", "password_file", "password_command")
+_SERVER_SETTINGS = {
+    **{name: name for name in ("idle_in_transaction_session_timeout", "jit", "lock_timeout")},
+    "search_path": "current_schema schema search_path",
+    "statement_timeout": "command_timeout query_timeout socket_timeout statement_timeout",
+    "timezone": "server_timezone timezone",
 }
 _LEFT_OUT = {
     "procrastinate chooses its own": "cursor_factory row_factory",
@@ -106,46 +104,41 @@ _LEFT_OUT = {
         "allow_public_key_retrieval reject_unauthorized trust_server_certificate verify_server_certificate"
     ),
 }
-HINTS: Mapping[str, str] = {
-    **{name: _server_setting(name) for name in _SERVER_SETTINGS.split()},
-    **{
-        name: _server_setting(setting)
-        for setting, names in _SERVER_SETTINGS_OF_OTHERS.items()
-        for name in names.split()
-    },
-    **{name: f"leave it out: {reason}" for reason, names in _LEFT_OUT.items() for name in names.split()},
-    **{name: f"it is a setting of its own: write {name}" for name in _OWN_SETTINGS.split()},
-    **dict.fromkeys(("dsn", "uri", "url"), "write all of it as the DSN, which is a setting of its own"),
-    **{name: f"write options={name}%3D... in a URI" for name in ("endpoint", "project", "reference")},
-    "enable_json": "leave it out: json_loads, a setting of its own, says how JSON is read",
-    "pgbouncer": "leave it out, and write pool.prepare_threshold=none if PgBouncer needs it",
-    "ssl_identity": "libpq reads no PKCS#12: write the two files in it as sslcert and sslkey",
-    "pooling": "leave it out: pool=null turns pooling off",
-}
+HINTS: Mapping[str, str] = _by_name(
+    {
+        **{
+            f"write it as connection.options: -c {setting}=... (in a DSN of keywords, in quotes)": names
+            for setting, names in _SERVER_SETTINGS.items()
+        },
+        **{f"leave it out: {reason}": names for reason, names in _LEFT_OUT.items()},
+        **{f"it is a setting of its own: write {name}": name for name in _OWN_SETTINGS},
+        **{f"write options={name}%3D... in a URI": name for name in ("endpoint", "project", "reference")},
+        "write all of it as the DSN, which is a setting of its own": "dsn uri url",
+        "leave it out: json_loads, a setting of its own, says how JSON is read": "enable_json",
+        "leave it out, and write pool.prepare_threshold=none if PgBouncer needs it": "pgbouncer",
+        "libpq reads no PKCS#12: write the two files in it as sslcert and sslkey": "ssl_identity",
+        "leave it out: pool=null turns pooling off": "pooling",
+    }
+)
 """What to do about a name for which there is neither a keyword nor a pool option."""
 
 VALUES: Mapping[str, Mapping[str, str]] = {
-    "sslmode": {
-        **dict.fromkeys(("0", "disabled", "false", "no", "none", "off", "skip"), "disable"),
-        "preferred": "prefer",
-        **dict.fromkeys(
-            ("1", "accept_invalid_certs", "enable", "enabled", "no-verify", "on", "required", "true", "yes"),
-            "require",
-        ),
-        **dict.fromkeys(("insecure", "noverify", "trust"), "require"),
-        "verify_ca": "verify-ca",
-        **dict.fromkeys(
-            ("strict", "verify", "verify_full", "verify_identity", "verify-identity"), "verify-full"
-        ),
-    },
+    "load_balance_hosts": _by_name({"disable": "false", "random": "1 enable on true"}),
+    "sslmode": _by_name(
+        {
+            "disable": "0 disabled false no none off skip",
+            "prefer": "preferred",
+            "require": (
+                "1 accept_invalid_certs enable enabled insecure no-verify noverify on required true trust yes"
+            ),
+            "verify-ca": "verify_ca",
+            "verify-full": "strict verify verify-identity verify_full verify_identity",
+        }
+    ),
     "target_session_attrs": {
-        "master": "read-write",
-        "preferprimary": "any",
-        "prefersecondary": "prefer-standby",
-        "secondary": "standby",
-        "slave": "standby",
+        **_by_name({"read-write": "master", "standby": "secondary slave"}),
+        **_by_name({"any": "preferprimary", "prefer-standby": "prefersecondary"}),
     },
-    "load_balance_hosts": {**dict.fromkeys(("true", "on", "1", "enable"), "random"), "false": "disable"},
 }
 """What other libraries write for a value of a keyword, and what it is to libpq."""
 
