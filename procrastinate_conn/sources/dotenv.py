@@ -72,6 +72,12 @@ _DSN_SETTINGS = ("dsn", "database_url", "listen.dsn")
 _REFERENCE = r"(?:^|(?<=[/:@=?&,\s'\"]))\$([A-Za-z_]\w*)(?=$|[/:@?&,\s'\"])"
 _TYPOGRAPHIC = "(?s)[\u201c\u201d\u201e\u2018\u2019\u00ab].*[\u201c\u201d\u2018\u2019\u00bb]"
 _EXAMPLE = "write NAME=value, and close every quote"
+_FORMATS = {
+    r"^\s*-\s": "leave out the - before the name, which is for YAML",
+    r"^\s*[\"']?\w+[\"']?\s*:": "write = for the colon, which is for YAML and JSON",
+    r"^[^=]*=\s*(['\"]).*\1\s*[,;]\s*$": "leave out what follows the closing quote",
+}
+"""What to do about a line of another format, by patterns of it."""
 
 
 def read_dotenv(
@@ -167,7 +173,8 @@ class _Lines(NamedTuple):
             has_no_effect = line.error or line.value is None or not names.is_setting(name)
             if has_no_effect and ours and names.is_setting(ours[1]) and name not in above:
                 message = f"the line of {ours[1]} is not NAME=value, and sets nothing"
-                yield self._problem(MALFORMED_SETTING, line, ours[1], message, _EXAMPLE)
+                hint = next((h for p, h in _FORMATS.items() if re.search(p, written)), _EXAMPLE)
+                yield self._problem(MALFORMED_SETTING, line, ours[1], message, hint)
             elif line.error or (line.value is None and name in above):
                 effect = "unsets the value of a line above" if name in above else "is ignored"
                 message = f"this line is not NAME=value and {effect}"
