@@ -33,7 +33,7 @@ def test_every_module_and_function_in_a_page_exists(name: str) -> None:
     assert paths
     assert not [path for path in paths if not _exists(path)]
     source = "\n".join(file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py"))
-    functions = set(QUOTED_FUNCTION.findall(text))
+    functions = set(QUOTED_FUNCTION.findall(text)) - {"defer"}  # which is procrastinate's
     assert not [name for name in functions if not re.search(rf"\b(?:def|class) {name}\b", source)]
 
 
