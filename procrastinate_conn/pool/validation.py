@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -128,7 +129,7 @@ def _rejected(
     """Yield the errors of psycopg_pool itself, for the constraints that only it knows."""
     asynchronous = {False, REGISTRY[kind].asynchronous}
     for reason in sorted({reason for a in asynchronous if (reason := _rejection(pool, asynchronous=a))}):
-        name = next((name for name in options if name in reason), None)
+        name = next((name for name in options if re.search(rf"\b{name}\b", reason)), None)
         yield REJECTED_OPTIONS(
             f"pool.{name}" if name else "pool",
             f"psycopg_pool rejects the options: {reason}",
