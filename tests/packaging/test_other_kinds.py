@@ -169,6 +169,7 @@ def test_make_connector_says_why_class_of_kind_is_unusable(name: str, site: Path
         make_connector(name, env_file=None)
 
 
+@pytest.mark.subprocess
 def test_check_and_connectors_report_unusable_kinds(site: Path, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PROCRASTINATE_CONN_DSN=postgresql:///jobs\n")
     done = run(tmp_path, "check", "--format", "json", import_first=[site])
@@ -182,6 +183,7 @@ def test_check_and_connectors_report_unusable_kinds(site: Path, tmp_path: Path) 
     assert "broken-newer 1.0" in run(tmp_path, "check", "--connector", "newer", import_first=[site]).stderr
 
 
+@pytest.mark.subprocess
 def test_show_does_not_replace_unusable_connector_by_default(site: Path, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PROCRASTINATE_CONN_CONNECTOR=newer\nDATABASE_URL=postgresql:///jobs\n")
     shown = run(tmp_path, "show", import_first=[site]).stdout.partition("PC40")[0]
