@@ -29,6 +29,7 @@ def opening(ours):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.server  # silent ones, for which it waits
 def test_error_names_each_host_with_its_reason(kind):
     """At the same time, since most of it is waiting."""
     with closed_port() as closed, silent_port() as silent, ThreadPoolExecutor() as threads:
