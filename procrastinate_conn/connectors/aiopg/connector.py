@@ -41,8 +41,8 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
-        self._json = partial(Json, dumps=config.write_json)
-        self._write_json = config.write_json
+        wrapper = partial(Json, dumps=config.write_json)
+        self._adapt = partial(adapt_arguments, wrapper=wrapper, dumps=config.write_json)
 
     def __del__(self) -> None:
         """Leave the pool alone, which may be the caller's, and outlive this connector."""
@@ -78,7 +78,7 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
         async with cursor:
             sent_at = monotonic()
             try:
-                await cursor.execute(query, adapt_arguments(query, arguments, self._json, self._write_json))
+                await cursor.execute(query, self._adapt(query, arguments))
             except TimeoutError as error:  # aiopg's own
                 message = f"no answer within {cursor.timeout:.0f} sec; the connection was closed"
                 raise ConnectorException(message) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -37,7 +38,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._json = JsonAdapter(config)
-        self._write_json = config.write_json
+        self._adapt = partial(adapt_arguments, wrapper=Jsonb, dumps=config.write_json)
         super().__init__(config)
 
     @staticmethod
@@ -53,7 +54,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
                 self._json.adapt(cursor)
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, adapt_arguments(query, arguments, Jsonb, self._write_json))
+                    cursor.execute(query, self._adapt(query, arguments))
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
@@ -79,7 +80,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            cursor.execute(query, adapt_arguments(query, arguments, Jsonb, self._write_json))
+            cursor.execute(query, self._adapt(query, arguments))
             return fetch(cursor)
 
 
@@ -94,7 +95,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._json = JsonAdapter(config)
-        self._write_json = config.write_json
+        self._adapt = partial(adapt_arguments, wrapper=Jsonb, dumps=config.write_json)
         super().__init__(config)
 
     @staticmethod
@@ -110,7 +111,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
                 self._json.adapt(cursor)
                 sent_at = monotonic()
                 try:
-                    await cursor.execute(query, adapt_arguments(query, arguments, Jsonb, self._write_json))
+                    await cursor.execute(query, self._adapt(query, arguments))
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
@@ -136,7 +137,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            await cursor.execute(query, adapt_arguments(query, arguments, Jsonb, self._write_json))
+            await cursor.execute(query, self._adapt(query, arguments))
             return await fetch(cursor)
 
 

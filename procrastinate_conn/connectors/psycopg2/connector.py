@@ -37,8 +37,8 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
-        self._json = partial(Json, dumps=config.write_json)
-        self._write_json = config.write_json
+        wrapper = partial(Json, dumps=config.write_json)
+        self._adapt = partial(adapt_arguments, wrapper=wrapper, dumps=config.write_json)
 
     def send(self, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
         pool = self.own_pool or self.require_pool()
@@ -48,7 +48,7 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
                 cursor = connection.cursor()
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, adapt_arguments(query, arguments, self._json, self._write_json))
+                    cursor.execute(query, self._adapt(query, arguments))
                 except Exception as error:
                     raise_disconnect(error, connection.info, query, sent_at)
                     if self.own_pool is None and is_of_useless_session(error):

@@ -40,7 +40,7 @@ class ConnectionFactory(ABC):
     asynchronous: ClassVar[bool]
     errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)  # of the driver, and of the pool
     environment: ClassVar[Collection[str] | None] = None  # that libpq reads; None for a driver without libpq
-    is_closed: ClassVar[attrgetter[Any]] = attrgetter("closed")
+    is_closed: ClassVar[attrgetter[Any]] = attrgetter("closed")  # read at every use of a connection
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
