@@ -185,11 +185,11 @@ class _Path:
         from procrastinate_conn.settings import ConnectorSettings
 
         cls = found if isinstance(found, type) else type(found)
-        types = {name: field.annotation for name, field in getattr(cls, "model_fields", {}).items()}
         hint = "it is a subclass of ConnectorSettings, an instance, or a function that returns one"
-        for name, annotation in types.items():
-            if isinstance(annotation, type) and issubclass(annotation, ConnectorSettings):
+        for name, field in getattr(cls, "model_fields", {}).items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, ConnectorSettings):
                 hint = f"did you mean {self.path}.{name}?"
+                break
         kind = f"the class {cls.__qualname__}" if cls is found else f"of type {cls.__name__}"
         return self._rejection(f"it is {kind}, and no ConnectorSettings", hint=hint)
 
