@@ -7,12 +7,12 @@ for an `Engine`, in a greenlet that waits for the driver's coroutines; so does t
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import psycopg
+import sqlalchemy
 from procrastinate.connector import BaseAsyncConnector, Notify
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy import event
@@ -25,24 +25,23 @@ from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
 from procrastinate_conn.connectors.compatibility import driver_of
 from procrastinate_conn.connectors.psycopg.connection_factory import PsycopgConnectionFactory
 from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
+from procrastinate_conn.connectors.queries import translate
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
 from procrastinate_conn.connectors.runtime.listener import listen, listen_on
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 from procrastinate_conn.connectors.runtime.steps import run_async
-from procrastinate_conn.connectors.sqlalchemy.asyncpg_driver import AsyncpgDriver
-from procrastinate_conn.connectors.sqlalchemy.asyncpg_driver import wrap_exceptions as wrap_asyncpg_exceptions
 from procrastinate_conn.connectors.sqlalchemy.engine import (
+    Driver,
     EngineQueries,
     PooledConnection,
     note_cursor,
+    raise_exception,
     this_thread,
 )
 from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
     NoticeHandlers,
     PsycopgDriver,
     SQLAlchemyPsycopgConnector,
-)
-from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
-    wrap_exceptions as wrap_psycopg_exceptions,
 )
 
 
@@ -65,6 +64,29 @@ class PooledAsyncConnectionFactory(PsycopgConnectionFactory):
         JsonAdapter(self.config).adapt(connection)
 
 
+class AsyncpgDriver(Driver):
+    """asyncpg under an engine of the application's, which imports it; SQLAlchemy parses the JSON."""
+
+    def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+        statement, values = translate(query, arguments, self.config.write_json)
+        return statement, tuple(values)
+
+    def run_script(self, connection: sqlalchemy.Connection, script: str) -> None:
+        """Execute several statements, as of the schema, which asyncpg cannot prepare."""
+        raw: Any = connection.connection.dbapi_connection
+        try:
+            raw.run_async(lambda driver_connection: driver_connection.execute(script))
+        except Exception as error:
+            raise ConnectorException from error
+
+    def is_lost(self, connection: Any) -> bool:
+        return bool(connection.driver_connection.is_closed())
+
+    def raise_disconnect(self, error: Exception, connection: Any, /, *_: object) -> None:
+        if self.is_lost(connection):
+            raise OutcomeUnknown.after(error)
+
+
 class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], WithoutClass, BaseAsyncConnector):
     """A connector on an AsyncEngine of SQLAlchemy's, of which procrastinate has none."""
 
@@ -77,11 +99,6 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
     sync_connector = SQLAlchemyPsycopgConnector
     engine_class = AsyncEngine
     errors = (SQLAlchemyError, psycopg.Error, OSError)  # the last is a connection's, on asyncpg
-
-    @contextmanager
-    def wrap_exceptions(self) -> Iterator[None]:
-        with wrap_psycopg_exceptions(), wrap_asyncpg_exceptions():
-            yield
 
     def reject_pool(self, pool: Any) -> str | None:
         if self.config.json_loads is not None and driver_of(pool) == "asyncpg":
@@ -123,9 +140,8 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
                 )
             finally:
                 await own_pool.putconn(connection)
-        except self.errors:
-            with self.wrap_exceptions():
-                raise
+        except self.errors as error:
+            raise_exception(error)
 
     async def execute_on(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         self.require_connection(connection, AsyncConnection)

@@ -13,26 +13,25 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from time import monotonic
-from typing import Any, ClassVar, LiteralString
+from typing import Any, ClassVar, LiteralString, NoReturn
 
 import sqlalchemy
-from procrastinate.exceptions import ConnectorException, NoResult
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from procrastinate_conn.connection.hosts import hosts
-from procrastinate_conn.connectors.base import PooledConnector, SyncConnector
+from procrastinate_conn.connectors.base import PooledConnector, RowLists, SyncConnector
 from procrastinate_conn.connectors.compatibility import driver_of, rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.json_arguments import adapt_arguments
+from procrastinate_conn.connectors.queries import connector_exception
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 from procrastinate_conn.connectors.runtime.steps import Steps
-
-Result = sqlalchemy.CursorResult[Any]
 
 
 class PooledConnection:
@@ -121,11 +120,21 @@ class _ThisThread(threading.local):
 this_thread = _ThisThread()
 
 
-class EngineQueries(PooledConnector[Any]):
+def raise_exception(error: Any) -> NoReturn:
+    """Raise procrastinate's exception for an error of SQLAlchemy's, of the driver's or of the pool.
+
+    Its cause is the driver's error, if SQLAlchemy has one.
+    """
+    cause = getattr(error, "orig", None) or error
+    # asyncpg's report is the cause of the error that SQLAlchemy makes of it.
+    report = cause if hasattr(cause, "diag") else cause.__cause__
+    raise connector_exception(report) from cause
+
+
+class EngineQueries(RowLists, PooledConnector[Any]):
     """How a connector sends queries on an engine, and on connections of the caller's."""
 
     errors: ClassVar[tuple[type[Exception], ...]]  # of SQLAlchemy, of the drivers and of the pool
-    wrap_exceptions: Callable[[], AbstractContextManager[None]]  # raises them as procrastinate's
     engine_class: ClassVar[type] = sqlalchemy.Engine
     pool_attribute = "_engine"
     _engine: Any = None
@@ -202,23 +211,6 @@ class EngineQueries(PooledConnector[Any]):
         connection.for_queries = ours
         return ours
 
-    @staticmethod
-    def fetch_row(result: Result) -> dict[str, Any] | None:
-        row = result.first()
-        return None if row is None else dict(zip(result.keys(), row, strict=True))
-
-    @staticmethod
-    def fetch_one(result: Result) -> dict[str, Any]:
-        row = EngineQueries.fetch_row(result)
-        if row is None:
-            raise NoResult
-        return row
-
-    @staticmethod
-    def fetch_all(result: Result) -> list[dict[str, Any]]:
-        names = tuple(result.keys())
-        return [dict(zip(names, row, strict=True)) for row in result]
-
     def send_on_pooled(
         self, engine: sqlalchemy.Engine, connection: Any, query: str, arguments: dict[str, Any], fetch: Any
     ) -> Any:
@@ -255,9 +247,9 @@ class EngineQueries(PooledConnector[Any]):
     ) -> Any:
         """Send a query on a connection of SQLAlchemy's."""
         driver = self.drivers[connection.dialect.driver]
-        if driver.run_script is not None and fetch is None and not arguments:
-            return driver.run_script(connection, driver.statement(query, arguments)[0])
         statement, parameters = driver.statement(query, arguments)
+        if driver.run_script is not None and fetch is None and not arguments:
+            return driver.run_script(connection, statement)
         raw: Any = connection.connection.dbapi_connection
         sent_at = monotonic()
         try:
@@ -272,7 +264,8 @@ class EngineQueries(PooledConnector[Any]):
         if fetch is None:
             result.close()
             return None
-        return fetch(result)
+        names = tuple(result.keys())
+        return fetch([dict(zip(names, row, strict=True)) for row in result])
 
     def execute_query_one_with_connection(
         self, connection: sqlalchemy.Connection, query: LiteralString, **arguments: Any
@@ -292,9 +285,8 @@ class EngineQueries(PooledConnector[Any]):
         self.require_connection(connection, sqlalchemy.Connection)
         try:
             return self.send_on(connection, query, arguments, fetch)
-        except self.errors:
-            with self.wrap_exceptions():
-                raise
+        except self.errors as error:
+            raise_exception(error)
 
 
 class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
@@ -329,9 +321,8 @@ class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
                 return self.send_on_pooled(engine, connection, query, arguments, fetch)
             finally:
                 own_pool.putconn(connection)
-        except self.errors:
-            with self.wrap_exceptions():
-                raise
+        except self.errors as error:
+            raise_exception(error)
 
 
 _LITERAL_PERCENT = re.compile(r"%%|%(?![(s])")

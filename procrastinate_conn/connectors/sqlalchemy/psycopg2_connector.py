@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from procrastinate.contrib import sqlalchemy as contrib
-from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions as wrap_driver_exceptions
-from procrastinate.contrib.sqlalchemy.psycopg2_connector import wrap_exceptions as wrap_engine_exceptions
 from psycopg2.extras import Json, register_default_json, register_default_jsonb
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -63,13 +59,6 @@ class Psycopg2Driver(Driver):
             register(cursor, loads=self.config.json_loads)
 
 
-@contextmanager
-def wrap_exceptions() -> Iterator[None]:
-    """Raise errors of SQLAlchemy's, of psycopg2's and of a pool as procrastinate's."""
-    with wrap_driver_exceptions(), wrap_engine_exceptions(), pool_errors():
-        yield
-
-
 class SQLAlchemyPsycopg2Connector(SyncEngineConnector, contrib.SQLAlchemyPsycopg2Connector):
     """procrastinate's connector of that name, on an engine of ours.
 
@@ -81,4 +70,3 @@ class SQLAlchemyPsycopg2Connector(SyncEngineConnector, contrib.SQLAlchemyPsycopg
     connection_factory = PooledPsycopg2ConnectionFactory
     errors = (SQLAlchemyError, *PooledPsycopg2ConnectionFactory.errors)
     pool_errors = staticmethod(pool_errors)
-    wrap_exceptions = staticmethod(wrap_exceptions)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import psycopg
-from procrastinate.exceptions import ConnectorException
-from procrastinate.sync_psycopg_connector import wrap_exceptions as wrap_driver_exceptions
 from psycopg.errors import Diagnostic
 from psycopg.types.json import Jsonb
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from procrastinate_conn.connectors.base import WithoutClass
 from procrastinate_conn.connectors.config import ConnectorConfig
@@ -68,24 +66,9 @@ class PsycopgDriver(Driver):
         self.adapt = JsonAdapter(config).adapt
 
 
-@contextmanager
-def wrap_exceptions() -> Iterator[None]:
-    """Raise errors of psycopg's and SQLAlchemy's as procrastinate's; the cause of one is psycopg's error."""
-    with wrap_driver_exceptions():
-        try:
-            yield
-        except DBAPIError as error:
-            if isinstance(error.orig, psycopg.Error):  # the cause of SQLAlchemy's, and not also the reverse
-                raise error.orig from error.orig.__cause__
-            raise ConnectorException from error
-        except SQLAlchemyError as error:
-            raise ConnectorException from error
-
-
 class SQLAlchemyPsycopgConnector(SyncEngineConnector, WithoutClass):
     """A synchronous connector on a SQLAlchemy engine over psycopg 3, of which procrastinate has none."""
 
     driver_classes = (("psycopg", PsycopgDriver),)
     connection_factory = PooledPsycopgConnectionFactory
     errors = (SQLAlchemyError, psycopg.Error)
-    wrap_exceptions = staticmethod(wrap_exceptions)
