@@ -21,9 +21,10 @@ from procrastinate_conn import make_connector
 from procrastinate_conn.connectors.runtime import acquire, disconnects, liveness
 from procrastinate_conn.connectors.runtime.acquire import PingTimeout
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, raise_disconnect
-from procrastinate_conn.connectors.runtime.listener import listen_forever
+from procrastinate_conn.connectors.runtime.listener import listen
 from procrastinate_conn.connectors.runtime.stats import pool_stats
 from procrastinate_conn.demo.proxy import CountingProxy
+from procrastinate_conn.registry import ConnectorKind
 from tests.connectors.test_pool import causes
 from tests.installed import unmet
 from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, connector, soon, wait_until
@@ -333,10 +334,9 @@ def test_reconnect_timeout_of_0_makes_few_attempts(own_server):
 def test_pauses_between_failing_listen_sessions_grow():
     started = 0
 
-    async def session(listening):
+    async def listen_notify(_on_notification, _channels):
         nonlocal started
         started += 1
-        await listening()
         raise ConnectorException
 
     async def ignore(**_):
@@ -344,7 +344,7 @@ def test_pauses_between_failing_listen_sessions_grow():
 
     async def scenario():
         async with asyncio.timeout(1.8):
-            await listen_forever(session, (ConnectorException,), ignore, ["one"])
+            await listen(connector(ConnectorKind.PSYCOPG, {}), listen_notify, ignore, ["one"])
 
     with pytest.raises(TimeoutError):
         asyncio.run(scenario())

@@ -12,13 +12,12 @@ from procrastinate.connector import BaseAsyncConnector, Notify
 from procrastinate.exceptions import ConnectorException
 
 from procrastinate_conn.connectors.asyncpg.connection_factory import AsyncpgConnectionFactory
-from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
 from procrastinate_conn.connectors.base import AsyncConnector, RowLists, Rows, WithoutClass
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
 from procrastinate_conn.connectors.queries import connector_exception, read_json, translate
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, Shutdown, raise_lost
-from procrastinate_conn.connectors.runtime.listener import listen
+from procrastinate_conn.connectors.runtime.listener import listen, listen_on_asyncpg
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 
 
@@ -105,7 +104,7 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
     async def _listen_on_callers_pool(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen on one of the caller's connections until it is lost."""
         async with self.require_pool().acquire() as connection:
-            await listen_until_lost(connection, on_notification, channels)
+            await listen_on_asyncpg(connection, on_notification, channels)
 
 
 def _shutdown(error: BaseException) -> Shutdown | None:

@@ -29,16 +29,9 @@ ANY_JOB = json.dumps({"type": "job_inserted", "job_id": 0})
 LISTEN = sql.queries["listen_queue"]
 
 
-ListenNotify = Callable[[Notify, Iterable[str]], Awaitable[None]]
-"""procrastinate's ``listen_notify``."""
-
-Session = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
-"""Listens on one connection until that is lost; awaits its argument once it does."""
-
-
 async def listen(
     connector: Any,
-    listen_notify: ListenNotify,
+    listen_notify: Callable[[Notify, Iterable[str]], Awaitable[None]],
     on_notification: Notify,
     channels: Iterable[str],
 ) -> None:
@@ -46,6 +39,9 @@ async def listen(
 
     A pool of the caller's has connections with parameters of their own: there procrastinate's own
     `listen_notify` is used, unless the setting ``listen`` has the parameters.
+
+    After a gap each of procrastinate's channels is notified once, so that a worker looks for the jobs that
+    were deferred meanwhile. The failures are logged at growing intervals: the first, second, fourth, eighth.
     """
     config = connector.config
     if not config.listens:
@@ -53,17 +49,43 @@ async def listen(
         await asyncio.Event().wait()  # the worker ceases to watch its other tasks when this one ends
     channels = list(channels)
     connection_factory = connector.connection_factory(config.listening or config)
-
-    async def session(on_listening: Callable[[], Awaitable[None]]) -> None:
-        if connector.own_pool is None and config.listening is None:
-            await on_listening()  # too early by a moment: procrastinate does not tell when it listens
-            await listen_notify(on_notification, channels)
-            return
-        async with await connection_factory.connect() as connection:
-            await listen_on(connection_factory, connection, on_notification, channels, on_listening)
-
     errors = (*connection_factory.errors, ConnectorException, TimeoutError, UnicodeError)
-    await listen_forever(session, errors, on_notification, channels)
+    pauses = growing_pauses()
+    has_gap = False
+    failures = 0
+
+    async def on_listening() -> None:
+        nonlocal has_gap, failures
+        failures = 0
+        if has_gap:
+            for channel in (c for c in channels if re.match(_QUEUE_CHANNEL, c)):
+                await on_notification(channel=channel, payload=ANY_JOB)
+        has_gap = False
+
+    while True:
+        started = monotonic()
+        try:
+            if connector.own_pool is None and config.listening is None:
+                await on_listening()  # too early by a moment: procrastinate does not tell when it listens
+                return await listen_notify(on_notification, channels)
+            async with await connection_factory.connect() as connection:
+                await listen_on(connection_factory, connection, on_notification, channels, on_listening)
+        except errors as error:
+            raise_if_cancelled()
+            has_gap = True
+            if monotonic() - started > LONGEST_PAUSE:
+                pauses = growing_pauses()
+            pause = next(pauses)
+            failures += 1
+            if failures.bit_count() == 1:  # a power of two
+                logger.warning(
+                    "LISTEN failed, next attempt in %.1f s, and workers poll for jobs meanwhile: %s: %s",
+                    pause,
+                    type(error).__name__,
+                    error,
+                    extra={"action": "listen_notify_failed"},
+                )
+            await asyncio.sleep(pause)
 
 
 async def listen_on(
@@ -109,46 +131,30 @@ def _escaped(identifier: str) -> str:
     )
 
 
-async def listen_forever(
-    session: Session, errors: tuple[type[Exception], ...], on_notification: Notify, channels: Iterable[str]
-) -> None:
-    """Run sessions, a new one as soon as the last one has failed with one of `errors`, until one returns.
+async def listen_on_asyncpg(connection: Any, on_notification: Notify, channels: Iterable[str]) -> None:
+    """Listen on a connection of asyncpg's, of the caller's, until it is lost or the task is cancelled."""
+    received: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue()
 
-    After a gap each of procrastinate's channels is notified once, so that a worker looks for the jobs that
-    were deferred meanwhile. The failures are logged at growing intervals: the first, second, fourth, eighth.
-    """
-    pauses = growing_pauses()
-    has_gap = False
-    failures = 0
+    def receive(_connection: Any, _pid: int, channel: str, payload: str) -> None:
+        received.put_nowait((channel, payload))
 
-    async def on_listening() -> None:
-        nonlocal has_gap, failures
-        failures = 0
-        if has_gap:
-            for channel in (c for c in channels if re.match(_QUEUE_CHANNEL, c)):
-                await on_notification(channel=channel, payload=ANY_JOB)
-        has_gap = False
+    connection.add_termination_listener(lambda _: received.put_nowait(None))
+    try:
+        await _for_each(channels, connection.add_listener, receive)
+        while (notification := await received.get()) is not None:
+            channel, payload = notification
+            await on_notification(channel=channel, payload=payload)
+    finally:
+        await _for_each(channels, connection.remove_listener, receive)
+    raise ConnectorException("the connection that listens was closed")
 
-    while True:
-        started = monotonic()
-        try:
-            return await session(on_listening)
-        except errors as error:
-            raise_if_cancelled()
-            has_gap = True
-            if monotonic() - started > LONGEST_PAUSE:
-                pauses = growing_pauses()
-            pause = next(pauses)
-            failures += 1
-            if failures.bit_count() == 1:  # a power of two
-                logger.warning(
-                    "LISTEN failed, next attempt in %.1f s, and workers poll for jobs meanwhile: %s: %s",
-                    pause,
-                    type(error).__name__,
-                    error,
-                    extra={"action": "listen_notify_failed"},
-                )
-            await asyncio.sleep(pause)
+
+async def _for_each(channels: Iterable[str], call: Callable[..., Awaitable[None]], receive: Any) -> None:
+    try:
+        for channel in channels:
+            await call(channel, receive)
+    except Exception as error:  # asyncpg's errors have no common base
+        raise ConnectorException(str(error)) from error
 
 
 def raise_if_cancelled() -> None:

@@ -20,14 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from procrastinate_conn.connectors.asyncpg.listener import listen_until_lost
 from procrastinate_conn.connectors.base import AsyncConnector, WithoutClass
 from procrastinate_conn.connectors.compatibility import driver_of
 from procrastinate_conn.connectors.psycopg.connection_factory import PsycopgConnectionFactory
 from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
 from procrastinate_conn.connectors.queries import translate
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown
-from procrastinate_conn.connectors.runtime.listener import listen, listen_on
+from procrastinate_conn.connectors.runtime.listener import listen, listen_on, listen_on_asyncpg
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 from procrastinate_conn.connectors.runtime.steps import run_async
 from procrastinate_conn.connectors.sqlalchemy.engine import (
@@ -162,7 +161,7 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
         pooled.detach()
         if engine.dialect.driver == "asyncpg":
             try:
-                await listen_until_lost(connection, on_notification, channels)
+                await listen_on_asyncpg(connection, on_notification, channels)
             finally:
                 connection.terminate()
         async with connection:
