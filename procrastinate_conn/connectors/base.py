@@ -458,7 +458,8 @@ class AsyncConnector(PooledConnector[P]):
         if loop is asyncio.get_running_loop() or loop is None or self.own_pool is None:
             seconds = self.config.pool.response_timeout
             if query in WORKER_QUERIES and seconds and self.own_pool is not None:
-                result = await self._execute_within(seconds, query, arguments, fetch)
+                with WorkerQueryLimit(seconds, self.own_pool, query):
+                    result = await self._execute_here(query, arguments, fetch)
             else:
                 result = await self._execute_here(query, arguments, fetch)
             if query in SIDE_TASK_QUERIES:
@@ -486,10 +487,6 @@ class AsyncConnector(PooledConnector[P]):
         retryable = job_query or RetryableQuery(self, query, arguments, fetch)
         with reasons_in_messages():
             return await run_async(retryable.steps(error))
-
-    async def _execute_within(self, seconds: float, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
-        async with WorkerQueryLimit(seconds, self.own_pool, query):
-            return await self._execute_here(query, arguments, fetch)
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen on a connection besides the pool, through any outage, until cancelled."""

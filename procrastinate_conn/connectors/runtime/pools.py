@@ -36,7 +36,7 @@ from procrastinate_conn.connectors.runtime.acquire import (
 )
 from procrastinate_conn.connectors.runtime.connection_factory import ConnectionFactory
 from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
-from procrastinate_conn.connectors.runtime.worker_limits import current_limit
+from procrastinate_conn.connectors.runtime.worker_limits import WorkerQueries, current_limit
 
 logger = logging.getLogger(__name__)
 
@@ -309,6 +309,10 @@ class AsyncPool(_SharedPool, AsyncConnectionPool[Any]):
     """A pool of connections of any asynchronous driver."""
 
     sleep = staticmethod(asyncio.sleep)
+
+    def __init__(self, connection_factory: ConnectionFactory) -> None:
+        super().__init__(connection_factory)
+        self.worker_queries = WorkerQueries()
 
     async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as psycopg_pool's
         """Return a connection that is alive; a dead one is replaced without its caller's notice."""

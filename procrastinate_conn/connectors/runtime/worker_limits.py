@@ -49,6 +49,36 @@ current_limit: ContextVar[WorkerQueryLimit | None] = ContextVar("current_limit",
 """The limit of the query that the current task executes; the pool tells it of the connection."""
 
 
+class WorkerQueries:
+    """The queries of workers that a pool executes, checked each second as long as there are some."""
+
+    def __init__(self) -> None:
+        self._limits: set[WorkerQueryLimit] = set()
+        self._is_checking = False
+
+    def add(self, limit: WorkerQueryLimit) -> None:
+        """Check a query from now on."""
+        self._limits.add(limit)
+        if not self._is_checking:
+            self._schedule_check()
+
+    def remove(self, limit: WorkerQueryLimit) -> None:
+        """Check a query no longer."""
+        self._limits.remove(limit)
+
+    def _schedule_check(self) -> None:
+        # One timer for all: a timer for each query would cost more than everything else of its limit.
+        self._is_checking = True
+        asyncio.get_running_loop().call_later(CHECK_INTERVAL, self._check)
+
+    def _check(self) -> None:
+        self._is_checking = False
+        for limit in tuple(self._limits):
+            limit.check()
+        if self._limits:
+            self._schedule_check()
+
+
 class WorkerQueryLimit:
     """Limits a query to so many seconds without a response, and to fewer once its worker is to stop.
 
@@ -60,54 +90,59 @@ class WorkerQueryLimit:
         self._seconds = seconds
         self._seconds_from_stop = STOP_LIMIT if query == UNREGISTER else STOP_LIMIT_IN_ALL
         self._pool = pool
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
         self._connection: Any = None
-        self._without_response = self._since_stop = 0.0
-        self._scope = asyncio.timeout(None)
+        self._without_response = -CHECK_INTERVAL  # as the first check may follow at once
+        self._since_stop = 0.0
+        self._is_cancelled = False
 
     def acquired(self, connection: Any) -> None:
         """Note that a connection of the pool's is pinged, or that the query is sent on it."""
         self._connection = connection
-        self._without_response = 0.0
+        self._without_response = -CHECK_INTERVAL
 
     def released(self) -> None:
         """Note that the response is there, or that the connection is lost."""
         self._connection = None
 
-    async def __aenter__(self) -> Self:
-        await self._scope.__aenter__()
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
         self._token = current_limit.set(self)
-        self._check = self._loop.call_later(CHECK_INTERVAL, self._run_check)
+        self._pool.worker_queries.add(self)
         return self
 
-    async def __aexit__(self, *exception: Any) -> None:  # noqa: PYI036 - passed on
-        self._check.cancel()
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:  # noqa: PYI036
+        self._pool.worker_queries.remove(self)
         current_limit.reset(self._token)
-        try:
-            await self._scope.__aexit__(*exception)
-        except TimeoutError as timeout:
+        # As asyncio.timeout: whoever else cancels the task is not to be kept from it.
+        if (
+            self._is_cancelled
+            and self._task.uncancel() <= self._cancelling
+            and isinstance(error, asyncio.CancelledError)
+        ):
             message = f"the worker stops: there was no response within {self._since_stop:.0f} sec"
-            raise ConnectorException(message) from timeout
+            raise ConnectorException(message) from error
 
-    def _run_check(self) -> None:
-        is_stopping = self._is_stopping()
-        self._since_stop += CHECK_INTERVAL if is_stopping else 0.0
+    def check(self) -> None:
+        """Count a second more, and end what takes too long."""
+        seconds = self._seconds
+        if self._is_stopping():
+            seconds = min(seconds, STOP_LIMIT)
+            self._since_stop += CHECK_INTERVAL
         self._without_response += CHECK_INTERVAL
-        if self._since_stop >= self._seconds_from_stop:
-            self._give_up()
-            return
-        if self._without_response >= (min(self._seconds, STOP_LIMIT) if is_stopping else self._seconds):
+        is_over = self._since_stop >= self._seconds_from_stop
+        if is_over and self._connection is None:
+            self._cancel()
+        elif is_over or self._without_response >= seconds:
             self._shut_down()
-        self._check = self._loop.call_later(CHECK_INTERVAL, self._run_check)
 
-    def _give_up(self) -> None:
+    def _cancel(self) -> None:
         """Cancel the query while it has no connection: on one, psycopg would ask the server to cancel it."""
-        if self._connection is None:
-            self._scope.reschedule(self._loop.time())
-            return
-        self._shut_down()
-        self._check = self._loop.call_later(CHECK_INTERVAL / 10, self._give_up)
+        if not self._is_cancelled:
+            self._is_cancelled = True
+            self._task.cancel()
 
     def _shut_down(self) -> None:
         """Let the driver notice that the connection is lost; others may be silent, too."""
@@ -121,6 +156,6 @@ class WorkerQueryLimit:
 
     def _is_stopping(self) -> bool:
         """Tell whether the worker whose task this is was told to stop, of which it tells no connector."""
-        coroutine = self._task and self._task.get_coro()
+        coroutine = self._task.get_coro()
         worker = inspect.getcoroutinelocals(coroutine).get("self") if inspect.iscoroutine(coroutine) else None
         return isinstance(worker, Worker) and worker._stop_event.is_set()  # noqa: SLF001 - no public way
