@@ -175,7 +175,7 @@ def make_connector(
         else:
             sources = [read_call(arguments), *_sources_of(settings)]
         if unknown:
-            sources.insert(0, Source(CALL, problems=tuple(map(_unknown, unknown))))
+            sources.insert(0, Source(CALL, problems=list(map(_unknown, unknown))))
         return configure_or_raise(sources).build_connector()
     except ConfigurationError:
         # Sentry sends the variables of every frame, and a password may be in any of them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import CALL, SourcedValue
@@ -47,14 +48,15 @@ def reject_embedded_dsns(source: Source) -> Source:
     variables = {n: v for n, v in source.variables.items() if n in keywords and _is_dsn(keywords[n], v.value)}
     if not settings and not variables:
         return source
-    return source._replace(
+    return replace(
+        source,
         settings={path: sourced for path, sourced in source.settings.items() if path not in settings},
         variables={name: sourced for name, sourced in source.variables.items() if name not in variables},
-        problems=(
+        problems=[
             *source.problems,
             *(_problem(".".join(path), sourced) for path, sourced in settings.items()),
             *(_problem(f"connection.{keywords[name]}", sourced) for name, sourced in variables.items()),
-        ),
+        ],
     )
 
 

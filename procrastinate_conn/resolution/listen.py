@@ -65,7 +65,7 @@ def read_listen(sources: Sequence[Source]) -> ListenSection:
         empty: dict[SettingPath, SourcedValue] = {
             ("connection", "hostaddr"): replace(parameters["host"], value="", from_dsn=False)
         }
-        sections.append(sections[-1]._replace(settings=empty))
+        sections.append(replace(sections[-1], settings=empty))
     return ListenSection(is_off, (*sections, *below), origins, tuple(problems))
 
 
@@ -100,4 +100,4 @@ def _as_connection(source: Source) -> Source:
 def _without_section(source: Source, *, keeps_address: bool) -> Source:
     dropped, url = ((), source.database_url) if keeps_address else (_ADDRESS, None)
     kept = {p: s for p, s in source.settings.items() if p[0] != "listen" and p not in dropped}
-    return source._replace(settings=kept, database_url=url)
+    return replace(source, settings=kept, database_url=url)

@@ -32,9 +32,8 @@ from procrastinate_conn.redaction import MASK, format_value, is_safe_path
 from procrastinate_conn.redaction.validation_errors import hide_inputs
 from procrastinate_conn.registry import ConnectorKind
 from procrastinate_conn.setting_names import DEFAULT_PREFIX, SETTINGS
-from procrastinate_conn.settings.choice import read_nested, read_sources
 from procrastinate_conn.settings.fields import ResolvedFields, resolved_fields, validation_problems
-from procrastinate_conn.settings.reading import UnnamedSource
+from procrastinate_conn.settings.reading import UnnamedSource, read_nested, read_sources
 from procrastinate_conn.settings.subclasses import (
     aliases,
     changed_defaults,
@@ -209,7 +208,7 @@ class ConnectorSettings(BaseSettings):
             "dotenv_settings": dotenv_settings,
             "file_secret_settings": file_secret_settings,
         }
-        return tuple(given.get(name) or UnnamedSource(settings_cls, name) for name in SOURCES)
+        return tuple(given.get(name) or UnnamedSource(settings_cls, dict, name) for name in SOURCES)
 
     @field_validator("pool", mode="before")
     @classmethod

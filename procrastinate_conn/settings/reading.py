@@ -1,12 +1,14 @@
-"""Reads the sources of pydantic-settings: its own as ours, with lines; any other is called."""
+"""Reads the sources of a class of settings: those that are ours with lines, any other by calling it."""
 
 from __future__ import annotations
 
 import codecs
 import os
 import re
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +22,45 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     PyprojectTomlConfigSettingsSource,
     SecretsSettingsSource,
+    SettingsConfigDict,
     SettingsError,
+    TomlConfigSettingsSource,
     YamlConfigSettingsSource,
 )
 
 from procrastinate_conn import suggestions
-from procrastinate_conn.origins import Origin, SourceKind
+from procrastinate_conn.origins import CALL, Origin, SourcedValue, SourceKind
 from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import redact
 from procrastinate_conn.setting_names import SECTIONS, SettingNames, SettingPath
 from procrastinate_conn.settings.fields import merged
-from procrastinate_conn.settings.subclasses import decode_fields, source_names
+from procrastinate_conn.settings.subclasses import class_names, decode_fields, source_names
+from procrastinate_conn.similarity import nearest
 from procrastinate_conn.sources import SOURCES
-from procrastinate_conn.sources.arguments import read_mapping, with_null_pool
+from procrastinate_conn.sources.arguments import read_call, read_mapping, with_null_pool
 from procrastinate_conn.sources.base import (
     INVALID_VALUE,
+    UNKNOWN_SETTING,
     UNREADABLE_FILE,
     UNREADABLE_SOURCE,
     Source,
     SourceOptions,
 )
 from procrastinate_conn.sources.lines import find_line
-from procrastinate_conn.sources.variables import read_variables
+from procrastinate_conn.sources.variables import read_libpq_variables, read_variables
 from procrastinate_conn.tracebacks import raised_at
+
+_OPTIONS = frozenset(SettingsConfigDict.__annotations__) | {"build_sources", "cli_settings_source"}
+"""The options that a call can give with an underscore before them."""
+
+_NULLABLE = ("env_file", "secrets_dir")  # for these None means none, and not that of the class
+
+_READERS: Mapping[str, type[PydanticBaseSettingsSource]] = {
+    "toml_file": TomlConfigSettingsSource,
+    "yaml_file": YamlConfigSettingsSource,
+    "json_file": JsonConfigSettingsSource,
+}
+"""The sources that read the file of an option."""
 
 
 class DotenvSource(DotEnvSettingsSource):
@@ -61,10 +79,12 @@ class DotenvSource(DotEnvSettingsSource):
 class FunctionSource(PydanticBaseSettingsSource):
     """A plain function of the application's, which pydantic-settings takes as a source, too."""
 
-    def __init__(self, settings_cls: type[BaseSettings], function: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, settings_cls: type[BaseSettings], function: Callable[[], dict[str, Any]], name: str
+    ) -> None:
         super().__init__(settings_cls)
         self.function = function
-        self.name = getattr(function, "__name__", type(function).__name__)
+        self.name = name
 
     def get_field_value(self, _field: Any, field_name: str) -> tuple[Any, str, bool]:
         """Return no value: the source is read as a whole."""
@@ -76,11 +96,7 @@ class FunctionSource(PydanticBaseSettingsSource):
 
 
 class UnnamedSource(FunctionSource):
-    """A source of ours that pydantic-settings does not have."""
-
-    def __init__(self, settings_cls: type[BaseSettings], name: str) -> None:
-        super().__init__(settings_cls, dict)
-        self.name = name
+    """A source of ours that pydantic-settings does not have, by the name that `SOURCES` has for it."""
 
 
 _NAMES: Mapping[type[PydanticBaseSettingsSource], str] = {
@@ -93,9 +109,114 @@ _NAMES: Mapping[type[PydanticBaseSettingsSource], str] = {
 """The classes of pydantic-settings that are sources of ours; not their subclasses, which may do anything."""
 
 
-def read_all(sources: Iterable[PydanticBaseSettingsSource]) -> list[Source]:
+def read_sources(cls: type[BaseSettings], arguments: dict[str, Any]) -> list[Source]:
+    """Read the sources that a class returns, by precedence, with its options and those of the call."""
+    given = {name[1:]: arguments.pop(name) for name in list(arguments) if name.startswith("_")}
+    options = {**cls.model_config, **{n: v for n, v in given.items() if v is not None or n in _NULLABLE}}
+    problems = [_unknown_option(name) for name in given.keys() - _OPTIONS]
+    chosen: Iterable[object]
+    if (built := given.get("build_sources")) is not None:
+        chosen = built[0]
+    else:
+        built_in = _built_in(cls, options, arguments)
+        try:
+            chosen = _with_command_line(cls, options, cls.settings_customise_sources(cls, **built_in))
+        except Exception as error:  # noqa: BLE001 - whatever a hook of the application's raises
+            problems.append(_hook_failed(cls, error))
+            chosen = built_in.values()
+    sources: list[PydanticBaseSettingsSource] = []
+    for source in chosen:
+        if isinstance(source, PydanticBaseSettingsSource):
+            sources.append(source)
+        elif callable(source) and not isinstance(source, type):
+            sources.append(FunctionSource(cls, source, getattr(source, "__name__", type(source).__name__)))
+        else:
+            problems.append(_wrong_source(cls, source))
+    if not problems:
+        problems += _unread_files(options, sources)
+    return [Source(CALL, problems=problems), *_read_all(sources)]
+
+
+def read_nested(cls: type[BaseSettings], values: Mapping[str, Any]) -> list[Source]:
+    """Read what another model gives, and libpq's variables of the process: nothing else strays in."""
+    return [read_call(with_null_pool(values), class_names(cls).own), read_libpq_variables()]
+
+
+def _known_options(source: type[PydanticBaseSettingsSource], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a source takes; an older pydantic-settings has fewer."""
+    return {name: options[name] for name in signature(source).parameters if name in options}
+
+
+def _built_in(
+    cls: type[BaseSettings], options: Mapping[str, Any], arguments: dict[str, Any]
+) -> dict[str, PydanticBaseSettingsSource]:
+    """Return the sources of pydantic-settings, by the names that the hook has for them."""
+    secrets = SecretsSettingsSource(cls, **_known_options(SecretsSettingsSource, options))
+    secrets.secrets_dir = options.get("secrets_dir")  # as an argument, None would mean that of the class
+    return {
+        "init_settings": InitSettingsSource(cls, init_kwargs=arguments),
+        "env_settings": EnvSettingsSource(cls, **_known_options(EnvSettingsSource, options)),
+        "dotenv_settings": DotenvSource(cls, **_known_options(DotEnvSettingsSource, options)),
+        "file_secret_settings": secrets,
+    }
+
+
+def _with_command_line(
+    cls: type[BaseSettings], options: Mapping[str, Any], sources: Sequence[PydanticBaseSettingsSource]
+) -> Sequence[PydanticBaseSettingsSource]:
+    """Put the command line in front, if ``cli_parse_args`` asks for it and no source is one already."""
+    arguments: Any = options.get("cli_parse_args")
+    is_wanted = arguments not in (None, False)
+    command_line = next((source for source in sources if isinstance(source, CliSettingsSource)), None)
+    if command_line is not None:
+        if is_wanted and not command_line.env_vars:
+            command_line(args=arguments)
+        return sources
+    given = options.get("cli_settings_source")
+    if isinstance(given, CliSettingsSource):
+        return [given, *sources]
+    if is_wanted:
+        return [CliSettingsSource(cls, **_known_options(CliSettingsSource, options)), *sources]
+    return sources
+
+
+def _unread_files(
+    options: Mapping[str, Any], sources: Sequence[PydanticBaseSettingsSource]
+) -> Iterator[Problem]:
+    for option, reader in _READERS.items():
+        if options.get(option) is not None and not any(isinstance(source, reader) for source in sources):
+            message = f"{option} is set, and no {reader.__name__} reads it"
+            hint = f"return {reader.__name__}(settings_cls) from settings_customise_sources"
+            yield UNREADABLE_SOURCE(option, message, hint=hint, origin=Origin("call", option))
+
+
+def _unknown_option(name: str) -> Problem:
+    option, near = f"_{name}", nearest(name, _OPTIONS)
+    hint = f"did you mean _{near}?" if near else "see the options of pydantic-settings"
+    origin = Origin("call", option)
+    return UNKNOWN_SETTING(option, f"no option is called {option}", hint=hint, origin=origin)
+
+
+def _wrong_source(cls: type[BaseSettings], source: object) -> Problem:
+    name = f"{cls.__name__}.settings_customise_sources"
+    returned = getattr(source, "__name__", type(source).__name__)
+    message, hint = f"{name} returned {returned}, which is no source", f"write {returned}(settings_cls)"
+    if not isinstance(source, type):
+        hint = "return sources, or functions without arguments"
+    return UNREADABLE_SOURCE(name, message, hint=hint, origin=Origin(name))
+
+
+def _hook_failed(cls: type[BaseSettings], error: Exception) -> Problem:
+    """Report the exception of `settings_customise_sources`, with the source in which it was raised."""
+    frames = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    source = next((one for one in frames if isinstance(one, PydanticBaseSettingsSource)), None)
+    if source is None:
+        return _failed(error, f"{cls.__name__}.settings_customise_sources", ())
+    return _failed(error, type(source).__name__, _named_files(source))
+
+
+def _read_all(sources: Iterable[PydanticBaseSettingsSource]) -> Iterator[Source]:
     """Read sources of pydantic-settings, by precedence; each can see what those before it have returned."""
-    found: list[Source] = []
     state: dict[str, Any] = {}
     data: dict[str, dict[str, Any]] = {}
     for source in sources:
@@ -107,8 +228,7 @@ def read_all(sources: Iterable[PydanticBaseSettingsSource]) -> list[Source]:
             values = merged(values, _values(one))
         data[_class_name(source)] = values
         state = merged(values, state)
-        found += read
-    return found
+        yield from read
 
 
 def _class_name(source: PydanticBaseSettingsSource) -> str:
@@ -119,10 +239,8 @@ def _values(source: Source) -> dict[str, Any]:
     """Return the settings of a source as pydantic-settings has them."""
     values: dict[str, Any] = {name: sourced.value for name, sourced in source.fields.items()}
     for path, sourced in sorted(source.settings.items(), key=lambda item: len(item[0])):
-        if len(path) == 1:
-            values[path[0]] = sourced.value
-        else:
-            values[path[0]] = merged(values.get(path[0]), {path[1]: sourced.value})
+        value = {path[1]: sourced.value} if path[1:] else sourced.value
+        values = merged(values, {path[0]: value})
     return values
 
 
@@ -146,15 +264,17 @@ def _read(source: PydanticBaseSettingsSource) -> list[Source]:
 def _call(source: PydanticBaseSettingsSource) -> Source:
     """Call a source of any other class, and read what it returns."""
     kind = SourceKind(_class_name(source))
-    files = named_files(source)
-    missing = [] if isinstance(source, PyprojectTomlConfigSettingsSource) else list(_missing(kind, files))
+    files = _named_files(source)
+    problems: list[Problem] = []
+    if not isinstance(source, PyprojectTomlConfigSettingsSource):  # without whose file nothing is missing
+        problems += _missing(kind, files)
     try:
         values = source()
     except Exception as error:  # noqa: BLE001 - whatever a source of the application's raises
-        return Source(kind, problems=(*missing, failed(error, kind.name, files)))
+        return Source(kind, problems=[*problems, _failed(error, kind.name, files)])
     if not isinstance(values, Mapping):
         message = f"{kind.name} returned a {type(values).__name__}, not a mapping"
-        return Source(kind, problems=(UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name)),))
+        return Source(kind, problems=[UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name))])
     names = source_names(source)
     written = _with_underscores(values, names)
     if isinstance(source, CliSettingsSource | JsonConfigSettingsSource):
@@ -168,10 +288,12 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
     if isinstance(source, YamlConfigSettingsSource) and values.get("pool", "") is None:
         # YAML has a null for a section without options as well.
         todo = 'write pool: "null" for no pooling, or leave it out'
-        missing.append(INVALID_VALUE("pool", "pool has no options", hint=todo, origin=locate(("pool",))))
-    read = read._replace(problems=(*missing, *read.problems), place=kind.name)
+        problems.append(INVALID_VALUE("pool", "pool has no options", hint=todo, origin=locate(("pool",))))
+    read.problems[:0] = problems
+    read.place = kind.name
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
-        return _with_variables(source, kind, read)
+        read.names = names
+        _add_variables(source, read)
     return read
 
 
@@ -185,41 +307,31 @@ def _with_underscores(values: Mapping[str, Any], names: SettingNames) -> Mapping
     }
 
 
-def _with_variables(source: EnvSettingsSource, kind: SourceKind, read: Source) -> Source:
-    """Add the names of the variables, and the unknown ones, to what a source of variables returned."""
-    names = source_names(source)
+def _add_variables(source: EnvSettingsSource, read: Source) -> None:
+    """Add the settings with the names of their variables, and the unknown ones, of a source of variables."""
+    names = read.names
     # A secret is read when it is looked up. Google's source returns None for one that it is denied.
     reads_secrets = not isinstance(source.env_vars, dict) and source.env_parse_none_str is None
     hint = "allow the application to read it, and enable a version of it"
-    problems = list(read.problems)
-    variables: list[tuple[str, str, Origin]] = []
+    variables: dict[str, SourcedValue] = {}
     # Google's names a secret twice if case does not count: as it is written, and in lower case.
     for variable in {names.fold(name): name for name in reversed(list(source.env_vars))}.values():
-        if not (_is_near_setting(variable, names) or names.is_database_url(variable)):
+        path = None if names.is_field(variable) else names.path(variable)
+        is_near = path is not None and suggestions.is_near_setting(path, names)
+        if not (is_near or names.is_database_url(variable)):
             continue
         folded = variable if source.case_sensitive else variable.lower()
         text = source.env_vars[folded if folded in source.env_vars else variable]
-        origin = Origin(kind.name, variable)
+        origin = Origin(read.kind.name, variable)
         if text is not None:
-            variables.append((variable, text, origin))
+            variables[variable] = SourcedValue(text, origin)
         elif reads_secrets:
             message = f"{variable} has no value that can be read"
-            problems.append(UNREADABLE_SOURCE(variable, message, hint=hint, origin=origin))
-    found = read_variables(kind, variables, names)
-    return read._replace(
-        settings={**read.settings, **found.settings},
-        database_url=found.database_url,
-        problems=(*problems, *found.problems),
-        names=names,
-    )
+            read.problems.append(UNREADABLE_SOURCE(variable, message, hint=hint, origin=origin))
+    read_variables(read, variables)
 
 
-def _is_near_setting(variable: str, names: SettingNames) -> bool:
-    path = None if names.is_field(variable) else names.path(variable)
-    return path is not None and suggestions.is_near_setting(path, names)
-
-
-def named_files(source: object) -> list[Path]:
+def _named_files(source: object) -> list[Path]:
     """Return the files that a source names: its attributes like ``toml_file_path``, the last one first."""
     named: list[Any] = []
     for attribute, value in vars(source).items():
@@ -236,17 +348,15 @@ def _missing(kind: SourceKind, files: Sequence[Path]) -> Iterator[Problem]:
             yield UNREADABLE_FILE(kind.name, message, hint=hint, origin=Origin(kind.name, None, str(file)))
 
 
-def failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:
+def _failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:
     """Report the exception of a source: its class and, if it cannot hold a secret, its reason."""
     if isinstance(error, SettingsError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # which it was raised from
     file = next((file for file in files if file.is_file()), None)
     mark = getattr(error, "problem_mark", None)  # yaml's
     in_text = re.search(r"at line (\d+)", str(error))  # TOML's
-    line = getattr(error, "lineno", None) or (int(in_text[1]) if in_text else None)
-    if mark is not None:
-        line = mark.line + 1
-    origin = Origin(name, None, str(file) if file else None, line if file else None)
+    line = mark.line + 1 if mark else getattr(error, "lineno", None) or (in_text and int(in_text[1]))
+    origin = Origin(name, None, str(file), line) if file else Origin(name)
     if mark is not None or hasattr(error, "lineno") or type(error).__name__ == "TOMLDecodeError":
         reason = getattr(error, "problem", None) or getattr(error, "msg", None) or str(error)
         reason = str(reason).partition(" (at line")[0].lower()

@@ -10,7 +10,6 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from procrastinate_conn.origins import Origin, SourcedValue
-from procrastinate_conn.problems import Problem
 from procrastinate_conn.setting_names import SETTINGS, SettingNames
 from procrastinate_conn.sources.arguments import ARGUMENTS, read_call
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
@@ -64,11 +63,10 @@ def changed_defaults(cls: type[BaseSettings], base: type[BaseSettings]) -> Sourc
 def changes(values: Mapping[str, Any], cls: type[BaseSettings]) -> Source:
     """Return settings that the code of a subclass sets, as a source that names the class."""
     source = read_call(values)
-    settings = {
-        path: replace(sourced, origin=Origin("call", f"{cls.__name__}.{sourced.origin.name}"))
-        for path, sourced in source.settings.items()
-    }
-    return source._replace(settings=settings)
+    for path, sourced in source.settings.items():
+        origin = Origin("call", f"{cls.__name__}.{sourced.origin.name}")
+        source.settings[path] = replace(sourced, origin=origin)
+    return source
 
 
 def _default(cls: type[BaseSettings], name: str) -> Any:
@@ -134,7 +132,6 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
         return read
     decoder = _decoder(source.settings_cls, read)
     fields: dict[str, SourcedValue] = {}
-    problems: list[Problem] = []
     for name, field in own_fields(source.settings_cls).items():
         if (origin := _origin(name, field, read)) is None:
             continue
@@ -145,11 +142,12 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
         except ValueError:
             message = f"{origin.name} is not valid JSON"
             hint = "write it as JSON, or one variable for each part"
-            problems.append(INVALID_VALUE(first, message, hint=hint, origin=origin))
-            continue
-        if value is not None:
-            fields[first] = SourcedValue(value, origin)
-    return read._replace(fields=fields, problems=(*read.problems, *problems))
+            read.problems.append(INVALID_VALUE(first, message, hint=hint, origin=origin))
+        else:
+            if value is not None:
+                fields[first] = SourcedValue(value, origin)
+    read.fields = fields
+    return read
 
 
 def _decoder(cls: type[BaseSettings], read: Source) -> EnvSettingsSource:

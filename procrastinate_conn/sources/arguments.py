@@ -9,7 +9,6 @@ from pydantic import SecretStr
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.origins import CALL, Origin, SourcedValue, SourceKind
-from procrastinate_conn.problems import Problem
 from procrastinate_conn.setting_names import (
     AS_MAPPING,
     LISTEN_DSN,
@@ -62,34 +61,34 @@ def read_mapping(
     `origin` returns where a setting is written, `hint` what was probably meant by an unknown name. The
     `fields` are the application's own.
     """
-    settings: dict[SettingPath, SourcedValue] = {}
-    own: dict[str, SourcedValue] = {}
-    problems: list[Problem] = []
+    source = Source(kind)
     for name, value in sorted(values.items(), key=lambda item: item[0] == "password"):
         place = origin((name,))
         if name in fields:
-            own[name] = SourcedValue(value, place)
+            source.fields[name] = SourcedValue(value, place)
         elif value is None:
             continue
         elif name not in ARGUMENTS:
             message = f"no setting is called {name}"
-            problems.append(UNKNOWN_SETTING(name, message, hint=hint(name), origin=place))
+            source.problems.append(UNKNOWN_SETTING(name, message, hint=hint(name), origin=place))
         elif name in SECTIONS and isinstance(value, Mapping):
-            settings.update(_section(name, value, origin))
+            source.settings.update(_section(name, value, origin))
             if name in SECTION_WORDS:
-                settings[(name,)] = SourcedValue(AS_MAPPING, place)
+                source.settings[(name,)] = SourcedValue(AS_MAPPING, place)
         elif name == "pool" and isinstance(value, SourcedOptions):
-            settings.update({(name, option): sourced for option, sourced in value.sourced(place).items()})
-            settings[(name,)] = SourcedValue("null" if value.null else AS_MAPPING, place)
+            source.settings.update(
+                {(name, option): sourced for option, sourced in value.sourced(place).items()}
+            )
+            source.settings[(name,)] = SourcedValue("null" if value.null else AS_MAPPING, place)
         elif name == "password" and isinstance(value, str | SecretStr):
-            settings[("connection", name)] = SourcedValue(_plain(value), place)
+            source.settings[("connection", name)] = SourcedValue(_plain(value), place)
         elif name == "connection":
             message = f"connection is a {type(value).__name__}, not a mapping"
             example = 'write connection={"host": "db1"}' if kind is CALL else "write its keywords one by one"
-            problems.append(NOT_AN_OBJECT(name, message, hint=example, origin=place))
+            source.problems.append(NOT_AN_OBJECT(name, message, hint=example, origin=place))
         else:
-            settings[(name,)] = SourcedValue(_plain(value), place)
-    return Source(kind, settings, problems=tuple(problems), fields=own)
+            source.settings[(name,)] = SourcedValue(_plain(value), place)
+    return source
 
 
 def with_null_pool(values: Mapping[str, object]) -> Mapping[str, object]:

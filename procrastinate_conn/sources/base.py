@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -95,24 +96,21 @@ def not_a_file(setting: str) -> Problem:
     return UNREADABLE_FILE(setting, message, hint="give it as dsn", origin=Origin("call", setting))
 
 
-class Source(NamedTuple):
-    """The settings of one source, its ``DATABASE_URL``, its variables of libpq, and what cannot be read.
-
-    A variable of libpq that is empty counts as set. The fields are those of an application's own,
-    the place is what a message calls the source, and the misspelt variables seem to have a wrong prefix.
-    `elsewhere` has the variables of other programs that may describe a connection.
-    """
+@dataclass(slots=True)
+class Source:
+    """The settings of one source; whoever reads the source fills them in, and nobody changes them later."""
 
     kind: SourceKind
-    settings: Mapping[SettingPath, SourcedValue] = {}
+    settings: dict[SettingPath, SourcedValue] = field(default_factory=dict)
     database_url: SourcedValue | None = None
-    variables: Mapping[str, SourcedValue] = {}
-    problems: tuple[Problem, ...] = ()
+    variables: dict[str, SourcedValue] = field(default_factory=dict)  # libpq's; an empty one counts as set
+    problems: list[Problem] = field(default_factory=list)
     names: SettingNames = DEFAULT_NAMES
-    fields: Mapping[str, SourcedValue] = {}
-    place: str = ""
-    misspelt: tuple[Problem, ...] = ()
-    elsewhere: Mapping[str, SourcedValue] = {}
+    fields: dict[str, SourcedValue] = field(default_factory=dict)  # of an application's own
+    place: str = ""  # what a message calls the source
+    misspelt: list[Problem] = field(default_factory=list)  # variables that seem to have a wrong prefix
+    elsewhere: dict[str, SourcedValue] = field(default_factory=dict)
+    """The variables of other programs that may describe a connection."""
 
     @property
     def dsn(self) -> SourcedValue | None:

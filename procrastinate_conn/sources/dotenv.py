@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrastinate_conn.files import expanded, status
-from procrastinate_conn.origins import DOTENV, Origin
+from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.setting_names import SettingNames, keywords_if_any
@@ -88,28 +88,29 @@ def read_dotenv(
     The file is relative to the working directory, ``~`` is the home directory, and an optional one may be
     absent.
     """
-    names = options.names
+    source = Source(DOTENV, names=options.names)
     if is_connection_string(str(file)):
-        return Source(DOTENV, names=names, problems=(not_a_file("env_file"),))
+        source.problems.append(not_a_file("env_file"))
+        return source
     path = _find(file, options.depth)
     try:
+        source.place = str(path.absolute())
         text = path.read_text(encoding=options.encoding or "utf-8-sig")
     except (OSError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         # A container platform that mounts a file that does not exist makes a directory.
         if optional and isinstance(error, FileNotFoundError | IsADirectoryError):
-            return Source(DOTENV, names=names, place=f"{path.absolute()} (there is no such file)")
+            source.place += " (there is no such file)"
+            return source
         origin = Origin("dotenv", None, str(file))
         hint = "name a file that exists, relative to the working directory"
-        problem = unreadable_file("env_file", f"the env file {file}", error, origin, hint)
-        return Source(DOTENV, names=names, problems=(problem,))
+        source.problems.append(unreadable_file("env_file", f"the env file {file}", error, origin, hint))
+        return source
 
     from dotenv.parser import parse_stream  # not above: often there is no file to read
 
-    lines = _Lines(str(file), list(parse_stream(io.StringIO(text))), options.environment, names)
-    problems = [*lines.malformed(), *lines.stray_dsns(), *lines.misread()]
-    variables = lines.expand(problems)
-    source = read_variables(DOTENV, variables, names)
-    return source._replace(problems=(*problems, *source.problems), place=str(path.absolute()))
+    lines = _Lines(str(file), list(parse_stream(io.StringIO(text))), options.environment, options.names)
+    source.problems += [*lines.malformed(), *lines.stray_dsns(), *lines.misread()]
+    return read_variables(source, lines.expand(source.problems))
 
 
 def is_there(file: str | Path, depth: int) -> bool:
@@ -134,11 +135,11 @@ class _Lines(NamedTuple):
     environment: Mapping[str, str]
     names: SettingNames
 
-    def expand(self, problems: list[Problem]) -> list[tuple[str, str, Origin]]:
+    def expand(self, problems: list[Problem]) -> dict[str, SourcedValue]:
         """Return the variables, with ``${NAME}`` expanded as python-dotenv does."""
         from dotenv.variables import Variable, parse_variables
 
-        variables: dict[str, tuple[str, str, Origin]] = {}
+        variables: dict[str, SourcedValue] = {}
         known = dict(self.environment)
         for line in self.lines:
             if (name := line.key) is None or self._has_typographic_quotes(line):
@@ -156,8 +157,8 @@ class _Lines(NamedTuple):
                     )
                     problems.append(self._problem(UNDEFINED_VARIABLE, line, name, message, hint))
             known[name] = "".join(atom.resolve(known) for atom in atoms)
-            variables[name] = name, known[name], self._origin(line, name)
-        return list(variables.values())
+            variables[name] = SourcedValue(known[name], self._origin(line, name))
+        return variables
 
     def malformed(self) -> Iterator[Problem]:
         """Report the lines that are not NAME=value."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.files import expanded
-from procrastinate_conn.origins import SECRETS, Origin
+from procrastinate_conn.origins import SECRETS, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames, keywords_if_any
@@ -25,38 +25,34 @@ MISSING_SECRETS_DIRECTORY = Rule(
 
 def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> Source:
     """Read the files of a directory as pydantic-settings does: names in any case, values stripped."""
-    if is_connection_string(str(directory)):
-        return Source(SECRETS, names=names, problems=(not_a_file("secrets_dir"),))
     path = expanded(directory)
+    source = Source(SECRETS, names=names)
+    if is_connection_string(str(directory)):
+        source.problems.append(not_a_file("secrets_dir"))
+        return source
     try:
         files = sorted(path.iterdir())
     except FileNotFoundError:
-        problem = MISSING_SECRETS_DIRECTORY(
-            "secrets_dir",
-            f"the secrets directory {directory} does not exist",
-            hint="mount it, or leave secrets_dir out",
-            origin=Origin("secrets", None, str(directory)),
-        )
-        return Source(SECRETS, names=names, problems=(problem,))
+        message = f"the secrets directory {directory} does not exist"
+        hint, origin = "mount it, or leave secrets_dir out", Origin("secrets", None, str(directory))
+        source.problems.append(MISSING_SECRETS_DIRECTORY("secrets_dir", message, hint=hint, origin=origin))
+        return source
     except (OSError, ValueError) as error:
-        return Source(SECRETS, names=names, problems=(_unreadable(path, error),))
-    problems: list[Problem] = []
-    variables: list[tuple[str, str, Origin]] = []
+        source.problems.append(_unreadable(path, error))
+        return source
+    source.place = str(path.absolute())
+    variables: dict[str, SourcedValue] = {}
     for file in files:
         if names.is_setting(file.name) or (names.prefix and names.path(file.name)):
             try:
                 value = file.read_text(encoding="utf-8-sig").strip()
             except (OSError, ValueError) as error:
-                problems.append(_unreadable(file, error))
+                source.problems.append(_unreadable(file, error))
             else:
-                variables.append((file.name, value, Origin("secrets", file.name, str(file))))
-    source = read_variables(SECRETS, variables, names)
-    unread = [unread for file in files if (unread := _unread(file, names))]
-    return source._replace(
-        problems=(*problems, *source.problems),
-        misspelt=(*source.misspelt, *unread),
-        place=str(path.absolute()),
-    )
+                variables[file.name] = SourcedValue(value, Origin("secrets", file.name, str(file)))
+    read_variables(source, variables)
+    source.misspelt += [unread for file in files if (unread := _unread(file, names))]
+    return source
 
 
 def _unread(file: Path, names: SettingNames) -> Problem | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from procrastinate_conn import suggestions
 from procrastinate_conn.artifacts import as_seen, find_deceptive, hint_for
-from procrastinate_conn.origins import ENVIRONMENT, Origin, SourcedValue, SourceKind
-from procrastinate_conn.problems import Example, Problem, Rule
+from procrastinate_conn.origins import ENVIRONMENT, Origin, SourcedValue
+from procrastinate_conn.problems import Example, Rule
 from procrastinate_conn.setting_names import (
     AS_MAPPING,
     DEFAULT_NAMES,
@@ -39,146 +39,120 @@ LIBPQ_ALONE = "the values given and libpq's variables; nested settings and model
 """The place of a source of libpq's variables, in a message that nothing is set."""
 
 
-def read_variables(
-    kind: SourceKind,
-    variables: Iterable[tuple[str, str, Origin]],
-    names: SettingNames = DEFAULT_NAMES,
-    place: str = "",
-) -> Source:
-    """Sort the variables of a source: settings, libpq's variables, ``DATABASE_URL``.
+def read_variables(source: Source, variables: Mapping[str, SourcedValue]) -> Source:
+    """Sort variables into a source, and return it: settings, libpq's variables, ``DATABASE_URL``."""
 
-    Each has a name, a value and an origin; a later one replaces an earlier one of the same name.
-    """
-    read = _Variables(names)
-    for name, value, origin in variables:
-        read.add(name, value, origin)
-    return Source(
-        kind,
-        {**read.sections, **read.settings},
-        read.database_url,
-        read.libpq,
-        tuple(read.problems),
-        names,
-        read.fields,
-        place,
-        tuple(read.misspelt),
-        read.elsewhere,
-    )
+    def depth(name: str) -> int:
+        return len(source.names.path(name) or ())
+
+    for name in sorted(variables, key=depth):  # a section as JSON first, which its single options override
+        _add(source, name, variables[name])
+    return source
 
 
 def read_environment(environment: Mapping[str, str], names: SettingNames = DEFAULT_NAMES) -> Source:
     """Read the variables of a process, such as ``os.environ``."""
-    variables = ((name, value, Origin("environment", name)) for name, value in environment.items())
-    return read_variables(ENVIRONMENT, variables, names, place="the environment")
+    values = {name: SourcedValue(value, Origin("environment", name)) for name, value in environment.items()}
+    return read_variables(Source(ENVIRONMENT, names=names, place="the environment"), values)
 
 
 def read_libpq_variables() -> Source:
     """Read libpq's own variables of this process, and no settings."""
     source = read_environment({name: value for name, value in os.environ.items() if name.startswith("PG")})
-    return source._replace(place=LIBPQ_ALONE, elsewhere={})
+    return replace(source, place=LIBPQ_ALONE, elsewhere={})
 
 
-class _Variables:
-    def __init__(self, names: SettingNames) -> None:
-        self.names = names
-        self.settings: dict[SettingPath, SourcedValue] = {}
-        self.sections: dict[SettingPath, SourcedValue] = {}
-        self.libpq: dict[str, SourcedValue] = {}
-        self.fields: dict[str, SourcedValue] = {}
-        self.elsewhere: dict[str, SourcedValue] = {}
-        self.database_url: SourcedValue | None = None
-        self.problems: list[Problem] = []
-        self.misspelt: list[Problem] = []
+def _add(source: Source, name: str, sourced: SourcedValue) -> None:
+    names, path, value = source.names, source.names.path(name), str(sourced.value)
+    if _is_deceptive(source, name, sourced.origin) or _is_made_by_kubernetes(name, value, sourced.origin):
+        return
+    if name.startswith("PG") and not (names.prefix and path):
+        source.variables[name] = sourced
+        _note(source, name, sourced)
+    elif names.ignore_empty and not value:
+        return
+    elif names.is_field(name):
+        source.fields[name] = sourced
+    elif value == names.none_text:
+        if path == ("pool",) or (path and path[0] == "pool" and _is_known(path)):
+            source.settings[path] = replace(sourced, value=None if path[1:] else SECTION_WORDS["pool"])
+    elif names.is_database_url(name):
+        source.database_url = sourced
+    elif path is not None:
+        _add_setting(source, name, path, sourced)
+    elif meant := suggestions.variable(name, names):
+        _add_misspelt(source, name, meant, sourced.origin)
+    else:
+        _note(source, name, sourced)
 
-    def add(self, name: str, value: str, origin: Origin) -> None:
-        names, path, sourced = self.names, self.names.path(name), SourcedValue(value, origin)
-        if self._is_deceptive(name, origin) or _is_made_by_kubernetes(name, value, origin):
-            return
-        if name.startswith("PG") and not (names.prefix and path):
-            self.libpq[name] = sourced
-            self._note(name, sourced)
-        elif names.ignore_empty and not value:
-            return
-        elif names.is_field(name):
-            self.fields[name] = sourced
-        elif names.none_text is not None and value == names.none_text:
-            if path == ("pool",):
-                self.sections[path] = SourcedValue(SECTION_WORDS["pool"], origin)
-            elif path is not None and path[0] == "pool" and _is_known(path):
-                self.settings[path] = SourcedValue(None, origin)
-        elif names.is_database_url(name):
-            self.database_url = sourced
-        elif path is not None:
-            self._add_setting(name, path, sourced)
-        else:
-            self._add_other(name, sourced)
 
-    def _add_other(self, name: str, sourced: SourcedValue) -> None:
-        """Keep a variable that nothing here reads, if it is misspelt, or describes a connection."""
-        if meant := suggestions.variable(name, self.names):
-            message, hint = f"procrastinate-conn does not read {name}", f"did you mean {meant}?"
-            problem = LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=sourced.origin)
-            self.misspelt.append(problem)
-            if self.names.is_default:  # another prefix that is near may be that of another connection
-                self.problems.append(problem)
-        else:
-            self._note(name, sourced)
+def _add_misspelt(source: Source, name: str, meant: str, origin: Origin) -> None:
+    message, hint = f"procrastinate-conn does not read {name}", f"did you mean {meant}?"
+    problem = LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=origin)
+    source.misspelt.append(problem)
+    if source.names.is_default:  # another prefix that is near may be that of another connection
+        source.problems.append(problem)
 
-    def _note(self, name: str, sourced: SourcedValue) -> None:
-        """Keep a variable of another program's that may describe a connection."""
-        if suggestions.may_be_connection_part(name.upper(), str(sourced.value)):
-            self.elsewhere[name] = sourced
 
-    def _is_deceptive(self, name: str, origin: Origin) -> bool:
-        """Report a name that only looks like that of a setting, or of a variable of libpq's."""
-        deceptive, seen = find_deceptive(name), as_seen(name)
-        if deceptive is None or not (self.names.is_setting(seen) or seen.startswith("PG")):
-            return False
-        setting, origin = self.names.setting_of(seen), replace(origin, name=seen)
-        message, hint = f"the name of {name} has {deceptive.description}", f"type {seen} anew"
-        self.problems.append(UNKNOWN_SETTING(setting, message, hint=hint, origin=origin))
-        return True
+def _note(source: Source, name: str, sourced: SourcedValue) -> None:
+    """Keep a variable of another program's that may describe a connection."""
+    if suggestions.may_be_connection_part(name.upper(), str(sourced.value)):
+        source.elsewhere[name] = sourced
 
-    def _add_setting(self, name: str, path: SettingPath, sourced: SourcedValue) -> None:
-        if path[0] in SECTIONS and len(path) == 1:
-            self._add_section(path[0], str(sourced.value), sourced.origin)
-        elif _is_known(path):
-            self.settings[path] = sourced
-        elif suggestions.is_near_setting(path, self.names):
-            hint = suggestions.setting_hint(path, self.names.variable, self.names.fields)
-            problem = UNKNOWN_SETTING(
-                ".".join(path), f"no setting is called {name}", hint=hint, origin=sourced.origin
-            )
-            self.problems.append(problem)
-        elif self.names.prefix and len(path) == 1 and suggestions.address_part(path[0]):
-            self.elsewhere[name] = sourced
-        else:
-            self._note(name, sourced)
 
-    def _add_section(self, section: str, value: str, origin: Origin) -> None:
-        """Read a whole section that is written as JSON, or its word."""
-        if section in SECTION_WORDS and not value.lstrip().startswith("{"):
-            self.sections[section,] = SourcedValue(value, origin)
-            return
-        options, where = None, ""
-        try:
-            options = json.loads(value)
-        except json.JSONDecodeError as error:
-            if value.lstrip().startswith("{"):
-                reason = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
-                where = f": {reason} at character {error.pos + 1}"
-        except (ValueError, RecursionError):  # digits, or levels, beyond Python's limits
-            pass
-        if isinstance(options, dict):
-            if section in SECTION_WORDS:
-                self.sections[section,] = SourcedValue(AS_MAPPING, origin)
-            self.sections.update({(section, name): SourcedValue(o, origin) for name, o in options.items()})
-            return
-        hint = "write an object"
-        if self.names.delimiter:
-            hint += f", or one variable for each part: {self.names.variable((section, 'name'))}=value"
-        message, hint = f"{origin.name} is not a JSON object{where}", hint_for(value, hint, origin.source)
-        self.problems.append(NOT_AN_OBJECT(section, message, hint=hint, origin=origin))
+def _is_deceptive(source: Source, name: str, origin: Origin) -> bool:
+    """Report a name that only looks like that of a setting, or of a variable of libpq's."""
+    deceptive, seen = find_deceptive(name), as_seen(name)
+    if deceptive is None or not (source.names.is_setting(seen) or seen.startswith("PG")):
+        return False
+    setting, origin = source.names.setting_of(seen), replace(origin, name=seen)
+    message, hint = f"the name of {name} has {deceptive.description}", f"type {seen} anew"
+    source.problems.append(UNKNOWN_SETTING(setting, message, hint=hint, origin=origin))
+    return True
+
+
+def _add_setting(source: Source, name: str, path: SettingPath, sourced: SourcedValue) -> None:
+    names = source.names
+    if path[0] in SECTIONS and len(path) == 1:
+        _add_section(source, path[0], sourced)
+    elif _is_known(path):
+        source.settings[path] = sourced
+    elif suggestions.is_near_setting(path, names):
+        message = f"no setting is called {name}"
+        hint = suggestions.setting_hint(path, names.variable, names.fields)
+        source.problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=sourced.origin))
+    elif names.prefix and len(path) == 1 and suggestions.address_part(path[0]):
+        source.elsewhere[name] = sourced
+    else:
+        _note(source, name, sourced)
+
+
+def _add_section(source: Source, section: str, sourced: SourcedValue) -> None:
+    """Read a whole section that is written as JSON, or its word."""
+    value, origin = str(sourced.value), sourced.origin
+    is_object = value.lstrip().startswith("{")
+    if section in SECTION_WORDS and not is_object:
+        source.settings[section,] = sourced
+        return
+    options, where = None, ""
+    try:
+        options = json.loads(value)
+    except json.JSONDecodeError as error:
+        if is_object:
+            reason = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
+            where = f": {reason} at character {error.pos + 1}"
+    except (ValueError, RecursionError):  # digits, or levels, beyond Python's limits
+        pass
+    if isinstance(options, dict):
+        if section in SECTION_WORDS:
+            source.settings[section,] = SourcedValue(AS_MAPPING, origin)
+        source.settings.update({(section, name): SourcedValue(o, origin) for name, o in options.items()})
+        return
+    hint = "write an object"
+    if source.names.delimiter:
+        hint += f", or one variable for each part: {source.names.variable((section, 'name'))}=value"
+    message, hint = f"{origin.name} is not a JSON object{where}", hint_for(value, hint, origin.source)
+    source.problems.append(NOT_AN_OBJECT(section, message, hint=hint, origin=origin))
 
 
 def _is_made_by_kubernetes(name: str, value: str, origin: Origin) -> bool:

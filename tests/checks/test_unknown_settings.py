@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from procrastinate_conn.origins import Origin
 from procrastinate_conn.setting_names import DEFAULT_PREFIX as PREFIX
-from procrastinate_conn.sources.variables import read_variables
+from procrastinate_conn.sources.variables import read_environment
 
 
 @pytest.mark.parametrize(
@@ -44,6 +43,6 @@ def test_hint_about_an_unknown_variable_names_the_one_that_was_meant(
     written: str, meant: str, change_case
 ) -> None:
     name = change_case(PREFIX + written)
-    [problem] = read_variables("environment", [(name, "x", Origin("environment", name))]).problems
+    [problem] = read_environment({name: "x"}).problems
     assert problem.code == "PC101"
     assert problem.hint.replace(PREFIX, "P_").startswith(meant)
