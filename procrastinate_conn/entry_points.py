@@ -18,7 +18,6 @@ from procrastinate_conn.connector_info import (
     ConnectorInfo,
 )
 from procrastinate_conn.imports import DOTTED, OBJECT_PATH, ObjectNotFound, import_object
-from procrastinate_conn.similarity import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -73,7 +72,8 @@ def names() -> tuple[str, ...]:
 
 def packages(name: str) -> str:
     """Return the distributions that bring a kind, with their versions."""
-    return " and ".join(sorted(_package(entry_point) for entry_point in _by_name()[name]))
+    found = (entry_point.dist for entry_point in _by_name()[name])
+    return " and ".join(sorted(f"{d.name} {d.version}" if d else "an unknown package" for d in found))
 
 
 def find(name: str) -> ConnectorInfo | None:
@@ -135,23 +135,14 @@ def _defects(info: ConnectorInfo) -> Iterator[str]:
     if info.interface is None:
         yield "states no version of the interface: ConnectorInfo(interface=...)"
     elif info.interface != INTERFACE_VERSION:
-        versions = f"version {info.interface} of the interface, and the installed one is {INTERFACE_VERSION}"
-        yield f"is written for {versions}"
+        theirs, ours = info.interface, INTERFACE_VERSION
+        yield f"is written for version {theirs} of the interface, and the installed one is {ours}"
     if not re.fullmatch(OBJECT_PATH, info.implementation):
         yield "has a ConnectorInfo whose implementation is not package.module:class"
     if not all(re.fullmatch(DOTTED, module) for module in info.drivers):
         yield "has a ConnectorInfo whose drivers are not all names of modules"
-    options = (*POOL_OPTIONS, *OTHER_POOL_OPTIONS)
-    for option in info.pool_options:
-        if option not in options:
-            near = nearest(option, options)
-            advice = f"did you mean {near}?" if near else f"the options are {', '.join(options)}"
-            yield f"has a ConnectorInfo with a pool option {option} that does not exist: {advice}"
-
-
-def _package(entry_point: EntryPoint) -> str:
-    distribution = entry_point.dist
-    return "an unknown package" if distribution is None else f"{distribution.name} {distribution.version}"
+    if unknown := info.pool_options.keys() - POOL_OPTIONS.keys() - set(OTHER_POOL_OPTIONS):
+        yield f"has a ConnectorInfo with pool options that do not exist: {', '.join(sorted(unknown))}"
 
 
 def forget() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 
 from procrastinate_conn import entry_points
 from procrastinate_conn.connector_info import AS_DOCUMENTED, POOL_OPTIONS, ConnectorInfo, OptionSupport
@@ -55,105 +55,88 @@ def _kind_of_another_package(name: str) -> ConnectorKind:
 DEFAULT_KIND = ConnectorKind.PSYCOPG
 
 
-_PSYCOPG: Mapping[str, OptionSupport] = {
+_exact = partial(OptionSupport, "exact")
+_emulated = partial(OptionSupport, "emulated")
+_not_possible = partial(OptionSupport, "not possible")
+
+_ON_PSYCOPG: Mapping[str, OptionSupport] = {
     **POOL_OPTIONS,
     "connection_class": AS_DOCUMENTED,
     "close_returns": AS_DOCUMENTED,
-    "check_after": OptionSupport("emulated", "in place of psycopg_pool's check, which pings every time"),
-    "prepare_threshold": OptionSupport("emulated", "psycopg's own, passed to every connection"),
+    "check_after": _emulated("in place of psycopg_pool's check, which pings every time"),
+    "prepare_threshold": _emulated("psycopg's own, passed to every connection"),
 }
 
 
-_ENGINE_CHECK = "pool_pre_ping of the engine, but only after this time"
-
-
-def _on_engine(driver: str) -> Mapping[str, str]:
+def _on_engine(driver: str) -> Mapping[str, OptionSupport]:
     """Return the options that a SQLAlchemy engine has, in its own terms."""
     return {
-        "min_size": "pool_size of the engine",
-        "max_size": "pool_size plus max_overflow of the engine",
-        "timeout": "pool_timeout of the engine",
-        "max_lifetime": "pool_recycle of the engine, spread out",
-        "max_idle": "the engine's overflow, closed after this time instead of at once",
-        "configure": f"the engine's connect event; called with {driver}'s connection",
-        "reset": f"the engine's reset event; called with {driver}'s connection",
+        "min_size": _exact("pool_size of the engine"),
+        "max_size": _exact("pool_size plus max_overflow of the engine"),
+        "timeout": _exact("pool_timeout of the engine"),
+        "max_lifetime": _exact("pool_recycle of the engine, spread out"),
+        "max_idle": _exact("the engine's overflow, closed after this time instead of at once"),
+        "configure": _exact(f"the engine's connect event; called with {driver}'s connection"),
+        "check_after": _emulated("pool_pre_ping of the engine, but only after this time"),
+        "reset": _exact(f"the engine's reset event; called with {driver}'s connection"),
     }
 
 
-def _exactly(sentences: Mapping[str, str]) -> Mapping[str, OptionSupport]:
-    return {option: OptionSupport("exact", sentence) for option, sentence in sentences.items()}
-
-
-def _over_psycopg2(
-    pool: str, driver: str = "psycopg2", *, check_after: str = "", **exact: str
-) -> Mapping[str, OptionSupport]:
-    """Return the support on psycopg2's connections; `exact` has the options in the own pool's terms."""
-    called = f"called with {driver}'s connection"
-    unbounded = f"{pool} has no such bound"
-    exact = {"configure": called, "reset": called, "check": called, "max_waiting": unbounded, **exact}
+def _over_psycopg2(pool: str, driver: str, own: Mapping[str, OptionSupport]) -> Mapping[str, OptionSupport]:
+    """Return the options on psycopg2's connections; `own` has those in the terms of the driver's own pool."""
     return {
         **POOL_OPTIONS,
-        **_exactly(exact),
-        "check_after": OptionSupport("emulated", check_after or f"{pool} never pings"),
-        "prepare_threshold": OptionSupport("emulated", "psycopg2 prepares no statements, as with none"),
-        "connection_class": OptionSupport(
-            "not possible", "the connections are psycopg2's, and the connector wraps them itself"
+        **dict.fromkeys(("configure", "reset", "check"), _exact(f"called with {driver}'s connection")),
+        "max_waiting": _exact(f"{pool} has no such bound"),
+        "check_after": _emulated(f"{pool} never pings"),
+        "prepare_threshold": _emulated("psycopg2 prepares no statements, as with none"),
+        "connection_class": _not_possible(
+            "the connections are psycopg2's, and the connector wraps them itself"
         ),
-        "close_returns": OptionSupport("not possible", "closing a psycopg2 connection always closes it"),
+        "close_returns": _not_possible("closing a psycopg2 connection always closes it"),
+        **own,
     }
 
 
 _ON_PSYCOPG_ENGINE: Mapping[str, OptionSupport] = {
-    **_PSYCOPG,
-    **_exactly(_on_engine("psycopg")),
-    "check": OptionSupport("exact", "called with psycopg's connection"),
-    "max_waiting": OptionSupport("exact", "the engine's own pool has no such bound"),
-    "check_after": OptionSupport("emulated", _ENGINE_CHECK),
-    "connection_class": OptionSupport("not possible", "the connector has a class of its own"),
-    "close_returns": OptionSupport("not possible", "the connector returns what the engine closes"),
+    **_ON_PSYCOPG,
+    **_on_engine("psycopg"),
+    "check": _exact("called with psycopg's connection"),
+    "max_waiting": _exact("the engine's own pool has no such bound"),
+    "connection_class": _not_possible("the connector has a class of its own"),
+    "close_returns": _not_possible("the connector returns what the engine closes"),
 }
 
 _ON_ASYNCPG: Mapping[str, OptionSupport] = {
     **POOL_OPTIONS,
-    **_exactly(
-        {
-            "min_size": "min_size of asyncpg.Pool",
-            "max_size": "max_size of asyncpg.Pool",
-            "timeout": "timeout of asyncpg.Pool's acquire, for every caller",
-            "max_waiting": "asyncpg's own pool has no such bound",
-            "max_lifetime": "asyncpg's own pool retires a connection by its number of queries",
-            "max_idle": "max_inactive_connection_lifetime of asyncpg.Pool",
-            "configure": "init of asyncpg.Pool; called with asyncpg's connection",
-            "check": "called with asyncpg's connection",
-            "reset": "reset of asyncpg.Pool; called with asyncpg's connection",
-        }
+    "min_size": _exact("min_size of asyncpg.Pool"),
+    "max_size": _exact("max_size of asyncpg.Pool"),
+    "timeout": _exact("timeout of asyncpg.Pool's acquire, for every caller"),
+    "max_waiting": _exact("asyncpg's own pool has no such bound"),
+    "max_lifetime": _exact("asyncpg's own pool retires a connection by its number of queries"),
+    "max_idle": _exact("max_inactive_connection_lifetime of asyncpg.Pool"),
+    "configure": _exact("init of asyncpg.Pool; called with asyncpg's connection"),
+    "check": _exact("called with asyncpg's connection"),
+    "reset": _exact("reset of asyncpg.Pool; called with asyncpg's connection"),
+    "check_after": _emulated("asyncpg's own pool never pings"),
+    "prepare_threshold": _emulated(
+        "a number prepares each statement at its first use, none is statement_cache_size=0"
     ),
-    "check_after": OptionSupport("emulated", "asyncpg's own pool never pings"),
-    "prepare_threshold": OptionSupport(
-        "emulated", "a number prepares each statement at its first use, none is statement_cache_size=0"
-    ),
-    "connection_class": OptionSupport("not possible", "the connections are a subclass of asyncpg's already"),
-    "close_returns": OptionSupport("not possible", "closing an asyncpg connection always closes it"),
+    "connection_class": _not_possible("the connections are a subclass of asyncpg's already"),
+    "close_returns": _not_possible("closing an asyncpg connection always closes it"),
 }
 
 _NOT_IN_ASYNCPG: Mapping[str, tuple[str, ...]] = {
     "channel_binding": ("disable", "prefer"),
     "gssdelegation": ("0",),
     "gssencmode": ("disable", "prefer"),
-    "gsslib": (),
     "krbsrvname": ("postgres",),
     "min_protocol_version": ("3.0",),
-    "oauth_client_id": (),
-    "oauth_client_secret": (),
-    "oauth_issuer": (),
-    "oauth_scope": (),
     "replication": ("0", "false", "no", "off"),
-    "require_auth": (),
-    "requirepeer": (),
-    "scram_client_key": (),
-    "scram_server_key": (),
     "sslcertmode": ("allow", "disable"),
     "sslsni": ("0", "1"),
+    **dict.fromkeys(("gsslib", "require_auth", "requirepeer", "scram_client_key", "scram_server_key"), ()),
+    **dict.fromkeys(("oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope"), ()),
 }
 
 
@@ -167,7 +150,7 @@ class _Registry(dict[ConnectorKind, ConnectorInfo]):
         return info
 
 
-_OURS: Mapping[ConnectorKind, ConnectorInfo] = {
+_OURS = {
     ConnectorKind.PSYCOPG: ConnectorInfo(
         class_module="procrastinate.psycopg_connector",
         class_name="PsycopgConnector",
@@ -176,7 +159,7 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         extra="binary",
         asynchronous=True,
         resolves_hosts=True,
-        pool_options=_PSYCOPG,
+        pool_options=_ON_PSYCOPG,
         aliases=("async", "postgres", "postgresql"),
     ),
     ConnectorKind.AIOPG: ConnectorInfo(
@@ -191,12 +174,16 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         pool_options=_over_psycopg2(
             "aiopg's own pool",
             "aiopg",
-            min_size="minsize of aiopg.Pool",
-            max_size="maxsize of aiopg.Pool",
-            timeout="a caller waits in turn; aiopg's own timeout bounds each statement instead",
-            max_lifetime="pool_recycle of aiopg.Pool, spread out",
-            max_idle="aiopg's own pool never shrinks",
-            configure="on_connect of aiopg.Pool; called with aiopg's connection",
+            {
+                "min_size": _exact("minsize of aiopg.Pool"),
+                "max_size": _exact("maxsize of aiopg.Pool"),
+                "timeout": _exact(
+                    "a caller waits in turn; aiopg's own timeout bounds each statement instead"
+                ),
+                "max_lifetime": _exact("pool_recycle of aiopg.Pool, spread out"),
+                "max_idle": _exact("aiopg's own pool never shrinks"),
+                "configure": _exact("on_connect of aiopg.Pool; called with aiopg's connection"),
+            },
         ),
     ),
     ConnectorKind.SYNC_PSYCOPG: ConnectorInfo(
@@ -207,7 +194,7 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         extra="binary",
         asynchronous=False,
         resolves_hosts=True,
-        pool_options=_PSYCOPG,
+        pool_options=_ON_PSYCOPG,
         aliases=("psycopg-sync", "sync"),
     ),
     ConnectorKind.PSYCOPG2: ConnectorInfo(
@@ -221,11 +208,14 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         resolves_hosts=False,
         pool_options=_over_psycopg2(
             "psycopg2's own pool",
-            min_size="minconn of psycopg2's ThreadedConnectionPool",
-            max_size="maxconn of psycopg2's ThreadedConnectionPool",
-            timeout="a caller waits in turn; psycopg2's own pool raises at once",
-            max_lifetime="psycopg2's own pool never retires a connection",
-            max_idle="psycopg2's own pool never retires a connection",
+            "psycopg2",
+            {
+                "min_size": _exact("minconn of psycopg2's ThreadedConnectionPool"),
+                "max_size": _exact("maxconn of psycopg2's ThreadedConnectionPool"),
+                "timeout": _exact("a caller waits in turn; psycopg2's own pool raises at once"),
+                "max_lifetime": _exact("psycopg2's own pool never retires a connection"),
+                "max_idle": _exact("psycopg2's own pool never retires a connection"),
+            },
         ),
     ),
     ConnectorKind.SQLALCHEMY_PSYCOPG2: ConnectorInfo(
@@ -237,9 +227,7 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         size_by_hand=15,
         asynchronous=False,
         resolves_hosts=False,
-        pool_options=_over_psycopg2(
-            "the engine's own pool", check_after=_ENGINE_CHECK, **_on_engine("psycopg2")
-        ),
+        pool_options=_over_psycopg2("the engine's own pool", "psycopg2", _on_engine("psycopg2")),
         aliases=("sqlalchemy",),
     ),
     ConnectorKind.SQLALCHEMY_PSYCOPG: ConnectorInfo(
@@ -279,7 +267,7 @@ _OURS: Mapping[ConnectorKind, ConnectorInfo] = {
         extra="binary",
         asynchronous=True,
         resolves_hosts=False,
-        pool_options=dict.fromkeys(_PSYCOPG, OptionSupport("without effect", "there are no connections")),
+        pool_options=dict.fromkeys(_ON_PSYCOPG, OptionSupport("without effect", "there are no connections")),
         aliases=("memory", "testing"),
     ),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from procrastinate.connector import BaseAsyncConnector, BaseConnector
 
 from procrastinate_conn.connector_info import ConnectorInfo
@@ -20,31 +22,26 @@ def require_usable(kind: str, info: ConnectorInfo) -> None:
         found = import_object(info.implementation)
     except ObjectNotFound as error:
         raise UnusableKind.after(error, kind, info.package) from None
-    if defect := _defect_of_connector(found, info):
-        states = f"states asynchronous={info.asynchronous}"
-        raise UnusableKind(kind, info.package, f"{states} and is {info.implementation}, {defect}")
+    for subject, part, base in _parts(found, info):
+        if defect := _defect(part, base):
+            stated = f"states asynchronous={info.asynchronous} and is {info.implementation}"
+            raise UnusableKind(kind, info.package, f"{stated}, {subject} {defect}")
 
 
-def _defect_of_connector(found: object, info: ConnectorInfo) -> str:
-    """Return a relative clause on the first defect; empty if there is none."""
-    bases: list[type] = [BaseAsyncConnector if info.asynchronous else BaseConnector]
+def _parts(found: object, info: ConnectorInfo) -> Iterator[tuple[str, object, type]]:
+    """Yield the classes that a kind consists of, each with the name for it in a message and its base."""
     if info.has_server:
-        bases.insert(0, AsyncConnector if info.asynchronous else SyncConnector)
-    if defect := _defect(found, *bases):
-        return f"which {defect}"
-    if not info.has_server:
-        return ""
-    parts: dict[str, type] = {"connection_factory": SyncConnectionFactory}
-    if info.asynchronous:
-        parts = {"connection_factory": AsyncConnectionFactory, "sync_connector": SyncConnector}
-    defects = ((name, _defect(getattr(found, name, None), base)) for name, base in parts.items())
-    return next((f"whose {name} {defect}" for name, defect in defects if defect), "")
+        yield "which", found, AsyncConnector if info.asynchronous else SyncConnector
+        factory = AsyncConnectionFactory if info.asynchronous else SyncConnectionFactory
+        yield "whose connection_factory", getattr(found, "connection_factory", None), factory
+        if info.asynchronous:
+            yield "whose sync_connector", getattr(found, "sync_connector", None), SyncConnector
+    yield "which", found, BaseAsyncConnector if info.asynchronous else BaseConnector
 
 
-def _defect(found: object, *bases: type) -> str:
-    """Return why something is no class with those bases, as a predicate; empty if it is one."""
-    for base in bases:
-        if not isinstance(found, type) or not issubclass(found, base):
-            return f"is no subclass of {base.__name__}"
+def _defect(found: object, base: type) -> str:
+    """Return why something is no complete class on a base, as a predicate; empty if it is one."""
+    if not isinstance(found, type) or not issubclass(found, base):
+        return f"is no subclass of {base.__name__}"
     methods = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
     return f"does not implement {methods}" if methods else ""

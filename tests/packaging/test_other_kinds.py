@@ -51,7 +51,7 @@ BROKEN = {
     "a name": (GOOD, "cannot be chosen: a name has letters, digits and hyphens"),
     "wrong-option": (
         GOOD.replace("=POOL_OPTIONS", "={**POOL_OPTIONS, 'min_szie': POOL_OPTIONS['min_size']}"),
-        "has a ConnectorInfo with a pool option min_szie that does not exist: did you mean min_size?",
+        "has a ConnectorInfo with pool options that do not exist: min_szie",
     ),
     "no-path": (GOOD.replace(":Connector", ""), "whose implementation is not package.module:class"),
     "no-module": (GOOD.replace('("psycopg",)', '("",)'), "whose drivers are not all names of modules"),

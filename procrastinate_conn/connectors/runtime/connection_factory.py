@@ -38,6 +38,7 @@ class ConnectionFactory(ABC):
     """
 
     asynchronous: ClassVar[bool]
+    run: ClassVar[Any]  # runs steps; if asynchronous, as a coroutine
     errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)  # of the driver, and of the pool
     environment: ClassVar[Collection[str] | None] = None  # that libpq reads; None for a driver without libpq
     is_closed: ClassVar[attrgetter[Any]] = attrgetter("closed")  # read at every use of a connection
@@ -57,10 +58,8 @@ class ConnectionFactory(ABC):
 
     def should_ping(self, connection: Any) -> bool:
         """Tell whether only a round trip can tell that a connection is alive."""
-        if self.is_closed(connection):  # its descriptor may be another's by now, and silent
-            return True
-        should_ping: bool = connection.liveness.should_ping(self.check_after)
-        return should_ping
+        # If it is closed, its descriptor may be another's by now, and silent.
+        return bool(self.is_closed(connection) or connection.liveness.should_ping(self.check_after))
 
     def discard(self, connection: Any) -> None:
         """Close a connection for good."""
@@ -125,17 +124,11 @@ class ConnectionFactory(ABC):
 
     def permanent_error(self) -> Exception | None:
         """Return the error of the last attempt to connect, if another attempt would end in the same."""
-        error = self.last_error
-        return error if error is not None and is_permanent(str(error)) else None
+        return self.last_error if self.last_error and is_permanent(str(self.last_error)) else None
 
     def raise_permanent_error(self) -> None:
-        """Raise that error, if there is one."""
         if (error := self.permanent_error()) is not None:
             raise ConnectorException(f"the pool cannot be opened: {error}") from error.with_traceback(None)
-
-    @abstractmethod
-    def run(self, steps: Steps) -> Any:
-        """Run steps, in an asynchronous driver's factory as a coroutine."""
 
     @abstractmethod
     def open_connection(self, parameters: dict[str, str]) -> Any:
@@ -260,18 +253,14 @@ class SyncConnectionFactory(ConnectionFactory):
     """Makes the connections of a synchronous driver."""
 
     asynchronous = False
-
-    def run(self, steps: Steps) -> Any:
-        return run(steps)
+    run = staticmethod(run)
 
 
 class AsyncConnectionFactory(ConnectionFactory):
     """Makes the connections of an asynchronous driver."""
 
     asynchronous = True
-
-    def run(self, steps: Steps) -> Any:
-        return run_async(steps)
+    run = staticmethod(run_async)
 
     @abstractmethod
     def discard(self, connection: Any) -> None:
