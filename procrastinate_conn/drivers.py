@@ -39,36 +39,27 @@ NO_LIBPQ = Rule(
 
 
 class InstalledDrivers(NamedTuple):
-    """What is installed of a kind's requirements.
-
-    `importable` is procrastinate: it imports psycopg whatever the kind, and psycopg a libpq.
-    """
+    """What is installed of a kind's requirements."""
 
     kind: ConnectorKind
     drivers: dict[str, str | None]  # the version of each; None if it is not installed
     libpq: str | None  # the version that it connects with, like ``18.4``; None if it has none
-    importable: bool
-
-    @property
-    def usable(self) -> bool:
-        """Whether a connector of the kind can be built here."""
-        has_libpq = self.libpq is not None or not self.drivers
-        return self.importable and has_libpq and None not in self.drivers.values()
-
-    @property
-    def install(self) -> str:
-        """The command that installs the missing requirements."""
-        return install_command(self.kind, *([] if self.importable else ["binary"]))
+    usable: bool  # whether a connector of the kind can be built here
+    install: str  # the command that installs what is missing
 
 
 def installed_drivers(kind: ConnectorKind) -> InstalledDrivers:
     """Find the drivers of a kind; one is imported only for its libpq's version."""
-    absent = missing(kind)
+    absent, has_server = missing(kind), REGISTRY[kind].has_server
+    libpq_of_kind = None if absent or not has_server else _dotted_libpq_version(kind)
+    # procrastinate imports psycopg whatever the kind, and psycopg a libpq.
+    is_importable = _dotted_libpq_version(ConnectorKind.PSYCOPG) is not None
     return InstalledDrivers(
         kind,
         {driver: None if driver in absent else _version(driver) for driver in REGISTRY[kind].drivers},
-        libpq=None if absent or not REGISTRY[kind].has_server else _dotted_libpq_version(kind),
-        importable=_dotted_libpq_version(ConnectorKind.PSYCOPG) is not None,
+        libpq_of_kind,
+        usable=is_importable and not absent and (libpq_of_kind is not None or not has_server),
+        install=install_command(kind, *([] if is_importable else ["binary"])),
     )
 
 
