@@ -14,16 +14,13 @@ _KINDS = {
     "psycopg2.AbstractConnectionPool": ConnectorKind.PSYCOPG2,
     "psycopg_pool.AsyncConnectionPool": ConnectorKind.PSYCOPG,
     "psycopg_pool.ConnectionPool": ConnectorKind.SYNC_PSYCOPG,
-}
-"""By package and name of the class, or of a class that it is derived from."""
-
-_FOR_NO_KIND = {
+    # No kind takes these; the nearest that one takes.
     "aiopg.Connection": "psycopg takes psycopg.AsyncConnection",
     "sqlalchemy.AsyncSession": "sqlalchemy-async takes await session.connection()",
     "sqlalchemy.Session": "the kinds on SQLAlchemy take session.connection()",
     "psycopg2.connection": "sqlalchemy-psycopg2 takes sqlalchemy.Connection over psycopg2",
 }
-"""Connections that no kind takes, by the same names, and the nearest that one takes."""
+"""By package and name of the class, or of a class that it is derived from."""
 
 _KINDS_ON_ENGINES = {
     "asyncpg": ConnectorKind.SQLALCHEMY_ASYNC,
@@ -31,7 +28,7 @@ _KINDS_ON_ENGINES = {
     "psycopg2": ConnectorKind.SQLALCHEMY_PSYCOPG2,
     "psycopg_async": ConnectorKind.SQLALCHEMY_ASYNC,
 }
-"""By the driver of SQLAlchemy's dialect."""
+"""By the driver of SQLAlchemy's dialect; psycopg's of an AsyncEngine may have the name of the other."""
 
 
 def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
@@ -46,22 +43,20 @@ def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
     given
         The application's pool, engine or connection.
     """
-    driver, class_name = driver_of(given), type(given).__name__
-    is_async = class_name.startswith("Async")
+    driver = driver_of(given)
     names = [f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in type(given).__mro__]
     over = "" if driver is None else f" over {driver.removesuffix('_async')}"
     message = f"the {kind} connector takes {takes}, and was given {names[0]}{over}"
     if driver is None:
-        other = next((_KINDS[name] for name in names if name in _KINDS), None)
-    else:  # psycopg's dialect has one name for both
-        other = ConnectorKind.SQLALCHEMY_ASYNC if is_async else _KINDS_ON_ENGINES.get(driver)
-    if other not in (None, kind):
-        return f"{message}; the kind for that is {other}"
-    if driver in ("asyncpg", "psycopg_async") and not is_async:
-        session = ", as await session.connection() returns it" if class_name == "Connection" else ""
-        return f"{message}; give the Async{class_name} around it{session}"
-    nearest = next((_FOR_NO_KIND[name] for name in names if name in _FOR_NO_KIND), None)
-    return message if nearest is None else f"{message}; no kind takes that, and {nearest}"
+        taken_by = next((_KINDS[name] for name in names if name in _KINDS), None)
+    elif type(given).__name__.startswith("Async"):
+        taken_by = ConnectorKind.SQLALCHEMY_ASYNC
+    else:
+        taken_by = _KINDS_ON_ENGINES.get(driver)
+    if taken_by is None or taken_by == kind:
+        return message
+    is_kind = isinstance(taken_by, ConnectorKind)
+    return f"{message}; {'the kind for that is' if is_kind else 'no kind takes that, and'} {taken_by}"
 
 
 def driver_of(given: object) -> str | None:
