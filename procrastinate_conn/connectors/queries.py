@@ -23,13 +23,7 @@ from procrastinate_conn.connectors.runtime.retry import sqlstate
 
 _PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
 
-_CASTS = {
-    bool: "::boolean",
-    float: "::float8",
-    Decimal: "::numeric",
-    dict: "::text::jsonb",
-}
-
+_CASTS = {bool: "::boolean", float: "::float8", Decimal: "::numeric", dict: "::text::jsonb"}
 _CASTS_OF_LISTS = {dict: "::text[]::jsonb[]"}
 
 _EMPTY_ARRAY = "'{}'"
@@ -37,11 +31,6 @@ _EMPTY_ARRAY = "'{}'"
 
 _INTEGERS = (("::int2", 15), ("::int4", 31), ("::int8", 63))
 """Types of integers, and the bits beside the sign."""
-
-_JSON_COLUMNS = ("args", "stats")
-"""The columns of procrastinate's queries that are JSON."""
-
-_UNIQUE_VIOLATION = "23505"
 
 _KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
 """The key in the detail of a violation, in any language."""
@@ -61,7 +50,7 @@ def read_json(rows: list[dict[str, Any]], loads: Callable[[str], Any] | None) ->
     """Parse the JSON in rows of a connection whose codecs are unknown: without a codec, it is text."""
     loads = loads or json.loads
     for row in rows:
-        for column in _JSON_COLUMNS:
+        for column in ("args", "stats"):  # of procrastinate's queries
             if isinstance(text := row.get(column), str):
                 row[column] = loads(text)
     return rows
@@ -82,7 +71,7 @@ def connector_exception(error: Any) -> ConnectorException:
     procrastinate.exceptions.ConnectorException
         A ``UniqueViolation`` if the error is one.
     """
-    if sqlstate(error) != _UNIQUE_VIOLATION:
+    if sqlstate(error) != "23505":  # unique_violation
         return ConnectorException()
     report = getattr(error, "diag", error)
     constraint = getattr(report, "constraint_name", None) or ""

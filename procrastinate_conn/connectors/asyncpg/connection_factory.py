@@ -45,14 +45,8 @@ class AsyncpgConnection(asyncpg.Connection):
         self.protocol = protocol  # which counts the queries that were sent to be executed
         self.add_termination_listener(lambda connection: connection.inbox.put_nowait(None))
 
-    @property
-    def closed(self) -> bool:
-        return bool(self.is_closed())
-
-    @property
-    def pgconn(self) -> Self:
-        """The object with a `transaction_status`."""
-        return self
+    closed = property(asyncpg.Connection.is_closed)
+    pgconn = property(lambda self: self)  # the object with a `transaction_status`
 
     @property
     def transaction_status(self) -> TransactionStatus:
@@ -105,7 +99,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
         return await open_first(parameters, self._open_one, self.errors)
 
     async def _open_one(self, attempt: Attempt) -> AsyncpgConnection:
-        """Return a connection to one address, with TLS or without, as `sslmode` has it."""
+        """Return a connection to one address."""
         password = find_password(attempt)
         errors: list[str] = []
         for encrypted in encryption_methods(attempt):
@@ -113,7 +107,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
                 context = tls_context(attempt) if encrypted else None
                 connection = await self._open_over(context, attempt, password)
             except self.errors as error:
-                errors.append(_message(error, has_password=password is not None))
+                errors.append(_message(error, password))
                 if not _may_be_retried(error, encrypted=encrypted):
                     break
             else:
@@ -159,8 +153,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
         await connection.execute(statement)
 
     def server_encoding(self, connection: AsyncpgConnection) -> str | None:
-        encoding: str | None = connection.get_settings().server_encoding
-        return encoding
+        return str(connection.get_settings().server_encoding)
 
     async def notifications(self, connection: AsyncpgConnection, seconds: float) -> AsyncGenerator[Notify]:
         """Yield notifications, until there has been none for so many seconds."""
@@ -182,12 +175,11 @@ def _may_be_retried(error: Exception, *, encrypted: bool) -> bool:
     return encrypted and not isinstance(error, ConnectionRefusedError)
 
 
-def _message(error: Exception, *, has_password: bool) -> str:
+def _message(error: Exception, password: str | None) -> str:
     """Return the message of an error of connecting as libpq writes it."""
     if not isinstance(error, asyncpg.PostgresError):
         return describe(error)
     severity = getattr(error, "severity", None)
     message = f"{severity}:  {error} (SQLSTATE {error.sqlstate})" if severity else str(error)
-    if isinstance(error, asyncpg.InvalidPasswordError) and not has_password:
-        return f"{message}; no password supplied"
-    return message
+    no_password = isinstance(error, asyncpg.InvalidPasswordError) and password is None
+    return f"{message}; no password supplied" if no_password else message

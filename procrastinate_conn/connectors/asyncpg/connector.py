@@ -98,11 +98,9 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
             raise connector_exception(error) from error
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
-        """Listen through any outage, besides the pool or on one of the caller's, until cancelled."""
         await listen(self, self._listen_on_callers_pool, on_notification, channels)
 
     async def _listen_on_callers_pool(self, on_notification: Notify, channels: Iterable[str]) -> None:
-        """Listen on one of the caller's connections until it is lost."""
         async with self.require_pool().acquire() as connection:
             await listen_on_asyncpg(connection, on_notification, channels)
 

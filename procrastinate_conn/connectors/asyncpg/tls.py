@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ import psycopg
 
 from procrastinate_conn import libpq
 
-_OFF_FIRST, _ON_FIRST = (False, True), (True, False)
-_ENCRYPTION = {"disable": (False,), "allow": _OFF_FIRST, "prefer": _ON_FIRST}
+_ENCRYPTION = {"disable": (False,), "allow": (False, True), "prefer": (True, False)}
 """Whether to use TLS, in the order in which libpq tries it; every other `sslmode` demands it."""
 
 
@@ -44,9 +42,8 @@ def tls_context(parameters: Mapping[str, Any]) -> ssl.SSLContext:
         raise psycopg.OperationalError("host name must be specified for a verified SSL connection")
     if not _load_roots(context, parameters):
         if mode.startswith("verify"):
-            raise psycopg.OperationalError(
-                f"root certificate file {_file(parameters, 'sslrootcert', 'root.crt')} does not exist"
-            )
+            missing = _file(parameters, "sslrootcert", "root.crt")
+            raise psycopg.OperationalError(f"root certificate file {missing} does not exist")
         context.verify_mode = ssl.CERT_NONE
     _load_client_certificate(context, parameters)
     context.minimum_version = _version(parameters.get("ssl_min_protocol_version") or "TLSv1.2")
@@ -77,11 +74,10 @@ def _load_roots(context: ssl.SSLContext, parameters: Mapping[str, Any]) -> bool:
         return False
     context.load_verify_locations(roots)
     directory = parameters.get("sslcrldir") or None
-    revoked = None if directory and not parameters.get("sslcrl") else _file(parameters, "sslcrl", "root.crl")
-    if revoked is not None and not revoked.exists():
-        revoked = None
-    if revoked or directory:
-        context.load_verify_locations(revoked, directory)
+    file = _file(parameters, "sslcrl", "root.crl")
+    has_file = file.exists() and bool(parameters.get("sslcrl") or not directory)
+    if has_file or directory:
+        context.load_verify_locations(file if has_file else None, directory)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     return True
 
@@ -94,14 +90,10 @@ def _load_client_certificate(context: ssl.SSLContext, parameters: Mapping[str, A
     key = _file(parameters, "sslkey", "postgresql.key")
     if not key.exists():
         raise psycopg.OperationalError(f"certificate present, but not private key file {key}")
-    if os.name == "posix" and _is_exposed(key.stat()):
+    allowed = 0o640 if (status := key.stat()).st_uid == 0 else 0o600
+    if os.name == "posix" and status.st_mode & 0o077 & ~allowed:
         raise psycopg.OperationalError(f"private key file {key} has group or world access")
     context.load_cert_chain(certificate, key, lambda: parameters.get("sslpassword") or "")
-
-
-def _is_exposed(status: os.stat_result) -> bool:
-    allowed = stat.S_IRGRP if status.st_uid == 0 else 0
-    return bool(status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) & ~allowed)
 
 
 def _file(parameters: Mapping[str, Any], keyword: str, default: str) -> Path:

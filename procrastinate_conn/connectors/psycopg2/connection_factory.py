@@ -8,14 +8,7 @@ from typing import Any, ClassVar
 
 import psycopg
 import psycopg2
-from psycopg2.extensions import (
-    TRANSACTION_STATUS_INERROR,
-    TRANSACTION_STATUS_INTRANS,
-    ConnectionInfo,
-    connection,
-    cursor,
-    make_dsn,
-)
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, ConnectionInfo, connection, cursor, make_dsn
 from psycopg2.extras import RealDictCursor, register_default_json, register_default_jsonb
 
 from procrastinate_conn.connectors.runtime.acquire import Liveness
@@ -48,8 +41,7 @@ class Psycopg2ConnectionInfo(ConnectionInfo):
     """What psycopg2 knows of a connection, with the attribute that AWS X-Ray reads in any psycopg_pool."""
 
     @property
-    def dsn(self) -> str:
-        """The connection string without the password, as in psycopg."""
+    def dsn(self) -> str:  # without the password, as in psycopg
         return make_dsn(**self.dsn_parameters)
 
 
@@ -61,14 +53,12 @@ class Psycopg2Connection(connection):
     liveness: Liveness
     pgconn = connection.info  # the object with a ``transaction_status``; the numbers are libpq's in both
 
-    @property
-    def info(self) -> Psycopg2ConnectionInfo:
-        return Psycopg2ConnectionInfo(self)
+    info = property(Psycopg2ConnectionInfo)
 
     def rollback(self) -> None:
         """Roll back, also a transaction that was begun with a BEGIN in autocommit mode."""
         super().rollback()
-        if self.info.transaction_status in (TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR):
+        if self.info.transaction_status != TRANSACTION_STATUS_IDLE:
             with self.cursor() as cursor:
                 cursor.execute("ROLLBACK")
 
@@ -84,15 +74,11 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
     cursor_factory: ClassVar[type[cursor] | None] = RealDictCursor
 
     def open_connection(self, parameters: dict[str, str]) -> Psycopg2Connection:
-        # Agents look for the database by its older name.
-        arguments: Any = {
-            "database" if name == "dbname" else name: value for name, value in parameters.items()
-        }
-        connection: Psycopg2Connection = psycopg2.connect(
-            **arguments,
-            connection_factory=self.connection_class,
-            cursor_factory=self.cursor_factory,
-        )
+        arguments: dict[str, Any] = dict(parameters)
+        if "dbname" in arguments:  # agents look for the database by its older name
+            arguments["database"] = arguments.pop("dbname")
+        classes: Any = {"connection_factory": self.connection_class, "cursor_factory": self.cursor_factory}
+        connection: Psycopg2Connection = psycopg2.connect(**arguments, **classes)
         connection.autocommit = True
         return connection
 

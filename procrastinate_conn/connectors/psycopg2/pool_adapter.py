@@ -36,7 +36,6 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
 
     @property
     def closed(self) -> bool:
-        """Whether the pool was closed, here or with its connector."""
         return self.pool.closed
 
     @closed.setter

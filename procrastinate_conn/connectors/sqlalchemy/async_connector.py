@@ -147,7 +147,6 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
         return await connection.run_sync(self._execute_with, query, arguments, fetch)
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
-        """Listen on a connection besides the engine's pool, through any outage, until cancelled."""
         await listen(self, self._listen_on_callers_engine, on_notification, channels)
 
     async def _listen_on_callers_engine(self, on_notification: Notify, channels: Iterable[str]) -> None:

@@ -75,7 +75,6 @@ class Driver:
         self.config = config
 
     def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
-        """Return a query and its arguments as the driver takes them."""
         return escape_percent(query), adapt_arguments(query, arguments, self.json, self.config.write_json)
 
     def adapt_cursors(self, connection: sqlalchemy.Connection) -> None:
@@ -150,11 +149,9 @@ class EngineQueries(RowLists, PooledConnector[Any]):
         return self.require_pool()
 
     def reject_pool(self, pool: Any) -> str | None:
-        """Return why the caller's engine cannot be used; None if it can."""
         return self._reject(pool, self.engine_class)
 
     def require_connection(self, connection: Any, connection_class: type) -> None:
-        """Raise an error if a connection of the caller's cannot be used."""
         if message := self._reject(connection, connection_class):
             raise ConnectorException(message)
 
@@ -214,7 +211,6 @@ class EngineQueries(RowLists, PooledConnector[Any]):
     def send_on_pooled(
         self, engine: sqlalchemy.Engine, connection: Any, query: str, arguments: dict[str, Any], fetch: Any
     ) -> Any:
-        """Send a query on a connection of the pool's."""
         ours: sqlalchemy.Connection = connection.for_queries or self._connect(engine, connection)
         try:
             return self.send_on(ours, query, arguments, fetch)
@@ -245,7 +241,6 @@ class EngineQueries(RowLists, PooledConnector[Any]):
     def send_on(
         self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
     ) -> Any:
-        """Send a query on a connection of SQLAlchemy's."""
         driver = self.drivers[connection.dialect.driver]
         statement, parameters = driver.statement(query, arguments)
         if driver.run_script is not None and fetch is None and not arguments:
@@ -268,20 +263,16 @@ class EngineQueries(RowLists, PooledConnector[Any]):
         return fetch([dict(zip(names, row, strict=True)) for row in result])
 
     def execute_query_one_with_connection(
-        self, connection: sqlalchemy.Connection, query: LiteralString, **arguments: Any
+        self, connection: Any, query: LiteralString, **arguments: Any
     ) -> Any:
-        """Execute a query in the transaction of a connection of the caller's, and return its first row."""
         return self._execute_with(connection, query, arguments, self.fetch_one)
 
     def execute_query_all_with_connection(
-        self, connection: sqlalchemy.Connection, query: LiteralString, **arguments: Any
+        self, connection: Any, query: LiteralString, **arguments: Any
     ) -> Any:
-        """Execute a query in the transaction of a connection of the caller's, and return its rows."""
         return self._execute_with(connection, query, arguments, self.fetch_all)
 
-    def _execute_with(
-        self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
-    ) -> Any:
+    def _execute_with(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         self.require_connection(connection, sqlalchemy.Connection)
         try:
             return self.send_on(connection, query, arguments, fetch)
@@ -295,7 +286,6 @@ class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
     pool_errors: Callable[[], AbstractContextManager[None]] = nullcontext  # raises a pool's as the driver's
 
     def adapt_pool(self, pool: SyncPool) -> sqlalchemy.Engine:
-        """Return an engine over an open pool."""
         [driver] = self.drivers
 
         def creator() -> Any:

@@ -29,7 +29,6 @@ class PooledPsycopg2Connection(PooledConnection, Psycopg2Connection):
         run(self.go_back(super().close))
 
     def set_autocommit(self, value: bool) -> None:
-        """Set autocommit, as psycopg's connections do it."""
         self.autocommit = value
 
 
@@ -54,7 +53,6 @@ class Psycopg2Driver(Driver):
         self.json = partial(Json, dumps=config.write_json)
 
     def adapt(self, cursor: Any) -> None:
-        """Let a cursor parse JSON as the connector is to."""
         for register in (register_default_json, register_default_jsonb):
             register(cursor, loads=self.config.json_loads)
 

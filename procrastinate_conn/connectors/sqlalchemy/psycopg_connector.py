@@ -28,7 +28,6 @@ class NoticeHandlers:
     """
 
     def add_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
-        """Add a handler, unless the connection has it."""
         driver: Any = super()
         with suppress(ValueError):  # it is new
             driver.remove_notice_handler(callback)
