@@ -26,19 +26,7 @@ GROUP = "procrastinate_conn.connectors"
 
 
 class UnusableKind(ValueError):
-    """A kind that an installed package brings, and that cannot be used.
-
-    Parameters
-    ----------
-    name
-        The kind.
-    packages
-        The distributions that bring it, with their versions.
-    reason
-        Why it cannot be used, as a predicate.
-    hint
-        What to do; by default, to upgrade or remove the package.
-    """
+    """A kind that an installed package brings, and that cannot be used; the reason is a predicate."""
 
     def __init__(self, name: str, packages: str, reason: str, hint: str = "") -> None:
         package = packages.partition(" ")[0]
@@ -77,13 +65,7 @@ def packages(name: str) -> str:
 
 
 def find(name: str) -> ConnectorInfo | None:
-    """Return the kind of that name; None if there is none.
-
-    Raises
-    ------
-    UnusableKind
-        There is one that cannot be used.
-    """
+    """Return the kind of that name, None if there is none; raise `UnusableKind` if it cannot be used."""
     if name not in _by_name():
         return None
     found = load(name)

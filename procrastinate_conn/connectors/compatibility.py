@@ -32,17 +32,7 @@ _KINDS_ON_ENGINES = {
 
 
 def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
-    """Return why a kind does not take what it was given, and the kind that does.
-
-    Parameters
-    ----------
-    kind
-        The kind that was given the object.
-    takes
-        What it takes, as words.
-    given
-        The application's pool, engine or connection.
-    """
+    """Return why a kind, which takes `takes`, does not take an object, and the kind that does."""
     driver = driver_of(given)
     names = [f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in type(given).__mro__]
     over = "" if driver is None else f" over {driver.removesuffix('_async')}"

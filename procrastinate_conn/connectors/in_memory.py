@@ -8,13 +8,7 @@ from procrastinate_conn.connectors.config import ConnectorConfig
 
 
 class InMemoryConnector(testing.InMemoryConnector):
-    """procrastinate's own, built as the other kinds are; it connects to no server.
-
-    Parameters
-    ----------
-    config
-        Has no effect.
-    """
+    """procrastinate's own, built as the other kinds are; it connects to no server."""
 
     def __init__(self, config: ConnectorConfig) -> None:  # noqa: ARG002 - the interface of all kinds
         super().__init__()

@@ -15,57 +15,29 @@ Everything here is public. If it changes so that a kind may not work any more, `
 
 from __future__ import annotations
 
-from procrastinate_conn.connectors.base import (
-    AsyncConnector,
-    RowLists,
-    SyncConnector,
-    WithoutClass,
-)
-from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.json_arguments import wrap_json
-from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
-from procrastinate_conn.connectors.queries import connector_exception, translate
-from procrastinate_conn.connectors.runtime.acquire import Liveness
-from procrastinate_conn.connectors.runtime.attempts import (
-    Attempt,
-    find_password,
-    open_first,
-    server_settings,
-    set_socket_options,
+from procrastinate_conn.connectors.base import AsyncConnector as AsyncConnector
+from procrastinate_conn.connectors.base import RowLists as RowLists
+from procrastinate_conn.connectors.base import SyncConnector as SyncConnector
+from procrastinate_conn.connectors.base import WithoutClass as WithoutClass
+from procrastinate_conn.connectors.config import ConnectorConfig as ConnectorConfig
+from procrastinate_conn.connectors.json_arguments import wrap_json as wrap_json
+from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector as SyncPsycopgConnector
+from procrastinate_conn.connectors.queries import connector_exception as connector_exception
+from procrastinate_conn.connectors.queries import translate as translate
+from procrastinate_conn.connectors.runtime.acquire import Liveness as Liveness
+from procrastinate_conn.connectors.runtime.attempts import Attempt as Attempt
+from procrastinate_conn.connectors.runtime.attempts import find_password as find_password
+from procrastinate_conn.connectors.runtime.attempts import open_first as open_first
+from procrastinate_conn.connectors.runtime.attempts import server_settings as server_settings
+from procrastinate_conn.connectors.runtime.attempts import set_socket_options as set_socket_options
+from procrastinate_conn.connectors.runtime.connection_factory import (
+    AsyncConnectionFactory as AsyncConnectionFactory,
 )
 from procrastinate_conn.connectors.runtime.connection_factory import (
-    AsyncConnectionFactory,
-    SyncConnectionFactory,
+    SyncConnectionFactory as SyncConnectionFactory,
 )
-from procrastinate_conn.connectors.runtime.disconnects import (
-    OutcomeUnknown,
-    SafeToRetry,
-    Shutdown,
-    raise_disconnect,
-    raise_lost,
-)
-
-__all__ = [
-    "AsyncConnectionFactory",
-    "AsyncConnector",
-    "Attempt",
-    "ConnectorConfig",
-    "Liveness",
-    "OutcomeUnknown",
-    "RowLists",
-    "SafeToRetry",
-    "Shutdown",
-    "SyncConnectionFactory",
-    "SyncConnector",
-    "SyncPsycopgConnector",
-    "WithoutClass",
-    "connector_exception",
-    "find_password",
-    "open_first",
-    "raise_disconnect",
-    "raise_lost",
-    "server_settings",
-    "set_socket_options",
-    "translate",
-    "wrap_json",
-]
+from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown as OutcomeUnknown
+from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry as SafeToRetry
+from procrastinate_conn.connectors.runtime.disconnects import Shutdown as Shutdown
+from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect as raise_disconnect
+from procrastinate_conn.connectors.runtime.disconnects import raise_lost as raise_lost

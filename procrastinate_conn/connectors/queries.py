@@ -97,12 +97,9 @@ def _numbered(query: str, names: tuple[str, ...], casts: tuple[str, ...]) -> tup
 
 
 def _cast(value: Any) -> str:
-    """Return the cast to the type that psycopg would send, or the value itself.
-
-    The type of a string is left to the server to infer.
-    """
+    """Return the cast to the type that psycopg would send, or the value itself."""
     kind = type(value)
-    if kind is str or value is None:
+    if kind is str or value is None:  # the server infers their types
         return ""
     if kind is int:
         return next((cast for cast, bits in _INTEGERS if -(1 << bits) <= value < 1 << bits), "::numeric")

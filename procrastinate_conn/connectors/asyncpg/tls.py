@@ -26,12 +26,7 @@ def encryption_methods(parameters: Mapping[str, Any]) -> tuple[bool, ...]:
 def tls_context(parameters: Mapping[str, Any]) -> ssl.SSLContext:
     """Return the context for one address; the files are read now, as libpq reads them at every connection.
 
-    Raises
-    ------
-    psycopg.OperationalError
-        libpq would not connect.
-    OSError
-        A file cannot be used.
+    `psycopg.OperationalError` is raised if libpq would not connect, `OSError` if a file cannot be used.
     """
     mode = parameters.get("sslmode") or "prefer"
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)

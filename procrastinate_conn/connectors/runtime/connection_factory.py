@@ -93,7 +93,6 @@ class ConnectionFactory(ABC):
         self.last_error = None
 
     def _parameters(self, connect_timeout: int | None) -> dict[str, str]:
-        """Return libpq's keywords for one connection, with the shorter `connect_timeout`."""
         parameters = self.config.spec.keyword_values(drivers.keywords(self.config.kind), self.environment)
         try:
             parameters |= self.config.credentials()

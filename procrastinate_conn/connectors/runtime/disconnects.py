@@ -77,7 +77,6 @@ class OutcomeUnknown(ConnectorException):
 
     @classmethod
     def after(cls, error: BaseException | None) -> OutcomeUnknown:
-        """Return one with the driver's error as its cause."""
         unknown = cls(
             "the connection was lost before the server had answered, "
             f"so the query may have had its effect or not: {error}"
@@ -134,11 +133,8 @@ def raise_disconnect(
     else. `cursor` is psycopg's, new: it may send something more after the result, and it sends a query that
     has arguments with the extended protocol.
     """
-    is_extended = (
-        cursor is not None and bool(arguments) and not isinstance(cursor, ClientCursor | AsyncClientCursor)
-    )
-    has_result = cursor is not None and cursor.statusmessage
-    shutdown = None if has_result else Shutdown.read(error, info)
+    is_extended = bool(cursor and arguments) and not isinstance(cursor, ClientCursor | AsyncClientCursor)
+    shutdown = None if cursor and cursor.statusmessage else Shutdown.read(error, info)
     raise_lost(error, query, sent_at, shutdown=shutdown, is_extended=is_extended, is_lost=info.status != 0)
 
 

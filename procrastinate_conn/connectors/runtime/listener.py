@@ -161,11 +161,6 @@ def raise_if_cancelled() -> None:
     """End a task that did not notice that it was cancelled: Python 3.11's `asyncio.wait_for` may swallow it.
 
     The drivers wait with it, and a worker that stops waits for its listener to end.
-
-    Raises
-    ------
-    asyncio.CancelledError
-        The current task was cancelled.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

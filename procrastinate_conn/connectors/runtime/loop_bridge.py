@@ -89,7 +89,6 @@ class CrossLoopCall(Generic[T]):
         return in_time
 
     def cancel(self) -> None:
-        """Propagate cancellation to the loop."""
         if not self.withdraw():
             with suppress(RuntimeError):  # the loop was closed
                 self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())

@@ -188,11 +188,6 @@ class EngineQueries(RowLists, PooledConnector[Any]):
         """Return SQLAlchemy's connection for procrastinate's queries on one of the pool's.
 
         On its first one an engine asks the server for its version.
-
-        Raises
-        ------
-        SafeToRetry
-            The server ended the session; the query was not sent.
         """
         this_thread.connection = connection
         try:
