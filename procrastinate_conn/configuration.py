@@ -23,15 +23,11 @@ from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.resolution.connection import ResolvedConnection, effective_dsn, merge_connection
 from procrastinate_conn.resolution.embedded_dsn import reject_embedded_dsns
 from procrastinate_conn.resolution.listen import ListenSection, read_listen
-from procrastinate_conn.resolution.pg_environment import (
-    ignored_session_variables,
-    misspelt_variables,
-    session_variables,
-)
+from procrastinate_conn.resolution.pg_environment import session_variables, validate_variables
 from procrastinate_conn.resolution.settings import ResolvedSettings, resolve_settings
 from procrastinate_conn.resolution.unconfigured import validate_anything_set
-from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
-from procrastinate_conn.sources.base import Source
+from procrastinate_conn.setting_names import SettingNames
+from procrastinate_conn.sources.base import Source, shown_names
 from procrastinate_conn.sources.service_file import UNREADABLE_SERVICE
 
 if TYPE_CHECKING:
@@ -63,8 +59,8 @@ class Configuration(NamedTuple):
 
     @property
     def names(self) -> SettingNames:
-        """The names of the variables, for messages: those of an application's own prefix if there is one."""
-        return next((s.names for s in self.sources if s.names != DEFAULT_NAMES), DEFAULT_NAMES)
+        """The names of the variables, for messages."""
+        return shown_names(self.sources)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -115,10 +111,7 @@ class Configuration(NamedTuple):
 def configure(sources: Sequence[Source]) -> Configuration:
     """Resolve and validate the settings of all sources, which are given by precedence.
 
-    Raises
-    ------
-    ImportError
-        If no libpq can be loaded.
+    An `ImportError` is raised if no libpq can be loaded.
     """
     sources = [reject_embedded_dsns(source) for source in sources]
     dsn = effective_dsn(sources)
@@ -133,8 +126,7 @@ def configure(sources: Sequence[Source]) -> Configuration:
     pool, pool_problems = validate_pool_options(options, settings.kind, settings.explicit.get("pool"))
     problems = [
         *settings.problems,
-        *misspelt_variables(sources, connection.configured),
-        *ignored_session_variables(sources),
+        *validate_variables(sources, connection.configured),
         *connection.problems,
         *rejections,
         *pool_problems,
@@ -169,13 +161,7 @@ def _validate_kind(kind: ConnectorKind, configured: SourcedValue | None) -> Iter
 
 
 def configure_or_raise(sources: Sequence[Source]) -> Configuration:
-    """Return the configuration if a connector can be built from it, and log its warnings.
-
-    Raises
-    ------
-    ConfigurationError
-        If anything is wrong, with all of it.
-    """
+    """Return the configuration, and log its warnings; with errors, raise a `ConfigurationError`."""
     configuration = configure_and_log(sources)
     if configuration.errors:
         raise ConfigurationError(configuration.problems)
@@ -185,10 +171,7 @@ def configure_or_raise(sources: Sequence[Source]) -> Configuration:
 def configure_and_log(sources: Sequence[Source]) -> Configuration:
     """Return the configuration, which may have errors; if it has none, its warnings are logged.
 
-    Raises
-    ------
-    ConfigurationError
-        If no libpq can be loaded.
+    A `ConfigurationError` is raised if no libpq can be loaded.
     """
     try:
         libpq.version()

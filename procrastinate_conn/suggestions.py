@@ -14,6 +14,7 @@ from procrastinate_conn.setting_names import (
     SECTIONS,
     SETTINGS,
     SettingNames,
+    SettingPath,
     keywords_if_any,
 )
 from procrastinate_conn.similarity import nearest
@@ -39,12 +40,15 @@ def connector(name: str) -> str:
     return f"did you mean {near}?" if near else f"the connectors are {', '.join(kinds)}"
 
 
+def _same(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that differs in case and separators alone: ``max_size`` for ``maxSize``."""
+    return {plain(one): one for one in known}.get(plain(name))
+
+
 def keyword(name: str) -> str | None:
     """Return the keyword of libpq that was probably meant."""
-    if alias := _alias(name, "connection"):
-        return alias
-    by_plain_name = {plain(keyword): keyword for keyword in libpq.keywords()}
-    return by_plain_name.get(plain(name)) or nearest(name, by_plain_name.values())
+    keywords = libpq.keywords()
+    return _alias(name, "connection") or _same(name, keywords) or nearest(name, keywords)
 
 
 def keyword_hint(name: str) -> tuple[str, bool]:
@@ -59,20 +63,16 @@ def keyword_hint(name: str) -> tuple[str, bool]:
         return f"write {near}{note}" if note else hint, True
     if known := hint_of(name):
         return known, True
-    options = {plain(option): option for option in REGISTRY[DEFAULT_KIND].pool_options}
-    if option := _alias(name, "pool") or options.get(plain(name)):
+    if option := _alias(name, "pool") or _same(name, REGISTRY[DEFAULT_KIND].pool_options):
         return f"it is an option of the pool: write pool.{option}{note_of(name)}", True
     return hint, near is not None and nearest(name, [near], cutoff=0.8) is not None
 
 
 def pool_option(name: str, known: Iterable[str]) -> str | None:
     """Return the pool option that was probably meant."""
-    name = _snake_case(name)
-    if name in known:
-        return name
-    if option := _alias(name, "pool"):
+    if option := _same(name, known) or _alias(name, "pool"):
         return option
-    if name in libpq.keywords() or hint_of(name):
+    if _same(name, libpq.keywords()) or hint_of(name):
         return None
     near = nearest(name, [*known, *(alias for alias in ALIASES if _alias(alias, "pool"))])
     return near and (_alias(near, "pool") or near)
@@ -80,20 +80,13 @@ def pool_option(name: str, known: Iterable[str]) -> str | None:
 
 def pool_option_hint(name: str, known: Iterable[str]) -> str:
     """Return the hint about an unknown pool option; empty if nothing is similar."""
-    option, name = pool_option(name, known), _snake_case(name)
-    if name not in known and _alias(name, "pool"):
+    option = pool_option(name, known)
+    if _alias(name, "pool") and name not in known:
         return f"psycopg_pool calls it {option}{note_of(name)}"
-    if name in libpq.keywords():
-        return f"it is a keyword of libpq: write connection.{name}"
-    other = _OF_CONNECTORS.get(name) or hint_of(name)
+    if keyword := _same(name, libpq.keywords()):
+        return f"it is a keyword of libpq: write connection.{keyword}"
+    other = _OF_CONNECTORS.get(name.lower()) or hint_of(name)
     return other or (f"did you mean {option}?" if option else "")
-
-
-def _snake_case(name: str) -> str:
-    """Return ``max_size`` for ``maxSize`` and ``MAX-SIZE``."""
-    if not name.isupper():
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", name)
-    return name.lower().replace("-", "_")
 
 
 _WITH_PREFIX = rf"([A-Z]\w*?)_+({'|'.join(map(str.upper, SETTINGS))})(?:__(\w+))?"
@@ -164,7 +157,7 @@ def pg_variable(name: str, known: Iterable[str], names: SettingNames = DEFAULT_N
     return None if name.rpartition("_")[0] in known else nearest(name, known, cutoff=0.8)
 
 
-def _setting(path: tuple[str, ...], fields: Iterable[str] = ()) -> str | None:
+def _setting(path: SettingPath, fields: Iterable[str] = ()) -> str | None:
     """Return the dotted path of the setting, or of the application's own field, that was probably meant."""
     name, *parts = path
     own = [*sorted(fields), *SETTINGS]
@@ -194,7 +187,7 @@ _APPLICATION_WORDS = (
 """The keywords and pool options, and names near to one, that an application may have for itself."""
 
 
-def is_near_setting(path: tuple[str, ...], names: SettingNames) -> bool:
+def is_near_setting(path: SettingPath, names: SettingNames) -> bool:
     """Tell whether an unknown name is near enough to a setting to be one, under a prefix that is shared."""
     name, *parts = (part.lower() for part in path)
     if names.is_default or name in SETTINGS or nearest(name, SETTINGS, cutoff=0.8):
@@ -212,15 +205,15 @@ def is_near_setting(path: tuple[str, ...], names: SettingNames) -> bool:
     return False
 
 
-def address_part(name: str) -> str | None:
-    """Return the setting that a word of an application's stands for, if it describes the connection."""
+def address_part(path: SettingPath, names: SettingNames) -> str | None:
+    """Return the part of a connection that a word under an application's prefix stands for."""
+    if not names.prefix or len(path) != 1:
+        return None
     address = ("dsn", *(f"connection.{keyword}" for keyword in _PARTS if keyword != "password_file"))
-    return next((s for s in (f"connection.{name}", setting_of_alias(name)) if s in address), None)
+    return next((s for s in (f"connection.{path[0]}", setting_of_alias(path[0])) if s in address), None)
 
 
-def setting_hint(
-    path: tuple[str, ...], write: Callable[[tuple[str, ...]], str], fields: Iterable[str] = ()
-) -> str:
+def setting_hint(path: SettingPath, write: Callable[[SettingPath], str], fields: Iterable[str] = ()) -> str:
     """Return the hint about an unknown setting; `write` returns a setting as its source writes it.
 
     The `fields` are the application's own.

@@ -25,22 +25,17 @@ def hide_inputs(cls: type[Any], values: Any, handler: Callable[[Any], Any]) -> A
     try:
         return handler(values)
     except ValidationError as error:
-        hidden = _without_inputs(error, values)
-    del values  # Sentry sends the variables of every frame
-    raise hidden
-
-
-def _without_inputs(error: ValidationError, values: Any) -> ValidationError:
-    secrets = set(_secrets((), values))
-    lines = [
-        InitErrorDetails(
-            type=PydanticCustomError(line["type"], "{text}", _context(line, secrets)),
-            loc=line["loc"],
-            input=MASK,
-        )
-        for line in error.errors()
-    ]
-    return ValidationError.from_exception_data(error.title, lines)
+        title, secrets = error.title, set(_secrets((), values))
+        lines = [
+            InitErrorDetails(
+                type=PydanticCustomError(line["type"], "{text}", _context(line, secrets)),
+                loc=line["loc"],
+                input=MASK,
+            )
+            for line in error.errors()
+        ]
+    del values, secrets  # Sentry sends the variables of every frame
+    raise ValidationError.from_exception_data(title, lines)
 
 
 def _context(line: ErrorDetails, secrets: set[str]) -> dict[str, Any]:

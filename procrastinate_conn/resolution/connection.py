@@ -15,7 +15,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.aliases import VALUES
 from procrastinate_conn.origins import CALL, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
-from procrastinate_conn.resolution.embedded_dsn import split_embedded_dsns
+from procrastinate_conn.resolution.embedded_dsn import without_dsns
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.sources.base import INVALID_VALUE, Source
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
@@ -73,8 +73,8 @@ def merge_connection(
     sources: Sequence[Source], dsn: ParsedDsn | None, defaults: Defaults
 ) -> ResolvedConnection:
     """Merge the keywords of all sources, which are given by precedence, and of their effective DSN."""
-    parameters, embedded = split_embedded_dsns(dsn.parameters if dsn else {})
-    problems = [*(dsn.problems if dsn else ()), *embedded]
+    problems = [*dsn.problems] if dsn else []
+    parameters = without_dsns(dsn.parameters if dsn else {}, "connection.{}".format, problems)
     settings: list[Layer] = []
     for source in sources:
         settings += [_keywords(source, problems), parameters if dsn and source.dsn is dsn.sourced else {}]
@@ -174,9 +174,8 @@ def _service(above: Mapping[str, SourcedValue], sources: Sequence[Source], probl
     variables = dict(ChainMap(*(dict(source.variables) for source in sources)))
     file = above.get("servicefile") or variables.get("PGSERVICEFILE")
     section, faults = read_service(above["service"], file, variables)
-    keywords, embedded = split_embedded_dsns(section)
-    problems += [*faults, *embedded]
-    return keywords
+    problems += faults
+    return without_dsns(section, "connection.{}".format, problems)
 
 
 def _libpq_variables(sources: Sequence[Source]) -> list[Layer]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from procrastinate_conn import libpq
 from procrastinate_conn.origins import CALL, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
+from procrastinate_conn.setting_names import SettingPath
 from procrastinate_conn.sources.base import Source
 
 DSN_IN_VALUE = Rule(
@@ -20,6 +22,7 @@ DSN_IN_VALUE = Rule(
     example=Example("PROCRASTINATE_CONN_CONNECTION__HOST=postgresql://app@localhost/jobs"),
 )
 
+_Key = TypeVar("_Key")
 
 _URL = r"(?i)postgres(?:ql)?(?:\+\w+)?://"
 _PAIR = r"(?:^|[;&?,\s])\s*(\w+)\s*="
@@ -32,35 +35,43 @@ _SINGLE_VALUES = ("connector", "defaults", "json_dumps", "json_loads", "password
 """The settings that are one word or one path."""
 
 
-def split_embedded_dsns(
-    values: Mapping[str, SourcedValue],
-) -> tuple[dict[str, SourcedValue], list[Problem]]:
-    """Return the values of libpq's keywords that are no DSN, and a problem for each that is one."""
-    embedded = {keyword for keyword, sourced in values.items() if _is_dsn(keyword, sourced.value)}
-    valid = {keyword: sourced for keyword, sourced in values.items() if keyword not in embedded}
-    return valid, [_problem(f"connection.{k}", v) for k, v in values.items() if k in embedded]
-
-
 def reject_embedded_dsns(source: Source) -> Source:
     """Return a source without the values that are DSNs, and with a problem for each."""
     keywords = libpq.variables()
-    settings = {p: v for p, v in source.settings.items() if _has_single_value(p) and _is_dsn(p[-1], v.value)}
-    variables = {n: v for n, v in source.variables.items() if n in keywords and _is_dsn(keywords[n], v.value)}
-    if not settings and not variables:
-        return source
+
+    def of_path(path: SettingPath) -> str:
+        return ".".join(path) if _has_single_value(path) else ""
+
+    def of_variable(name: str) -> str:
+        return f"connection.{keywords[name]}" if name in keywords else ""
+
+    problems = list(source.problems)
     return replace(
         source,
-        settings={path: sourced for path, sourced in source.settings.items() if path not in settings},
-        variables={name: sourced for name, sourced in source.variables.items() if name not in variables},
-        problems=[
-            *source.problems,
-            *(_problem(".".join(path), sourced) for path, sourced in settings.items()),
-            *(_problem(f"connection.{keywords[name]}", sourced) for name, sourced in variables.items()),
-        ],
+        settings=without_dsns(source.settings, of_path, problems),
+        variables=without_dsns(source.variables, of_variable, problems),
+        problems=problems,
     )
 
 
-def _has_single_value(path: tuple[str, ...]) -> bool:
+def without_dsns(
+    values: Mapping[_Key, SourcedValue], setting_of: Callable[[_Key], str], problems: list[Problem]
+) -> dict[_Key, SourcedValue]:
+    """Return the values that are no DSNs, and report the others.
+
+    `setting_of` returns the dotted path of the setting that has a value, if it has one value alone.
+    """
+    valid: dict[_Key, SourcedValue] = {}
+    for key, sourced in values.items():
+        setting = setting_of(key)
+        if setting and _is_dsn(setting.rpartition(".")[2], sourced.value):
+            problems.append(_problem(setting, sourced))
+        else:
+            valid[key] = sourced
+    return valid
+
+
+def _has_single_value(path: SettingPath) -> bool:
     """Tell whether a setting has one value, which is no connection string."""
     if path[0] == "connection":
         return len(path) == 2 and path[1] in libpq.keywords()

@@ -24,25 +24,28 @@ _NO_KEYWORD = (*libpq.SESSION_VARIABLES, "PGLOCALEDIR", "PGREQUIRESSL", "PGSERVI
 _OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")  # of servers and tools
 
 
-def misspelt_variables(sources: Sequence[Source], configured: Collection[str]) -> Iterator[Problem]:
-    """Yield a warning for each variable that libpq does not know, and whose name is near one that it does.
+def validate_variables(sources: Sequence[Source], configured: Collection[str]) -> Iterator[Problem]:
+    """Yield a warning for each variable that libpq does not read, and that seems to be for it.
 
     If its keyword is configured elsewhere, a ``PG_HOST`` may be a part of that, such as of a DSN.
     """
     keywords = libpq.variables()
+    known = keywords.keys() | set(_NO_KEYWORD)
     for source in sources:
         for problem in source.misspelt:
             section, _, keyword = problem.setting.partition(".")
             if section == "connection" and keyword not in configured:
                 yield problem
-    known = keywords.keys() | set(_NO_KEYWORD)
-    for source in sources:
         for name, sourced in source.variables.items():
-            is_known = name in known or name in _OTHERS
-            near = None if is_known else suggestions.pg_variable(name, known, source.names)
-            if near and not (name.startswith("PG_") and keywords.get(near) in configured):
-                message, hint = f"libpq does not know {name}", f"did you mean {near}?"
-                yield LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=sourced.origin)
+            if name in libpq.SESSION_VARIABLES and source.kind != ENVIRONMENT:
+                message = f"libpq does not read {name} from an env file"
+                hint = "set it in the process environment, or write it as an option of the connection"
+                yield SESSION_VARIABLE(name, message, hint=hint, origin=sourced.origin)
+            elif name not in known and name not in _OTHERS:
+                near = suggestions.pg_variable(name, known, source.names)
+                if near and not (name.startswith("PG_") and keywords.get(near) in configured):
+                    message, hint = f"libpq does not know {name}", f"did you mean {near}?"
+                    yield LIKELY_MISSPELT_VARIABLE(name, message, hint=hint, origin=sourced.origin)
 
 
 def session_variables(sources: Sequence[Source]) -> dict[str, str]:
@@ -54,16 +57,3 @@ def session_variables(sources: Sequence[Source]) -> dict[str, str]:
         for name, sourced in source.variables.items()
         if name in libpq.SESSION_VARIABLES
     }
-
-
-def ignored_session_variables(sources: Sequence[Source]) -> Iterator[Problem]:
-    """Yield a warning for each variable of the session that is in a file, where libpq does not read it."""
-    for source in sources:
-        for name in libpq.SESSION_VARIABLES:
-            if source.kind != ENVIRONMENT and name in source.variables:
-                yield SESSION_VARIABLE(
-                    name,
-                    f"libpq does not read {name} from an env file",
-                    hint="set it in the process environment, or write it as an option of the connection",
-                    origin=source.variables[name].origin,
-                )

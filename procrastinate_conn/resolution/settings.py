@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from procrastinate_conn import drivers, suggestions
@@ -177,11 +177,8 @@ def _password(name: str, sourced: SourcedValue | None, problems: list[Problem]) 
     elif name == "password_file" and isinstance(value, str | os.PathLike) and str(value):
         return passwords.from_file(str(value), origin)
     elif name == "password_command" and isinstance(value, str) and value.strip():
-        try:
-            if shlex.split(value):
-                return passwords.from_command(value, origin)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            return passwords.from_command(value, origin)
         hint = "close every quote, and end it with no backslash"
     problems.append(INVALID_VALUE(name, f"{name} is not {expected}", hint=hint, origin=origin))
     return None

@@ -10,7 +10,7 @@ from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.connection import ResolvedConnection
 from procrastinate_conn.setting_names import DEFAULT_NAMES
-from procrastinate_conn.sources.base import Source
+from procrastinate_conn.sources.base import Source, shown_names
 from procrastinate_conn.sources.variables import LIBPQ_ALONE
 
 NOTHING_SET = Rule(
@@ -33,11 +33,11 @@ def validate_anything_set(
     """
     if any(not values[0].origin.kind.is_default for values in connection.configured.values()):
         return
-    if not any(s.dsn or s.database_url or s.misspelt or s.problems for s in sources):
-        found = (_without_section(sources), *map(_elsewhere, sources))
-        if problem := next(filter(None, found), None):
-            yield problem
-            return
+    unread = (_without_section(sources), *map(_elsewhere, sources))
+    is_mistaken = any(s.dsn or s.database_url or s.misspelt or s.problems for s in sources)
+    if not is_mistaken and (problem := next(filter(None, unread), None)):
+        yield problem
+        return
     is_connector = (path == ("connector",) and s.kind.is_override for s in sources for path in s.settings)
     if any(source.database_url for source in sources) or not all(is_connector):
         return  # a connector alone describes no connection
@@ -46,9 +46,10 @@ def validate_anything_set(
         return
     if any(source.problems for source in sources):
         return
-    names = next((s.names for s in sources if s.names != DEFAULT_NAMES), DEFAULT_NAMES)
+    names = shown_names(sources)
     places = ", ".join(dict.fromkeys(source.place for source in sources if source.place)) or "the arguments"
-    come_to = " ".join(f"{keyword}={parameters[keyword]}" for keyword in _SHOWN if parameters.get(keyword))
+    shown = ("user", "host", "port", "dbname")
+    come_to = " ".join(f"{keyword}={parameters[keyword]}" for keyword in shown if parameters.get(keyword))
     message = f"nothing is set in {places}; the defaults come to {come_to}"
     if not parameters.get("host"):
         message += " on this machine"
@@ -62,11 +63,9 @@ def _without_section(sources: Sequence[Source]) -> Problem | None:
     """Return a problem if words under a prefix of the application's seem to describe the connection."""
     words: dict[str, tuple[str, SourcedValue]] = {}
     for source in sources:
-        names = source.names
         for name, sourced in source.elsewhere.items():
-            path = names.path(name) or ()
-            if names.prefix and len(path) == 1 and (part := suggestions.address_part(path[0])):
-                words.setdefault(part, (names.variable(part.split(".")), sourced))
+            if part := suggestions.address_part(source.names.path(name) or (), source.names):
+                words.setdefault(part, (source.names.variable(part.split(".")), sourced))
     if not words.keys() - {"connection.port"}:  # it may be that of a web server
         return None
     hint = f"write {', '.join(variable for variable, _ in words.values())}"
@@ -99,6 +98,3 @@ def _unread(values: Sequence[SourcedValue], hint: str) -> Problem:
     places = ", ".join(str(sourced.origin) for sourced in values)
     message = f"nothing is set for procrastinate-conn, and what is set as {places} is not read"
     return NOTHING_SET("dsn", message, hint=hint, origin=values[0].origin)
-
-
-_SHOWN = ("user", "host", "port", "dbname")

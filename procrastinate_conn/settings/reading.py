@@ -8,7 +8,6 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from procrastinate_conn.problems import Problem
 from procrastinate_conn.redaction import redact
 from procrastinate_conn.setting_names import SECTIONS, SettingNames, SettingPath
 from procrastinate_conn.settings.fields import merged
-from procrastinate_conn.settings.subclasses import class_names, decode_fields, source_names
+from procrastinate_conn.settings.subclasses import class_names, decode_fields, known_options, source_names
 from procrastinate_conn.similarity import nearest
 from procrastinate_conn.sources import SOURCES
 from procrastinate_conn.sources.arguments import read_call, read_mapping, with_null_pool
@@ -142,21 +141,16 @@ def read_nested(cls: type[BaseSettings], values: Mapping[str, Any]) -> list[Sour
     return [read_call(with_null_pool(values), class_names(cls).own), read_libpq_variables()]
 
 
-def _known_options(source: type[PydanticBaseSettingsSource], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a source takes; an older pydantic-settings has fewer."""
-    return {name: options[name] for name in signature(source).parameters if name in options}
-
-
 def _built_in(
     cls: type[BaseSettings], options: Mapping[str, Any], arguments: dict[str, Any]
 ) -> dict[str, PydanticBaseSettingsSource]:
     """Return the sources of pydantic-settings, by the names that the hook has for them."""
-    secrets = SecretsSettingsSource(cls, **_known_options(SecretsSettingsSource, options))
+    secrets = SecretsSettingsSource(cls, **known_options(SecretsSettingsSource, options))
     secrets.secrets_dir = options.get("secrets_dir")  # as an argument, None would mean that of the class
     return {
         "init_settings": InitSettingsSource(cls, init_kwargs=arguments),
-        "env_settings": EnvSettingsSource(cls, **_known_options(EnvSettingsSource, options)),
-        "dotenv_settings": DotenvSource(cls, **_known_options(DotEnvSettingsSource, options)),
+        "env_settings": EnvSettingsSource(cls, **known_options(EnvSettingsSource, options)),
+        "dotenv_settings": DotenvSource(cls, **known_options(DotEnvSettingsSource, options)),
         "file_secret_settings": secrets,
     }
 
@@ -176,7 +170,7 @@ def _with_command_line(
     if isinstance(given, CliSettingsSource):
         return [given, *sources]
     if is_wanted:
-        return [CliSettingsSource(cls, **_known_options(CliSettingsSource, options)), *sources]
+        return [CliSettingsSource(cls, **known_options(CliSettingsSource, options)), *sources]
     return sources
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -126,13 +127,27 @@ def variables(cls: type[BaseSettings], names: SettingNames, path: Sequence[str])
     ]
 
 
+def known_options(source: type[PydanticBaseSettingsSource], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a source takes; an older pydantic-settings has fewer."""
+    _, *known = signature(source).parameters  # the first one is the class of the settings
+    return {name: options[name] for name in known if name in options}
+
+
 def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
     """Return a source with its fields as pydantic-settings reads their variables."""
     if not read.fields:
         return read
-    decoder = _decoder(source.settings_cls, read)
+    names, cls = read.names, source.settings_cls
+    options = {**source.config, **vars(source)}
+    decoder = EnvSettingsSource(cls, **known_options(EnvSettingsSource, options))
+    decoder.env_vars = {
+        name if names.case_sensitive else name.lower(): None
+        if sourced.value == names.none_text
+        else str(sourced.value)
+        for name, sourced in read.fields.items()
+    }
     fields: dict[str, SourcedValue] = {}
-    for name, field in own_fields(source.settings_cls).items():
+    for name, field in own_fields(cls).items():
         if (origin := _origin(name, field, read)) is None:
             continue
         first = next(aliases(field), name)  # as pydantic-settings gives the arguments of a call
@@ -148,28 +163,6 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
                 fields[first] = SourcedValue(value, origin)
     read.fields = fields
     return read
-
-
-def _decoder(cls: type[BaseSettings], read: Source) -> EnvSettingsSource:
-    """Return a source of pydantic-settings that has the variables of the fields, and no others."""
-    names = read.names
-    split: dict[str, Any] = {} if names.max_split is None else {"env_nested_max_split": names.max_split}
-    decoder = EnvSettingsSource(
-        cls,
-        case_sensitive=names.case_sensitive,
-        env_prefix=names.prefix,
-        env_nested_delimiter=names.delimiter,
-        env_ignore_empty=names.ignore_empty,
-        env_parse_none_str=names.none_text,
-        **split,
-    )
-    decoder.env_vars = {
-        name if names.case_sensitive else name.lower(): None
-        if sourced.value == names.none_text
-        else str(sourced.value)
-        for name, sourced in read.fields.items()
-    }
-    return decoder
 
 
 def _origin(name: str, field: FieldInfo, read: Source) -> Origin | None:

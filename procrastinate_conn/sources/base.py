@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -122,6 +122,11 @@ class Source:
         return {
             path[1]: sourced for path, sourced in self.settings.items() if path[0] == name and len(path) == 2
         }
+
+
+def shown_names(sources: Iterable[Source]) -> SettingNames:
+    """Return the names for messages: those of an application's own prefix if there is one."""
+    return next((source.names for source in sources if source.names != DEFAULT_NAMES), DEFAULT_NAMES)
 
 
 Files = str | Path | Sequence[str | Path] | None

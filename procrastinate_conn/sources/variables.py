@@ -121,7 +121,7 @@ def _add_setting(source: Source, name: str, path: SettingPath, sourced: SourcedV
         message = f"no setting is called {name}"
         hint = suggestions.setting_hint(path, names.variable, names.fields)
         source.problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=sourced.origin))
-    elif names.prefix and len(path) == 1 and suggestions.address_part(path[0]):
+    elif suggestions.address_part(path, names):
         source.elsewhere[name] = sourced
     else:
         _note(source, name, sourced)

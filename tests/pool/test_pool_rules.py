@@ -52,9 +52,9 @@ class Case(NamedTuple):
 
 VIOLATIONS = [
     Case({"min_szie": "3"}, UNKNOWN_OPTION, "min_szie", "no pool option min_szie", "did you mean min_size?"),
-    Case({"MAX_SIZE": 3}, UNKNOWN_OPTION, "MAX_SIZE", "MAX_SIZE", "did you mean max_size?"),
-    Case({"maxSize": 3}, UNKNOWN_OPTION, "maxSize", "maxSize", "did you mean max_size?"),
-    Case({"max-size": 3}, UNKNOWN_OPTION, "max-size", "max-size", "did you mean max_size?"),
+    Case({"MAX_SIZE": 3}, UNKNOWN_OPTION, "MAX_SIZE", "MAX_SIZE", "psycopg_pool calls it max_size"),
+    Case({"maxSize": 3}, UNKNOWN_OPTION, "maxSize", "maxSize", "psycopg_pool calls it max_size"),
+    Case({"max-size": 3}, UNKNOWN_OPTION, "max-size", "max-size", "psycopg_pool calls it max_size"),
     Case({"chek_after": 3}, UNKNOWN_OPTION, "chek_after", "chek_after", "did you mean check_after?"),
     Case({"maxsize": 3}, UNKNOWN_OPTION, "maxsize", "maxsize", "psycopg_pool calls it max_size"),
     Case({"minconn": 3}, UNKNOWN_OPTION, "minconn", "minconn", "psycopg_pool calls it min_size"),
