@@ -7,7 +7,7 @@ for its own kinds, or if all kinds are listed; one that cannot be imported does 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -66,65 +66,53 @@ def packages(name: str) -> str:
 
 def find(name: str) -> ConnectorInfo | None:
     """Return the kind of that name, None if there is none; raise `UnusableKind` if it cannot be used."""
-    if name not in _by_name():
-        return None
-    found = load(name)
-    if isinstance(found, UnusableKind):
-        raise found.with_traceback(None)
-    return found
+    return load(name) if name in _by_name() else None
 
 
 @cache
-def load(name: str) -> ConnectorInfo | UnusableKind:
-    """Import the kind of a name that `names` has, or return why it cannot be used."""
+def load(name: str) -> ConnectorInfo:
+    """Import the kind of a name that `names` has, or raise `UnusableKind`."""
     entry_point, *others = _by_name()[name]
     package = packages(name)
     if others:
         uninstall = " or ".join(f"pip uninstall {one.partition(' ')[0]}" for one in package.split(" and "))
-        return UnusableKind(name, package, "is ambiguous: each of them brings one", uninstall)
+        raise UnusableKind(name, package, "is ambiguous: each of them brings one", uninstall)
     if not re.fullmatch("[a-z0-9-]+", name):
-        return UnusableKind(name, package, "cannot be chosen: a name has letters, digits and hyphens")
+        raise UnusableKind(name, package, "cannot be chosen: a name has letters, digits and hyphens")
     try:
         info = import_object(entry_point.value)
     except ObjectNotFound as error:
-        return UnusableKind.after(error, name, package)
-    return _validated(info, name, package)
+        raise UnusableKind.after(error, name, package) from None
+    return _validated(info, partial(UnusableKind, name, package))._replace(package=package)
 
 
-def _validated(info: object, name: str, package: str) -> ConnectorInfo | UnusableKind:
+def _validated(info: object, unusable: Callable[..., UnusableKind]) -> ConnectorInfo:
     """Return how a kind describes itself, with its fields in their types: no type checker has seen it."""
     from pydantic import TypeAdapter, ValidationError  # not above: for our kinds it is not needed
 
-    unusable = partial(UnusableKind, name, package)
     if not isinstance(info, ConnectorInfo):
-        return unusable(f"is of type {type(info).__name__}, which is no ConnectorInfo")
+        raise unusable(f"is of type {type(info).__name__}, which is no ConnectorInfo")
     try:
         # Not the tuple: pydantic 2.8 would give its fields numbers.
-        valid = TypeAdapter(ConnectorInfo).validate_python(info._asdict())
+        info = TypeAdapter(ConnectorInfo).validate_python(info._asdict())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"]))
-        return unusable(f"has a ConnectorInfo with an invalid {field}: {first['msg']}")
-    reason = next(_defects(valid), None)
-    if reason is None:
-        return valid._replace(package=package)
-    is_newer = valid.interface is not None and valid.interface > INTERFACE_VERSION
-    return unusable(reason, "pip install --upgrade procrastinate-conn" if is_newer else "")
-
-
-def _defects(info: ConnectorInfo) -> Iterator[str]:
-    """Yield what is wrong with a description whose fields are of their types."""
-    if info.interface is None:
-        yield "states no version of the interface: ConnectorInfo(interface=...)"
-    elif info.interface != INTERFACE_VERSION:
-        theirs, ours = info.interface, INTERFACE_VERSION
-        yield f"is written for version {theirs} of the interface, and the installed one is {ours}"
+        raise unusable(f"has a ConnectorInfo with an invalid {field}: {first['msg']}") from None
+    theirs, ours = info.interface, INTERFACE_VERSION
+    if theirs is None:
+        raise unusable("states no version of the interface: ConnectorInfo(interface=...)")
+    if theirs != ours:
+        reason = f"is written for version {theirs} of the interface, and the installed one is {ours}"
+        raise unusable(reason, "pip install --upgrade procrastinate-conn" if theirs > ours else "")
     if not re.fullmatch(OBJECT_PATH, info.implementation):
-        yield "has a ConnectorInfo whose implementation is not package.module:class"
+        raise unusable("has a ConnectorInfo whose implementation is not package.module:class")
     if not all(re.fullmatch(DOTTED, module) for module in info.drivers):
-        yield "has a ConnectorInfo whose drivers are not all names of modules"
+        raise unusable("has a ConnectorInfo whose drivers are not all names of modules")
     if unknown := info.pool_options.keys() - POOL_OPTIONS.keys() - set(OTHER_POOL_OPTIONS):
-        yield f"has a ConnectorInfo with pool options that do not exist: {', '.join(sorted(unknown))}"
+        options = ", ".join(sorted(unknown))
+        raise unusable(f"has a ConnectorInfo with pool options that do not exist: {options}")
+    return info
 
 
 def forget() -> None:

@@ -144,8 +144,7 @@ class _Registry(dict[ConnectorKind, ConnectorInfo]):
     """The kinds of this package; one of another package is found by its name, and is not among the items."""
 
     def __missing__(self, kind: ConnectorKind) -> ConnectorInfo:
-        info = entry_points.find(kind)
-        if info is None:
+        if (info := entry_points.find(kind)) is None:
             raise KeyError(kind)
         return info
 
@@ -283,9 +282,8 @@ _NAMES = {name.lower() for kind, info in REGISTRY.items() for name in (kind, inf
 
 def installed_kinds() -> tuple[ConnectorKind, ...]:
     """Return the kinds of this package, and those of others that can be used."""
-    others = (name for name in entry_points.names() if name not in _NAMES)
-    usable = (name for name in others if not isinstance(entry_points.load(name), UnusableKind))
-    return (*ConnectorKind, *map(ConnectorKind, usable))
+    unusable = {error.name for error in unusable_kinds()}
+    return (*ConnectorKind, *(ConnectorKind(name) for name in entry_points.names() if name not in unusable))
 
 
 def unusable_kinds() -> Iterator[UnusableKind]:
@@ -294,5 +292,8 @@ def unusable_kinds() -> Iterator[UnusableKind]:
         if name in _NAMES:
             reason = "is not used: procrastinate-conn has a connector of that name itself"
             yield UnusableKind(name, entry_points.packages(name), reason)
-        elif isinstance(found := entry_points.load(name), UnusableKind):
-            yield found
+            continue
+        try:
+            entry_points.load(name)
+        except UnusableKind as error:
+            yield error
