@@ -77,23 +77,23 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
             if not is_ours and is_of_useless_session(error):
                 connection.terminate()  # the caller's pool then replaces it
             raise
-        return fetch(rows) if fetch else None
+        if fetch is None:
+            return None
+        return fetch(rows if is_ours else read_json(rows, self.config.json_loads))
 
-    async def _rows(
-        self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any, *, decoded: bool = True
-    ) -> Rows:
+    async def _rows(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Rows:
         statement, values = translate(query, arguments, self.config.write_json)
         if not values and fetch is None:
             await connection.execute(statement)  # which takes several statements, as of the schema
             return []
-        rows = [dict(row) for row in await connection.fetch(statement, *values)]
-        return rows if self.own_pool is not None and decoded else read_json(rows, self.config.json_loads)
+        return [dict(row) for row in await connection.fetch(statement, *values)]
 
     async def execute_on(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         if not isinstance(connection, asyncpg.Connection):
             raise ConnectorException(rejection(self.config.kind, "asyncpg.Connection", connection))
         try:
-            return fetch(await self._rows(connection, query, arguments, fetch, decoded=False))
+            rows = await self._rows(connection, query, arguments, fetch)
+            return fetch(read_json(rows, self.config.json_loads))
         except AsyncpgConnectionFactory.errors as error:
             raise connector_exception(error) from error
 

@@ -7,7 +7,6 @@ from time import monotonic
 from typing import Any
 
 from procrastinate.contrib import psycopg2 as contrib
-from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from psycopg2.extras import Json
 from psycopg2.pool import AbstractConnectionPool
 
@@ -15,7 +14,8 @@ from procrastinate_conn.connectors.base import SyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.json_arguments import adapt_arguments
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
-from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter, pool_errors
+from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter
+from procrastinate_conn.connectors.queries import connector_exception
 from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
@@ -60,6 +60,5 @@ class Psycopg2Connector(SyncConnector[AbstractConnectionPool], contrib.Psycopg2C
                 return result
             finally:
                 pool.putconn(connection)  # which rolls back, or discards a connection that is lost
-        except Psycopg2ConnectionFactory.errors:
-            with wrap_exceptions(), pool_errors():
-                raise
+        except Psycopg2ConnectionFactory.errors as error:
+            raise connector_exception(error) from error
