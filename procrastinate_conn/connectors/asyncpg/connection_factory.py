@@ -16,15 +16,9 @@ from psycopg.pq import TransactionStatus
 
 from procrastinate_conn import libpq
 from procrastinate_conn.connectors.asyncpg.tls import encryption_methods, tls_context
+from procrastinate_conn.connectors.runtime import attempts
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT, Liveness
-from procrastinate_conn.connectors.runtime.attempts import (
-    Attempt,
-    describe,
-    find_password,
-    open_first,
-    server_settings,
-    set_socket_options,
-)
+from procrastinate_conn.connectors.runtime.attempts import Attempt
 from procrastinate_conn.connectors.runtime.connection_factory import AsyncConnectionFactory
 
 ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -96,11 +90,11 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
             connection.terminate()
 
     async def open_connection(self, parameters: dict[str, str]) -> AsyncpgConnection:
-        return await open_first(parameters, self._open_one, self.errors)
+        return await attempts.open_first(parameters, self._open_one, self.errors)
 
     async def _open_one(self, attempt: Attempt) -> AsyncpgConnection:
         """Return a connection to one address."""
-        password = find_password(attempt)
+        password = attempts.find_password(attempt)
         errors: list[str] = []
         for encrypted in encryption_methods(attempt):
             try:
@@ -111,7 +105,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
                 if not _may_be_retried(error, encrypted=encrypted):
                     break
             else:
-                set_socket_options(connection.socket, attempt)
+                attempts.set_socket_options(connection.socket, attempt)
                 for name in ("json", "jsonb"):
                     await connection.set_type_codec(
                         name,
@@ -141,7 +135,7 @@ class AsyncpgConnectionFactory(AsyncConnectionFactory):
         }
         return await asyncpg.connect(
             **arguments,
-            server_settings=server_settings(attempt, self.config.spec),
+            server_settings=attempts.server_settings(attempt, self.config.spec),
             statement_cache_size=0 if self.config.pool.prepare_threshold is None else 100,
             connection_class=AsyncpgConnection,
         )
@@ -178,7 +172,7 @@ def _may_be_retried(error: Exception, *, encrypted: bool) -> bool:
 def _message(error: Exception, password: str | None) -> str:
     """Return the message of an error of connecting as libpq writes it."""
     if not isinstance(error, asyncpg.PostgresError):
-        return describe(error)
+        return attempts.describe(error)
     severity = getattr(error, "severity", None)
     message = f"{severity}:  {error} (SQLSTATE {error.sqlstate})" if severity else str(error)
     no_password = isinstance(error, asyncpg.InvalidPasswordError) and password is None

@@ -19,12 +19,8 @@ from psycopg_pool import PoolTimeout
 from procrastinate_conn import drivers, libpq
 from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.runtime import connect_errors
 from procrastinate_conn.connectors.runtime.acquire import PING_TIMEOUT, RECONNECT_PAUSE
-from procrastinate_conn.connectors.runtime.connect_errors import (
-    is_password_rejected,
-    is_permanent,
-    name_every_host,
-)
 from procrastinate_conn.connectors.runtime.liveness import call_in_thread, readability, shutdown_after
 from procrastinate_conn.connectors.runtime.steps import Steps, run, run_async
 
@@ -123,7 +119,8 @@ class ConnectionFactory(ABC):
 
     def permanent_error(self) -> Exception | None:
         """Return the error of the last attempt to connect, if another attempt would end in the same."""
-        return self.last_error if self.last_error and is_permanent(str(self.last_error)) else None
+        error = self.last_error
+        return error if error is not None and connect_errors.is_permanent(str(error)) else None
 
     def raise_permanent_error(self) -> None:
         if (error := self.permanent_error()) is not None:
@@ -200,7 +197,7 @@ class ConnectionFactory(ABC):
         try:
             return (yield from self._open(connect_timeout))
         except self.errors as error:
-            if self.config.password is None or not is_password_rejected(str(error)):
+            if self.config.password is None or not connect_errors.is_password_rejected(str(error)):
                 raise
         from procrastinate_conn import passwords  # not above: most passwords are constant
 
@@ -216,7 +213,7 @@ class ConnectionFactory(ABC):
             with libpq.pinned_environment(parameters, self.config.spec.session):
                 connection = yield self.open_connection(parameters)
         except psycopg.OperationalError as error:  # psycopg2's names every host
-            error.args = ((yield self._in_thread(name_every_host, str(error), parameters)),)
+            error.args = ((yield self._in_thread(connect_errors.name_every_host, str(error), parameters)),)
             raise
         self.adopt(connection)
         return connection

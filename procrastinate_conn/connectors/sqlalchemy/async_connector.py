@@ -34,7 +34,7 @@ from procrastinate_conn.connectors.sqlalchemy.engine import (
     EngineQueries,
     PooledConnection,
     note_cursor,
-    raise_exception,
+    raise_connector_exception,
     this_thread,
 )
 from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
@@ -140,7 +140,7 @@ class SQLAlchemyAsyncConnector(EngineQueries, AsyncConnector[AsyncEngine], Witho
             finally:
                 await own_pool.putconn(connection)
         except self.errors as error:
-            raise_exception(error)
+            raise_connector_exception(error)
 
     async def execute_on(self, connection: Any, query: str, arguments: dict[str, Any], fetch: Any) -> Any:
         self.require_connection(connection, AsyncConnection)

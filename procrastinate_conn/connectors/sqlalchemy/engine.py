@@ -119,7 +119,7 @@ class _ThisThread(threading.local):
 this_thread = _ThisThread()
 
 
-def raise_exception(error: Any) -> NoReturn:
+def raise_connector_exception(error: Any) -> NoReturn:
     """Raise procrastinate's exception for an error of SQLAlchemy's, of the driver's or of the pool.
 
     Its cause is the driver's error, if SQLAlchemy has one.
@@ -272,7 +272,7 @@ class EngineQueries(RowLists, PooledConnector[Any]):
         try:
             return self.send_on(connection, query, arguments, fetch)
         except self.errors as error:
-            raise_exception(error)
+            raise_connector_exception(error)
 
 
 class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
@@ -307,7 +307,7 @@ class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
             finally:
                 own_pool.putconn(connection)
         except self.errors as error:
-            raise_exception(error)
+            raise_connector_exception(error)
 
 
 _LITERAL_PERCENT = re.compile(r"%%|%(?![(s])")
