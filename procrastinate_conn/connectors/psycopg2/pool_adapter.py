@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -32,15 +33,10 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
         self.pool = pool
         self._in_use: WeakKeyDictionary[Any, Hashable] = WeakKeyDictionary()
         self._by_key: dict[Hashable, Any] = {}
-        self._noting = threading.Lock()
+        self._lock = threading.Lock()
 
-    @property
-    def closed(self) -> bool:
-        return self.pool.closed
-
-    @closed.setter
-    def closed(self, value: bool) -> None:
-        """Ignore the value that psycopg2's pool sets when it is made."""
+    # The value that psycopg2's pool sets when it is made is ignored.
+    closed = property(attrgetter("pool.closed"), lambda _self, _value: None)
 
     def getconn(self, key: Hashable = None) -> Any:
         """Return a connection, waiting for one if need be; the same one for a key until that is put back."""
@@ -48,7 +44,7 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
             return keyed
         with pool_errors():
             connection = self.pool.getconn()
-        with self._noting:
+        with self._lock:
             keyed = connection if key is None else self._by_key.setdefault(key, connection)
             if keyed is connection:
                 self._in_use[connection] = key
@@ -57,11 +53,8 @@ class Psycopg2PoolAdapter(ThreadedConnectionPool):
         return keyed
 
     def putconn(self, conn: Any = None, key: Hashable = None, close: bool = False) -> None:
-        """Put back the connection, or the one of a key.
-
-        `PoolError` is raised if it was put back before, or comes from elsewhere.
-        """
-        with self._noting:
+        """Put back the connection, or the one of a key; `PoolError` is raised if it is not in use."""
+        with self._lock:
             if conn is None:
                 conn = self._by_key.get(key)
             if conn not in self._in_use:

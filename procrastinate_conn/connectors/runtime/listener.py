@@ -26,8 +26,6 @@ _QUEUE_CHANNEL = "procrastinate_(any_)?queue_v1"
 ANY_JOB = json.dumps({"type": "job_inserted", "job_id": 0})
 """A notification after a gap; a worker only takes it as a hint to look for jobs."""
 
-LISTEN = sql.queries["listen_queue"]
-
 
 async def listen(
     connector: Any,
@@ -51,16 +49,14 @@ async def listen(
     connection_factory = connector.connection_factory(config.listening or config)
     errors = (*connection_factory.errors, ConnectorException, TimeoutError, UnicodeError)
     pauses = growing_pauses()
-    has_gap = False
-    failures = 0
+    failures = 0  # in a row
 
     async def on_listening() -> None:
-        nonlocal has_gap, failures
-        failures = 0
-        if has_gap:
+        nonlocal failures
+        if failures:
             for channel in (c for c in channels if re.match(_QUEUE_CHANNEL, c)):
                 await on_notification(channel=channel, payload=ANY_JOB)
-        has_gap = False
+        failures = 0
 
     while True:
         started = monotonic()
@@ -72,7 +68,6 @@ async def listen(
                 await listen_on(connection_factory, connection, on_notification, channels, on_listening)
         except errors as error:
             raise_if_cancelled()
-            has_gap = True
             if monotonic() - started > LONGEST_PAUSE:
                 pauses = growing_pauses()
             pause = next(pauses)
@@ -111,7 +106,7 @@ async def listen_on(
         await execute("SET client_encoding TO 'UTF8'")
         names = [f"U&{_escaped(name)}" for name in names]
     for name in names:
-        await execute(LISTEN.format(channel_name=name))
+        await execute(sql.queries["listen_queue"].format(channel_name=name))
     if on_listening is not None:
         await on_listening()
     while True:

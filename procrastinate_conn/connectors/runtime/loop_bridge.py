@@ -43,7 +43,7 @@ class CrossLoopCall(Generic[T]):
         self._loop = loop
         self._timeout = timeout
         self._task: asyncio.Task[T] | None = None
-        self._unseen = 0.0  # seconds that the loop did nothing; counted, since a test may freeze the clock
+        self._idle = 0.0  # seconds that the loop did nothing; counted, since a test may freeze the clock
         self.check_interval = min(CHECK_INTERVAL, timeout)
         # Either the loop sets it to running, and starts the call, or the caller cancels it.
         self.outcome: Future[T] = Future()
@@ -69,10 +69,10 @@ class CrossLoopCall(Generic[T]):
     def check_loop(self) -> None:
         """Raise an error if the call cannot complete any more."""
         if self._task is not None and self._loop.is_running():
-            self._unseen = 0.0
+            self._idle = 0.0
         else:
-            self._unseen += self.check_interval
-        if not self._loop.is_closed() and self._unseen < self._timeout:
+            self._idle += self.check_interval
+        if not self._loop.is_closed() and self._idle < self._timeout:
             return
         if self.withdraw():
             raise ConnectorException(
