@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procrastinate_conn.registry import ConnectorKind
 
-_KINDS = {
+_TAKEN_BY = {
     "aiopg.Pool": ConnectorKind.AIOPG,
     "asyncpg.Connection": ConnectorKind.ASYNCPG,
     "asyncpg.Pool": ConnectorKind.ASYNCPG,
@@ -22,7 +22,7 @@ _KINDS = {
 }
 """By package and name of the class, or of a class that it is derived from."""
 
-_KINDS_ON_ENGINES = {
+_TAKEN_BY_ON_ENGINES = {
     "asyncpg": ConnectorKind.SQLALCHEMY_ASYNC,
     "psycopg": ConnectorKind.SQLALCHEMY_PSYCOPG,
     "psycopg2": ConnectorKind.SQLALCHEMY_PSYCOPG2,
@@ -38,15 +38,16 @@ def rejection(kind: ConnectorKind, takes: str, given: object) -> str:
     over = "" if driver is None else f" over {driver.removesuffix('_async')}"
     message = f"the {kind} connector takes {takes}, and was given {names[0]}{over}"
     if driver is None:
-        taken_by = next((_KINDS[name] for name in names if name in _KINDS), None)
+        taken_by = next((_TAKEN_BY[name] for name in names if name in _TAKEN_BY), None)
     elif type(given).__name__.startswith("Async"):
         taken_by = ConnectorKind.SQLALCHEMY_ASYNC
     else:
-        taken_by = _KINDS_ON_ENGINES.get(driver)
+        taken_by = _TAKEN_BY_ON_ENGINES.get(driver)
     if taken_by is None or taken_by == kind:
         return message
-    is_kind = isinstance(taken_by, ConnectorKind)
-    return f"{message}; {'the kind for that is' if is_kind else 'no kind takes that, and'} {taken_by}"
+    if isinstance(taken_by, ConnectorKind):
+        return f"{message}; the kind for that is {taken_by}"
+    return f"{message}; no kind takes that, and {taken_by}"
 
 
 def driver_of(given: object) -> str | None:
