@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 
 import psycopg
@@ -32,6 +33,7 @@ NO_SPANS = {
     "elastic-apm": {"aiopg", "asyncpg"},  # its spans are without an address
     "sentry": {"psycopg", "sync-psycopg", "aiopg", "psycopg2"},
     "wrapt": set(ConnectorKind),
+    "replacing": set(ConnectorKind),
     "xray": set(ConnectorKind),
 }
 """Kinds of whose servers an agent reports no address, also when the driver is used by hand."""
@@ -148,6 +150,23 @@ def start_wrapt():
     return Recorder()
 
 
+def start_replacing():
+    """Make psycopg's own connections whatever class is asked for, as SkyWalking; and cursors, as Pinpoint."""
+    import psycopg2
+    import wrapt
+
+    class Cursor(psycopg2.extensions.cursor):
+        pass
+
+    def connect(wrapped, _, arguments, options):
+        return wrapped(*arguments, **{**options, "cursor_factory": Cursor})
+
+    wrapt.wrap_function_wrapper("psycopg2", "connect", connect)
+    for connection_class in (psycopg.Connection, psycopg.AsyncConnection):
+        connection_class.connect = partial(connection_class.connect)
+    return Recorder()
+
+
 AGENTS = {
     "ddtrace": start_ddtrace,
     "elastic-apm": start_elastic_apm,
@@ -157,6 +176,7 @@ AGENTS = {
     "opentelemetry-comments": lambda: start_opentelemetry(comments=True),
     "xray": start_xray,
     "wrapt": start_wrapt,
+    "replacing": start_replacing,
 }
 
 

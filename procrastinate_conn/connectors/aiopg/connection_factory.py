@@ -21,6 +21,7 @@ from psycopg2.extras import RealDictCursor
 from procrastinate_conn.connectors.psycopg2.connection_factory import (
     adopt_raw,
     repr_without_dsn,
+    require_cursor_class,
 )
 from procrastinate_conn.connectors.runtime.acquire import Liveness
 from procrastinate_conn.connectors.runtime.attempts import Attempt, open_first
@@ -166,6 +167,7 @@ class AiopgConnectionFactory(AsyncConnectionFactory):
             raw.close()
             raise
         raw.is_adopted = True
+        require_cursor_class(raw, RealDictCursor)
         inspect.unwrap(connection).__class__ = AiopgConnection
         return connection
 

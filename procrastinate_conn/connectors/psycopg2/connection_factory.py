@@ -80,6 +80,8 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
         classes: Any = {"connection_factory": self.connection_class, "cursor_factory": self.cursor_factory}
         connection: Psycopg2Connection = psycopg2.connect(**arguments, **classes)
         connection.autocommit = True
+        if self.cursor_factory is not None:
+            require_cursor_class(connection, self.cursor_factory)
         return connection
 
     def adopt(self, connection: Psycopg2Connection) -> None:
@@ -89,6 +91,13 @@ class Psycopg2ConnectionFactory(SyncConnectionFactory):
     def ping(self, connection: Psycopg2Connection) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+
+
+def require_cursor_class(connection: connection, cursor_class: type[cursor]) -> None:
+    """Let cursors be of a class also if an agent, as Pinpoint, has put its own in place of it."""
+    agents = connection.cursor_factory
+    if isinstance(agents, type) and not issubclass(agents, cursor_class):
+        connection.cursor_factory = type(agents.__name__, (agents, cursor_class), {})
 
 
 def adopt_raw(connection: connection, liveness: Liveness, loads: Callable[[str], Any] | None) -> None:

@@ -7,7 +7,7 @@ for an `Engine`, in a greenlet that waits for the driver's coroutines; so does t
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import psycopg
 import sqlalchemy
 from procrastinate.connector import BaseAsyncConnector, Notify
 from procrastinate.exceptions import ConnectorException
+from psycopg.errors import Diagnostic
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -38,16 +39,20 @@ from procrastinate_conn.connectors.sqlalchemy.engine import (
     this_thread,
 )
 from procrastinate_conn.connectors.sqlalchemy.psycopg_connector import (
-    NoticeHandlers,
     PsycopgDriver,
     SQLAlchemyPsycopgConnector,
+    add_notice_handler_once,
+    require_class,
 )
 
 
-class PooledAsyncConnection(NoticeHandlers, PooledConnection, psycopg.AsyncConnection[Any]):
+class PooledAsyncConnection(psycopg.AsyncConnection[Any], PooledConnection):
     """A connection of psycopg's that goes back to its pool when an engine closes it."""
 
     __module__ = psycopg.AsyncConnection.__module__  # by which agents name the database's system
+
+    def add_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
+        add_notice_handler_once(super(), callback)
 
     async def close(self) -> None:
         await run_async(self.go_back(super().close))
@@ -60,6 +65,7 @@ class PooledAsyncConnectionFactory(PsycopgConnectionFactory):
 
     def adopt(self, connection: Any) -> None:
         super().adopt(connection)
+        require_class(connection, self.default_class)
         JsonAdapter(self.config).adapt(connection)
 
 

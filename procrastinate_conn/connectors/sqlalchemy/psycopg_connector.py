@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,26 +22,29 @@ from procrastinate_conn.connectors.runtime.steps import run
 from procrastinate_conn.connectors.sqlalchemy.engine import Driver, PooledConnection, SyncEngineConnector
 
 
-class NoticeHandlers:
-    """A part of the class of a connection that has each handler of notices once.
-
-    SQLAlchemy adds its own at each checkout, and never removes it.
-    """
-
-    def add_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
-        driver: Any = super()
-        with suppress(ValueError):  # it is new
-            driver.remove_notice_handler(callback)
-        driver.add_notice_handler(callback)
+def add_notice_handler_once(connection: Any, callback: Callable[[Diagnostic], None]) -> None:
+    """Add a handler of notices unless the connection has it: SQLAlchemy adds its own at each checkout."""
+    with suppress(ValueError):  # it is new
+        connection.remove_notice_handler(callback)
+    connection.add_notice_handler(callback)
 
 
-class PooledPsycopgConnection(NoticeHandlers, PooledConnection, psycopg.Connection[Any]):
+# psycopg's class comes first: only then Python lets a connection change its class, see `require_class`.
+class PooledPsycopgConnection(psycopg.Connection[Any], PooledConnection):
     """A connection of psycopg's that goes back to its pool when an engine closes it."""
 
     __module__ = psycopg.Connection.__module__  # by which agents name the database's system
 
+    def add_notice_handler(self, callback: Callable[[Diagnostic], None]) -> None:
+        add_notice_handler_once(super(), callback)
+
     def close(self) -> None:
         run(self.go_back(super().close))
+
+
+def require_class(connection: Any, connection_class: type) -> None:
+    """Let a connection be of a class also if an agent, as SkyWalking, has made one of psycopg's own."""
+    inspect.unwrap(connection).__class__ = connection_class
 
 
 class PooledPsycopgConnectionFactory(SyncPsycopgConnectionFactory):
@@ -50,6 +54,7 @@ class PooledPsycopgConnectionFactory(SyncPsycopgConnectionFactory):
 
     def adopt(self, connection: Any) -> None:
         super().adopt(connection)
+        require_class(connection, self.default_class)
         connection.as_opened = weakref.ref(connection)
         JsonAdapter(self.config).adapt(connection)
 
