@@ -9,7 +9,7 @@ from typing import Any, get_args
 from procrastinate_conn import libpq
 from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq import CHOICES, INTEGERS, is_secret
-from procrastinate_conn.pool.metadata import describe, json_schema
+from procrastinate_conn.pool.metadata import describe
 from procrastinate_conn.registry import REGISTRY, ConnectorKind, installed_kinds
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SETTINGS, SettingNames
 from procrastinate_conn.sources.defaults import Defaults, resilient_defaults
@@ -90,11 +90,13 @@ def _keyword(keyword: str, variable: str) -> dict[str, Any]:
 
 
 def _pool(names: SettingNames) -> dict[str, Any]:
-    schema = json_schema()
-    units = {option.name: option.unit for option in describe()}
-    for alternative in schema["anyOf"]:
-        for name, option in alternative.get("properties", {}).items():
-            option[VARIABLE] = names.variable(("pool", name))
-            if units[name]:
-                option[UNIT] = units[name]
-    return schema
+    null = {"const": "null", "description": "A null pool: every call has a connection of its own."}
+    options = {
+        option.name: {
+            **option.json_schema,
+            VARIABLE: names.variable(("pool", option.name)),
+            **({UNIT: option.unit} if option.unit else {}),
+        }
+        for option in describe()
+    }
+    return {"title": "Pool options", "anyOf": [null, _object(options)]}

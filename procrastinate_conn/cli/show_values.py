@@ -11,7 +11,7 @@ from procrastinate_conn import libpq
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.password_file import password_line
 from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
-from procrastinate_conn.pool.option_names import known_options
+from procrastinate_conn.pool.parameters import known_options
 from procrastinate_conn.redaction import MASK, format_value, redact_value
 from procrastinate_conn.registry import REGISTRY
 

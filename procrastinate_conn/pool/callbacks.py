@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from procrastinate_conn.imports import ObjectNotFound, import_object, is_async
-from procrastinate_conn.pool.conversion import is_none
-from procrastinate_conn.pool.errors import InvalidOption
-from procrastinate_conn.pool.introspection import Parameter, parameters
+from procrastinate_conn.pool.conversion import InvalidOption, is_none
+from procrastinate_conn.pool.parameters import Parameter, parameters
 from procrastinate_conn.problems import Example, Rule
 from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
@@ -84,36 +83,31 @@ def convert_callback(name: str, value: object, kind: ConnectorKind, *, null: boo
             f"{name} gives {len(members)} callables, which is neither one nor a pair",
             f"write {name}=(async_function, plain_function)",
         )
-    found = [_load(name, member) for member in members]
-    for member in found:
-        _require_callable_by_pool(name, member, pair)
+    found = [_load(name, member, pair) for member in members]
     _require_sync_or_async(name, found, pair, kind)
     return found[0] if len(found) == 1 else tuple(sorted(found, key=pair.is_async, reverse=True))
 
 
-def _load(name: str, member: object) -> Callable[..., Any]:
+def _load(name: str, member: object, pair: SyncAsyncPair) -> Callable[..., Any]:
+    """Return a callable that one of the pools can call, or a class that it can use."""
     path = member.strip() if isinstance(member, str) else None
     try:
         found = member if path is None else import_object(path)
     except ObjectNotFound as error:
         raise InvalidOption(CALLBACK_NOT_FOUND, f"{name} {error.message}", error.hint) from None
     if not callable(found):
-        message = f"{name} is {path or f'a {type(found).__name__}'}, which is not callable"
-        raise InvalidOption(UNUSABLE_CALLBACK, message, "give a function, or package.module:function")
-    return found
-
-
-def _require_callable_by_pool(name: str, found: Callable[..., Any], pair: SyncAsyncPair) -> None:
-    if pair.asynchronous.is_class and not any(parameter.accepts(found) for parameter in pair):
+        reason = f"{path or f'a {type(found).__name__}'}, which is not callable"
+        hint = "give a function, or package.module:function"
+    elif pair.asynchronous.is_class and not any(parameter.accepts(found) for parameter in pair):
         classes = " or ".join(format_value(parameter.default) for parameter in pair)
-        message = f"{name} is {format_value(found)}, which is not a subclass of {classes}"
-        raise InvalidOption(UNUSABLE_CALLBACK, message, "derive it from psycopg's class")
-    if not pair.asynchronous.is_class and not _takes_one_argument(found):
-        raise InvalidOption(
-            UNUSABLE_CALLBACK,
-            f"{name} is {format_value(found)}, which cannot be called with one argument",
-            "psycopg_pool calls it with the connection, and reconnect_failed with the pool",
-        )
+        reason = f"{format_value(found)}, which is not a subclass of {classes}"
+        hint = "derive it from psycopg's class"
+    elif not pair.asynchronous.is_class and not _takes_one_argument(found):
+        reason = f"{format_value(found)}, which cannot be called with one argument"
+        hint = "psycopg_pool calls it with the connection, and reconnect_failed with the pool"
+    else:
+        return found
+    raise InvalidOption(UNUSABLE_CALLBACK, f"{name} is {reason}", hint)
 
 
 def _takes_one_argument(function: Callable[..., Any]) -> bool:
@@ -131,19 +125,17 @@ def _require_sync_or_async(
 ) -> None:
     """Require one of each for a pair, and one that the kind's pool can use."""
     words = ("synchronous", "asynchronous")
-    if len(found) == 2 and pair.is_async(found[0]) == pair.is_async(found[1]):
-        raise InvalidOption(
-            SYNC_ASYNC_MISMATCH,
-            f"{name} gives two that are {words[pair.is_async(found[0])]}",
-            "a pair is one for asynchronous use and one for synchronous use",
-        )
-    asynchronous = REGISTRY[kind].asynchronous
-    parameter = pair.asynchronous if asynchronous else pair.synchronous
+    gives_async, needs_async = pair.is_async(found[0]), REGISTRY[kind].asynchronous
+    if len(found) == 2 and gives_async == pair.is_async(found[1]):
+        message = f"{name} gives two that are {words[gives_async]}"
+        hint = "a pair is one for asynchronous use and one for synchronous use"
+        raise InvalidOption(SYNC_ASYNC_MISMATCH, message, hint)
+    parameter = pair.asynchronous if needs_async else pair.synchronous
     if not any(map(parameter.accepts, found)):
         raise InvalidOption(
             SYNC_ASYNC_MISMATCH,
-            f"{name} is {format_value(found[0])}, which is {words[not asynchronous]},"
-            f" and the {kind} connector is {words[asynchronous]}",
-            f"write {'`async def`' if asynchronous else 'a plain `def`'},"
+            f"{name} is {format_value(found[0])}, which is {words[gives_async]},"
+            f" and the {kind} connector is {words[needs_async]}",
+            f"write {'`async def`' if needs_async else 'a plain `def`'},"
             f" or give a pair: {name}=(async_function, plain_function)",
         )

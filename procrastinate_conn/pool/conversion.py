@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from procrastinate_conn.pool.errors import InvalidOption
-from procrastinate_conn.pool.introspection import Parameter
+from procrastinate_conn.pool.parameters import Parameter
 from procrastinate_conn.problems import Example, Rule
 from procrastinate_conn.redaction import describe_value, format_value
 
@@ -88,31 +87,43 @@ RANGES = {
 }
 
 
+class InvalidOption(Exception):
+    """A pool option breaks a rule."""
+
+    def __init__(self, rule: Rule, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.rule, self.message, self.hint = rule, message, hint
+
+
 def convert(parameter: Parameter, value: object) -> object:
     """Return a value in the type of its parameter, which is neither a callback nor a class.
 
     Text is converted by the annotation, and may be a duration or ``none``. Anything else has to be of the
     type already. `InvalidOption` is raised if the type or the range is wrong.
     """
-    is_text = isinstance(value, str)
+    name = parameter.name
     try:
-        parsed = _parse(parameter, value) if isinstance(value, str) else value
-        converted = TypeAdapter[object](parameter.annotation).validate_python(parsed, strict=not is_text)
+        converted = TypeAdapter[object](parameter.annotation).validate_python(
+            _parse(parameter, value), strict=not isinstance(value, str)
+        )
     except ValidationError:
-        raise InvalidOption(
-            WRONG_TYPE,
-            f"{parameter.name} is {describe_value(value)}, and has to be {type_in_words(parameter)}",
-            _hint(parameter, value),
-        ) from None
-    _require_in_range(parameter.name, converted)
+        message = f"{name} is {describe_value(value)}, and has to be {type_in_words(parameter)}"
+        raise InvalidOption(WRONG_TYPE, message, _hint(parameter, value)) from None
+    if name in RANGES and isinstance(converted, int | float) and not RANGES[name].includes(converted):
+        is_float = isinstance(converted, float)
+        number = format_value(converted) if is_float else describe_value(converted)
+        hint = "for a very long time write 365d" if is_float and not math.isfinite(converted) else ""
+        raise InvalidOption(OUT_OF_RANGE, f"{name} is {number}, and has to be {RANGES[name]}", hint)
     return converted
 
 
-def _parse(parameter: Parameter, text: str) -> object:
+def _parse(parameter: Parameter, value: object) -> object:
     """Read the notations that pydantic does not."""
-    text = text.strip()
-    if parameter.nullable and is_none(text):
+    if parameter.nullable and is_none(value):
         return None
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
     if float in parameter.members and (match := re.fullmatch(DURATION, text.lower())):
         return float(match[1]) * _SECONDS[match[2]]
     return text
@@ -131,20 +142,6 @@ def _hint(parameter: Parameter, value: object) -> str:
         return f"leave it out for the default, {format_value(parameter.default)}"
     # Not "the default, none": who wrote a value wanted another one.
     return "write a whole number, such as 8, or leave it out" if int in parameter.members else "leave it out"
-
-
-def _require_in_range(name: str, value: object) -> None:
-    if name not in RANGES or not isinstance(value, int | float):
-        return
-    if not math.isfinite(value):
-        raise InvalidOption(
-            OUT_OF_RANGE,
-            f"{name} is {value}, which is no length of time that a pool can wait",
-            "for a very long time write 365d",
-        )
-    if not RANGES[name].includes(value):
-        number = format_value(value) if isinstance(value, float) else describe_value(value)
-        raise InvalidOption(OUT_OF_RANGE, f"{name} is {number}, and has to be {RANGES[name]}")
 
 
 def type_in_words(parameter: Parameter) -> str:

@@ -1,4 +1,4 @@
-"""The pool options as documentation and as a JSON Schema."""
+"""The pool options for documentation and for the JSON Schema of the settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pydantic import TypeAdapter
 
 from procrastinate_conn.imports import OBJECT_PATH
 from procrastinate_conn.pool.conversion import DURATION, RANGES, type_in_words
-from procrastinate_conn.pool.introspection import Parameter
-from procrastinate_conn.pool.option_names import known_options
+from procrastinate_conn.pool.parameters import Parameter, known_options
 from procrastinate_conn.redaction import format_value
 from procrastinate_conn.registry import DEFAULT_KIND
 
@@ -46,36 +45,27 @@ _TEXTS = {
 
 
 class OptionDescription(NamedTuple):
-    """A pool option in words; `unit` is what a number counts, and empty if there is none."""
+    """A pool option in words, and as a JSON Schema."""
 
     name: str
     type: str
-    unit: str
+    unit: str  # what a number counts; empty if there is none
     default: str
     text: str
+    json_schema: dict[str, Any]
 
 
-def describe() -> tuple[OptionDescription, ...]:
+def describe() -> Iterator[OptionDescription]:
     """Describe every supported option."""
-    return tuple(
-        OptionDescription(name, _type(option), _TEXTS[name][0], format_value(option.default), _TEXTS[name][1])
-        for name, option in known_options(DEFAULT_KIND).items()
-    )
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the pool section: ``null`` in quotes, or an object of options."""
-    return {
-        "title": "Pool options",
-        "anyOf": [
-            {"const": "null", "description": "A null pool: every call has a connection of its own."},
-            {
-                "type": "object",
-                "properties": {name: _schema(option) for name, option in known_options(DEFAULT_KIND).items()},
-                "additionalProperties": False,
-            },
-        ],
-    }
+    for name, option in known_options(DEFAULT_KIND).items():
+        unit, text = _TEXTS[name]
+        types = list(_callable_types(option) if option.is_callable else _types(option))
+        schema = {
+            "description": f"{text} In seconds." if unit == "seconds" else text,
+            **({} if option.is_class else {"default": option.default}),
+            **(types[0] if len(types) == 1 else {"anyOf": types}),
+        }
+        yield OptionDescription(name, _type(option), unit, format_value(option.default), text, schema)
 
 
 def _type(option: Parameter) -> str:
@@ -84,16 +74,6 @@ def _type(option: Parameter) -> str:
     if option.is_callable:
         return "a function, or package.module:function; or a pair of them, the asynchronous one first"
     return type_in_words(option)
-
-
-def _schema(option: Parameter) -> dict[str, Any]:
-    unit, text = _TEXTS[option.name]
-    types = list(_callable_types(option) if option.is_callable else _types(option))
-    return {
-        "description": f"{text} In seconds." if unit == "seconds" else text,
-        **({} if option.is_class else {"default": option.default}),
-        **(types[0] if len(types) == 1 else {"anyOf": types}),
-    }
 
 
 def _callable_types(option: Parameter) -> Iterator[Mapping[str, Any]]:

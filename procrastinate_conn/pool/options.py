@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from procrastinate_conn.origins import Origin, SourcedValue
-from procrastinate_conn.pool.introspection import parameters
-from procrastinate_conn.pool.option_names import OWN, RESERVED
+from procrastinate_conn.pool.parameters import OWN, RESERVED, parameters
 from procrastinate_conn.redaction import MASK
 
 
@@ -57,7 +56,7 @@ class PoolOptions:
         """
         if name in self.explicit:
             return self.explicit[name]
-        default: Any = (OWN.get(name) or parameters(null=self.null)[name]).default
+        default = (OWN.get(name) or parameters(null=self.null)[name]).default
         max_size = self.explicit.get("max_size")
         is_smaller = name == "min_size" and isinstance(max_size, int) and 0 < max_size < default
         return max_size if is_smaller else default
@@ -101,8 +100,7 @@ class PoolOptions:
         None if neither is. So an `async` function never gets to a pool that would not await it.
         """
         parameter = parameters(asynchronous=asynchronous, null=self.null)[name]
-        found: Callable[..., Any] | None = parameter.choose(self.explicit.get(name))
-        return found
+        return parameter.choose(self.explicit.get(name))
 
     def arguments(self, *, asynchronous: bool) -> dict[str, Any]:
         """Return the arguments for psycopg_pool's asynchronous or synchronous pool.
@@ -115,11 +113,10 @@ class PoolOptions:
         for name, value in self.explicit.items():
             if name in OWN or name in ("check", "connection_class"):
                 continue
-            if name in known and known[name].is_callable:
-                value = self.callback(name, asynchronous=asynchronous)  # noqa: PLW2901
-                if value is None:
-                    continue
-            arguments[name] = value
+            is_callable = name in known and known[name].is_callable
+            chosen = known[name].choose(value) if is_callable else value
+            if chosen is not None or not is_callable:
+                arguments[name] = chosen
         if "max_size" in arguments and self.min_size < PoolOptions(null=self.null).min_size:
             arguments["min_size"] = self.min_size
         return arguments

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 
 from procrastinate_conn import libpq
-from procrastinate_conn.pool.option_names import known_options
+from procrastinate_conn.pool.parameters import known_options
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from procrastinate_conn.setting_names import SETTINGS
 from tests.checks.running import run
@@ -82,6 +82,7 @@ def test_schema_is_valid_against_its_metaschema(schema: dict[str, Any]) -> None:
 
 def options(schema: dict[str, Any]) -> dict[str, Any]:
     [alternative] = [a for a in schema["properties"]["pool"]["anyOf"] if "properties" in a]
+    assert alternative["additionalProperties"] is False
     return alternative["properties"]
 
 

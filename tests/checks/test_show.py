@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from procrastinate_conn.pool.option_names import known_options
+from procrastinate_conn.pool.parameters import known_options
 from procrastinate_conn.registry import REGISTRY, SERVER_KINDS, ConnectorKind
 from tests.checks.running import SECRET, run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procrastinate_conn.pool.option_names import known_options
+from procrastinate_conn.pool.parameters import known_options
 from procrastinate_conn.registry import AS_DOCUMENTED, REGISTRY, ConnectorKind
 from tests.pool import callbacks
 from tests.pool.sourced_options import PSYCOPG_KINDS, validate

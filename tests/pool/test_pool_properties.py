@@ -11,8 +11,7 @@ from procrastinate_conn.aliases import ALIASES
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.pool.conversion import MAX_CONNECTIONS
-from procrastinate_conn.pool.introspection import pool_class
-from procrastinate_conn.pool.option_names import RESERVED, known_options
+from procrastinate_conn.pool.parameters import RESERVED, known_options, pool_class
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
 from tests.pool import callbacks

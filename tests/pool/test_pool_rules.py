@@ -24,14 +24,15 @@ from procrastinate_conn.pool.constraints import (
     OPTION_WITHOUT_EFFECT,
 )
 from procrastinate_conn.pool.conversion import OUT_OF_RANGE, WRONG_TYPE
-from procrastinate_conn.pool.introspection import parameters
-from procrastinate_conn.pool.option_names import (
+from procrastinate_conn.pool.parameters import parameters
+from procrastinate_conn.pool.validation import (
+    INVALID_POOL,
     POOL_TOO_OLD,
+    REJECTED_OPTIONS,
     RESERVED_OPTION,
     UNKNOWN_OPTION,
     UNSUPPORTED_OPTION,
 )
-from procrastinate_conn.pool.validation import INVALID_POOL, REJECTED_OPTIONS
 from procrastinate_conn.problems import Rule
 from procrastinate_conn.registry import ConnectorKind
 from tests.pool import callbacks
@@ -78,6 +79,7 @@ VIOLATIONS = [
     Case({"timeout": "nan"}, OUT_OF_RANGE, "timeout", "timeout is nan", "365d"),
     Case({"timeout": float("inf")}, OUT_OF_RANGE, "timeout", "timeout is inf", "365d"),
     Case({"timeout": "1e400"}, OUT_OF_RANGE, "timeout", "timeout is inf", "365d"),
+    Case({"max_size": 10**400}, OUT_OF_RANGE, "max_size", "max_size is a value of type int, and has to be"),
     Case({"timeout": 1e12}, OUT_OF_RANGE, "timeout", "at most 2147483647"),
     Case({"max_lifetime": 0}, OUT_OF_RANGE, "max_lifetime", "greater than 0"),
     Case({"max_idle": "10 minutes"}, WRONG_TYPE, "max_idle", "has to be a number", "write 10m"),

@@ -1,4 +1,4 @@
-"""The options that the installed psycopg_pool takes, read from the signatures of its pools."""
+"""The pool options that there are: psycopg_pool's, read from the signatures of its pools, and our own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from procrastinate_conn.imports import is_async
+from procrastinate_conn.registry import REGISTRY, ConnectorKind
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -22,7 +23,7 @@ class Parameter:
 
     name: str
     annotation: Any
-    default: object
+    default: Any
 
     @cached_property
     def members(self) -> tuple[Any, ...]:
@@ -59,17 +60,37 @@ class Parameter:
         connection class has to be a subclass of the pool's own.
         """
         if self.is_class:
-            return (
-                isinstance(candidate, type)
-                and isinstance(self.default, type)
-                and issubclass(candidate, self.default)
-            )
+            return isinstance(candidate, type) and issubclass(candidate, self.default)
         return callable(candidate) and is_async(candidate) in self._awaited
 
-    def choose(self, value: object) -> Any:
+    def choose(self, value: object) -> Callable[..., Any] | None:
         """Return the callable that the pool can use, of one or of a pair; None if there is none."""
         candidates = value if isinstance(value, tuple) else (value,)
         return next(filter(self.accepts, candidates), None)
+
+
+OWN = {
+    "check_after": Parameter("check_after", float, 60.0),
+    "response_timeout": Parameter("response_timeout", float, 20.0),
+    "prepare_threshold": Parameter("prepare_threshold", int | None, 5),  # as psycopg's connections have it
+}
+"""The options that are not psycopg_pool's: the connectors implement them."""
+
+INTRODUCED = {"close_returns": "3.3"}
+"""The options that are newer than psycopg_pool 3.2, the oldest supported, with the version of each."""
+
+RESERVED = {
+    "conninfo": (
+        "the connector makes it from the connection settings",
+        "write it as dsn, or its keywords in connection",
+    ),
+    "kwargs": (
+        "the connector makes them from the connection settings",
+        "write connection.<keyword> for each of libpq's keywords",
+    ),
+    "open": ("procrastinate opens the pool when the application opens", "use app.open() or app.open_async()"),
+}
+"""The parameters that the connector passes itself: why, and what to do instead."""
 
 
 def pool_class(*, asynchronous: bool, null: bool) -> type[ConnectionPool[Any] | AsyncConnectionPool[Any]]:
@@ -90,8 +111,10 @@ def parameters(*, asynchronous: bool = True, null: bool = False) -> Mapping[str,
     )
 
 
-def installed_version() -> str:
-    """Return the version of the installed psycopg_pool."""
-    import psycopg_pool
+def known_options(kind: ConnectorKind, *, null: bool = False) -> Mapping[str, Parameter]:
+    """Return the options that the installed psycopg_pool takes, and ours, if the registry names them.
 
-    return psycopg_pool.__version__
+    Those that are not possible for the kind are among them.
+    """
+    theirs = parameters(asynchronous=REGISTRY[kind].asynchronous, null=null)
+    return {name: theirs[name] for name in theirs if name in REGISTRY[kind].pool_options} | OWN
