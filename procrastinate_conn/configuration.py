@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrastinate_conn import drivers, libpq
+from procrastinate_conn import drivers
 from procrastinate_conn.connection.build import build_spec
 from procrastinate_conn.connection.driver_support import validate_driver
 from procrastinate_conn.connection.password_file import validate_password_file
@@ -109,10 +109,7 @@ class Configuration(NamedTuple):
 
 
 def configure(sources: Sequence[Source]) -> Configuration:
-    """Resolve and validate the settings of all sources, which are given by precedence.
-
-    An `ImportError` is raised if no libpq can be loaded.
-    """
+    """Resolve and validate the settings of all sources, which are given by precedence."""
     sources = [reject_embedded_dsns(source) for source in sources]
     dsn = effective_dsn(sources)
     settings = resolve_settings(sources, dsn)
@@ -169,14 +166,7 @@ def configure_or_raise(sources: Sequence[Source]) -> Configuration:
 
 
 def configure_and_log(sources: Sequence[Source]) -> Configuration:
-    """Return the configuration, which may have errors; if it has none, its warnings are logged.
-
-    A `ConfigurationError` is raised if no libpq can be loaded.
-    """
-    try:
-        libpq.version()
-    except ImportError as error:
-        raise ConfigurationError([drivers.no_libpq()]) from error
+    """Return the configuration, which may have errors; if it has none, its warnings are logged."""
     configuration = configure(sources)
     if (configurations := collected.get()) is not None:
         configurations.append(configuration)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from procrastinate_conn import libpq
 from procrastinate_conn.entry_points import UnusableKind
 from procrastinate_conn.origins import SourcedValue
-from procrastinate_conn.problems import Example, Problem, Rule
+from procrastinate_conn.problems import ConfigurationError, Example, Problem, Rule
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, ConnectorKind
 
 MISSING_DRIVER = Rule(
@@ -136,10 +136,14 @@ def leaves_kind_unknown(problem: Problem) -> bool:
     return is_error and problem.code != MISSING_DRIVER.code
 
 
-def no_libpq() -> Problem:
-    """Return the problem that psycopg can load no libpq, without which nothing else can be validated."""
-    hint = f"{install_command(DEFAULT_KIND)}, or install the system's libpq"
-    return NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
+def require_libpq() -> None:
+    """Raise a `ConfigurationError` if psycopg can load no libpq: then nothing can be read or validated."""
+    try:
+        libpq.version()
+    except ImportError as error:
+        hint = f"{install_command(DEFAULT_KIND)}, or install the system's libpq"
+        problem = NO_LIBPQ("connector", "psycopg cannot load libpq", hint=hint)
+        raise ConfigurationError([problem]) from error
 
 
 def _version(driver: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never, overload
 
 from pydantic import SecretStr
 
-from procrastinate_conn import suggestions
+from procrastinate_conn import drivers, suggestions
 from procrastinate_conn.configuration import Configuration, configure_or_raise
 from procrastinate_conn.origins import CALL, Origin
 from procrastinate_conn.pool import PoolOptions
@@ -169,6 +169,7 @@ def make_connector(
         "defaults": defaults,
     }
     try:
+        drivers.require_libpq()
         if settings is None:
             names = DEFAULT_NAMES if env_prefix is None else SettingNames(env_prefix)
             sources = read_sources(arguments, env_file, secrets_dir, names=names)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from procrastinate_conn.libpq import Keyword
+from procrastinate_conn import libpq
 
 DEFAULT_PREFIX = "PROCRASTINATE_CONN_"
 """The prefix of the variables, unless another is configured."""
@@ -107,8 +106,8 @@ class SettingNames(NamedTuple):
 
     def setting_of(self, variable: str) -> str:
         """Return the dotted path that a variable of ours, or of libpq, sets."""
-        if variable in (keywords := {row.variable: row.name for row in keywords_if_any().values()}):
-            return f"connection.{keywords[variable]}"
+        if keyword := libpq.variables().get(variable):
+            return f"connection.{keyword}"
         return ".".join(self.path(variable) or (variable.lower(),))
 
     def _write(self, name: str) -> str:
@@ -140,13 +139,3 @@ def setting_under_any_names(variable: str) -> str | None:
         return ".".join(part for part in found.groups() if part).lower()
     path = DEFAULT_NAMES.path(variable)
     return None if path is None else ".".join(path)
-
-
-def keywords_if_any() -> Mapping[str, Keyword]:
-    """Return libpq's keywords; none if there is no libpq, which is a problem of its own."""
-    from procrastinate_conn import libpq
-
-    try:
-        return libpq.keywords()
-    except ImportError:
-        return {}

@@ -15,7 +15,6 @@ from procrastinate_conn.setting_names import (
     SETTINGS,
     SettingNames,
     SettingPath,
-    keywords_if_any,
 )
 from procrastinate_conn.similarity import nearest
 
@@ -174,9 +173,7 @@ def _setting(path: SettingPath, fields: Iterable[str] = ()) -> str | None:
 
 
 def _parts() -> dict[str, Iterable[str]]:
-    """Return the pool options and libpq's keywords; none if there is no libpq."""
-    keywords = keywords_if_any()
-    return {"pool": REGISTRY[DEFAULT_KIND].pool_options, "connection": keywords} if keywords else {}
+    return {"pool": REGISTRY[DEFAULT_KIND].pool_options, "connection": libpq.keywords()}
 
 
 _APPLICATION_WORDS = (

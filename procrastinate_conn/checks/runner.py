@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrastinate_conn import libpq
 from procrastinate_conn.checks.catalogue import all_rules, run_checks
-from procrastinate_conn.drivers import leaves_kind_unknown, no_libpq
+from procrastinate_conn.drivers import leaves_kind_unknown, require_libpq
 from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.redaction import redact
@@ -55,19 +54,12 @@ class CheckResult:
     configuration: Configuration | None = field(default=None, repr=False)  # None if nothing can be resolved
 
 
-def has_libpq() -> bool:
-    """Return whether psycopg can load a libpq, without which nothing can be resolved."""
-    try:
-        libpq.version()
-    except ImportError:
-        return False
-    return True
-
-
 def check_target(target: CheckTarget) -> CheckResult:
     """Resolve and check one configuration. What the user's modules print goes to standard error."""
-    if not has_libpq():
-        return _result(target, target.connector, [no_libpq()])
+    try:
+        require_libpq()
+    except ConfigurationError as error:
+        return _result(target, target.connector, error.problems)
     try:
         with redirect_stdout(sys.stderr):
             configuration = _resolve(target)

@@ -10,9 +10,8 @@ from typing import Any
 
 import typer
 
-from procrastinate_conn.checks.runner import has_libpq
 from procrastinate_conn.cli import options
-from procrastinate_conn.drivers import no_libpq
+from procrastinate_conn.drivers import require_libpq
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 
@@ -35,15 +34,14 @@ def schema(*, prefix: options.Prefix = None, settings: options.Settings = None) 
 
 def _document(prefix: str | None, settings: str | None) -> tuple[dict[str, Any], Sequence[Problem]]:
     """Return the schema, or the problems for which there is none."""
-    if not has_libpq():
-        return {}, [no_libpq()]
-    if settings is None:
-        from procrastinate_conn.schema import settings_schema
-
-        return settings_schema(DEFAULT_NAMES if prefix is None else SettingNames(prefix)), []
-    from procrastinate_conn.checks.settings_object import load_schema
-
     try:
+        require_libpq()
+        if settings is None:
+            from procrastinate_conn.schema import settings_schema
+
+            return settings_schema(DEFAULT_NAMES if prefix is None else SettingNames(prefix)), []
+        from procrastinate_conn.checks.settings_object import load_schema
+
         with redirect_stdout(sys.stderr):
             return load_schema(settings), []
     except ConfigurationError as error:

@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from procrastinate_conn.configuration import Configuration, configure_and_log, configure_or_raise
 from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.drivers import require_libpq
 from procrastinate_conn.pool import PoolOptions
 from procrastinate_conn.problems import ConfigurationError
 from procrastinate_conn.redaction import MASK, format_value, is_safe_path
@@ -149,6 +150,7 @@ class ConnectorSettings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         cls, is_nested, is_inner = type(self), _nested.get(), _nested.set(False)
         try:
+            require_libpq()
             sources = read_nested(cls, values) if is_nested else read_sources(cls, values)
             self._resolve([*sources, changed_defaults(cls, ConnectorSettings)])
         except ConfigurationError:

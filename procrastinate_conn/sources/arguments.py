@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
-from procrastinate_conn import suggestions
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.origins import CALL, Origin, SourcedValue, SourceKind
 from procrastinate_conn.setting_names import (
     AS_MAPPING,
@@ -16,7 +16,6 @@ from procrastinate_conn.setting_names import (
     SECTIONS,
     SETTINGS,
     SettingPath,
-    keywords_if_any,
 )
 from procrastinate_conn.sources.base import NOT_AN_OBJECT, UNKNOWN_SETTING, Source
 
@@ -102,7 +101,7 @@ def _section(
     for name, value in options.items():
         path = (section, str(name))
         # None is a value of some pool options; a keyword that it leaves unset has to be one.
-        is_keyword = path == LISTEN_DSN or path[1] in keywords_if_any()
+        is_keyword = path == LISTEN_DSN or path[1] in libpq.keywords()
         if value is not None or section == "pool" or not is_keyword:
             yield path, SourcedValue(_plain(value), origin(path))
 

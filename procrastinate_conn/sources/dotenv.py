@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from procrastinate_conn import libpq
 from procrastinate_conn.files import expanded, status
 from procrastinate_conn.origins import DOTENV, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
-from procrastinate_conn.setting_names import SettingNames, keywords_if_any
+from procrastinate_conn.setting_names import SettingNames
 from procrastinate_conn.sources.base import (
     DEFAULT_OPTIONS,
     INVALID_VALUE,
@@ -192,7 +193,7 @@ class _Lines(NamedTuple):
             if re.match(r"['\"]?postgres(ql)?://", name):
                 message = "this line is a DSN without a name"
                 hint = f"write {self.names.variable(('dsn',))}= before it"
-            elif goes_on and name.lstrip("?&") in keywords_if_any():
+            elif goes_on and name.lstrip("?&") in libpq.keywords():
                 message, hint = "this line belongs to the DSN above it", "write all of the DSN in one line"
             else:
                 if name:

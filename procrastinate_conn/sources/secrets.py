@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from procrastinate_conn import suggestions
+from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.files import expanded
 from procrastinate_conn.origins import SECRETS, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import is_connection_string
-from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames, keywords_if_any
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 from procrastinate_conn.sources.base import Source, not_a_file, unreadable_file
 from procrastinate_conn.sources.variables import LIKELY_MISSPELT_VARIABLE, read_variables
 
@@ -58,8 +58,7 @@ def read_secrets(directory: str | Path, names: SettingNames = DEFAULT_NAMES) -> 
 def _unread(file: Path, names: SettingNames) -> Problem | None:
     """Report a file with the name of a variable of libpq's, or a misspelt one of ours, as with dashes."""
     name, in_any_case = names.fold(file.name), names._replace(case_sensitive=False)
-    keywords = {row.variable: row.name for row in keywords_if_any().values()}
-    if keyword := keywords.get(name.upper()):
+    if keyword := libpq.variables().get(name.upper()):
         setting, meant = f"connection.{keyword}", names.variable(("connection", keyword))
     elif "-" in name and in_any_case.is_setting(variable := name.upper().replace("-", "_")):
         setting, path = in_any_case.setting_of(variable), in_any_case.path(variable)
