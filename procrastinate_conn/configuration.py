@@ -20,12 +20,16 @@ from procrastinate_conn.origins import SourcedValue
 from procrastinate_conn.pool import PoolOptions, validate_pool_options
 from procrastinate_conn.problems import ConfigurationError, Problem
 from procrastinate_conn.registry import REGISTRY, ConnectorKind
-from procrastinate_conn.resolution.connection import ResolvedConnection, effective_dsn, merge_connection
+from procrastinate_conn.resolution.connection import (
+    ResolvedConnection,
+    effective_dsn,
+    merge_connection,
+    session_variables,
+)
 from procrastinate_conn.resolution.embedded_dsn import reject_embedded_dsns
 from procrastinate_conn.resolution.listen import ListenSection, read_listen
-from procrastinate_conn.resolution.pg_environment import session_variables, validate_variables
 from procrastinate_conn.resolution.settings import ResolvedSettings, resolve_settings
-from procrastinate_conn.resolution.unconfigured import validate_anything_set
+from procrastinate_conn.resolution.unread import validate_anything_set, validate_variables
 from procrastinate_conn.setting_names import SettingNames
 from procrastinate_conn.sources.base import Source, shown_names
 from procrastinate_conn.sources.service_file import UNREADABLE_SERVICE

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from procrastinate_conn import libpq
 from procrastinate_conn.aliases import VALUES
-from procrastinate_conn.origins import CALL, SourcedValue
+from procrastinate_conn.origins import CALL, ENVIRONMENT, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.resolution.embedded_dsn import without_dsns
 from procrastinate_conn.setting_names import DEFAULT_NAMES
@@ -188,6 +188,17 @@ def _libpq_variables(sources: Sequence[Source]) -> list[Layer]:
                 layer["sslmode"] = replace(required, value="require")
             break
     return layers
+
+
+def session_variables(sources: Sequence[Source]) -> dict[str, str]:
+    """Return the variables of the process environment that libpq sends as settings of the session."""
+    return {
+        name: str(sourced.value)
+        for source in sources
+        if source.kind == ENVIRONMENT
+        for name, sourced in source.variables.items()
+        if name in libpq.SESSION_VARIABLES
+    }
 
 
 def _session_name(sources: Sequence[Source]) -> Layer:

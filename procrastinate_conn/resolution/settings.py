@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 from procrastinate_conn import drivers, suggestions
 from procrastinate_conn.artifacts import hint_for
@@ -51,6 +51,7 @@ _EXPECTED = {
 PASSWORD_SOURCES = tuple(_EXPECTED)
 """The settings of a password that may change; one source may have one of them."""
 
+_Value = TypeVar("_Value")
 _DEFAULTS: tuple[Defaults, ...] = get_args(Defaults)
 
 
@@ -71,6 +72,14 @@ class ResolvedSettings(NamedTuple):
     problems: tuple[Problem, ...]
 
 
+class _Invalid(Exception):
+    """A value that its setting cannot have; the message and the hint are those of the problem."""
+
+    def __init__(self, message: str, hint: str, rule: Rule = INVALID_VALUE) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.rule = message, hint, rule
+
+
 def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> ResolvedSettings:
     """Take each setting from the first source that sets it; the effective DSN may have the password."""
     explicit = {
@@ -80,13 +89,24 @@ def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> Resolv
         if len(path) == 1
     }
     problems = [problem for source in sources for problem in source.problems]
+
+    def converted(name: str, convert: Callable[[str, SourcedValue], _Value], default: _Value) -> _Value:
+        if (sourced := explicit.get(name)) is None:
+            return default
+        try:
+            return convert(name, sourced)
+        except _Invalid as invalid:
+            hint = hint_for(sourced.value, invalid.hint, sourced.origin.source)
+            problems.append(invalid.rule(name, invalid.message, hint=hint, origin=sourced.origin))
+            return default
+
     password_setting = _password_setting(sources, dsn, problems)
-    password = _password(password_setting, explicit.get(password_setting), problems)
+    password = converted(password_setting, _password, None)
     return ResolvedSettings(
-        kind=_kind(explicit.get("connector"), problems),
-        defaults=_defaults(explicit.get("defaults"), problems),
-        json_dumps=_function("json_dumps", explicit.get("json_dumps"), problems),
-        json_loads=_function("json_loads", explicit.get("json_loads"), problems),
+        kind=converted("connector", _kind, DEFAULT_KIND),
+        defaults=converted("defaults", _defaults, "resilient"),
+        json_dumps=converted("json_dumps", _function, None),
+        json_loads=converted("json_loads", _function, None),
         password=password,
         password_setting=password_setting if password else "",
         explicit=explicit,
@@ -94,53 +114,38 @@ def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> Resolv
     )
 
 
-def _kind(sourced: SourcedValue | None, problems: list[Problem]) -> ConnectorKind:
-    if sourced is None:
-        return DEFAULT_KIND
+def _kind(_name: str, sourced: SourcedValue) -> ConnectorKind:
+    kind = str(sourced.value)
     try:
-        return ConnectorKind(str(sourced.value))
+        return ConnectorKind(kind)
     except UnusableKind as error:
-        problems.append(drivers.unusable_kind(error, sourced))
+        raise _Invalid(str(error), error.hint, drivers.UNUSABLE_KIND) from None
     except ValueError:
         message = f"there is no connector {describe_value(sourced.value)}"
-        hint = suggestions.connector(str(sourced.value))
-        problems.append(_invalid_choice("connector", message, hint, sourced))
-    return DEFAULT_KIND
+        raise _Invalid(message, suggestions.connector(kind)) from None
 
 
-def _defaults(sourced: SourcedValue | None, problems: list[Problem]) -> Defaults:
-    if sourced is None:
-        return "resilient"
+def _defaults(_name: str, sourced: SourcedValue) -> Defaults:
     for defaults in _DEFAULTS:
         if str(sourced.value).strip().lower() == defaults:
             return defaults
-    message = f"defaults is {describe_value(sourced.value)}"
-    problems.append(_invalid_choice("defaults", message, f"write one of {', '.join(_DEFAULTS)}", sourced))
-    return "resilient"
+    raise _Invalid(f"defaults is {describe_value(sourced.value)}", f"write one of {', '.join(_DEFAULTS)}")
 
 
-def _invalid_choice(setting: str, message: str, hint: str, sourced: SourcedValue) -> Problem:
-    hint = hint_for(sourced.value, hint, sourced.origin.source)
-    return INVALID_VALUE(setting, message, hint=hint, origin=sourced.origin)
-
-
-def _function(name: str, sourced: SourcedValue | None, problems: list[Problem]) -> Callable[..., Any] | None:
-    if sourced is None:
-        return None
-    try:
-        found = import_object(sourced.value.strip()) if isinstance(sourced.value, str) else sourced.value
-    except ObjectNotFound as error:
-        message = f"{name} {error.message}"
-        hint = hint_for(sourced.value, error.hint, sourced.origin.source)
-    else:
-        if callable(found) and not is_async(found):
-            return found
+def _function(name: str, sourced: SourcedValue) -> Callable[..., Any]:
+    found = sourced.value
+    if isinstance(found, str):
+        try:
+            found = import_object(found.strip())
+        except ObjectNotFound as error:
+            raise _Invalid(f"{name} {error.message}", error.hint, UNUSABLE_FUNCTION) from None
+    if not callable(found):
         message = f"{name} is a {type(found).__name__}, not a function"
-        hint = "give a function, or package.module:function"
-        if callable(found):
-            message, hint = f"{name} is asynchronous, and would never be awaited", "give a plain function"
-    problems.append(UNUSABLE_FUNCTION(name, message, hint=hint, origin=sourced.origin))
-    return None
+        raise _Invalid(message, "give a function, or package.module:function", UNUSABLE_FUNCTION)
+    if is_async(found):
+        message = f"{name} is asynchronous, and would never be awaited"
+        raise _Invalid(message, "give a plain function", UNUSABLE_FUNCTION)
+    return found
 
 
 def _password_setting(sources: Sequence[Source], dsn: ParsedDsn | None, problems: list[Problem]) -> str:
@@ -162,23 +167,20 @@ def _password_setting(sources: Sequence[Source], dsn: ParsedDsn | None, problems
     return ""
 
 
-def _password(name: str, sourced: SourcedValue | None, problems: list[Problem]) -> PasswordFunction | None:
-    if sourced is None:
-        return None
+def _password(name: str, sourced: SourcedValue) -> PasswordFunction:
     from procrastinate_conn import passwords  # not above: most configurations have a constant password
 
     value, origin = sourced.value, sourced.origin
-    expected = "a plain function" if callable(value) else _EXPECTED[name]
-    hint = f"give {expected}"
     if callable(value):
         if name == "password" and not is_async(value):
             return passwords.from_function(value, origin)
-        hint += ": an asynchronous connector calls it in a thread"
-    elif name == "password_file" and isinstance(value, str | os.PathLike) and str(value):
+        hint = "give a plain function: an asynchronous connector calls it in a thread"
+        raise _Invalid(f"{name} is not a plain function", hint)
+    hint = f"give {_EXPECTED[name]}"
+    if name == "password_file" and isinstance(value, str | os.PathLike) and str(value):
         return passwords.from_file(str(value), origin)
-    elif name == "password_command" and isinstance(value, str) and value.strip():
+    if name == "password_command" and isinstance(value, str) and value.strip():
         with suppress(ValueError):
             return passwords.from_command(value, origin)
         hint = "close every quote, and end it with no backslash"
-    problems.append(INVALID_VALUE(name, f"{name} is not {expected}", hint=hint, origin=origin))
-    return None
+    raise _Invalid(f"{name} is not {_EXPECTED[name]}", hint)

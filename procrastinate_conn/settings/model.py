@@ -281,13 +281,7 @@ class ConnectorSettings(BaseSettings):
         return None if function is None else format_value(function)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Copy the settings; an update is resolved again, as arguments of the call.
-
-        Raises
-        ------
-        ConfigurationError
-            If anything is wrong with the copy.
-        """
+        """Copy the settings; an update is resolved again, as arguments of the call."""
         if not update:
             return super().model_copy(deep=deep)
         try:

@@ -260,8 +260,13 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
     kind = SourceKind(_class_name(source))
     files = _named_files(source)
     problems: list[Problem] = []
-    if not isinstance(source, PyprojectTomlConfigSettingsSource):  # without whose file nothing is missing
-        problems += _missing(kind, files)
+    for file in files:
+        # Nothing is missing without a pyproject.toml.
+        if not file.is_file() and not isinstance(source, PyprojectTomlConfigSettingsSource):
+            message = f"there is no file {file}, which {kind.name} reads"
+            hint = "name a file that exists, relative to the working directory"
+            origin = Origin(kind.name, None, str(file))
+            problems.append(UNREADABLE_FILE(kind.name, message, hint=hint, origin=origin))
     try:
         values = source()
     except Exception as error:  # noqa: BLE001 - whatever a source of the application's raises
@@ -274,15 +279,15 @@ def _call(source: PydanticBaseSettingsSource) -> Source:
     if isinstance(source, CliSettingsSource | JsonConfigSettingsSource):
         written = with_null_pool(written)
 
-    def hint(name: str) -> str:
+    def hint_about(name: str) -> str:
         return suggestions.setting_hint((name,), partial(_write, source), names.fields)
 
     locate = partial(_locate, source, kind, files)
-    read = read_mapping(kind, written, locate, hint, names.own)
+    read = read_mapping(kind, written, locate, hint_about, names.own)
     if isinstance(source, YamlConfigSettingsSource) and values.get("pool", "") is None:
         # YAML has a null for a section without options as well.
-        todo = 'write pool: "null" for no pooling, or leave it out'
-        problems.append(INVALID_VALUE("pool", "pool has no options", hint=todo, origin=locate(("pool",))))
+        hint = 'write pool: "null" for no pooling, or leave it out'
+        problems.append(INVALID_VALUE("pool", "pool has no options", hint=hint, origin=locate(("pool",))))
     read.problems[:0] = problems
     read.place = kind.name
     if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
@@ -332,14 +337,6 @@ def _named_files(source: object) -> list[Path]:
         if attribute.endswith("file_path") and value is not None:
             named += list(value) if isinstance(value, list | tuple) else [value]
     return [Path(file).expanduser() for file in reversed(named) if isinstance(file, str | os.PathLike)]
-
-
-def _missing(kind: SourceKind, files: Sequence[Path]) -> Iterator[Problem]:
-    for file in files:
-        if not file.is_file():
-            message = f"there is no file {file}, which {kind.name} reads"
-            hint = "name a file that exists, relative to the working directory"
-            yield UNREADABLE_FILE(kind.name, message, hint=hint, origin=Origin(kind.name, None, str(file)))
 
 
 def _failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from procrastinate_conn.configuration import Configuration, configure
-from procrastinate_conn.resolution.unconfigured import NOTHING_SET
+from procrastinate_conn.resolution.unread import NOTHING_SET
 from procrastinate_conn.sources import read_sources
 
 
