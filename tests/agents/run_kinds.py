@@ -151,7 +151,11 @@ def start_wrapt():
 
 
 def start_replacing():
-    """Make psycopg's own connections whatever class is asked for, as SkyWalking; and cursors, as Pinpoint."""
+    """Put classes in place of those asked for.
+
+    SkyWalking makes connections of psycopg's own class. For psycopg2's, Pinpoint has a class of cursors, and
+    AppDynamics a subclass of any class of connections.
+    """
     import psycopg2
     import wrapt
 
@@ -159,7 +163,9 @@ def start_replacing():
         pass
 
     def connect(wrapped, _, arguments, options):
-        return wrapped(*arguments, **{**options, "cursor_factory": Cursor})
+        asked_for = options.get("connection_factory", psycopg2.extensions.connection)
+        classes = {"connection_factory": type("Connection", (asked_for,), {}), "cursor_factory": Cursor}
+        return wrapped(*arguments, **{**options, **classes})
 
     wrapt.wrap_function_wrapper("psycopg2", "connect", connect)
     for connection_class in (psycopg.Connection, psycopg.AsyncConnection):
