@@ -107,38 +107,6 @@ _ON_PSYCOPG_ENGINE: Mapping[str, OptionSupport] = {
     "close_returns": _not_possible("the connector returns what the engine closes"),
 }
 
-_ON_ASYNCPG: Mapping[str, OptionSupport] = {
-    **POOL_OPTIONS,
-    "min_size": _exact("min_size of asyncpg.Pool"),
-    "max_size": _exact("max_size of asyncpg.Pool"),
-    "timeout": _exact("timeout of asyncpg.Pool's acquire, for every caller"),
-    "max_waiting": _exact("asyncpg's own pool has no such bound"),
-    "max_lifetime": _exact("asyncpg's own pool retires a connection by its number of queries"),
-    "max_idle": _exact("max_inactive_connection_lifetime of asyncpg.Pool"),
-    "configure": _exact("init of asyncpg.Pool; called with asyncpg's connection"),
-    "check": _exact("called with asyncpg's connection"),
-    "reset": _exact("reset of asyncpg.Pool; called with asyncpg's connection"),
-    "check_after": _emulated("asyncpg's own pool never pings"),
-    "prepare_threshold": _emulated(
-        "a number prepares each statement at its first use, none is statement_cache_size=0"
-    ),
-    "connection_class": _not_possible("the connections are a subclass of asyncpg's already"),
-    "close_returns": _not_possible("closing an asyncpg connection always closes it"),
-}
-
-_NOT_IN_ASYNCPG: Mapping[str, tuple[str, ...]] = {
-    "channel_binding": ("disable", "prefer"),
-    "gssdelegation": ("0",),
-    "gssencmode": ("disable", "prefer"),
-    "krbsrvname": ("postgres",),
-    "min_protocol_version": ("3.0",),
-    "replication": ("0", "false", "no", "off"),
-    "sslcertmode": ("allow", "disable"),
-    "sslsni": ("0", "1"),
-    **dict.fromkeys(("gsslib", "require_auth", "requirepeer", "scram_client_key", "scram_server_key"), ()),
-    **dict.fromkeys(("oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope"), ()),
-}
-
 
 class _Registry(dict[ConnectorKind, ConnectorInfo]):
     """The kinds of this package; one of another package is found by its name, and is not among the items."""
@@ -255,8 +223,37 @@ _OURS = {
         extra="asyncpg",
         asynchronous=True,
         resolves_hosts=True,
-        pool_options=_ON_ASYNCPG,
-        unsupported_keywords=_NOT_IN_ASYNCPG,
+        pool_options={
+            **POOL_OPTIONS,
+            "min_size": _exact("min_size of asyncpg.Pool"),
+            "max_size": _exact("max_size of asyncpg.Pool"),
+            "timeout": _exact("timeout of asyncpg.Pool's acquire, for every caller"),
+            "max_waiting": _exact("asyncpg's own pool has no such bound"),
+            "max_lifetime": _exact("asyncpg's own pool retires a connection by its number of queries"),
+            "max_idle": _exact("max_inactive_connection_lifetime of asyncpg.Pool"),
+            "configure": _exact("init of asyncpg.Pool; called with asyncpg's connection"),
+            "check": _exact("called with asyncpg's connection"),
+            "reset": _exact("reset of asyncpg.Pool; called with asyncpg's connection"),
+            "check_after": _emulated("asyncpg's own pool never pings"),
+            "prepare_threshold": _emulated(
+                "a number prepares each statement at its first use, none is statement_cache_size=0"
+            ),
+            "connection_class": _not_possible("the connections are a subclass of asyncpg's already"),
+            "close_returns": _not_possible("closing an asyncpg connection always closes it"),
+        },
+        unsupported_keywords={
+            "channel_binding": ("disable", "prefer"),
+            "gssdelegation": ("0",),
+            "gssencmode": ("disable", "prefer"),
+            "krbsrvname": ("postgres",),
+            "min_protocol_version": ("3.0",),
+            "replication": ("0", "false", "no", "off"),
+            "sslcertmode": ("allow", "disable"),
+            "sslsni": ("0", "1"),
+            **dict.fromkeys(("gsslib", "require_auth", "requirepeer"), ()),
+            **dict.fromkeys(("oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope"), ()),
+            **dict.fromkeys(("scram_client_key", "scram_server_key"), ()),
+        },
     ),
     ConnectorKind.IN_MEMORY: ConnectorInfo(
         class_module="procrastinate.testing",

@@ -32,9 +32,6 @@ _EMPTY_ARRAY = "'{}'"
 _INTEGERS = (("::int2", 15), ("::int4", 31), ("::int8", 63))
 """Types of integers, and the bits beside the sign."""
 
-_KEY = re.compile(r"\((.*?)\)=\((.*)\)", re.DOTALL)
-"""The key in the detail of a violation, in any language."""
-
 
 def translate(
     query: str, arguments: Mapping[str, Any], dumps: Callable[[Any], str] | None
@@ -76,8 +73,9 @@ def connector_exception(error: Any) -> ConnectorException:
     report = getattr(error, "diag", error)
     constraint = getattr(report, "constraint_name", None) or ""
     detail = getattr(report, "message_detail", None) or getattr(report, "detail", None)
-    key = _KEY.search(detail or "") if constraint == QUEUEING_LOCK_CONSTRAINT else None
-    return UniqueViolation(constraint_name=constraint, queueing_lock=key and key[2])
+    key = re.search(r"\((.*?)\)=\((.*)\)", detail or "", re.DOTALL)  # in any language
+    lock = key[2] if key and constraint == QUEUEING_LOCK_CONSTRAINT else None
+    return UniqueViolation(constraint_name=constraint, queueing_lock=lock)
 
 
 @lru_cache(maxsize=512)

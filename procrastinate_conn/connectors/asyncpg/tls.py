@@ -12,15 +12,13 @@ import psycopg
 
 from procrastinate_conn import libpq
 
-_ENCRYPTION = {"disable": (False,), "allow": (False, True), "prefer": (True, False)}
-"""Whether to use TLS, in the order in which libpq tries it; every other `sslmode` demands it."""
-
 
 def encryption_methods(parameters: Mapping[str, Any]) -> tuple[bool, ...]:
-    """Return whether to use TLS in each attempt at one address; there is none on a socket."""
+    """Return whether to use TLS in each attempt at one address, in libpq's order; a socket has none."""
     if not parameters.get("hostaddr"):
         return (False,)
-    return _ENCRYPTION.get(parameters.get("sslmode") or "prefer", (True,))
+    orders = {"disable": (False,), "allow": (False, True), "prefer": (True, False)}
+    return orders.get(parameters.get("sslmode") or "prefer", (True,))
 
 
 def tls_context(parameters: Mapping[str, Any]) -> ssl.SSLContext:

@@ -22,7 +22,6 @@ from procrastinate_conn.connectors.runtime.retry import LONGEST_PAUSE, growing_p
 
 logger = logging.getLogger(__name__)
 
-_QUEUE_CHANNEL = "procrastinate_(any_)?queue_v1"
 ANY_JOB = json.dumps({"type": "job_inserted", "job_id": 0})
 """A notification after a gap; a worker only takes it as a hint to look for jobs."""
 
@@ -54,7 +53,7 @@ async def listen(
     async def on_listening() -> None:
         nonlocal failures
         if failures:
-            for channel in (c for c in channels if re.match(_QUEUE_CHANNEL, c)):
+            for channel in (c for c in channels if re.match("procrastinate_(any_)?queue_v1", c)):
                 await on_notification(channel=channel, payload=ANY_JOB)
         failures = 0
 

@@ -310,10 +310,7 @@ class SyncEngineConnector(EngineQueries, SyncConnector[sqlalchemy.Engine]):
             raise_connector_exception(error)
 
 
-_LITERAL_PERCENT = re.compile(r"%%|%(?![(s])")
-
-
 @lru_cache
 def escape_percent(query: str) -> str:
     """Escape every ``%`` that is neither part of a placeholder nor escaped already, as of a schema."""
-    return _LITERAL_PERCENT.sub("%%", query)
+    return re.sub(r"%%|%(?![(s])", "%%", query)
