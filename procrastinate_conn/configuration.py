@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrastinate_conn import drivers
-from procrastinate_conn.connection.build import build_spec
 from procrastinate_conn.connection.driver_support import validate_driver
 from procrastinate_conn.connection.password_file import validate_password_file
 from procrastinate_conn.connection.spec import ConnectionSpec
+from procrastinate_conn.connection.validation import build_spec
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.entry_points import UnusableKind
 from procrastinate_conn.origins import SourcedValue

@@ -57,7 +57,7 @@ def validate_driver(
         return
     yield from _validate_keywords(kind, effective, spec)
     if REGISTRY[kind].uses_psycopg2:
-        yield from _validate_values(kind, {k: v for k, v in effective.items() if k in known}, spec)
+        yield from _validate_values(kind, effective, spec)
     if REGISTRY[kind].resolves_hosts:
         yield from _validate_resolution(effective, spec)
 
@@ -74,10 +74,10 @@ def _validate_keywords(
         if keyword not in effective or not value or value in neutral:
             continue
         others = [other for other, info in REGISTRY.items() if keyword not in info.unsupported_keywords]
-        quoted, origin = quote_value(keyword, value, effective[keyword]), effective[keyword].origin
+        quoted = quote_value(keyword, value, effective[keyword])
         message = f"{kind} cannot carry out {quoted} for {keyword}, and would ignore it"
         hint = f"choose the {' or '.join(others[:2])} connector, or leave {keyword} out"
-        yield REJECTED_BY_DRIVER(f"connection.{keyword}", message, hint=hint, origin=origin)
+        yield _rejected(keyword, effective, message, hint)
 
 
 def _validate_values(
@@ -91,9 +91,8 @@ def _validate_values(
     rejecting, accepting = f"the {_libpq_of(kind)} rejects", f"the {_libpq_of(DEFAULT_KIND)} accepts"
     rejected = [k for k, v in known.items() if k in effective and _rejection(kind, {k: v}, over_tcp=over_tcp)]
     for keyword in rejected:
-        origin, quoted = effective[keyword].origin, quote_value(keyword, known[keyword], effective[keyword])
-        message = f"{rejecting} {quoted} for {keyword}; {accepting} it"
-        yield REJECTED_BY_DRIVER(f"connection.{keyword}", message, hint=_HINT, origin=origin)
+        quoted = quote_value(keyword, known[keyword], effective[keyword])
+        yield _rejected(keyword, effective, f"{rejecting} {quoted} for {keyword}; {accepting} it", _HINT)
     if not rejected:
         yield REJECTED_BY_DRIVER("connection", f"{rejecting} what {accepting}: {reason}", hint=_HINT)
 
@@ -102,8 +101,7 @@ def _rejection(kind: ConnectorKind, values: Mapping[str, str], *, over_tcp: bool
     """Let psycopg2 connect to a socket that cannot exist, and return what else keeps it from connecting."""
     import psycopg2
 
-    unreachable = {"host": libpq.UNREACHABLE_HOST, "hostaddr": "", "port": "", "password": "-"}
-    probed = {**libpq.PLACEHOLDER_USER, **values, **unreachable}
+    probed = {**libpq.PLACEHOLDER_USER, **values, **libpq.UNREACHABLE}
     if over_tcp and probed.get("gssencmode") == "require":
         probed["gssencmode"] = "prefer"  # libpq rejects it for sockets alone
     conninfo = ConnectionSpec.model_validate(probed).conninfo(drivers.keywords(kind))
@@ -121,12 +119,16 @@ def _validate_resolution(effective: Mapping[str, SourcedValue], spec: Connection
     if any(host.is_socket and host.name.startswith("@") for host in candidates):
         message = "psycopg cannot connect to an abstract socket: it resolves the name as that of a host"
         hint = "name a socket directory, or choose the psycopg2 connector"
-        yield REJECTED_BY_DRIVER("connection.host", message, hint=hint, origin=effective["host"].origin)
+        yield _rejected("host", effective, message, hint)
     ports = [host.port for host in candidates if not host.is_socket and not host.address]
     if any(resolve_numeric("127.0.0.1", port) is None for port in ports):
         message = "psycopg cannot resolve a host together with this port: libpq alone ignores its blanks"
-        origin = effective["port"].origin
-        yield REJECTED_BY_DRIVER("connection.port", message, hint="remove the blanks", origin=origin)
+        yield _rejected("port", effective, message, "remove the blanks")
+
+
+def _rejected(keyword: str, effective: Mapping[str, SourcedValue], message: str, hint: str) -> Problem:
+    origin = effective[keyword].origin
+    return REJECTED_BY_DRIVER(f"connection.{keyword}", message, hint=hint, origin=origin)
 
 
 def _libpq_of(kind: ConnectorKind) -> str:

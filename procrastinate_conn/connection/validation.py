@@ -1,20 +1,22 @@
-"""Values that libpq would reject, found before it connects."""
+"""From the effective values to a `ConnectionSpec`, with everything that libpq would reject in them."""
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.artifacts import hint_for
-from procrastinate_conn.connection.hosts import Host, resolve_numeric
+from procrastinate_conn.connection.hosts import Host, hosts, resolve_numeric
+from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.libpq import CHOICES, INTEGERS
-from procrastinate_conn.origins import SourcedValue
+from procrastinate_conn.origins import LIBPQ_DEFAULT, Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import quote_value
 from procrastinate_conn.resolution.connection import REJECTED_VALUE
+from procrastinate_conn.sources import password_file
 
 MISMATCHED_HOSTS = Rule(
     "PC206",
@@ -32,6 +34,10 @@ REJECTED_COMBINATION = Rule(
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://db1/jobs?sslmode=require&sslrootcert=system"),
 )
 
+_LISTS = ("host", "hostaddr", "port")
+_ADDRESS = (*_LISTS, "service", "servicefile")
+"""Keywords that say where to connect to; libpq is probed without them."""
+
 Sourced = Mapping[str, SourcedValue]
 """Keyword to its effective value, which is text, and where that is written."""
 
@@ -41,7 +47,49 @@ def as_texts(effective: Sourced) -> dict[str, str]:
     return {keyword: str(sourced.value) for keyword, sourced in effective.items()}
 
 
-def validate_encoding(effective: Sourced) -> Iterator[Problem]:
+def build_spec(
+    effective: Sourced,
+    redacted_keywords: Collection[str] = (),
+    session: Mapping[str, str] | None = None,
+    known: Collection[str] | None = None,
+) -> tuple[ConnectionSpec | None, list[Problem]]:
+    """Let libpq complete and validate the effective values.
+
+    Returns the spec, or None if libpq would reject the values, and what it would reject. The other arguments
+    are those of `ConnectionSpec.from_parameters`.
+    """
+    if problems := list(_validate_encoding(effective)):
+        return None, problems
+    problems = list(_validate_lists(effective))
+    values = as_texts(effective)
+    candidates = [] if problems else hosts(values)
+    over_tcp = not any(host.is_socket for host in candidates)
+    probed = {keyword: sourced for keyword, sourced in effective.items() if keyword not in _ADDRESS}
+    result = libpq.probe(as_texts(probed), over_tcp=over_tcp)
+    problems += _validate_hosts(effective, candidates)
+    problems += _validate_integer("connect_timeout", effective)
+    if result.rejection:
+        problems += _validate_values(probed, result.rejection, over_tcp=over_tcp)
+    if problems:
+        return None, problems
+    lists = {keyword: values[keyword] for keyword in _LISTS if keyword in values}
+    parameters = {**values, **result.info, **lists}
+    has_password = parameters.get("password") or parameters.get("passfile")
+    if not has_password and (default := password_file.default_file()):
+        parameters["passfile"] = default
+    parameters = {keyword: parameters[keyword] for keyword in libpq.keywords() if keyword in parameters}
+    origins = {k: v.origin for k, v in effective.items() if v.value}
+    spec = ConnectionSpec.from_parameters(
+        parameters,
+        {k: origins.get(k, Origin(LIBPQ_DEFAULT.name)) for k, value in parameters.items() if value},
+        redacted_keywords=parameters.keys() & set(redacted_keywords),
+        session=session,
+        known=known,
+    )
+    return spec, []
+
+
+def _validate_encoding(effective: Sourced) -> Iterator[Problem]:
     """Yield the values that no connection string can contain, or that no driver passes on."""
     for keyword, value in as_texts(effective).items():
         if reason := libpq.unencodable(value):
@@ -51,28 +99,28 @@ def validate_encoding(effective: Sourced) -> Iterator[Problem]:
             yield _rejected(keyword, effective, "it is not UTF-8, and no driver could pass it on", hint)
 
 
-def validate_lists(effective: Sourced) -> Iterator[Problem]:
+def _validate_lists(effective: Sourced) -> Iterator[Problem]:
     """Yield what libpq would reject in the lists of hosts, addresses and ports."""
     problems = [*_validate_addresses(effective), *_validate_ports(effective)]
     yield from problems or _validate_lengths(effective)
 
 
-def validate_hosts(effective: Sourced, hosts: Sequence[Host]) -> Iterator[Problem]:
+def _validate_hosts(effective: Sourced, candidates: Sequence[Host]) -> Iterator[Problem]:
     """Yield what libpq would reject only through a socket, or only over TCP."""
-    if any(host.is_socket and _is_too_long(host.socket) for host in hosts):
+    if any(host.is_socket and _is_too_long(host.socket) for host in candidates):
         hint = "use a shorter directory, or a symbolic link to it"
         yield _rejected("host", effective, "the path of the socket is too long for this system", hint)
-    if not all(host.is_socket for host in hosts):
+    if not all(host.is_socket for host in candidates):
         yield from _validate_tcp(effective)
 
 
-def validate_integer(keyword: str, effective: Sourced) -> Iterator[Problem]:
+def _validate_integer(keyword: str, effective: Sourced) -> Iterator[Problem]:
     """Yield what is wrong with an integer that libpq does not read before it connects."""
     if keyword in effective and libpq.integer(str(effective[keyword].value)) is None:
         yield _rejected_integer(keyword, effective)
 
 
-def validate_values(effective: Sourced, combined_reason: str, *, over_tcp: bool) -> Iterator[Problem]:
+def _validate_values(effective: Sourced, combined_reason: str, *, over_tcp: bool) -> Iterator[Problem]:
     """Find out which values libpq rejects, each by itself or together, if it rejects all together.
 
     If it rejects none of them, it is the user, by default the system's, that the process lacks.
@@ -122,8 +170,8 @@ _IPV6 = r"(?=.*:.*:)[0-9a-fA-F:.]+(%\w+)?(:[0-9]*)?"
 
 def _validate_lengths(effective: Sourced) -> Iterator[Problem]:
     """Yield a problem if there are not as many hosts, addresses and ports, as libpq counts them."""
-    lists = {k: str(effective[k].value) for k in ("host", "hostaddr", "port") if k in effective}
-    if not any("," in value for value in lists.values()) or not libpq.lists_rejection(lists):
+    lists = {k: str(effective[k].value) for k in _LISTS if k in effective}
+    if not any("," in value for value in lists.values()) or libpq.lists_match(lists):
         return
     lengths = {k: len(value.split(",")) for k, value in lists.items() if value}
     described = " and ".join(f"{length} in {k} ({effective[k].origin})" for k, length in lengths.items())
@@ -149,13 +197,13 @@ def _is_too_long(path: str) -> bool:
 def _validate_tcp(effective: Sourced) -> Iterator[Problem]:
     """Validate what libpq sets on a TCP socket; with keepalives off it reads none of it."""
     values = {k: str(v.value) for k, v in effective.items() if k.startswith("keepalives")}
-    problems = list(validate_integer("tcp_user_timeout", effective))
+    problems = list(_validate_integer("tcp_user_timeout", effective))
     if problems and "keepalives" in values and libpq.turns_keepalives_off(values["keepalives"]):
         return
     yield from problems
-    if values and libpq.keepalives_rejection(values):
+    if values and not libpq.accepts_keepalives(values):
         for keyword, value in values.items():
-            if libpq.keepalives_rejection({keyword: value}):
+            if not libpq.accepts_keepalives({keyword: value}):
                 yield _rejected_integer(keyword, effective)
 
 

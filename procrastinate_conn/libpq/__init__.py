@@ -6,6 +6,7 @@ from procrastinate_conn.libpq.conninfo import integer as integer
 from procrastinate_conn.libpq.conninfo import parse as parse
 from procrastinate_conn.libpq.conninfo import unencodable as unencodable
 from procrastinate_conn.libpq.environment import SESSION_VARIABLES as SESSION_VARIABLES
+from procrastinate_conn.libpq.environment import UNREACHABLE as UNREACHABLE
 from procrastinate_conn.libpq.environment import UNREACHABLE_HOST as UNREACHABLE_HOST
 from procrastinate_conn.libpq.environment import pinned_environment as pinned_environment
 from procrastinate_conn.libpq.keywords import CHOICES as CHOICES
@@ -21,9 +22,9 @@ from procrastinate_conn.libpq.keywords import unset_value as unset_value
 from procrastinate_conn.libpq.keywords import variables as variables
 from procrastinate_conn.libpq.keywords import version as version
 from procrastinate_conn.libpq.probe import PLACEHOLDER_USER as PLACEHOLDER_USER
+from procrastinate_conn.libpq.probe import accepts_keepalives as accepts_keepalives
 from procrastinate_conn.libpq.probe import default_host as default_host
-from procrastinate_conn.libpq.probe import keepalives_rejection as keepalives_rejection
-from procrastinate_conn.libpq.probe import lists_rejection as lists_rejection
+from procrastinate_conn.libpq.probe import lists_match as lists_match
 from procrastinate_conn.libpq.probe import probe as probe
 from procrastinate_conn.libpq.probe import rejection as rejection
 from procrastinate_conn.libpq.probe import system_service as system_service

@@ -46,17 +46,17 @@ def conninfo(parameters: Mapping[str, str]) -> str:
     return " ".join(f"{keyword}={_quoted(value)}" for keyword, value in parameters.items())
 
 
-def start_connection(conninfo: str) -> tuple[dict[str, str], str]:
-    """Start a connection that fails at once, with a string that libpq rejects or that reaches no server.
+def start_connection(parameters: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Start a connection that fails at once: libpq rejects the parameters, or they reach no server.
 
     Returned are the parameters as libpq completes them, unset ones left out, and its error message.
     """
     from psycopg import pq
 
-    connection = pq.PGconn.connect_start(encode(conninfo))
+    connection = pq.PGconn.connect_start(encode(conninfo(parameters)))
     try:
-        parameters = {row.keyword.decode(): decode(row.val) for row in connection.info if row.val}
-        return parameters, connection.error_message.decode("utf-8", "replace").strip()
+        completed = {row.keyword.decode(): decode(row.val) for row in connection.info if row.val}
+        return completed, connection.error_message.decode("utf-8", "replace").strip()
     finally:
         connection.finish()
 

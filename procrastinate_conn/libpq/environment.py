@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from threading import Condition
 
 from procrastinate_conn.event_loops import in_event_loop
-from procrastinate_conn.libpq.conninfo import conninfo, start_connection
+from procrastinate_conn.libpq.conninfo import start_connection
 
 SESSION_VARIABLES = ("PGDATESTYLE", "PGGEQO", "PGTZ")
 """Variables that libpq sends to the server as settings of the session, whatever a connection string sets."""
 
 UNREACHABLE_HOST = "/dev/null/procrastinate-conn"
 """A socket directory that cannot exist, so that libpq validates parameters and reaches no server."""
+
+UNREACHABLE = {"host": UNREACHABLE_HOST, "hostaddr": "", "port": "", "password": "-"}
+"""The parameters for that; with a password libpq reads no password file."""
 
 MAX_WAIT = 1.0
 """Seconds to wait for overrides with other values to end. They may last as long as an attempt at a server
@@ -103,10 +106,9 @@ def pinned_environment(parameters: Mapping[str, str], session: Mapping[str, str]
 
 
 def _service_interferes(parameters: Mapping[str, str]) -> bool:
-    nowhere = {"host": UNREACHABLE_HOST, "hostaddr": "", "port": "", "password": "-"}
-    explicit = parameters.keys() | {"service", "servicefile"}
-    completed, message = start_connection(conninfo({**parameters, **nowhere}))
-    return UNREACHABLE_HOST not in message or not completed.keys() <= explicit
+    completed, message = start_connection({**parameters, **UNREACHABLE})
+    added = completed.keys() - parameters.keys() - {"service", "servicefile"}
+    return UNREACHABLE_HOST not in message or bool(added)
 
 
 def _compatible(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> bool:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from procrastinate_conn.libpq.conninfo import conninfo, decode, encode, start_connection
-from procrastinate_conn.libpq.environment import UNREACHABLE_HOST, override_environment
+from procrastinate_conn.libpq.environment import UNREACHABLE, UNREACHABLE_HOST, override_environment
 from procrastinate_conn.libpq.keywords import variables
 
 PLACEHOLDER_USER = {"user": "-"}
 """Placeholder user: libpq fails if the operating system has none."""
 
-_PLACEHOLDER_PASSWORD = {"password": "-"}
-"""Placeholder password, so that libpq reads no password file."""
+_PLACEHOLDERS = {**PLACEHOLDER_USER, "password": "-"}
+"""Placeholder login; with a password libpq reads no password file."""
 
 _NO_HOST = {"host": "", "hostaddr": "", "port": ""}
 
@@ -40,7 +40,7 @@ def probe(parameters: Mapping[str, str], *, over_tcp: bool = False) -> ProbeResu
         if reason := _gssencmode_rejection():
             return ProbeResult({}, reason)
         probed["gssencmode"] = "prefer"
-    info, message = _start(probed)
+    info, message = _start_with(probed)
     info.pop("host", None)
     if not password:
         info.pop("password", None)
@@ -54,32 +54,27 @@ def rejection(parameters: Mapping[str, str], *, over_tcp: bool = False) -> str |
     return probe({**PLACEHOLDER_USER, **parameters}, over_tcp=over_tcp).rejection
 
 
-def lists_rejection(lists: Mapping[str, str]) -> str | None:
-    """Return why libpq cannot match `host`, `hostaddr` and `port` with each other; None if it can.
+def lists_match(lists: Mapping[str, str]) -> bool:
+    """Return whether libpq can match `host`, `hostaddr` and `port` with each other.
 
     It never connects, since it gets an `sslmode` that it rejects right after having matched them.
     """
-    return _unless_same({**_NO_HOST, **lists, "sslmode": "-"}, {**_NO_HOST, "sslmode": "-"})
+    return _message({**_NO_HOST, **lists, "sslmode": "-"}) == _message({**_NO_HOST, "sslmode": "-"})
 
 
-def keepalives_rejection(parameters: Mapping[str, str]) -> str | None:
-    """Return why libpq, or the system, rejects `keepalives` and `keepalives_...`; None if neither does."""
-    message = _message_after_keepalives(parameters)
-    is_accepted = message == _message_for_keepalives("1") or message == _message_for_keepalives("0")
-    return None if is_accepted else message
+def accepts_keepalives(parameters: Mapping[str, str]) -> bool:
+    """Return whether libpq, and the system, accept `keepalives` and `keepalives_...`."""
+    accepted = (_message_after_keepalives(keepalives=value) for value in ("1", "0"))
+    return _message_after_keepalives(**parameters) in accepted
 
 
 def turns_keepalives_off(value: str) -> bool:
     """Return whether a value of ``keepalives`` is off: some libpqs, as 16.0, take an empty one for 0."""
-    return _message_after_keepalives({"keepalives": value}) == _message_for_keepalives("0")
+    return _message_after_keepalives(keepalives=value) == _message_after_keepalives(keepalives="0")
 
 
 @cache
-def _message_for_keepalives(value: Literal["0", "1"]) -> str:
-    return _message_after_keepalives({"keepalives": value})
-
-
-def _message_after_keepalives(parameters: Mapping[str, str]) -> str:
+def _message_after_keepalives(**parameters: str) -> str:
     """Return libpq's error for a `tcp_user_timeout` that it rejects right after having set keepalives.
 
     If they are off, it goes on to connect, and it is the system's error for an address that TCP cannot
@@ -91,14 +86,9 @@ def _message_after_keepalives(parameters: Mapping[str, str]) -> str:
 @cache
 def _gssencmode_rejection() -> str | None:
     """Return why libpq always rejects ``gssencmode=require``: most often it was built without GSSAPI."""
-    probed = {"host": UNREACHABLE_HOST, "hostaddr": "", "target_session_attrs": "-"}
-    return _unless_same({**probed, "gssencmode": "require"}, {**probed, "gssencmode": "disable"})
-
-
-def _unless_same(parameters: Mapping[str, str], reference: Mapping[str, str]) -> str | None:
-    """Return libpq's error for parameters; None if it is the same for the reference."""
-    message = _message(parameters)
-    return None if message == _message(reference) else message
+    probed = {**UNREACHABLE, "target_session_attrs": "-"}
+    message = _message({**probed, "gssencmode": "require"})
+    return None if message == _message({**probed, "gssencmode": "disable"}) else message
 
 
 def system_service(service: str, variables: Mapping[str, str]) -> tuple[dict[str, str], str]:
@@ -115,8 +105,8 @@ def system_service(service: str, variables: Mapping[str, str]) -> tuple[dict[str
         {**variables, "PGSERVICE": None, "PGSERVICEFILE": os.devnull, "PGSYSCONFDIR": None}
     ):
         for probed in probes:
-            without_service, _ = start_connection(conninfo(probed))
-            info, message = start_connection(conninfo({**probed, "service": service}))
+            without_service, _ = start_connection(probed)
+            info, message = start_connection({**probed, "service": service})
             values.update({k: v for k, v in info.items() if v != without_service.get(k)})
     values.pop("service", None)
     return values, "" if info else message
@@ -127,7 +117,7 @@ def default_host() -> str:
     """Return the host that libpq connects to if none is set: a socket directory, or ``localhost``."""
     from psycopg import pq
 
-    rejected = {**PLACEHOLDER_USER, **_PLACEHOLDER_PASSWORD, **_NO_HOST, "sslmode": "-"}
+    rejected = {**_PLACEHOLDERS, **_NO_HOST, "sslmode": "-"}
     connection = pq.PGconn.connect_start(encode(conninfo(rejected)))
     try:
         return decode(connection.host)
@@ -136,21 +126,16 @@ def default_host() -> str:
 
 
 def _message(parameters: Mapping[str, str]) -> str:
-    return _start({**PLACEHOLDER_USER, **_PLACEHOLDER_PASSWORD, **parameters})[1]
+    return _start_with({**_PLACEHOLDERS, **parameters})[1]
 
 
-def _start(parameters: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """Start a connection with these parameters alone."""
-    with override_environment(dict.fromkeys(_other_variables(parameters))):
-        return start_connection(conninfo(parameters))
-
-
-def _other_variables(parameters: Mapping[str, str]) -> Iterator[str]:
-    """Yield the variables that libpq would read, and that no parameter overrides.
+def _start_with(parameters: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Start a connection with these parameters alone: without the variables that libpq reads for others.
 
     If the process environment is among the sources, that is ``PGSERVICE`` alone: the others are parameters.
     """
-    yield "PGSERVICE"
+    unset = [variable for variable, keyword in variables().items() if keyword not in parameters]
     if "sslmode" not in parameters:
-        yield "PGREQUIRESSL"
-    yield from (variable for variable, keyword in variables().items() if keyword not in parameters)
+        unset.append("PGREQUIRESSL")
+    with override_environment(dict.fromkeys(["PGSERVICE", *unset])):
+        return start_connection(parameters)

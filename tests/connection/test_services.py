@@ -37,11 +37,11 @@ def test_service_that_is_named_later_sets_only_keywords_without_an_unset_value(
     value = "A" * 43 + "=" if keyword.startswith("scram") else "7"
     (tmp_path / "services").write_text(f"[jobs]\n{keyword}={value}\n")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
-    unspoilt, _ = start_connection(spec.conninfo())
+    unspoilt, _ = start_connection(spec.keyword_values())
     monkeypatch.setenv("PGSERVICE", "jobs")
-    spoilt, _ = start_connection(spec.conninfo())
+    spoilt, _ = start_connection(spec.keyword_values())
     spoilt.pop("service", None)  # its name alone does nothing
     assert (spoilt == unspoilt) is (keyword not in OPEN)
     if keyword in OPEN:
         with libpq.pinned_environment(spec.keyword_values(), spec.session):
-            assert start_connection(spec.conninfo())[0] == unspoilt
+            assert start_connection(spec.keyword_values())[0] == unspoilt
