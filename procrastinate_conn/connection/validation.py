@@ -60,7 +60,8 @@ def build_spec(
     """
     if problems := list(_validate_encoding(effective)):
         return None, problems
-    problems = list(_validate_lists(effective))
+    problems = [*_validate_addresses(effective), *_validate_ports(effective)]
+    problems = problems or list(_validate_lengths(effective))
     values = as_texts(effective)
     candidates = [] if problems else hosts(values)
     over_tcp = not any(host.is_socket for host in candidates)
@@ -99,12 +100,6 @@ def _validate_encoding(effective: Sourced) -> Iterator[Problem]:
             yield _rejected(keyword, effective, "it is not UTF-8, and no driver could pass it on", hint)
 
 
-def _validate_lists(effective: Sourced) -> Iterator[Problem]:
-    """Yield what libpq would reject in the lists of hosts, addresses and ports."""
-    problems = [*_validate_addresses(effective), *_validate_ports(effective)]
-    yield from problems or _validate_lengths(effective)
-
-
 def _validate_hosts(effective: Sourced, candidates: Sequence[Host]) -> Iterator[Problem]:
     """Yield what libpq would reject only through a socket, or only over TCP."""
     if any(host.is_socket and _is_too_long(host.socket) for host in candidates):
@@ -140,8 +135,8 @@ def _validate_values(effective: Sourced, combined_reason: str, *, over_tcp: bool
 
 def _validate_addresses(effective: Sourced) -> Iterator[Problem]:
     """Ask the resolver for a numeric address and nothing else, as libpq does."""
-    for address in filter(None, _elements("hostaddr", effective)):
-        if resolve_numeric(address) is None:
+    for address in as_texts(effective).get("hostaddr", "").split(","):
+        if address and resolve_numeric(address) is None:
             quoted = quote_value("hostaddr", address, effective["hostaddr"])
             hint = "write the address alone, as 127.0.0.1 or ::1; a name or a socket's directory is host"
             yield _rejected("hostaddr", effective, f"{quoted} is not a numeric address", hint)
@@ -149,7 +144,8 @@ def _validate_addresses(effective: Sourced) -> Iterator[Problem]:
 
 def _validate_ports(effective: Sourced) -> Iterator[Problem]:
     """Yield the first invalid port: what libpq takes for others may be the rest of a password."""
-    ports, names = _elements("port", effective), _elements("host", effective)
+    values = as_texts(effective)
+    ports, names = (values.get(keyword, "").split(",") for keyword in ("port", "host"))
     invalid = next((i for i, p in enumerate(ports) if p and libpq.rejection({"port": p})), None)
     if invalid is None:
         return
@@ -243,7 +239,3 @@ def _rejected(keyword: str, effective: Sourced, reason: str, hint: str) -> Probl
     message, sourced = f"libpq rejects {keyword}: {reason}", effective[keyword]
     hint = hint_for(sourced.value, hint, sourced.origin.source)
     return REJECTED_VALUE(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
-
-
-def _elements(keyword: str, effective: Sourced) -> list[str]:
-    return str(effective[keyword].value).split(",") if keyword in effective else []

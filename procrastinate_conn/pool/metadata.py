@@ -65,15 +65,8 @@ def describe() -> Iterator[OptionDescription]:
             **({} if option.is_class else {"default": option.default}),
             **(types[0] if len(types) == 1 else {"anyOf": types}),
         }
-        yield OptionDescription(name, _type(option), unit, format_value(option.default), text, schema)
-
-
-def _type(option: Parameter) -> str:
-    if option.is_class:
-        return "a class, or package.module:Class"
-    if option.is_callable:
-        return "a function, or package.module:function; or a pair of them, the asynchronous one first"
-    return type_in_words(option)
+        type_, default = type_in_words(option), format_value(option.default)
+        yield OptionDescription(name, type_, unit, default, text, schema)
 
 
 def _callable_types(option: Parameter) -> Iterator[Mapping[str, Any]]:
