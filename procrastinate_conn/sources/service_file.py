@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from procrastinate_conn import libpq, suggestions
-from procrastinate_conn.artifacts import hint_for
+from procrastinate_conn.artifacts import find_deceptive, hint_for
 from procrastinate_conn.files import misread_encoding, unreadable
 from procrastinate_conn.origins import Origin, SourcedValue
 from procrastinate_conn.problems import Example, Problem, Rule
@@ -68,7 +68,10 @@ def read_service(
     elif not name:
         hint = "its name is empty: unset it, or name a service"
     elif near := nearest(name, (section for file in files for section in _sections(file))):
-        hint = f"did you mean {near}?"
+        deceptive = find_deceptive(near)
+        hint = (
+            f"the name of the section has {deceptive.description}" if deceptive else f"did you mean {near}?"
+        )
     hint = hint_for(name, hint, service.origin.source)
     message = f"libpq cannot read the service: {reason}"
     return {}, [UNREADABLE_SERVICE("connection.service", message, hint=hint, origin=service.origin)]
