@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from procrastinate_conn.checks import runner
 from procrastinate_conn.cli import options
 from procrastinate_conn.cli.output import Terminal, standard_output
-from procrastinate_conn.doctor.report import DoctorReport, HostReport, Result, failed, passed, warned
+from procrastinate_conn.doctor.report import DoctorReport, HostReport, Result, Status
 from procrastinate_conn.problems import Problem, counted
 from procrastinate_conn.registry import REGISTRY
 from procrastinate_conn.setting_names import DEFAULT_NAMES
 from procrastinate_conn.similarity import nearest
-
-if TYPE_CHECKING:  # imported late, so that the other commands start fast
-    from procrastinate_conn.connectors.config import ConnectorConfig
 
 MARKS = {"pass": ("ok", "green"), "warning": ("warn", "yellow"), "fail": ("FAIL", "red")}
 """Mark and colour of each status."""
@@ -101,7 +98,7 @@ def diagnose(
     result = runner.check_target(target)
     configuration = result.configuration
     names = DEFAULT_NAMES if configuration is None else configuration.names
-    checks = [*map(_settings_result, result.problems)] or [passed("settings", "in order")]
+    checks = [*map(_settings_result, result.problems)] or [Result("settings", "pass", "in order")]
     hosts: list[HostReport] = []
 
     def is_wanted(name: str) -> bool:
@@ -116,42 +113,38 @@ def diagnose(
 
     if configuration and configuration.errors:
         message = "not tried: no connector can be built from the settings"
-        checks.append(failed("connect", message, "correct them first"))
+        checks.append(Result("connect", "fail", message, "correct them first"))
     elif configuration and configuration.redacted_keywords:
         from procrastinate_conn.sources.dsn import ENCODE_PASSWORD
 
         # The resolver would be sent a piece of the password.
-        checks.append(failed("connect", "not tried: the DSN's password ends too early", ENCODE_PASSWORD))
+        message = "not tried: the DSN's password ends too early"
+        checks.append(Result("connect", "fail", message, ENCODE_PASSWORD))
     elif configuration and not REGISTRY[configuration.settings.kind].has_server:
-        checks.append(passed("connect", f"the {result.connector} connector has no server to check"))
+        checks.append(Result("connect", "pass", f"the {result.connector} connector has no server to check"))
     elif configuration:
-        hosts, of_connector = _check_server(configuration.connector_config(), processes, seconds, is_wanted)
+        from rich.console import Console
+        from rich.markup import escape
+
+        from procrastinate_conn.doctor.runner import run
+
+        logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
+        config = configuration.connector_config()
+        with Console(stderr=True, force_terminal=sys.stderr.isatty()).status("") as status:
+            hosts, of_connector = run(
+                config, processes, seconds, lambda step: status.update(escape(step)), is_wanted
+            )
         checks += of_connector
     hosts = [replace(host, checks=reported(host.checks)) for host in hosts]
     report = DoctorReport(result.connector, reported(checks), hosts)
-    run = {each.name for each in report.results()}
-    return replace(report, not_run=[name for name in selected if name not in run])
+    have_run = {each.name for each in report.results()}
+    return replace(report, not_run=[name for name in selected if name not in have_run])
 
 
 def _settings_result(problem: Problem) -> Result:
-    status = failed if problem.severity == "error" else warned
     origin = f"{problem.origin}: " if problem.origin else ""
-    message = f"{origin}{problem.code} {problem.message}"
-    return status("settings", message, problem.hint, value=problem.code)
-
-
-def _check_server(
-    config: ConnectorConfig, processes: int, seconds: float, wanted: Callable[[str], bool]
-) -> tuple[list[HostReport], list[Result]]:
-    """Check every host and the connector; on a terminal, show the progress on standard error."""
-    from rich.console import Console
-    from rich.markup import escape
-
-    from procrastinate_conn.doctor.runner import run
-
-    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # the report has its errors
-    with Console(stderr=True, force_terminal=sys.stderr.isatty()).status("") as status:
-        return run(config, processes, seconds, lambda step: status.update(escape(step)), wanted)
+    status: Status = "fail" if problem.severity == "error" else "warning"
+    return Result("settings", status, f"{origin}{problem.code} {problem.message}", problem.hint, problem.code)
 
 
 def _render(report: DoctorReport, terminal: Terminal) -> str:

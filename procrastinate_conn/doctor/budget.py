@@ -52,8 +52,9 @@ def run(context: HostContext) -> Result:
     Sessions that the application already has count as available: it may well be running.
     """
     if context.pooler != "none":
-        message = "the pooler's limits apply: max_client_conn for us, default_pool_size towards the server"
-        return passed("budget", message)
+        return passed(
+            "the pooler's limits apply: max_client_conn for us, default_pool_size towards the server"
+        )
     limits, own, name = _query_limits(context)
     fullest = min(limits, key=lambda limit: limit.available)
     headroom = f"{fullest.available} of {fullest.allowed} are free now"
@@ -65,7 +66,7 @@ def run(context: HostContext) -> Result:
     max_size = 0 if only_listens else context.config.pool.max_size
     if not max_size and not only_listens:
         message = f"a null pool without max_size opens a connection for every call; {headroom}"
-        return warned("budget", message, "set pool.max_size")
+        return warned(message, "set pool.max_size")
     needed = context.processes * (max_size + context.listens)
     value = {
         "needed": needed,
@@ -85,10 +86,10 @@ def run(context: HostContext) -> Result:
     lowest = min(limits, key=lambda limit: limit.allowed)
     if needed > lowest.allowed:
         message = f"{need}, and {lowest.name} allows {lowest.allowed}"
-        return failed("budget", message, hint.format(lowest.remedy), value=value)
+        return failed(message, hint.format(lowest.remedy), value=value)
     if needed > fullest.available:
-        return warned("budget", f"{need}, and {headroom}", hint.format(fullest.remedy), value=value)
-    return passed("budget", f"{need}; {headroom}", value=value)
+        return warned(f"{need}, and {headroom}", hint.format(fullest.remedy), value=value)
+    return passed(f"{need}; {headroom}", value=value)
 
 
 def _query_limits(context: HostContext) -> tuple[list[ConnectionLimit], int, str]:

@@ -29,14 +29,14 @@ def resolve(context: HostContext) -> Result | None:
     try:
         found = socket.getaddrinfo(host.name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        message = f"{host.name} cannot be resolved: {_reason(error)}"
-        return failed("resolve", message, "check the host's name, and that this machine's DNS knows it")
+        hint = "check the host's name, and that this machine's DNS knows it"
+        return failed(f"{host.name} cannot be resolved: {_reason(error)}", hint)
     context.addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     if context.addresses == [host.name]:
         return None
     duration = milliseconds(monotonic() - started)
     value = {"addresses": context.addresses, "milliseconds": duration}
-    return passed("resolve", f"{', '.join(context.addresses)} ({duration} ms)", value=value)
+    return passed(f"{', '.join(context.addresses)} ({duration} ms)", value=value)
 
 
 def connect(context: HostContext) -> Result | None:
@@ -55,12 +55,12 @@ def connect(context: HostContext) -> Result | None:
         context.address, context.is_reachable = address, True
         duration = milliseconds(monotonic() - started)
         message = f"{address or 'the Unix socket'} accepts connections ({duration} ms)"
-        return passed("connect", message, value={"milliseconds": duration})
+        return passed(message, value={"milliseconds": duration})
     if not failures:  # there is no address
         return None
     reasons = "; ".join(f"{address}: {_reason(error)}" for address, error in failures.items())
     hint = _HINTS.get(type(list(failures.values())[-1]), "check host and port, and the network in between")
-    return failed("connect", reasons, hint)
+    return failed(reasons, hint)
 
 
 def _open(context: HostContext, address: str) -> None:

@@ -52,16 +52,16 @@ def run(contexts: Sequence[HostContext], seconds: float) -> Result:
         cause = str(error.__cause__ or error)
         hints = (hint for pattern, hint in _HINTS.items() if re.search(pattern, cause))
         message = f"{config.kind} gets no connection: {cause}"
-        return failed("connector", message, next(hints, "see the results of the hosts"))
+        return failed(message, next(hints, "see the results of the hosts"))
     duration = milliseconds(monotonic() - started)
     value = {**server, "milliseconds": duration}
     message = f"{config.kind} connects to {_destination(server, contexts)}"
     if not server["read_only"]:
-        return passed("connector", f"{message}, read-write ({duration} ms)", value=value)
+        return passed(f"{message}, read-write ({duration} ms)", value=value)
     hint = "PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write skips a standby"
     if not server["in_recovery"]:
         hint = "it is a primary: the host's result `role` says what makes the session read-only"
-    return failed("connector", f"{message}, which is read-only", hint, value=value)
+    return failed(f"{message}, which is read-only", hint, value=value)
 
 
 def _destination(server: dict[str, Any], contexts: Sequence[HostContext]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, LiteralString
 import psycopg
 
 from procrastinate_conn import libpq
-from procrastinate_conn.connection.hosts import Host, hosts
+from procrastinate_conn.connection.hosts import Host
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.registry import REGISTRY
 
@@ -44,11 +44,6 @@ class HostContext:
     def host_name(self) -> str:
         """The name of the host, its address, or its socket's directory."""
         return self.host.name or self.host.address
-
-    @property
-    def is_only_host(self) -> bool:
-        """Whether the connection has no other host."""
-        return len(hosts(self.config.spec.parameters)) == 1
 
     @property
     def works_jobs(self) -> bool:

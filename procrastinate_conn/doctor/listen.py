@@ -20,16 +20,16 @@ _HINT = (
 def run(context: HostContext) -> Result | None:
     """Listen on a channel of our own, and notify it from a session in which jobs are deferred."""
     if not context.config.listens:
-        return passed("listen", "workers poll: listen is off", value={"delivered": None})
+        return passed("workers poll: listen is off", value={"delivered": None})
     if context.config.listening is not None and context.works_jobs:
-        return passed("listen", "workers listen on another connection", value={"delivered": None})
+        return passed("workers listen on another connection", value={"delivered": None})
     if context.pooler == "transaction":
         return _undelivered(context, "a pooler in transaction mode delivers no NOTIFY")
     if context.rows("SELECT pg_is_in_recovery()") == [(True,)]:
         return None  # LISTEN fails on a standby
     if (seconds := _delivery_time(context)) is not None:
         value = {"delivered": True, "milliseconds": milliseconds(seconds)}
-        return passed("listen", f"NOTIFY is delivered ({milliseconds(seconds)} ms)", value=value)
+        return passed(f"NOTIFY is delivered ({milliseconds(seconds)} ms)", value=value)
     message = f"NOTIFY was not delivered within {QUERY_TIMEOUT:g} s"
     if context.pooler != "none":
         message += "; the pooler in between seems to be in transaction mode, or to have no second session"
@@ -60,7 +60,7 @@ def _undelivered(context: HostContext, message: str) -> Result:
     value = {"delivered": False}
     if context.main is not None and context.pooler == "none":
         message += ": jobs are deferred on another server, or in another database"
-        return failed("listen", message, "correct PROCRASTINATE_CONN_LISTEN", value=value)
+        return failed(message, "correct PROCRASTINATE_CONN_LISTEN", value=value)
     if context.listens:
-        return failed("listen", f"{message}: workers learn of jobs only by polling", _HINT, value=value)
-    return passed("listen", f"{message}; {context.config.kind} does not listen", value=value)
+        return failed(f"{message}: workers learn of jobs only by polling", _HINT, value=value)
+    return passed(f"{message}; {context.config.kind} does not listen", value=value)

@@ -61,17 +61,17 @@ def run(context: HostContext) -> Result | None:
         context.is_reachable = False
         raise
     duration = milliseconds(monotonic() - started)
-    return passed("login", f"logged in ({duration} ms)", value={"milliseconds": duration})
+    return passed(f"logged in ({duration} ms)", value={"milliseconds": duration})
 
 
-def failure(name: str, error: psycopg.Error | PasswordUnavailable, context: HostContext) -> Result:
+def failure(error: psycopg.Error | PasswordUnavailable, context: HostContext) -> Result:
     """Return the result of a check for which there was no session, or no result, with what to do about it."""
     if isinstance(error, PasswordUnavailable):
-        return failed(name, str(error), "fix the source of the password")
+        return failed(str(error), "fix the source of the password")
     message, hint = _error_message(error), "see the server's log"
     if isinstance(error, psycopg.OperationalError):
         hint = next((h for p, h in _HINTS.items() if re.search(p, message, re.IGNORECASE)), hint)
-    return failed(name, message, _password_hint(context) if hint == _PASSWORD else hint)
+    return failed(message, _password_hint(context) if hint == _PASSWORD else hint)
 
 
 def _error_message(error: psycopg.Error) -> str:

@@ -30,13 +30,13 @@ def check_pooler(context: HostContext) -> Result:
     backend, then the pooler shares its sessions: it is in transaction mode.
     """
     if backend_pid(context.session) == context.session.pgconn.backend_pid:
-        return passed("pooler", "none: this is the server itself", value={"mode": "none"})
+        return passed("none: this is the server itself", value={"mode": "none"})
     context.pooler = "unknown"
     mode = "session mode, as far as can be detected"
     with closing(context.connect()) as second, suppress(TimeoutError):
         if any(_shares_backend(context.session, second) for _ in range(ATTEMPTS)):
             context.pooler, mode = "transaction", "transaction mode"
-    return passed("pooler", f"there is one in between, in {mode}", value={"mode": context.pooler})
+    return passed(f"there is one in between, in {mode}", value={"mode": context.pooler})
 
 
 def check_prepared_statements(context: HostContext) -> Result | None:
@@ -45,18 +45,17 @@ def check_prepared_statements(context: HostContext) -> Result | None:
         return None
     config = context.config
     threshold = None if REGISTRY[config.kind].uses_psycopg2 else config.pool.prepare_threshold
-    hint = "set PROCRASTINATE_CONN_POOL__PREPARE_THRESHOLD=none"
     if threshold is None:
-        return passed("prepared", "no statements are prepared")
+        return passed("no statements are prepared")
     if context.pooler == "unknown":
-        return passed("prepared", "prepared statements work in session mode")
-    if (keeps := _keeps_prepared_statements(context)) is None:
-        message = "it could not be determined whether the pooler keeps prepared statements"
-        return warned("prepared", message, hint)
+        return passed("prepared statements work in session mode")
+    hint, keeps = "set PROCRASTINATE_CONN_POOL__PREPARE_THRESHOLD=none", _keeps_prepared_statements(context)
+    if keeps is None:
+        return warned("it could not be determined whether the pooler keeps prepared statements", hint)
     if keeps:
-        return passed("prepared", "the pooler keeps prepared statements")
+        return passed("the pooler keeps prepared statements")
     message = f"the pooler loses prepared statements: calls fail after the first {threshold}"
-    return failed("prepared", message, f"{hint}; or set PgBouncer's max_prepared_statements (1.21)")
+    return failed(message, f"{hint}; or set PgBouncer's max_prepared_statements (1.21)")
 
 
 def backend_pid(connection: psycopg.Connection[Any]) -> int:

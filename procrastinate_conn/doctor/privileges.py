@@ -54,13 +54,13 @@ def run(context: HostContext) -> Result | None:
     to_work = _missing_grants(context, _TO_WORK)
     hint = "; ".join(to_work)
     if _missing_grants(context, _TO_DEFER):
-        return failed("rights", "storing a job is not permitted", hint, value=to_work)
+        return failed("storing a job is not permitted", hint, value=to_work)
     if not to_work:
-        return passed("rights", "jobs can be stored and worked", value=[])
+        return passed("jobs can be stored and worked", value=[])
     if context.works_jobs:
-        return failed("rights", "working jobs is not permitted", hint, value=to_work)
+        return failed("working jobs is not permitted", hint, value=to_work)
     message = "jobs can be stored; workers and the management of jobs are not permitted"
-    return warned("rights", message, f"if they are wanted: {hint}", value=to_work)
+    return warned(message, f"if they are wanted: {hint}", value=to_work)
 
 
 def _missing_grants(context: HostContext, privileges: dict[str, tuple[str, ...]]) -> list[str]:

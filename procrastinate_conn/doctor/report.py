@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from procrastinate_conn.registry import ConnectorKind
@@ -58,19 +59,10 @@ class DoctorReport:
             yield from host.checks
 
 
-def passed(name: str, message: str, *, value: Any = None) -> Result:
-    """Return a result that needs no action."""
-    return Result(name, "pass", message, value=value)
-
-
-def warned(name: str, message: str, hint: str, *, value: Any = None) -> Result:
-    """Return a result for what works, and should be changed."""
-    return Result(name, "warning", message, hint, value)
-
-
-def failed(name: str, message: str, hint: str, *, value: Any = None) -> Result:
-    """Return a result for what does not work."""
-    return Result(name, "fail", message, hint, value)
+# Results of checks; `run_check()` adds the name.
+passed = partial(Result, "", "pass")
+warned = partial(Result, "", "warning")
+failed = partial(Result, "", "fail")
 
 
 def milliseconds(seconds: float) -> float:

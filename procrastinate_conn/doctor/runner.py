@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 
 import psycopg
@@ -84,7 +85,8 @@ class _Run:
         results = list(self._results)
         if self._thread.is_alive():
             hint = "is the server, or the network, overloaded? --timeout allows more time"
-            results.append(failed(self._current, f"not finished within the time limit ({seconds:g} s)", hint))
+            message = f"not finished within the time limit ({seconds:g} s)"
+            results.append(Result(self._current, "fail", message, hint))
         return results
 
 
@@ -140,14 +142,15 @@ def _steps(context: HostContext, progress: Callable[[str], None], needed: set[st
 
 
 def run_check(name: str, check: Check, context: HostContext) -> list[Result]:
-    """Return the results of a check; an exception is a failure of this check."""
+    """Return the results of a check, with its name; an exception is a failure of this check."""
+    found: Result | list[Result] | None
     try:
         found = check(context)
     except (psycopg.Error, PasswordUnavailable) as error:
-        return [login.failure(name, error, context)]
+        found = login.failure(error, context)
     except Exception as error:  # noqa: BLE001 - the other checks, and hosts, may do better
         # Its text may hold a secret.
         message = f"the check failed with {type(error).__name__} at {raised_at(error)}"
-        hint = "this is a bug in procrastinate-conn: please report it with this line"
-        return [failed(name, message, hint)]
-    return [found] if isinstance(found, Result) else found or []
+        found = failed(message, "this is a bug in procrastinate-conn: please report it with this line")
+    results = [found] if isinstance(found, Result) else found or []
+    return [replace(result, name=name) for result in results]

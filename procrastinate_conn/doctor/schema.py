@@ -80,7 +80,7 @@ def run(context: HostContext) -> Result:
         "different": sorted(" ".join(each) for each in different),
     }
     if not missing and not different:
-        return passed("schema", f"in {schema}, as of {installed}", value=value)
+        return passed(f"in {schema}, as of {installed}", value=value)
     created = _migrations()
     first = min((created[each] for each in missing | different if each in created), default=None)
     hint = (
@@ -92,10 +92,10 @@ def run(context: HostContext) -> Result:
         hint = f"the schema is of a newer version, with {_shortened(newer)}: upgrade procrastinate"
     if needed:
         message = f"{installed} needs {_shortened(needed)}, which does not exist"
-        return failed("schema", message, hint, value=value)
+        return failed(message, hint, value=value)
     if missing:
-        return warned("schema", f"{_shortened(missing)} does not exist: slow queries", hint, value=value)
-    return warned("schema", f"{_shortened(different)} differs from {installed}", hint, value=value)
+        return warned(f"{_shortened(missing)} does not exist: slow queries", hint, value=value)
+    return warned(f"{_shortened(different)} differs from {installed}", hint, value=value)
 
 
 def _not_found(context: HostContext) -> Result:
@@ -108,14 +108,14 @@ def _not_found(context: HostContext) -> Result:
     )
     if not elsewhere:
         hint = "python -m procrastinate --app=module.app schema --apply"
-        return failed("schema", "procrastinate's tables do not exist", hint)
+        return failed("procrastinate's tables do not exist", hint)
     name, quoted, has_usage, role = elsewhere[0]
     if not has_usage:
         message = f"{role} has no USAGE on the schema {name}, which has procrastinate's tables"
-        return failed("schema", message, f"GRANT USAGE ON SCHEMA {quoted} TO {role}")
+        return failed(message, f"GRANT USAGE ON SCHEMA {quoted} TO {role}")
     message = f"procrastinate's tables are in the schema {name}, which is not on the search_path"
     hint = f"ALTER ROLE {role} SET search_path = {quoted}; or set options='-c search_path={name}'"
-    return failed("schema", message, hint)
+    return failed(message, hint)
 
 
 def _shortened(objects: set[SchemaObject]) -> str:

@@ -6,12 +6,12 @@ import time
 
 from psycopg.sql import Identifier
 
+from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.doctor.host_context import HostContext
 from procrastinate_conn.doctor.report import Result, failed, milliseconds, passed, warned
 
 CLOCK_TOLERANCE = 1.0
 """Seconds that clocks may differ: a job is due by the server's clock, and scheduled by the application's."""
-
 
 MIN_TIMEOUT = 5.0
 """Seconds that a query of procrastinate's may take on a server under load."""
@@ -37,7 +37,7 @@ def check_identity(context: HostContext) -> Result:
         "database": database,
         "server_version": version,
     }
-    return passed("identity", f"{role} on {database}, PostgreSQL {version}", value=value)
+    return passed(f"{role} on {database}, PostgreSQL {version}", value=value)
 
 
 def check_role(context: HostContext) -> Result:
@@ -47,23 +47,24 @@ def check_role(context: HostContext) -> Result:
         " WHERE name = 'default_transaction_read_only'"
     )
     value = {"in_recovery": in_recovery, "read_only": in_recovery or read_only}
-    if not in_recovery and not read_only:
-        return passed("role", "primary, read-write", value=value)
+    if not value["read_only"]:
+        return passed("primary, read-write", value=value)
     state = "standby, read-only" if in_recovery else "primary, but default_transaction_read_only is on"
     message = f"{state}: no job can be stored there"
-    target = context.config.spec.target_session_attrs
+    spec = context.config.spec
+    target, has_other_hosts = spec.target_session_attrs, len(hosts(spec.parameters)) > 1
     if target == "read-write" or (in_recovery and target == "primary"):
-        if not context.is_only_host:
-            return passed("role", f"{state}; skipped by target_session_attrs={target}", value=value)
+        if has_other_hosts:
+            return passed(f"{state}; skipped by target_session_attrs={target}", value=value)
         message = f"{state}, and target_session_attrs={target}"
-        return failed("role", message, "add the primary: there is no other host", value=value)
-    if in_recovery and not context.is_only_host:
+        return failed(message, "add the primary: there is no other host", value=value)
+    if in_recovery and has_other_hosts:
         hint = "set PROCRASTINATE_CONN_CONNECTION__TARGET_SESSION_ATTRS=read-write"
-        return warned("role", message, hint, value=value)
-    hint = "connect to the primary"
-    if not in_recovery:
-        hint = _setting_hint(context, "default_transaction_read_only", source, "off")
-    return failed("role", message, hint, value=value)
+        return warned(message, hint, value=value)
+    if in_recovery:
+        return failed(message, "connect to the primary", value=value)
+    hint = _setting_hint(context, "default_transaction_read_only", source, "off")
+    return failed(message, hint, value=value)
 
 
 def check_clock(context: HostContext) -> Result:
@@ -72,10 +73,10 @@ def check_clock(context: HostContext) -> Result:
     value = {"seconds_ahead": round(ahead, 3), "round_trip_milliseconds": milliseconds(round_trip)}
     measured = f"round trip {milliseconds(round_trip)} ms"
     if abs(ahead) <= CLOCK_TOLERANCE + round_trip / 2:
-        return passed("clock", f"within {CLOCK_TOLERANCE:g} s of this machine's ({measured})", value=value)
+        return passed(f"within {CLOCK_TOLERANCE:g} s of this machine's ({measured})", value=value)
     difference = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's ({measured})"
     message = f"{difference}: scheduled jobs run at the wrong time"
-    return warned("clock", message, "synchronize both machines with NTP", value=value)
+    return warned(message, "synchronize both machines with NTP", value=value)
 
 
 def _compare_clocks(context: HostContext) -> tuple[float, float]:
@@ -94,13 +95,13 @@ def check_timeouts(context: HostContext) -> list[Result]:
         " 'statement_timeout', 'transaction_timeout') AND setting::float8 > 0 ORDER BY name"
     ).fetchall()
     problems = [
-        warned("timeouts", problem, _setting_hint(context, name, source, "0"), value={name: seconds})
+        warned(problem, _setting_hint(context, name, source, "0"), value={name: seconds})
         for name, seconds, source in timeouts
         if (problem := _timeout_problem(context, name, seconds))
     ]
     message = ", ".join(f"{name} {seconds:g} s" for name, seconds, _ in timeouts) or "none is set"
     value = {name: seconds for name, seconds, _ in timeouts}
-    return problems or [passed("timeouts", message, value=value)]
+    return problems or [passed(message, value=value)]
 
 
 def _timeout_problem(context: HostContext, name: str, seconds: float) -> str | None:

@@ -32,16 +32,16 @@ def run(context: HostContext) -> Result | None:
         return None
     if connection is not None and not connection.pgconn.ssl_in_use:
         if is_loopback(context.address):
-            return passed("tls", "not used, and the server is on this machine", value={"in_use": False})
+            return passed("not used, and the server is on this machine", value={"in_use": False})
         message = f"not used (sslmode={spec.sslmode}): passwords and jobs are sent in plain text"
         hint = "set sslmode=verify-full and sslrootcert; the server needs ssl = on"
-        return warned("tls", message, hint, value={"in_use": False})
+        return warned(message, hint, value={"in_use": False})
     try:
         return _inspect(context)
     except (OSError, ValueError) as error:
         if connection is None:
             return None
-        return passed("tls", f"in use; the certificate cannot be inspected: {error}")
+        return passed(f"in use; the certificate cannot be inspected: {error}")
 
 
 def _inspect(context: HostContext) -> Result:
@@ -70,17 +70,19 @@ def _inspect(context: HostContext) -> Result:
     verified = "verified" if is_verified else "not verified"
     if is_verified and not is_name_verified:
         verified += ", except its host name"
-    validity = "its expiry not known" if days_left is None else f"{days_left} days left"
-    if days_left is not None and days_left < 0:
-        validity = "expired"
-    message = f"{value['version']}, {value['cipher']}; certificate {verified}, {validity}"
-    if days_left is not None and days_left <= RENEWAL_DAYS:
-        result = failed if days_left < 0 else warned
-        return result("tls", message, "renew the server's certificate", value=value)
+    message = f"{value['version']}, {value['cipher']}; certificate {verified}"
+    if days_left is None:
+        message += ", its expiry not known"
+    elif days_left < 0:
+        return failed(f"{message}, expired", "renew the server's certificate", value=value)
+    else:
+        message += f", {days_left} days left"
+        if days_left <= RENEWAL_DAYS:
+            return warned(message, "renew the server's certificate", value=value)
     if has_session and not is_name_verified and not is_loopback(context.address):
         hint = "set sslmode=verify-full and sslrootcert: without, others can impersonate the server"
-        return warned("tls", message, hint, value=value)
-    return passed("tls", message, value=value)
+        return warned(message, hint, value=value)
+    return passed(message, value=value)
 
 
 def _days_left(context: HostContext, certificate: bytes) -> int | None:
@@ -123,17 +125,10 @@ def _version(name: str | None, default: ssl.TLSVersion) -> ssl.TLSVersion:
 
 def _connect(context: HostContext, client_context: ssl.SSLContext) -> ssl.SSLSocket:
     address = (context.address, int(context.host.port))
-    connection = socket.create_connection(address, context.connect_timeout)
-    try:
+    # `wrap_socket` takes the socket over, so that nothing is left to close then.
+    with socket.create_connection(address, context.connect_timeout) as connection:
         if context.config.spec.sslnegotiation != "direct":
-            _request_tls(connection)
+            connection.sendall(SSL_REQUEST)
+            if connection.recv(1) != b"S":
+                raise ConnectionRefusedError("the server does not support TLS")
         return client_context.wrap_socket(connection, server_hostname=context.host_name)
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _request_tls(connection: socket.socket) -> None:
-    connection.sendall(SSL_REQUEST)
-    if connection.recv(1) != b"S":
-        raise ConnectionRefusedError("the server does not support TLS")
