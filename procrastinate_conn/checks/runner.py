@@ -47,10 +47,9 @@ class CheckTarget:
 class CheckResult:
     """What is wrong with one configuration."""
 
-    file: str | None  # the env file as it was named; None for all other targets
-    connector: ConnectorKind | None  # None if its setting is invalid, or if the settings cannot be loaded
+    target: CheckTarget = field(repr=False)  # what was checked
+    connector: ConnectorKind | None  # None if its setting is invalid, or if nothing can be resolved
     problems: tuple[Problem, ...]  # in the order of files and lines
-    target: CheckTarget = field(default=CheckTarget(), repr=False)  # what was checked
     configuration: Configuration | None = field(default=None, repr=False)  # None if nothing can be resolved
 
 
@@ -58,12 +57,9 @@ def check_target(target: CheckTarget) -> CheckResult:
     """Resolve and check one configuration. What the user's modules print goes to standard error."""
     try:
         require_libpq()
-    except ConfigurationError as error:
-        return _result(target, target.connector, error.problems)
-    try:
         with redirect_stdout(sys.stderr):
             configuration = _resolve(target)
-    except ConfigurationError as error:  # of settings in Python; all others are resolved with their errors
+    except ConfigurationError as error:  # without libpq, or of settings in Python; others are resolved
         return _result(target, None, error.problems)
     return check_configuration(target, configuration)
 
@@ -138,12 +134,10 @@ def _result(
         from procrastinate_conn.checks.settings_object import located
 
         problems = located(target.settings, problems, target.named_at)
-    file = None if target.file is None else str(target.file)
-    in_order = tuple(sorted(dict.fromkeys(problems), key=_position))
-    return CheckResult(file, kind, in_order, target, configuration)
+    return CheckResult(target, kind, tuple(sorted(dict.fromkeys(problems), key=_position)), configuration)
 
 
 def _position(problem: Problem) -> tuple[str, int, str, str]:
     """Return what problems are sorted by: first those without a file."""
-    origin = problem.origin
-    return (origin and origin.file) or "", (origin and origin.line) or 0, problem.code, problem.setting
+    file, line = (problem.origin.file, problem.origin.line) if problem.origin else (None, None)
+    return file or "", line or 0, problem.code, problem.setting

@@ -15,8 +15,7 @@ from procrastinate_conn.checks.catalogue import all_rules, suggest_code
 from procrastinate_conn.checks.project import Project, read_project
 from procrastinate_conn.checks.runner import CheckTarget
 from procrastinate_conn.cli import options
-from procrastinate_conn.cli.formats import FindingsFormat, render
-from procrastinate_conn.cli.formats.report import Report
+from procrastinate_conn.cli.formats import FindingsFormat, Report
 from procrastinate_conn.cli.output import standard_output
 from procrastinate_conn.origins import Origin
 
@@ -96,7 +95,7 @@ def check(
         results[index] = replace(result, problems=tuple(found))
     report = Report(results, strict=project.strict if strict is None else strict)
     with options.internal_error("the report"):
-        text = render(report, output, terminal)
+        text = report.render(output, terminal)
     terminal.print(text)
     if not report.ok:
         raise typer.Exit(options.PROBLEMS_FOUND)

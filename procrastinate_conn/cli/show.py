@@ -10,8 +10,7 @@ import typer
 
 from procrastinate_conn.checks import runner
 from procrastinate_conn.cli import options
-from procrastinate_conn.cli.formats import FindingsFormat, render
-from procrastinate_conn.cli.formats.report import Report
+from procrastinate_conn.cli.formats import FindingsFormat, Report
 from procrastinate_conn.cli.output import standard_output
 
 if TYPE_CHECKING:  # imported late, so that the other commands start fast
@@ -56,7 +55,7 @@ def show(
             console.print(tables(configuration, console.width, everything=everything))
         if result.problems:
             separator = "\n" if configuration else ""
-            terminal.print(separator + render(report, FindingsFormat.TEXT, terminal))
+            terminal.print(separator + report.render(FindingsFormat.TEXT, terminal))
     if not report.ok:
         raise typer.Exit(options.PROBLEMS_FOUND)
 

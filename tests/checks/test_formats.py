@@ -13,9 +13,8 @@ from jsonschema import Draft202012Validator
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.checks.runner import CheckResult
-from procrastinate_conn.cli.formats import FindingsFormat, render
-from procrastinate_conn.cli.formats.report import Report
+from procrastinate_conn.checks.runner import CheckResult, CheckTarget
+from procrastinate_conn.cli.formats import FindingsFormat, Report
 from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.libpq import CHOICES
 from procrastinate_conn.origins import Origin
@@ -137,7 +136,7 @@ def test_github_command_names_file_and_line(folder: Path) -> None:
 
 
 def report(*problems: Problem, file: str | None = "a.env") -> Report:
-    return Report([CheckResult(file, ConnectorKind.PSYCOPG, problems)])
+    return Report([CheckResult(CheckTarget(file and Path(file)), ConnectorKind.PSYCOPG, problems)])
 
 
 AWKWARD = all_rules()["PC301"](
@@ -146,14 +145,14 @@ AWKWARD = all_rules()["PC301"](
 
 
 def test_github_command_escapes_its_delimiters() -> None:
-    assert render(report(AWKWARD), FindingsFormat.GITHUB, Terminal()) == (
+    assert report(AWKWARD).render(FindingsFormat.GITHUB, Terminal()) == (
         "::error file=a%2Cb%3Ac%25.env,line=3,title=PC301::50%25 of%0D%0Ait: a,b (::error::)"
     )
 
 
 def test_github_message_begins_with_variable_unless_it_names_it() -> None:
     problem = all_rules()["PC201"]("dsn", "it is wrong", origin=Origin("environment", "DATABASE_URL"))
-    assert render(report(problem), FindingsFormat.GITHUB, Terminal()) == (
+    assert report(problem).render(FindingsFormat.GITHUB, Terminal()) == (
         "::error title=PC201::DATABASE_URL: it is wrong"
     )
 
@@ -195,18 +194,18 @@ def test_gitlab_report_is_valid_and_has_every_finding(folder: Path) -> None:
 
 
 def test_gitlab_report_without_findings_is_an_empty_array() -> None:
-    assert gitlab_report(render(report(), FindingsFormat.GITLAB, Terminal())) == []
+    assert gitlab_report(report().render(FindingsFormat.GITLAB, Terminal())) == []
 
 
 def test_gitlab_report_of_every_rule_is_valid() -> None:
     every = [
         rule("dsn", rule.title, origin=Origin("dotenv", "X", "a.env", 1)) for rule in all_rules().values()
     ]
-    assert len(gitlab_report(render(report(*every), FindingsFormat.GITLAB, Terminal()))) == len(every)
+    assert len(gitlab_report(report(*every).render(FindingsFormat.GITLAB, Terminal()))) == len(every)
 
 
 def fingerprint(*problems: Problem) -> list[str]:
-    issues = gitlab_report(render(report(*problems), FindingsFormat.GITLAB, Terminal()))
+    issues = gitlab_report(report(*problems).render(FindingsFormat.GITLAB, Terminal()))
     return [issue["fingerprint"] for issue in issues]
 
 
@@ -250,14 +249,14 @@ def test_gitlab_path_is_relative_to_the_repository(
     if project is not None:
         monkeypatch.setenv("CI_PROJECT_DIR", project.format(**names))
     problem = all_rules()["PC301"]("pool.x", "x", origin=Origin("dotenv", "X", file.format(**names), 1))
-    [issue] = gitlab_report(render(report(problem), FindingsFormat.GITLAB, Terminal()))
+    [issue] = gitlab_report(report(problem).render(FindingsFormat.GITLAB, Terminal()))
     assert issue["location"]["path"] == path.format(**names)
 
 
 @pytest.mark.parametrize(("file", "path"), [("a.env", "a.env"), (None, ".env")])
 def test_gitlab_finding_without_file_is_located_in_checked_file(file: str | None, path: str) -> None:
     problem = all_rules()["PC201"]("dsn", "it is wrong", origin=Origin("environment", "DATABASE_URL"))
-    [issue] = gitlab_report(render(report(problem, file=file), FindingsFormat.GITLAB, Terminal()))
+    [issue] = gitlab_report(report(problem, file=file).render(FindingsFormat.GITLAB, Terminal()))
     assert issue["location"] == {"path": path, "lines": {"begin": 1}}
     assert issue["description"] == "DATABASE_URL: it is wrong"
 
@@ -300,7 +299,7 @@ def test_sarif_result_without_file_is_located_in_checked_file(
     origin: Origin | None, text: str, file: str | None, uri: str
 ) -> None:
     problem = all_rules()["PC201"]("dsn", "it is wrong", origin=origin)
-    log = Sarif.model_validate_json(render(report(problem, file=file), FindingsFormat.SARIF, Terminal()))
+    log = Sarif.model_validate_json(report(problem, file=file).render(FindingsFormat.SARIF, Terminal()))
     [result] = log.runs[0].results
     assert result.message.text == text
     assert result.locations[0].physicalLocation.artifactLocation.uri == uri
@@ -311,7 +310,7 @@ def test_sarif_log_without_results_and_with_every_rule_is_valid() -> None:
         rule("dsn", rule.title, origin=Origin("dotenv", "X", "a.env", 1)) for rule in all_rules().values()
     ]
     for problems in ([], every):
-        log = Sarif.model_validate_json(render(report(*problems), FindingsFormat.SARIF, Terminal()))
+        log = Sarif.model_validate_json(report(*problems).render(FindingsFormat.SARIF, Terminal()))
         assert len(log.runs[0].results) == len(problems)
 
 
@@ -328,7 +327,7 @@ def test_sarif_log_without_results_and_with_every_rule_is_valid() -> None:
 )
 def test_sarif_location_is_uri(file: str, uri: str) -> None:
     problem = all_rules()["PC301"]("pool.x", "x", origin=Origin("dotenv", "X", file, 1))
-    document = json.loads(render(report(problem), FindingsFormat.SARIF, Terminal()))
+    document = json.loads(report(problem).render(FindingsFormat.SARIF, Terminal()))
     found = document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert found == uri
     assert urlsplit(found).fragment == urlsplit(found).query == ""
@@ -336,8 +335,8 @@ def test_sarif_location_is_uri(file: str, uri: str) -> None:
 
 def test_problem_without_origin_is_located_in_its_configuration() -> None:
     problem = all_rules()["PC403"]("connector", "psycopg cannot load libpq")
-    twice = Report([CheckResult(file, None, (problem,)) for file in ("a.env", "b.env")])
-    assert render(twice, FindingsFormat.GITHUB, Terminal()).splitlines() == [
+    twice = Report([CheckResult(CheckTarget(Path(file)), None, (problem,)) for file in ("a.env", "b.env")])
+    assert twice.render(FindingsFormat.GITHUB, Terminal()).splitlines() == [
         "::error file=a.env,title=PC403::psycopg cannot load libpq",
         "::error file=b.env,title=PC403::psycopg cannot load libpq",
     ]

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.formats.report import Finding, Report
+from procrastinate_conn.cli.formats import Finding, Report
 
 GITLAB_SEVERITIES = {"error": "major", "warning": "minor"}
 """GitLab's severities, of five."""
@@ -26,7 +26,7 @@ def render_json(report: Report) -> str:
     """Return every configuration with its problems."""
     configurations = [
         {
-            "file": result.file,
+            "file": None if result.target.file is None else str(result.target.file),
             "prefix": result.target.prefix,
             "settings": result.target.settings,
             "ok": report.passes(result),
@@ -47,13 +47,13 @@ def _github_command(finding: Finding) -> str:
     """Return one line, escaped as GitHub's actions/toolkit does."""
     problem, origin = finding.problem, finding.problem.origin
     properties = {
-        "file": origin.file if origin else finding.result.file,
-        "line": str(origin.line) if origin and origin.line else None,
+        "file": origin.file if origin else finding.target.file,
+        "line": origin and origin.line,
         "title": problem.code,
     }
     in_property = {ord(":"): "%3A", ord(","): "%2C"}
     in_line = {ord("%"): "%25", ord("\r"): "%0D", ord("\n"): "%0A"}
-    joined = ",".join(f"{k}={v.translate(in_line | in_property)}" for k, v in properties.items() if v)
+    joined = ",".join(f"{k}={str(v).translate(in_line | in_property)}" for k, v in properties.items() if v)
     return f"::{problem.severity} {joined}::{finding.sentence.translate(in_line)}"
 
 
@@ -95,13 +95,13 @@ def render_sarif(report: Report) -> str:
     codes = sorted({finding.problem.code for finding in findings})
     rules = [
         {
-            "id": code,
-            "shortDescription": {"text": all_rules()[code].title},
-            "fullDescription": {"text": all_rules()[code].why},
-            "help": {"text": all_rules()[code].fix},
-            "defaultConfiguration": {"level": all_rules()[code].severity},
+            "id": rule.code,
+            "shortDescription": {"text": rule.title},
+            "fullDescription": {"text": rule.why},
+            "help": {"text": rule.fix},
+            "defaultConfiguration": {"level": rule.severity},
         }
-        for code in codes
+        for rule in map(all_rules().__getitem__, codes)
     ]
     results = [
         {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procrastinate_conn.checks.catalogue import all_rules
-from procrastinate_conn.cli.formats.report import Finding, Report
+from procrastinate_conn.cli.formats import Finding, Report
 from procrastinate_conn.cli.output import Terminal
 from procrastinate_conn.origins import ENVIRONMENT, Origin
 from procrastinate_conn.problems import Problem, counted
@@ -34,8 +34,10 @@ def render(report: Report, terminal: Terminal) -> str:
 
 def _finding(finding: Finding, terminal: Terminal) -> Iterator[str]:
     """Yield the message with its location, the source line, and the hint."""
-    problem, location = finding.problem, _location(finding)
-    colour = COLOURS[problem.severity]
+    problem, colour = finding.problem, COLOURS[finding.problem.severity]
+    location = (problem.origin.file or problem.origin.source) if problem.origin else finding.place
+    if problem.origin and problem.origin.file and problem.origin.line is not None:
+        location += f":{problem.origin.line}"
     code = terminal.style(problem.code, fg=colour)
     severity = terminal.style(problem.severity, fg=colour, bold=True)
     heading = f"{location}: {problem.code} {problem.severity}: "
@@ -46,36 +48,24 @@ def _finding(finding: Finding, terminal: Terminal) -> Iterator[str]:
     gutter = " " * max(len(number), 1)
     if source:
         width = None if terminal.width is None else terminal.width - len(gutter) - 3
-        text, start, end = _window(source, width)
+        shown = source if width is None or len(source.text) <= width else _cut(source, width)
         bar = terminal.style("|", fg="blue")
-        carets = terminal.style("^" * max(end - start, 1), fg=colour, bold=True)
-        yield f"{terminal.style(number or gutter, fg='blue')} {bar} {text}"
-        yield f"{gutter} {bar} {' ' * start}{carets}"
+        carets = terminal.style("^" * max(shown.end - shown.start, 1), fg=colour, bold=True)
+        yield f"{terminal.style(number or gutter, fg='blue')} {bar} {shown.text}"
+        yield f"{gutter} {bar} {' ' * shown.start}{carets}"
     if problem.hint:
         yield terminal.wrap(f"{gutter} = {problem.hint}", f"{gutter}   ")
 
 
-def _location(finding: Finding) -> str:
-    origin = finding.problem.origin
-    if origin is None:
-        return finding.place
-    if origin.file is None:
-        return origin.source
-    return origin.file if origin.line is None else f"{origin.file}:{origin.line}"
-
-
-def _window(source: Excerpt, width: int | None) -> tuple[str, int, int]:
-    """Return the text, start and end of the fault, cut to a width around the fault."""
-    text, start, end = source.text, source.start, source.end
-    if width is None or len(text) <= width:
-        return text, start, end
-    left = max(0, min(start - min(CONTEXT, width // 3), len(text) - width))
-    cut = text[left : left + width]
+def _cut(source: Excerpt, width: int) -> Excerpt:
+    """Return the part of a long line that is around the fault."""
+    left = max(0, min(source.start - min(CONTEXT, width // 3), len(source.text) - width))
+    text = source.text[left : left + width]
     if left:
-        cut = f"...{cut[3:]}"
-    if left + width < len(text):
-        cut = f"{cut[:-3]}..."
-    return cut, start - left, min(end - left, width)
+        text = f"...{text[3:]}"
+    if left + width < len(source.text):
+        text = f"{text[:-3]}..."
+    return Excerpt(source.line, text, source.start - left, min(source.end - left, width))
 
 
 def _summary(report: Report) -> str:
@@ -89,7 +79,7 @@ def _summary(report: Report) -> str:
         affected = sum(bool(result.problems) for result in report.results)
         counts += f" in {affected} of {len(names)} configurations"
     first = next((f for f in findings if f.problem.severity == "error"), findings[0])
-    prefix = first.result.target.prefix
+    prefix = first.target.prefix
     options = f" --prefix {prefix}" if prefix else ""
     return f"{counts}; `procrastinate-conn rule {first.problem.code}{options}` explains a code."
 
