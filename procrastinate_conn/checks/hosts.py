@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from procrastinate_conn.artifacts import find_artifact
 from procrastinate_conn.configuration import Configuration
@@ -26,35 +25,31 @@ IMPOSSIBLE_HOST = Rule(
 )
 
 
-class Fault(NamedTuple):
-    """One reason why a text is not a host, and what to do."""
-
-    reason: str
-    hint: str
-
+Fault = tuple[str, str]
+"""Why a text is not a host, and what to do."""
 
 _REFERENCE = "in an env file write ${NAME}, and set NAME before it or in the environment"
 _SLASH = "write the host alone and the database as dbname, or the whole path of the directory"
 FAULTS = {
-    r".*\$": Fault("it has a $, as a variable that was not replaced has", _REFERENCE),
-    r".*@": Fault("it has an @", "write the host alone, and the user as user"),
-    r".*[/\\]": Fault("it has a slash, and only a socket's directory has one, at its beginning", _SLASH),
-    r".*['\"`]": Fault("it has a quote", "write it without quotes, and several with commas alone between"),
-    r"\[": Fault("it has brackets, as in a URI", "write the address without them, and the port as port"),
-    r"[a-z][\w.-]*:[a-z]+-[a-z]+[0-9]+:[\w-]+\Z": Fault(
+    r".*\$": ("it has a $, as a variable that was not replaced has", _REFERENCE),
+    r".*@": ("it has an @", "write the host alone, and the user as user"),
+    r".*[/\\]": ("it has a slash, and only a socket's directory has one, at its beginning", _SLASH),
+    r".*['\"`]": ("it has a quote", "write it without quotes, and several with commas alone between"),
+    r"\[": ("it has brackets, as in a URI", "write the address without them, and the port as port"),
+    r"[a-z][\w.-]*:[a-z]+-[a-z]+[0-9]+:[\w-]+\Z": (
         "it is the name of an instance of Cloud SQL",
         "write the directory of its socket, /cloudsql/project:region:instance, or the address of its proxy",
     ),
-    r".*:": Fault("it has a colon, and only an IPv6 address has one", "write the port as port"),
-    r"\.|.*\.\.": Fault("it has a dot with nothing before it", "write the whole name"),
-    r".*[\r\n]": Fault("it has a line break", "write it without, as echo -n and printf do"),
-    r".*\s": Fault("it has a blank", "write several hosts with commas alone between them"),
-    r".*[<>{}()=*?&;#]": Fault("it has a character that no host has", "write the host's name or address"),
+    r".*:": ("it has a colon, and only an IPv6 address has one", "write the port as port"),
+    r"\.|.*\.\.": ("it has a dot with nothing before it", "write the whole name"),
+    r".*[\r\n]": ("it has a line break", "write it without, as echo -n and printf do"),
+    r".*\s": ("it has a blank", "write several hosts with commas alone between them"),
+    r".*[<>{}()=*?&;#]": ("it has a character that no host has", "write the host's name or address"),
 }
 """Why a name cannot be looked up; the first pattern that its beginning matches counts."""
 
 SOCKET_FAULTS = {
-    r".*[/\\]\.s\.PGSQL\.[0-9]+\Z": Fault(
+    r".*[/\\]\.s\.PGSQL\.[0-9]+\Z": (
         "it is a socket; libpq expects the directory of the socket",
         "leave the last part out, and write the number in it as port",
     )
@@ -73,9 +68,9 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     for candidate in hosts(as_texts(effective)):
         if fault := _fault(candidate, source, may_be_password=may_be_password):
             found.setdefault(fault, candidate.name)
-    for fault, name in found.items():
-        message = f"{quote_value('host', name, host)} is not a host: {fault.reason}"
-        yield IMPOSSIBLE_HOST("connection.host", message, hint=fault.hint, origin=host.origin)
+    for (reason, hint), name in found.items():
+        message = f"{quote_value('host', name, host)} is not a host: {reason}"
+        yield IMPOSSIBLE_HOST("connection.host", message, hint=hint, origin=host.origin)
 
 
 def _fault(host: Host, source: str, *, may_be_password: bool) -> Fault | None:
@@ -85,8 +80,8 @@ def _fault(host: Host, source: str, *, may_be_password: bool) -> Fault | None:
         ip_address(host.name)
         return None
     if may_be_password and "@" in host.name:
-        return Fault("it has an @, and may be the rest of a password", ENCODE_PASSWORD)
+        return ("it has an @, and may be the rest of a password", ENCODE_PASSWORD)
     if artifact := find_artifact(host.name, source):
-        return Fault(f"it has {artifact.description}", artifact.hint)
+        return (f"it has {artifact.description}", artifact.hint)
     faults = SOCKET_FAULTS if host.is_socket else FAULTS
     return next((fault for pattern, fault in faults.items() if re.match(pattern, host.name, re.DOTALL)), None)

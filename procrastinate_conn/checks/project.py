@@ -99,9 +99,8 @@ def _malformed(file: Path, text: str, error: ValueError) -> Project | None:
     if isinstance(error, UnicodeDecodeError):
         line, reason = error.object.count(b"\n", 0, error.start) + 1, unreadable(error)
     else:
-        found = re.search(r" \(at (?:line (\d+)|end of document).*\Z", str(error), re.DOTALL)
-        line = int(found[1]) if found and found[1] else text.count("\n") + 1
-        reason = str(error)[: found.start()] if found else str(error)
+        reason, _, place = str(error).partition(" (at ")
+        line = int(found[1]) if (found := re.match(r"line (\d+)", place)) else text.count("\n") + 1
     return _unusable(file, f"this is not TOML: {reason}", line=line)
 
 
@@ -124,11 +123,11 @@ class _Reader:
             message = f"tool.{TABLE} is {describe_value(table)}, and not a table"
             return _unusable(self._file, message, line=_line(self._file, TABLE))
         for key in table.keys() - _KEYS:
-            self._reject_key(key)
+            self._reject(key, f"there is no key {key}", _hint_for_key(key))
         values = {key: tuple(self._elements(table, key)) for key in _ARRAYS}
         strict = table.get("strict", False)
         if not isinstance(strict, bool):
-            self._reject("strict", f"strict is {describe_value(strict)}", hint="write true or false")
+            self._reject("strict", f"strict is {describe_value(strict)}", "write true or false")
         files: tuple[Path | None, ...] = tuple(p for name in values["files"] for p in self._paths(name))
         names_targets = any(table.get(key) for key in ("files", "prefixes", "settings"))
         if not table.get("files") and (values["prefixes"] or not names_targets):
@@ -144,7 +143,7 @@ class _Reader:
             problems=tuple(self._problems),
         )
 
-    def _reject(self, key: str, message: str, *, hint: str = "", element: object = None) -> None:
+    def _reject(self, key: str, message: str, hint: str = "", element: object = None) -> None:
         origin = self._origin(key, element)
         self._problems.append(INVALID_PROJECT(f"tool.{TABLE}.{key}", message, hint=hint, origin=origin))
 
@@ -158,24 +157,16 @@ class _Reader:
             line = next((n for n, line in lines if any(text in line for text in texts)), start)
         return Origin(FILE, key, str(self._file), line)
 
-    def _reject_key(self, key: str) -> None:
-        name = key.replace("-", "_")
-        near = _ALIASES.get(name) or nearest(name, _KEYS)
-        hint = f"did you mean {near}?" if near else f"the keys are {', '.join(_KEYS)}"
-        if name in _OPTIONS:
-            hint = "it is an option of the command only"
-        self._reject(key, f"there is no key {key}", hint=hint)
-
     def _elements(self, table: Mapping[str, Any], key: str) -> Iterator[str]:
         """Yield the valid elements of an array."""
         values = table.get(key, [])
         if not isinstance(values, list):
             hint = f'write {key} = ["{values}"]' if isinstance(values, str) else "write strings in brackets"
-            self._reject(key, f"{key} is {describe_value(values)}, and not an array", hint=hint)
+            self._reject(key, f"{key} is {describe_value(values)}, and not an array", hint)
             return
         for value in values:
             if fault := _element_fault(key, value):
-                self._reject(key, fault[0], hint=fault[1], element=value)
+                self._reject(key, *fault, element=value)
             else:
                 yield value
 
@@ -194,7 +185,15 @@ class _Reader:
             siblings = path.parent.glob("*") if path.parent.is_dir() else ()
             near = nearest(path.name, (sibling.name for sibling in siblings))
             hint = f"did you mean {os.path.normpath(Path(name).with_name(near))}?" if near else ""
-            self._reject("files", f"there is no file {path}", hint=hint, element=name)
+            self._reject("files", f"there is no file {path}", hint, name)
+
+
+def _hint_for_key(key: str) -> str:
+    name = key.replace("-", "_")
+    if name in _OPTIONS:
+        return "it is an option of the command only"
+    near = _ALIASES.get(name) or nearest(name, _KEYS)
+    return f"did you mean {near}?" if near else f"the keys are {', '.join(_KEYS)}"
 
 
 def _element_fault(key: str, value: object) -> tuple[str, str] | None:

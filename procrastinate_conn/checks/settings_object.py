@@ -122,11 +122,15 @@ class _Path:
             found = self.call(found)
         if inspect.iscoroutine(found):
             found.close()
-        if isinstance(found, ConnectorSettings) or (
-            isinstance(found, type) and issubclass(found, ConnectorSettings)
-        ):
-            return found
-        raise self._wrong_object(found)
+        cls = found if isinstance(found, type) else type(found)
+        if issubclass(cls, ConnectorSettings):
+            return found  # type: ignore[no-any-return]  # as its class tells
+        fields = ((name, field.annotation) for name, field in getattr(cls, "model_fields", {}).items())
+        meant = next((n for n, a in fields if isinstance(a, type) and issubclass(a, ConnectorSettings)), None)
+        hint = "it is a subclass of ConnectorSettings, an instance, or a function that returns one"
+        kind = f"the class {cls.__qualname__}" if cls is found else f"of type {cls.__name__}"
+        reason = f"it is {kind}, and no ConnectorSettings"
+        raise self._rejection(reason, hint=f"did you mean {self.path}.{meant}?" if meant else hint)
 
     def definition(self) -> Origin:
         """Return the line of the module in which the first name is assigned or defined, if it can be told."""
@@ -162,8 +166,7 @@ class _Path:
             return self._attribute(self.call(found), name)
         owner = self.module if is_module else f"an object of type {type(found).__name__}"
         near = nearest(name, (known for known in dir(found) if not known.startswith("_")))
-        hint = f"did you mean {near}?" if near else ""
-        origin = replace(self.definition(), line=None)
+        hint, origin = f"did you mean {near}?" if near else "", replace(self.definition(), line=None)
         raise self._rejection(f"{owner} has no attribute {name}", hint=hint, origin=origin)
 
     def call(self, function: Callable[[], Any]) -> Any:
@@ -181,18 +184,6 @@ class _Path:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function may do anything
             raise self._failure(name, error) from None
 
-    def _wrong_object(self, found: object) -> ConfigurationError:
-        from procrastinate_conn.settings import ConnectorSettings
-
-        cls = found if isinstance(found, type) else type(found)
-        hint = "it is a subclass of ConnectorSettings, an instance, or a function that returns one"
-        for name, field in getattr(cls, "model_fields", {}).items():
-            if isinstance(field.annotation, type) and issubclass(field.annotation, ConnectorSettings):
-                hint = f"did you mean {self.path}.{name}?"
-                break
-        kind = f"the class {cls.__qualname__}" if cls is found else f"of type {cls.__name__}"
-        return self._rejection(f"it is {kind}, and no ConnectorSettings", hint=hint)
-
     def _failure(self, action: str, error: BaseException) -> ConfigurationError:
         """Report an exception at the user's own line; its text is not shown, as it may hold a secret."""
         origin = self.definition()
@@ -203,9 +194,8 @@ class _Path:
             if configurations and set(configurations[-1].problems) <= set(problems):
                 problems += tuple(run_checks(configurations[-1]))  # what only `check` finds
             return ConfigurationError(_located(problems, origin))
-        detail = _detail(error)
-        ended = f"{action} ended with {type(error).__name__}"
-        return self._rejection(f"{ended}: {detail}" if detail else ended, origin=origin)
+        detail = f": {detail}" if (detail := _detail(error)) else ""
+        return self._rejection(f"{action} ended with {type(error).__name__}{detail}", origin=origin)
 
     def _rejection(self, reason: str, *, hint: str = "", origin: Origin | None = None) -> ConfigurationError:
         message = f"{self.path} cannot be loaded: {reason}"

@@ -66,13 +66,7 @@ WITHOUT_DEFAULTS = "set sslcertmode=disable, or HOME to a directory of this user
 """What to do about a certificate in the home directory that is not meant to be used."""
 
 _DOES_NOT_CONNECT = "without it libpq does not connect"
-_WITHOUT_TLS = "without it libpq connects without TLS"
-_IGNORED = {
-    "sslrootcert": "without it libpq verifies nothing",
-    "sslcert": "without it libpq sends no client certificate",
-    "sslcrl": "without it libpq checks no revocations",
-    "sslcrldir": "without it libpq checks no revocations",
-}
+_NO_REVOCATIONS = "without it libpq checks no revocations"
 _CONTENT = {"sslkey": "key", "sslcrl": "list of revocations", "sslcrldir": "list of revocations"}
 
 
@@ -108,17 +102,18 @@ class TlsFiles(NamedTuple):
         absent, root = _is_absent(keyword, file), self.files.get("sslrootcert")
         # Revocations are checked only if the server is verified against a file.
         has_root = root and root.value != "system" and not _is_absent("sslrootcert", str(root.value))
-        is_ignored = {
-            "sslrootcert": absent and not self.sslmode.startswith("verify"),
-            "sslcert": absent and self.sslcertmode != "require",
-            "sslcrl": True,
+        match keyword:
+            case "sslrootcert" if absent and not self.sslmode.startswith("verify"):
+                return "without it libpq verifies nothing"
+            case "sslcert" if absent and self.sslcertmode != "require":
+                return "without it libpq sends no client certificate"
+            case "sslcrl":
+                return _NO_REVOCATIONS
             # libpq accepts an unusable directory beside a list; else a list is required that is nowhere.
-            "sslcrldir": not has_root or "sslcrl" in self.files,
-        }
-        if is_ignored.get(keyword):
-            return _IGNORED[keyword]
+            case "sslcrldir" if not has_root or "sslcrl" in self.files:
+                return _NO_REVOCATIONS
         is_tls_optional = self.sslmode in ("allow", "prefer") and self.sslcertmode != "require"
-        return _WITHOUT_TLS if is_tls_optional else _DOES_NOT_CONNECT
+        return "without it libpq connects without TLS" if is_tls_optional else _DOES_NOT_CONNECT
 
     def problem(self, keyword: str, sourced: SourcedValue, fault: Fault) -> Problem:
         """Make the problem of a file; without a hint, the consequence takes its place."""
@@ -298,9 +293,8 @@ def _key_fault(certificate: str, key: str, password: bytes) -> Fault | None:
         context.load_cert_chain(certificate, key, password=password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            return Fault(
-                f"{named} is not the key of {_shown(certificate)}", "name the key that belongs to it"
-            )
+            message = f"{named} is not the key of {_shown(certificate)}"
+            return Fault(message, "name the key that belongs to it")
         return _unloadable_fault(named, Path(key).read_bytes(), password)
     except OSError:
         return Fault(f"{named} cannot be read")

@@ -85,10 +85,15 @@ def _check_options(options: SourcedValue, *, in_uri: bool) -> Iterator[Problem]:
     text = str(options.value)
     source = "dsn" if options.from_dsn else options.origin.source
     artifact = find_artifact(text.strip(), source)  # a line break is a blank to the server
-    fault = artifact and (f"it has {artifact.description}", artifact.hint)
-    words = ["", *_split(text), ""]
-    faults = (_fault(word, previous) for previous, word in pairwise(words))
-    if fault := fault or _spelling_fault(text, in_uri=in_uri) or next(filter(None, faults), None):
+    # Split as `pg_split_opts` of PostgreSQL's `postinit.c` does, without the backslashes.
+    words = re.findall(r"(?:\\.|[^\\\s])+", text, re.ASCII | re.DOTALL)
+    words = ["", *(re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in words), ""]
+    faults = [
+        artifact and (f"it has {artifact.description}", artifact.hint),
+        _spelling_fault(text, in_uri=in_uri),
+        *(_fault(word, previous) for previous, word in pairwise(words)),
+    ]
+    if fault := next(filter(None, faults), None):
         reason, hint = fault
         message = f"the server rejects options: {reason}"
         yield REJECTED_SERVER_OPTIONS("connection.options", message, hint=hint, origin=options.origin)
@@ -106,12 +111,6 @@ def _spelling_fault(options: str, *, in_uri: bool) -> tuple[str, str] | None:
         hint = "write options=endpoint%3Dep-..." if in_uri else "write endpoint=ep-..."
         return "it is an endpoint without its name", hint
     return None
-
-
-def _split(options: str) -> list[str]:
-    r"""Split as ``pg_split_opts`` of PostgreSQL's ``postinit.c`` does, and drop its backslashes."""
-    words = re.findall(r"(?:\\.|[^\\\s])+", options, re.ASCII | re.DOTALL)
-    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in words]
 
 
 def _fault(word: str, previous: str) -> tuple[str, str] | None:

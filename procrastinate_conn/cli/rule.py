@@ -15,7 +15,7 @@ from procrastinate_conn.checks.catalogue import all_rules, suggest_code
 from procrastinate_conn.cli.options import FORMAT, Colour, Prefix, complete_codes
 from procrastinate_conn.cli.output import Terminal, standard_output
 from procrastinate_conn.problems import Example, Rule
-from procrastinate_conn.setting_names import SettingNames
+from procrastinate_conn.setting_names import DEFAULT_NAMES, SettingNames
 
 CATEGORIES = {"1": "Settings", "2": "Connection", "3": "Pool", "4": "Connector", "5": "Security"}
 """The categories of rules, by the first digit of their codes."""
@@ -50,29 +50,13 @@ def rule(
         if code.strip().upper() not in rules:
             raise typer.BadParameter(f"there is no rule {code!r}; {suggest_code(code)}", param_hint="CODE")
         rules = {code: rules[code.strip().upper()]}
-    if prefix is not None:
-        rules = {code: _with_prefix(rule, SettingNames(prefix)) for code, rule in rules.items()}
+    names = DEFAULT_NAMES if prefix is None else SettingNames(prefix)
     if output is RuleFormat.MARKDOWN:
-        terminal.print(markdown(rules.values()))
+        terminal.print(markdown(rules.values(), names))
     elif code is None:
         terminal.print(_overview(rules.values(), terminal))
     else:
-        terminal.print(_explanation(rules[code], terminal))
-
-
-def _with_prefix(rule: Rule, names: SettingNames) -> Rule:
-    """Return a rule whose texts and example have the variables of another prefix."""
-    translate, example = names.translate, rule.example
-    return rule._replace(
-        why=translate(rule.why),
-        fix=translate(rule.fix),
-        example=example._replace(
-            env=translate(example.env),
-            files={translate(name): translate(text) for name, text in example.files.items()},
-            given=translate(example.given),
-            arguments=(*example.arguments, "--prefix", names.prefix),
-        ),
-    )
+        terminal.print(_explanation(rules[code], names, terminal))
 
 
 def _overview(rules: Iterable[Rule], terminal: Terminal) -> str:
@@ -83,31 +67,30 @@ def _overview(rules: Iterable[Rule], terminal: Terminal) -> str:
     return "\n".join([*lines, "`procrastinate-conn rule CODE` explains a rule."])
 
 
-def _explanation(rule: Rule, terminal: Terminal) -> str:
+def _explanation(rule: Rule, names: SettingNames, terminal: Terminal) -> str:
     paragraphs = Terminal(width=min(terminal.width or MAX_WIDTH, MAX_WIDTH))
     sections = {
-        "Why it matters": paragraphs.wrap(f"  {rule.why}", "  "),
-        "What to do": paragraphs.wrap(f"  {rule.fix}", "  "),
-        "Example": textwrap.indent("\n".join(_example(rule.example)), "  "),
+        "Why it matters": paragraphs.wrap(f"  {names.translate(rule.why)}", "  "),
+        "What to do": paragraphs.wrap(f"  {names.translate(rule.fix)}", "  "),
+        "Example": textwrap.indent(_example(rule.example, names), "  "),
     }
     title = f"{terminal.style(rule.code, bold=True)} {rule.severity}: {rule.title}"
     blocks = [f"{terminal.style(heading, bold=True)}\n{text}" for heading, text in sections.items()]
     return "\n\n".join([title, *blocks])
 
 
-def markdown(rules: Iterable[Rule]) -> str:
-    """Return the rules, sorted by code, for the documentation."""
+def markdown(rules: Iterable[Rule], names: SettingNames = DEFAULT_NAMES) -> str:
+    """Return the rules, sorted by code, for the documentation, with the variables of `names`."""
     parts = []
     for category, members in _by_category(rules):
         parts.append(f"## {category}")
         for rule in members:
-            example = "\n".join(_example(rule.example))
             parts += [
                 f"### {rule.code}: {rule.title}",
                 f"Severity: {rule.severity}",
-                rule.why,
-                f"**What to do:** {rule.fix}",
-                f"```text\n{example}\n```",
+                names.translate(rule.why),
+                f"**What to do:** {names.translate(rule.fix)}",
+                f"```text\n{_example(rule.example, names)}\n```",
             ]
     return "\n\n".join(parts)
 
@@ -117,14 +100,12 @@ def _by_category(rules: Iterable[Rule]) -> Iterator[tuple[str, Iterator[Rule]]]:
         yield CATEGORIES[digit], members
 
 
-def _example(example: Example) -> Iterator[str]:
-    """Yield the lines of an example: its files, its other conditions, and the command."""
-    for name, text in {".env": example.env, **example.files}.items():
-        if text:
-            yield f"# {name}"
-            yield from text.rstrip("\n").split("\n")
-            yield ""
+def _example(example: Example, names: SettingNames) -> str:
+    """Return the paragraphs of an example: its files, its other conditions, and the command."""
+    files = {".env": example.env, **example.files}
+    paragraphs = [f"# {name}\n{text.rstrip()}" for name, text in files.items() if text]
     if example.given:
-        yield f"# and {example.given}" if example.env else f"# {example.given}"
-        yield ""
-    yield f"$ {shlex.join(['procrastinate-conn', 'check', *example.arguments])}"
+        paragraphs.append(f"# and {example.given}" if example.env else f"# {example.given}")
+    prefix = () if names.is_default else ("--prefix", names.prefix)
+    paragraphs.append(f"$ {shlex.join(['procrastinate-conn', 'check', *example.arguments, *prefix])}")
+    return names.translate("\n\n".join(paragraphs))
