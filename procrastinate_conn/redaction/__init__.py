@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
 
 from procrastinate_conn import libpq, suggestions
 from procrastinate_conn.files import status
@@ -43,6 +42,24 @@ SECRETIVE = "(?i)pass|pwd|secret|scram|token|key|cred"
 
 _FILES = ("servicefile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslkeylogfile", "sslrootcert")
 
+_KEYWORDS = {
+    "dbname": r"[\w .$+-]*",
+    "host": _HOST,
+    "hostaddr": _ADDRESS,
+    "oauth_issuer": r"https?://[\w./:-]*",
+    "options": r"(?:[\w ,./:=+'\"-]|\\ )*",
+    "user": r"[\w .@$+\\-]*",
+    **dict.fromkeys(("port", *INTEGERS, *CHOICES), _LIKE_A_NUMBER),
+}
+"""What the values of keywords look like, or the elements of a list; the others are plain words."""
+
+_SETTINGS = {
+    **dict.fromkeys(("connector", "defaults"), r"[\w-]{0,40}"),
+    **dict.fromkeys(("json_dumps", "json_loads"), r"[\w.:, -]*"),
+    "listen": "(?i)off|false",
+    "pool": "(?i)null",
+}
+
 
 def is_safe_to_show(setting: str, value: str) -> bool:
     """Return whether a value, without quotes around it, looks like what belongs in a setting.
@@ -52,14 +69,34 @@ def is_safe_to_show(setting: str, value: str) -> bool:
     pool_options = REGISTRY[DEFAULT_KIND].pool_options
     match setting.split("."):
         case ["connection" | "listen", keyword] if keyword in libpq.keywords() and not is_secret(keyword):
-            return bool(_KEYWORDS.get(keyword, _is_plain)(value))
+            return _is_safe_keyword(keyword, value)
         case ["pool", option] if option in pool_options:
             return _is_plain(value)
         case ["pool", option] if suggestions.pool_option(option, pool_options):  # a misspelt one
-            return bool(re.fullmatch(_NUMBER_OR_WORD, value))
+            return _matches(_NUMBER_OR_WORD, value)
+        case ["password_file"]:
+            return is_safe_path(value)
         case [name] if name in _SETTINGS:
-            return bool(_SETTINGS[name](value))
+            return _matches(_SETTINGS[name], value)
     return False
+
+
+def _is_safe_keyword(keyword: str, value: str) -> bool:
+    if keyword == "passfile":
+        return is_safe_path(value)
+    if keyword in _FILES:
+        return is_file_name(value)
+    if keyword == "options" and "=" in value and re.search(SECRETIVE, value):
+        return False
+    if keyword in CHOICES and suggestions.value(keyword, value, CHOICES[keyword]):
+        return True
+    elements = value.split(",") if keyword in ("host", "hostaddr", "port") else [value]
+    pattern = _KEYWORDS.get(keyword)
+    return all(_matches(pattern, one) for one in elements) if pattern else _is_plain(value)
+
+
+def _matches(pattern: str, value: str) -> bool:
+    return re.fullmatch(pattern, value) is not None
 
 
 def _is_plain(value: str) -> bool:
@@ -87,48 +124,6 @@ def _is_certainly_a_path(name: str) -> bool:
     """Return whether a text begins at a root or in a directory that exists, or exists itself."""
     directory = os.path.dirname(name).strip("/")  # noqa: PTH120 - pathlib's is never empty
     return bool(re.match(_ROOTED_PATH, name) or status(name) or (directory and status(directory)))
-
-
-def _matching(pattern: str) -> Callable[[str], object]:
-    return lambda value: re.fullmatch(pattern, value)
-
-
-def _list_of(element: str) -> Callable[[str], bool]:
-    return lambda value: all(re.fullmatch(element, one) for one in value.split(","))
-
-
-def _choice_of(keyword: str) -> Callable[[str], object]:
-    choices = CHOICES[keyword]
-    return lambda value: suggestions.value(keyword, value, choices) or re.fullmatch(_LIKE_A_NUMBER, value)
-
-
-def _is_safe_options(value: str) -> bool:
-    names_a_secret = "=" in value and re.search(SECRETIVE, value)
-    return not names_a_secret and bool(re.fullmatch(r"(?:[\w ,./:=+'\"-]|\\ )*", value))
-
-
-_KEYWORDS: Mapping[str, Callable[[str], object]] = {
-    "dbname": _matching(r"[\w .$+-]*"),
-    "host": _list_of(_HOST),
-    "hostaddr": _list_of(_ADDRESS),
-    "oauth_issuer": _matching(r"https?://[\w./:-]*"),
-    "options": _is_safe_options,
-    "passfile": is_safe_path,
-    "port": _list_of(_LIKE_A_NUMBER),
-    "user": _matching(r"[\w .@$+\\-]*"),
-    **dict.fromkeys(_FILES, is_file_name),
-    **dict.fromkeys(INTEGERS, _matching(_LIKE_A_NUMBER)),
-    **{keyword: _choice_of(keyword) for keyword in CHOICES},
-}
-"""What the values of keywords look like; plain words are what the others are."""
-
-_SETTINGS: Mapping[str, Callable[[str], object]] = {
-    **dict.fromkeys(("connector", "defaults"), _matching(r"[\w-]{0,40}")),
-    **dict.fromkeys(("json_dumps", "json_loads"), _matching(r"[\w.:, -]*")),
-    "password_file": is_safe_path,
-    "listen": _matching("(?i)off|false"),
-    "pool": _matching("(?i)null"),
-}
 
 
 _CONNECTION_STRING = r"(?is)://|:.*@|\Apostgres(ql)?:|pass?wor?d\s*=|(\A|\s)\w+\s*=.*\s\w+\s*="

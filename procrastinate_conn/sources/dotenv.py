@@ -256,10 +256,8 @@ def _undefined(name: str) -> tuple[str, str]:
     if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name):
         return f"${{{name}}}", hint
     # A name that does not look like a variable may be a piece of a password.
-    return (
-        "${...}",
-        f"{hint}; no env file can have a ${{ of its own: write such a value elsewhere, as in the environment",
-    )
+    hint += "; no env file can have a ${ of its own: write such a value elsewhere, as in the environment"
+    return "${...}", hint
 
 
 def _change(setting: str, written: str, value: str, defined: Collection[str | None]) -> tuple[str, str]:
