@@ -141,6 +141,7 @@ def configure(sources: Sequence[Source]) -> Configuration:
     if listening is not None:
         problems += listen.own_problems(listening.problems, problems)
     unset = list(validate_anything_set(sources, connection, {} if spec is None else spec.parameters))
+    # If nothing is set, misspelt variables are errors, and no warnings besides.
     problems = [problem for problem in problems if replace(problem, severity="error") not in unset] + unset
     if not REGISTRY[settings.kind].has_server:
         # What is wrong with this machine, or with a connection that is never made, does not matter.

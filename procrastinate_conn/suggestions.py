@@ -8,14 +8,7 @@ from collections.abc import Callable, Iterable
 from procrastinate_conn import libpq
 from procrastinate_conn.aliases import ALIASES, VALUES, hint_of, note_of, plain, setting_of_alias
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, installed_kinds
-from procrastinate_conn.setting_names import (
-    DEFAULT_NAMES,
-    DEFAULT_PREFIX,
-    SECTIONS,
-    SETTINGS,
-    SettingNames,
-    SettingPath,
-)
+from procrastinate_conn.setting_names import DEFAULT_PREFIX, SECTIONS, SETTINGS, SettingNames, SettingPath
 from procrastinate_conn.similarity import nearest
 
 
@@ -39,7 +32,7 @@ def connector(name: str) -> str:
     return f"did you mean {near}?" if near else f"the connectors are {', '.join(kinds)}"
 
 
-def _same(name: str, known: Iterable[str]) -> str | None:
+def _respelt(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that differs in case and separators alone: ``max_size`` for ``maxSize``."""
     return {plain(one): one for one in known}.get(plain(name))
 
@@ -47,7 +40,7 @@ def _same(name: str, known: Iterable[str]) -> str | None:
 def keyword(name: str) -> str | None:
     """Return the keyword of libpq that was probably meant."""
     keywords = libpq.keywords()
-    return _alias(name, "connection") or _same(name, keywords) or nearest(name, keywords)
+    return _alias(name, "connection") or _respelt(name, keywords) or nearest(name, keywords)
 
 
 def keyword_hint(name: str) -> tuple[str, bool]:
@@ -62,16 +55,16 @@ def keyword_hint(name: str) -> tuple[str, bool]:
         return f"write {near}{note}" if note else hint, True
     if known := hint_of(name):
         return known, True
-    if option := _alias(name, "pool") or _same(name, REGISTRY[DEFAULT_KIND].pool_options):
+    if option := _alias(name, "pool") or _respelt(name, REGISTRY[DEFAULT_KIND].pool_options):
         return f"it is an option of the pool: write pool.{option}{note_of(name)}", True
     return hint, near is not None and nearest(name, [near], cutoff=0.8) is not None
 
 
 def pool_option(name: str, known: Iterable[str]) -> str | None:
     """Return the pool option that was probably meant."""
-    if option := _same(name, known) or _alias(name, "pool"):
+    if option := _respelt(name, known) or _alias(name, "pool"):
         return option
-    if _same(name, libpq.keywords()) or hint_of(name):
+    if _respelt(name, libpq.keywords()) or hint_of(name):
         return None
     near = nearest(name, [*known, *(alias for alias in ALIASES if _alias(alias, "pool"))])
     return near and (_alias(near, "pool") or near)
@@ -82,9 +75,9 @@ def pool_option_hint(name: str, known: Iterable[str]) -> str:
     option = pool_option(name, known)
     if _alias(name, "pool") and name not in known:
         return f"psycopg_pool calls it {option}{note_of(name)}"
-    if keyword := _same(name, libpq.keywords()):
+    if keyword := _respelt(name, libpq.keywords()):
         return f"it is a keyword of libpq: write connection.{keyword}"
-    other = _OF_CONNECTORS.get(name.lower()) or hint_of(name)
+    other = _CONNECTOR_ARGUMENTS.get(name.lower()) or hint_of(name)
     return other or (f"did you mean {option}?" if option else "")
 
 
@@ -92,7 +85,7 @@ _WITH_PREFIX = rf"([A-Z]\w*?)_+({'|'.join(map(str.upper, SETTINGS))})(?:__(\w+))
 _PREFIXES = (DEFAULT_PREFIX.strip("_"), DEFAULT_PREFIX.partition("_")[0])
 
 
-def variable(name: str, names: SettingNames = DEFAULT_NAMES) -> str | None:
+def variable(name: str, names: SettingNames) -> str | None:
     """Return the variable that was meant by one whose prefix is misspelt or incomplete."""
     upper = name.upper()
     if names.is_default:
@@ -111,23 +104,23 @@ def variable(name: str, names: SettingNames = DEFAULT_NAMES) -> str | None:
 
 
 _DSN = r"['\"]?(?:jdbc:)?postgres(?:ql)?(?:\+\w+)?://|(?:(?:host|port|dbname|user|password)=\S*\s*){2}"
-_SIGNS = ("postgres", "host=", "dbname=", "user=", "password=")
-_WORDS = ("POSTGRESQL", "POSTGRES", "PG", "DB", "DATABASE", "RDS", "SQL")
-_OTHERS = rf"(?:[A-Z]+_)??(?:{'|'.join(_WORDS)})"
-_PARTS = {
-    "host": rf"{_OTHERS}_(?:HOST|HOSTNAME|SERVER|ADDR|ADDRESS)",
-    "port": rf"{_OTHERS}_PORT(?:_NUMBER)?",
-    "dbname": rf"{_OTHERS}_(?:DB|NAME|DATABASE|DBNAME|DB_NAME)|POSTGRES_DATABASE",
-    "user": rf"{_OTHERS}_(?:USER|USERNAME)",
-    "password": rf"{_OTHERS}_(?:PASSWORD|PASS|PASSWD)",
-    "password_file": rf"{_OTHERS}_PASSWORD_FILE",
+_DSN_SIGNS = ("postgres", "host=", "dbname=", "user=", "password=")
+_DATABASE_WORDS = ("POSTGRESQL", "POSTGRES", "PG", "DB", "DATABASE", "RDS", "SQL")
+_DATABASE_NAME = rf"(?:[A-Z]+_)??(?:{'|'.join(_DATABASE_WORDS)})"
+_PART_NAMES = {
+    "host": rf"{_DATABASE_NAME}_(?:HOST|HOSTNAME|SERVER|ADDR|ADDRESS)",
+    "port": rf"{_DATABASE_NAME}_PORT(?:_NUMBER)?",
+    "dbname": rf"{_DATABASE_NAME}_(?:DB|NAME|DATABASE|DBNAME|DB_NAME)|POSTGRES_DATABASE",
+    "user": rf"{_DATABASE_NAME}_(?:USER|USERNAME)",
+    "password": rf"{_DATABASE_NAME}_(?:PASSWORD|PASS|PASSWD)",
+    "password_file": rf"{_DATABASE_NAME}_PASSWORD_FILE",
 }
 """How frameworks, hosting providers and the images of containers call the parts of a connection."""
 
 
 def may_be_connection_part(name: str, value: str) -> bool:
     """Tell at no cost whether `connection_part` is worth asking."""
-    return any(word in name for word in _WORDS) or any(sign in value for sign in _SIGNS)
+    return any(word in name for word in _DATABASE_WORDS) or any(sign in value for sign in _DSN_SIGNS)
 
 
 def connection_part(name: str, value: str) -> str | None:
@@ -139,10 +132,10 @@ def connection_part(name: str, value: str) -> str | None:
         return None
     if re.match(_DSN, value):
         return "dsn"
-    return next((part for part, pattern in _PARTS.items() if re.fullmatch(pattern, name)), None)
+    return next((part for part, pattern in _PART_NAMES.items() if re.fullmatch(pattern, name)), None)
 
 
-def pg_variable(name: str, known: Iterable[str], names: SettingNames = DEFAULT_NAMES) -> str | None:
+def pg_variable(name: str, known: Iterable[str], names: SettingNames) -> str | None:
     """Return the variable of libpq, or of ours, that was meant by one that begins with ``PG``.
 
     The name of a second server, such as ``PGHOST_REPLICA``, is no mistake.
@@ -156,14 +149,14 @@ def pg_variable(name: str, known: Iterable[str], names: SettingNames = DEFAULT_N
     return None if name.rpartition("_")[0] in known else nearest(name, known, cutoff=0.8)
 
 
-def _setting(path: SettingPath, fields: Iterable[str] = ()) -> str | None:
+def _nearest_setting(path: SettingPath, fields: Iterable[str] = ()) -> str | None:
     """Return the dotted path of the setting, or of the application's own field, that was probably meant."""
     name, *parts = path
     own = [*sorted(fields), *SETTINGS]
     if parts:
         near = nearest(name, own)
         return near and ".".join([near, *parts])
-    by_section = _parts()
+    by_section = _options_by_section()
     for section, known in by_section.items():
         if name.startswith(f"{section}_") and (near := nearest(name.removeprefix(f"{section}_"), known)):
             return f"{section}.{near}"
@@ -172,7 +165,7 @@ def _setting(path: SettingPath, fields: Iterable[str] = ()) -> str | None:
     return settings.get(nearest(name, settings) or "")
 
 
-def _parts() -> dict[str, Iterable[str]]:
+def _options_by_section() -> dict[str, Iterable[str]]:
     return {"pool": REGISTRY[DEFAULT_KIND].pool_options, "connection": libpq.keywords()}
 
 
@@ -187,12 +180,12 @@ _APPLICATION_WORDS = (
 def is_near_setting(path: SettingPath, names: SettingNames) -> bool:
     """Tell whether an unknown name is near enough to a setting to be one, under a prefix that is shared."""
     name, *parts = (part.lower() for part in path)
-    if names.is_default or name in SETTINGS or nearest(name, SETTINGS, cutoff=0.8):
+    if names.is_default or nearest(name, SETTINGS, cutoff=0.8):
         return True
     if sorted(name) in map(sorted, SETTINGS) or re.fullmatch("ds[bhjm]", name):  # keys beside the n of dsn
         return True
     words = set(_APPLICATION_WORDS.split())
-    for section, known in () if parts else _parts().items():
+    for section, known in () if parts else _options_by_section().items():
         part = name.removeprefix(f"{section}_")
         if part != name and nearest(part, known, cutoff=0.85):
             return True
@@ -206,7 +199,7 @@ def address_part(path: SettingPath, names: SettingNames) -> str | None:
     """Return the part of a connection that a word under an application's prefix stands for."""
     if not names.prefix or len(path) != 1:
         return None
-    address = ("dsn", *(f"connection.{keyword}" for keyword in _PARTS if keyword != "password_file"))
+    address = ("dsn", *(f"connection.{keyword}" for keyword in _PART_NAMES if keyword != "password_file"))
     return next((s for s in (f"connection.{path[0]}", setting_of_alias(path[0])) if s in address), None)
 
 
@@ -229,12 +222,12 @@ def setting_hint(path: SettingPath, write: Callable[[SettingPath], str], fields:
         return f"name a part of it, as in {write((path[0], example))}"
     if path[0] in SETTINGS:
         return f"it has no parts: write {write(path[:2] if path[0] in SECTIONS else path[:1])}"
-    if near := _setting(path, fields):
+    if near := _nearest_setting(path, fields):
         return f"did you mean {write(tuple(near.split('.')))}?"
     return f"the settings are {', '.join(write((setting,)) for setting in (*SETTINGS, *sorted(fields)))}"
 
 
-_OF_CONNECTORS = {
+_CONNECTOR_ARGUMENTS = {
     **dict.fromkeys(("connector", "kind"), 'it is the first argument: make_connector("aiopg")'),
     **dict.fromkeys(("connect_args", "kwargs"), "write the keywords of a connection in connection={...}"),
     "check": "leave it out: connections are checked before use anyway; pool.check replaces the ping",
@@ -270,8 +263,8 @@ def hand_written_argument_hint(name: str, known: Iterable[str]) -> str:
     """Return the hint about an argument that a connector written by hand has."""
     if name.startswith("_") and name[1:] in known:
         return f"did you mean {name[1:]}?"
-    setting = setting_of_alias(name) or _setting((name,))
-    hint = _OF_CONNECTORS.get(name) or ("" if setting == "dsn" else hint_of(name))
+    setting = setting_of_alias(name) or _nearest_setting((name,))
+    hint = _CONNECTOR_ARGUMENTS.get(name) or ("" if setting == "dsn" else hint_of(name))
     return hint or argument_hint(name, known)
 
 
@@ -279,7 +272,7 @@ def argument_hint(name: str, known: Iterable[str]) -> str:
     """Return the hint about an unknown argument of the call."""
     if name in ("env_file", "secrets_dir"):
         return f"did you mean _{name}?"
-    near = (None if setting_of_alias(name) else nearest(name, known)) or _setting((name,))
+    near = (None if setting_of_alias(name) else nearest(name, known)) or _nearest_setting((name,))
     if near is None:
         return f"the arguments are {', '.join(known)}"
     section, _, part = near.partition(".")

@@ -34,7 +34,7 @@ NOTHING_SET = Rule(
 )
 
 _NO_KEYWORD = (*libpq.SESSION_VARIABLES, "PGLOCALEDIR", "PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR")
-_OTHERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")  # of servers and tools
+_OTHER_PROGRAMS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")  # whose variables these are
 
 
 def validate_variables(sources: Sequence[Source], configured: Collection[str]) -> Iterator[Problem]:
@@ -54,7 +54,7 @@ def validate_variables(sources: Sequence[Source], configured: Collection[str]) -
                 message = f"libpq does not read {name} from an env file"
                 hint = "set it in the process environment, or write it as an option of the connection"
                 yield SESSION_VARIABLE(name, message, hint=hint, origin=sourced.origin)
-            elif name not in known and name not in _OTHERS:
+            elif name not in known and name not in _OTHER_PROGRAMS:
                 near = suggestions.pg_variable(name, known, source.names)
                 if near and not (name.startswith("PG_") and keywords.get(near) in configured):
                     message, hint = f"libpq does not know {name}", f"did you mean {near}?"
@@ -70,7 +70,7 @@ def validate_anything_set(
     """
     if any(not values[0].origin.kind.is_default for values in connection.configured.values()):
         return
-    unread = (_without_section(sources), *map(_elsewhere, sources))
+    unread = (_under_prefix(sources), *map(_of_other_programs, sources))
     is_mistaken = any(s.dsn or s.database_url or s.misspelt or s.problems for s in sources)
     if not is_mistaken and (problem := next(filter(None, unread), None)):
         yield problem
@@ -96,7 +96,7 @@ def validate_anything_set(
     yield NOTHING_SET("dsn", message, hint=hint)
 
 
-def _without_section(sources: Sequence[Source]) -> Problem | None:
+def _under_prefix(sources: Sequence[Source]) -> Problem | None:
     """Return a problem if words under a prefix of the application's seem to describe the connection."""
     words: dict[str, tuple[str, SourcedValue]] = {}
     for source in sources:
@@ -109,7 +109,7 @@ def _without_section(sources: Sequence[Source]) -> Problem | None:
     return _unread([sourced for _, sourced in words.values()], hint)
 
 
-def _elsewhere(source: Source) -> Problem | None:
+def _of_other_programs(source: Source) -> Problem | None:
     """Return a problem if variables of other programs describe the connection."""
     parts: dict[str, SourcedValue] = {}
     for name, sourced in source.elsewhere.items():

@@ -36,32 +36,35 @@ def default_file() -> str | None:
 
 def find_line(file: Path, login: Login) -> Origin | None:
     """Return the line whose password libpq will send, if there is one."""
-    return next((origin for origin, _ in _passwords(file, login)), None)
+    found = _first_line(file, login)
+    return found[0] if found else None
 
 
 def find_password(file: Path, login: Login) -> str | None:
     """Return the password that libpq would send; None if the file has none for the login."""
-    for _, written in _passwords(file, login):
-        password = re.match(r"(?s)(?:\\.|[^:])*", written)  # it ends at a colon without a backslash before it
-        return re.sub(r"(?s)\\(.)", r"\1", password[0]) if password else None
-    return None
+    found = _first_line(file, login)
+    # It ends at a colon without a backslash before it.
+    password = re.match(r"(?s)(?:\\.|[^:])*", found[1]) if found else None
+    return re.sub(r"(?s)\\(.)", r"\1", password[0]) if password else None
 
 
 def find_password_artifact(file: Path, login: Login) -> tuple[Origin, Artifact] | None:
     """Return that line, and what its password has that does not belong to it."""
-    for origin, password in _passwords(file, login):
-        artifact = find_artifact(password, "service-file", secret=True)
-        if "\\" in re.sub(r"\\[\\:]", "", password):
-            artifact = Artifact("a backslash, which libpq drops", r"write \\ for a backslash in a password")
-        return (origin, artifact) if artifact else None
-    return None
+    if (found := _first_line(file, login)) is None:
+        return None
+    origin, password = found
+    artifact = find_artifact(password, "service-file", secret=True)
+    if "\\" in re.sub(r"\\[\\:]", "", password):
+        artifact = Artifact("a backslash, which libpq drops", r"write \\ for a backslash in a password")
+    return (origin, artifact) if artifact else None
 
 
-def _passwords(file: Path, login: Login) -> Iterator[tuple[Origin, str]]:
-    """Yield the lines for a login, of which libpq takes the first, and their passwords as written."""
+def _first_line(file: Path, login: Login) -> tuple[Origin, str] | None:
+    """Return the line for a login that libpq takes, and its password as written."""
     for origin, line in _lines(file):
         if not line.startswith("#") and (password := _after_login(line, login)) is not None:
-            yield origin, password
+            return origin, password
+    return None
 
 
 def find_misread_encoding(file: Path) -> str:
