@@ -48,15 +48,15 @@ _ALIASES_BY_SETTING = {
 }
 
 
-def _by_name(names_by_text: Mapping[str, str]) -> dict[str, str]:
+def by_name(names_by_text: Mapping[str, str]) -> dict[str, str]:
     """Return the text for each of the names, which blanks separate."""
     return {name: text for text, names in names_by_text.items() for name in names.split()}
 
 
-ALIASES: Mapping[str, str] = _by_name(_ALIASES_BY_SETTING)
+ALIASES: Mapping[str, str] = by_name(_ALIASES_BY_SETTING)
 """What other libraries and people call a setting, and its dotted path here."""
 
-NOTES: Mapping[str, str] = _by_name(
+NOTES: Mapping[str, str] = by_name(
     {
         "; 0 pings before every use": "conn_health_checks pool_pre_ping",
         "; it is in seconds": "idle_timeout_millis",
@@ -104,7 +104,7 @@ _LEFT_OUT = {
         "allow_public_key_retrieval reject_unauthorized trust_server_certificate verify_server_certificate"
     ),
 }
-HINTS: Mapping[str, str] = _by_name(
+HINTS: Mapping[str, str] = by_name(
     {
         **{
             f"write it as connection.options: -c {setting}=... (in a DSN of keywords, in quotes)": names
@@ -123,8 +123,8 @@ HINTS: Mapping[str, str] = _by_name(
 """What to do about a name for which there is neither a keyword nor a pool option."""
 
 VALUES: Mapping[str, Mapping[str, str]] = {
-    "load_balance_hosts": _by_name({"disable": "false", "random": "1 enable on true"}),
-    "sslmode": _by_name(
+    "load_balance_hosts": by_name({"disable": "false", "random": "1 enable on true"}),
+    "sslmode": by_name(
         {
             "disable": "0 disabled false no none off skip",
             "prefer": "preferred",
@@ -136,8 +136,8 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         }
     ),
     "target_session_attrs": {
-        **_by_name({"read-write": "master", "standby": "secondary slave"}),
-        **_by_name({"any": "preferprimary", "prefer-standby": "prefersecondary"}),
+        **by_name({"read-write": "master", "standby": "secondary slave"}),
+        **by_name({"any": "preferprimary", "prefer-standby": "prefersecondary"}),
     },
 }
 """What other libraries write for a value of a keyword, and what it is to libpq."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from procrastinate_conn import libpq
-from procrastinate_conn.aliases import ALIASES, VALUES, hint_of, note_of, plain, setting_of_alias
+from procrastinate_conn.aliases import ALIASES, VALUES, by_name, hint_of, note_of, plain, setting_of_alias
 from procrastinate_conn.registry import DEFAULT_KIND, REGISTRY, installed_kinds
 from procrastinate_conn.setting_names import DEFAULT_PREFIX, SECTIONS, SETTINGS, SettingNames, SettingPath
 from procrastinate_conn.similarity import nearest
@@ -227,35 +227,29 @@ def setting_hint(path: SettingPath, write: Callable[[SettingPath], str], fields:
     return f"the settings are {', '.join(write((setting,)) for setting in (*SETTINGS, *sorted(fields)))}"
 
 
-_CONNECTOR_ARGUMENTS = {
-    **dict.fromkeys(("connector", "kind"), 'it is the first argument: make_connector("aiopg")'),
-    **dict.fromkeys(("connect_args", "kwargs"), "write the keywords of a connection in connection={...}"),
-    "check": "leave it out: connections are checked before use anyway; pool.check replaces the ping",
-    "isolation_level": (
+_CONNECTOR_ARGUMENTS = by_name(
+    {
+        'it is the first argument: make_connector("aiopg")': "connector kind",
+        "write the keywords of a connection in connection={...}": "connect_args kwargs",
+        "leave it out: connections are checked before use anyway; pool.check replaces the ping": "check",
         "leave it out: each query commits by itself; another level is connection.options:"
-        " -c default_transaction_isolation=..."
-    ),
-    "json_serializer": "write json_dumps",
-    "json_deserializer": "write json_loads",
-    "timeout": (
+        " -c default_transaction_isolation=...": "isolation_level",
+        "write json_dumps": "json_serializer",
+        "write json_loads": "json_deserializer",
         'write pool={"timeout": ...}; aiopg\'s own, which bounds statements, is connection.options:'
-        " -c statement_timeout=..."
-    ),
-    "open": "leave it out: the connector is opened by app.open() or app.open_async()",
-    **dict.fromkeys(("pool_factory", "poolclass"), 'leave it out, and write pool="null" for no pooling'),
-    **dict.fromkeys(
-        ("connection_factory", "creator"), "leave it out: the connection is made from the settings"
-    ),
-    "echo": "leave it out; set the level of the logger sqlalchemy.engine, or log_statement of the server",
-    "max_queries": "leave it out, or retire connections by their age: pool.max_lifetime",
-    "pool_use_lifo": "leave it out: the connection that came back last is handed out first anyway",
-    "query_cache_size": "leave it out: procrastinate's queries are text, and none is compiled",
-    "future": "leave it out: SQLAlchemy 2 has one behaviour",
-    **dict.fromkeys(
-        ("enable_hstore", "enable_uuid"), "leave it out: procrastinate's queries have no such values"
-    ),
-    "engine": "leave it out: the engine is made from the settings",
-}
+        " -c statement_timeout=...": "timeout",
+        "leave it out: the connector is opened by app.open() or app.open_async()": "open",
+        'leave it out, and write pool="null" for no pooling': "pool_factory poolclass",
+        "leave it out: the connection is made from the settings": "connection_factory creator",
+        "leave it out; set the level of the logger sqlalchemy.engine, or log_statement of the server": "echo",
+        "leave it out, or retire connections by their age: pool.max_lifetime": "max_queries",
+        "leave it out: the connection that came back last is handed out first anyway": "pool_use_lifo",
+        "leave it out: procrastinate's queries are text, and none is compiled": "query_cache_size",
+        "leave it out: SQLAlchemy 2 has one behaviour": "future",
+        "leave it out: procrastinate's queries have no such values": "enable_hstore enable_uuid",
+        "leave it out: the engine is made from the settings": "engine",
+    }
+)
 """The arguments of connectors written by hand that are no setting."""
 
 

@@ -73,27 +73,27 @@ def validation_problems(
     """
     known = {problem.setting for problem in configuration.errors}
     for line in error.errors():
-        if known and (not line["loc"] or line["loc"][0] in {*known, *SETTINGS}):
-            continue
         path = [str(part) for part in line["loc"]]
+        if known and (not path or path[0] in {*known, *SETTINGS}):
+            continue
         cause = line.get("ctx", {}).get("error")
         if isinstance(cause, ConfigurationError):  # of settings that are a field of these
             yield from cause.problems
             continue
-        origin = _origin(field_names(cls, path[0]), configuration) if path else None
         message, hint = line["msg"][:1].lower() + line["msg"][1:], "write a value that its type allows"
-        if line["type"] == "missing":
-            names = next(
-                (source.names for source in configuration.sources if path[0] in source.names.own), None
-            )
-            hint = f"set {' or '.join(variables(cls, names, path))}" if names else "give it a value"
-        elif line["type"] in ("value_error", "assertion_error"):  # "Value error, " and a validator's text
-            message = line["msg"].partition(", ")[2] or message
-            hint = "write a value that its validator accepts"
-            if not path:
-                hint = f"change the settings so that the validator of {cls.__name__} accepts them"
-        message = f"{'.'.join(path) or cls.__name__}: {message}"
-        yield INVALID_VALUE(".".join(path) or "settings", message, hint=hint, origin=origin)
+        match line["type"]:
+            case "missing":
+                sources = (source for source in configuration.sources if path[0] in source.names.own)
+                names = next((source.names for source in sources), None)
+                hint = f"set {' or '.join(variables(cls, names, path))}" if names else "give it a value"
+            case "value_error" | "assertion_error":  # "Value error, " and a validator's text
+                message = line["msg"].partition(", ")[2] or message
+                hint = "write a value that its validator accepts"
+                if not path:
+                    hint = f"change the settings so that the validator of {cls.__name__} accepts them"
+        name, origin = ".".join(path), _origin(field_names(cls, path[0]), configuration) if path else None
+        message = f"{name or cls.__name__}: {message}"
+        yield INVALID_VALUE(name or "settings", message, hint=hint, origin=origin)
 
 
 def _origin(names: Sequence[str], configuration: Configuration) -> Origin | None:

@@ -7,7 +7,6 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +241,7 @@ def _read(source: PydanticBaseSettingsSource) -> list[Source]:
     """Read a source of pydantic-settings, as one or several sources of ours, by precedence."""
     name = source.name if isinstance(source, UnnamedSource) else _NAMES.get(type(source))
     if name is None:
-        return [_call(source)]
+        return [_OtherSource(source).read()]
     options = SourceOptions(
         arguments=getattr(source, "init_kwargs", {}),
         env_file=getattr(source, "env_file", None),
@@ -255,45 +254,71 @@ def _read(source: PydanticBaseSettingsSource) -> list[Source]:
     return list(read) if name == "init_settings" else [decode_fields(source, one) for one in read]
 
 
-def _call(source: PydanticBaseSettingsSource) -> Source:
-    """Call a source of any other class, and read what it returns."""
-    kind = SourceKind(_class_name(source))
-    files = _named_files(source)
-    problems: list[Problem] = []
-    for file in files:
-        # Nothing is missing without a pyproject.toml.
-        if not file.is_file() and not isinstance(source, PyprojectTomlConfigSettingsSource):
-            message = f"there is no file {file}, which {kind.name} reads"
-            hint = "name a file that exists, relative to the working directory"
-            origin = Origin(kind.name, None, str(file))
-            problems.append(UNREADABLE_FILE(kind.name, message, hint=hint, origin=origin))
-    try:
-        values = source()
-    except Exception as error:  # noqa: BLE001 - whatever a source of the application's raises
-        return Source(kind, problems=[*problems, _failed(error, kind.name, files)])
-    if not isinstance(values, Mapping):
-        message = f"{kind.name} returned a {type(values).__name__}, not a mapping"
-        return Source(kind, problems=[UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name))])
-    names = source_names(source)
-    written = _with_underscores(values, names)
-    if isinstance(source, CliSettingsSource | JsonConfigSettingsSource):
-        written = with_null_pool(written)
+class _OtherSource:
+    """A source of any class that is not ours: it is called, and its values are looked up in its files."""
 
-    def hint_about(name: str) -> str:
-        return suggestions.setting_hint((name,), partial(_write, source), names.fields)
+    def __init__(self, source: PydanticBaseSettingsSource) -> None:
+        self.source, self.kind, self.files = source, SourceKind(_class_name(source)), _named_files(source)
+        yaml_section = getattr(source, "yaml_config_section", None)
+        header = yaml_section.split(".") if yaml_section else getattr(source, "toml_table_header", None)
+        self.header: SettingPath = tuple(header or ())  # the tables around all settings in its file
 
-    locate = partial(_locate, source, kind, files)
-    read = read_mapping(kind, written, locate, hint_about, names.own)
-    if isinstance(source, YamlConfigSettingsSource) and values.get("pool", "") is None:
-        # YAML has a null for a section without options as well.
-        hint = 'write pool: "null" for no pooling, or leave it out'
-        problems.append(INVALID_VALUE("pool", "pool has no options", hint=hint, origin=locate(("pool",))))
-    read.problems[:0] = problems
-    read.place = kind.name
-    if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
-        read.names = names
-        _add_variables(source, read)
-    return read
+    def read(self) -> Source:
+        """Call the source, and read what it returns."""
+        source, kind = self.source, self.kind
+        problems = list(self.missing_files())
+        try:
+            values = source()
+        except Exception as error:  # noqa: BLE001 - whatever a source of the application's raises
+            return Source(kind, problems=[*problems, _failed(error, kind.name, self.files)])
+        if not isinstance(values, Mapping):
+            message = f"{kind.name} returned a {type(values).__name__}, not a mapping"
+            return Source(kind, problems=[UNREADABLE_SOURCE(kind.name, message, origin=Origin(kind.name))])
+        names = source_names(source)
+        written = _with_underscores(values, names)
+        if isinstance(source, CliSettingsSource | JsonConfigSettingsSource):
+            written = with_null_pool(written)
+        read = read_mapping(kind, written, self.origin, self.hint, names.own)
+        if isinstance(source, YamlConfigSettingsSource) and values.get("pool", "") is None:
+            # YAML has a null for a section without options as well.
+            hint, origin = 'write pool: "null" for no pooling, or leave it out', self.origin(("pool",))
+            problems.append(INVALID_VALUE("pool", "pool has no options", hint=hint, origin=origin))
+        read.problems[:0] = problems
+        read.place = kind.name
+        if isinstance(source, EnvSettingsSource) and not isinstance(source, CliSettingsSource):
+            read.names = names
+            _add_variables(source, read)
+        return read
+
+    def missing_files(self) -> Iterator[Problem]:
+        """Report the files that are missing; a pyproject.toml may be."""
+        for file in self.files:
+            if not file.is_file() and not isinstance(self.source, PyprojectTomlConfigSettingsSource):
+                message = f"there is no file {file}, which {self.kind.name} reads"
+                hint = "name a file that exists, relative to the working directory"
+                origin = Origin(self.kind.name, None, str(file))
+                yield UNREADABLE_FILE(self.kind.name, message, hint=hint, origin=origin)
+
+    def origin(self, path: SettingPath) -> Origin:
+        """Return where a setting is written."""
+        name = self.write(path)
+        for file in self.files:
+            if (line := find_line(file, (*self.header, *path), len(self.header))) is not None:
+                return Origin(self.kind.name, name, str(file), line)
+        return Origin(self.kind.name, name, str(self.files[0]) if self.files else None)
+
+    def write(self, path: SettingPath) -> str:
+        """Return a setting as the source writes it."""
+        if isinstance(self.source, CliSettingsSource):
+            return f"--{self.source.cli_prefix or ''}{'.'.join(path)}"
+        if hasattr(self.source, "toml_file_path"):
+            table = ".".join((*self.header, *path[:-1]))
+            return f"[{table}] {path[-1]}" if table else path[-1]
+        return ".".join(path)
+
+    def hint(self, name: str) -> str:
+        """Return what was probably meant by an unknown name."""
+        return suggestions.setting_hint((name,), self.write, source_names(self.source).fields)
 
 
 def _with_underscores(values: Mapping[str, Any], names: SettingNames) -> Mapping[str, Any]:
@@ -362,29 +387,3 @@ def _failed(error: Exception, name: str, files: Sequence[Path]) -> Problem:
         message = f"{name} raised {type(error).__name__} at {raised_at(error)}"
         hint = "its text is not shown, as it may hold a secret"
     return UNREADABLE_SOURCE(name, message, hint=hint, origin=origin)
-
-
-def _locate(
-    source: PydanticBaseSettingsSource, kind: SourceKind, files: Sequence[Path], path: SettingPath
-) -> Origin:
-    name, header = _write(source, path), _header(source)
-    for file in files:
-        if (line := find_line(file, (*header, *path), len(header))) is not None:
-            return Origin(kind.name, name, str(file), line)
-    return Origin(kind.name, name, str(files[0]) if files else None)
-
-
-def _write(source: PydanticBaseSettingsSource, path: SettingPath) -> str:
-    if isinstance(source, CliSettingsSource):
-        return f"--{source.cli_prefix or ''}{'.'.join(path)}"
-    if hasattr(source, "toml_file_path"):
-        table = ".".join((*_header(source), *path[:-1]))
-        return f"[{table}] {path[-1]}" if table else path[-1]
-    return ".".join(path)
-
-
-def _header(source: PydanticBaseSettingsSource) -> tuple[str, ...]:
-    """Return the tables around all settings in the source's file."""
-    if section := getattr(source, "yaml_config_section", None):
-        return tuple(section.split("."))
-    return tuple(getattr(source, "toml_table_header", ()) or ())

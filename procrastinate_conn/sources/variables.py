@@ -64,7 +64,7 @@ def read_libpq_variables() -> Source:
 
 def _add(source: Source, name: str, sourced: SourcedValue) -> None:
     names, path, value = source.names, source.names.path(name), str(sourced.value)
-    if _is_deceptive(source, name, sourced.origin) or _is_made_by_kubernetes(name, value, sourced.origin):
+    if _reject_deceptive(source, name, sourced.origin) or _is_made_by_kubernetes(name, value, sourced.origin):
         return
     if name.startswith("PG") and not (names.prefix and path):
         source.variables[name] = sourced
@@ -95,13 +95,14 @@ def _add_misspelt(source: Source, name: str, meant: str, origin: Origin) -> None
 
 
 def _note(source: Source, name: str, sourced: SourcedValue) -> None:
-    """Keep a variable of another program's that may describe a connection."""
-    if suggestions.may_be_connection_part(name.upper(), str(sourced.value)):
+    """Keep a variable that is not read, and that may describe a connection."""
+    is_address = suggestions.address_part(source.names.path(name) or (), source.names)
+    if is_address or suggestions.may_be_connection_part(name.upper(), str(sourced.value)):
         source.elsewhere[name] = sourced
 
 
-def _is_deceptive(source: Source, name: str, origin: Origin) -> bool:
-    """Report a name that only looks like that of a setting, or of a variable of libpq's."""
+def _reject_deceptive(source: Source, name: str, origin: Origin) -> bool:
+    """Report a name that only looks like one of a setting, or of libpq's, and tell whether it does."""
     deceptive, seen = find_deceptive(name), as_seen(name)
     if deceptive is None or not (source.names.is_setting(seen) or seen.startswith("PG")):
         return False
@@ -121,8 +122,6 @@ def _add_setting(source: Source, name: str, path: SettingPath, sourced: SourcedV
         message = f"no setting is called {name}"
         hint = suggestions.setting_hint(path, names.variable, names.fields)
         source.problems.append(UNKNOWN_SETTING(".".join(path), message, hint=hint, origin=sourced.origin))
-    elif suggestions.address_part(path, names):
-        source.elsewhere[name] = sourced
     else:
         _note(source, name, sourced)
 
