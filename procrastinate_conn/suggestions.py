@@ -32,15 +32,15 @@ def connector(name: str) -> str:
     return f"did you mean {near}?" if near else f"the connectors are {', '.join(kinds)}"
 
 
-def _respelt(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that differs in case and separators alone: ``max_size`` for ``maxSize``."""
+def _same_word(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is the same but for case and separators: ``max_size`` for ``maxSize``."""
     return {plain(one): one for one in known}.get(plain(name))
 
 
 def keyword(name: str) -> str | None:
     """Return the keyword of libpq that was probably meant."""
     keywords = libpq.keywords()
-    return _alias(name, "connection") or _respelt(name, keywords) or nearest(name, keywords)
+    return _alias(name, "connection") or _same_word(name, keywords) or nearest(name, keywords)
 
 
 def keyword_hint(name: str) -> tuple[str, bool]:
@@ -55,16 +55,16 @@ def keyword_hint(name: str) -> tuple[str, bool]:
         return f"write {near}{note}" if note else hint, True
     if known := hint_of(name):
         return known, True
-    if option := _alias(name, "pool") or _respelt(name, REGISTRY[DEFAULT_KIND].pool_options):
+    if option := _alias(name, "pool") or _same_word(name, REGISTRY[DEFAULT_KIND].pool_options):
         return f"it is an option of the pool: write pool.{option}{note_of(name)}", True
     return hint, near is not None and nearest(name, [near], cutoff=0.8) is not None
 
 
 def pool_option(name: str, known: Iterable[str]) -> str | None:
     """Return the pool option that was probably meant."""
-    if option := _respelt(name, known) or _alias(name, "pool"):
+    if option := _same_word(name, known) or _alias(name, "pool"):
         return option
-    if _respelt(name, libpq.keywords()) or hint_of(name):
+    if _same_word(name, libpq.keywords()) or hint_of(name):
         return None
     near = nearest(name, [*known, *(alias for alias in ALIASES if _alias(alias, "pool"))])
     return near and (_alias(near, "pool") or near)
@@ -75,7 +75,7 @@ def pool_option_hint(name: str, known: Iterable[str]) -> str:
     option = pool_option(name, known)
     if _alias(name, "pool") and name not in known:
         return f"psycopg_pool calls it {option}{note_of(name)}"
-    if keyword := _respelt(name, libpq.keywords()):
+    if keyword := _same_word(name, libpq.keywords()):
         return f"it is a keyword of libpq: write connection.{keyword}"
     other = _CONNECTOR_ARGUMENTS.get(name.lower()) or hint_of(name)
     return other or (f"did you mean {option}?" if option else "")
@@ -119,7 +119,7 @@ _PART_NAMES = {
 
 
 def may_be_connection_part(name: str, value: str) -> bool:
-    """Tell at no cost whether `connection_part` is worth asking."""
+    """Return whether `connection_part` may find something; no pattern is compiled."""
     return any(word in name for word in _DATABASE_WORDS) or any(sign in value for sign in _DSN_SIGNS)
 
 

@@ -133,17 +133,13 @@ def _keywords(source: Source, problems: list[Problem]) -> Layer:
 
 def as_text(value: object) -> str | None:
     """Write a value as libpq reads it; None if it has no such form."""
-    match value:
-        case str():
-            return value
-        case int():
-            return str(int(value))  # 1 for True, and the number for a member of an enumeration
-        case float():
-            return str(value)
-        case os.PathLike():
-            return os.fsdecode(value)
-        case _:
-            return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return str(int(value))  # 1 for True, and the number for a member of an enumeration
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    return str(value) if isinstance(value, float) else None
 
 
 def _is_read_as_no_text(keyword: str, sourced: SourcedValue) -> bool:

@@ -34,7 +34,7 @@ NOTHING_SET = Rule(
 )
 
 _NO_KEYWORD = (*libpq.SESSION_VARIABLES, "PGLOCALEDIR", "PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR")
-_OTHER_PROGRAMS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")  # whose variables these are
+_OF_SERVERS = ("PGCLUSTER", "PGDATA", "PGROOT", "PGVERSION")  # and of tools, which libpq does not read
 
 
 def validate_variables(sources: Sequence[Source], configured: Collection[str]) -> Iterator[Problem]:
@@ -54,7 +54,7 @@ def validate_variables(sources: Sequence[Source], configured: Collection[str]) -
                 message = f"libpq does not read {name} from an env file"
                 hint = "set it in the process environment, or write it as an option of the connection"
                 yield SESSION_VARIABLE(name, message, hint=hint, origin=sourced.origin)
-            elif name not in known and name not in _OTHER_PROGRAMS:
+            elif name not in known and name not in _OF_SERVERS:
                 near = suggestions.pg_variable(name, known, source.names)
                 if near and not (name.startswith("PG_") and keywords.get(near) in configured):
                     message, hint = f"libpq does not know {name}", f"did you mean {near}?"

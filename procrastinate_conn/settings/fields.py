@@ -41,10 +41,10 @@ def resolved_fields(configuration: Configuration) -> ResolvedFields:
         # Invalid beside errors, so that pydantic validates the other fields, and then not the whole model.
         defaults=None if configuration.errors else settings.defaults,
     )
-    if "password_file" in settings.explicit:
-        fields["password_file"] = Path(str(settings.explicit["password_file"].value))
-    if "password_command" in settings.explicit:
-        fields["password_command"] = SecretStr(str(settings.explicit["password_command"].value))
+    if file := settings.explicit.get("password_file"):
+        fields["password_file"] = Path(str(file.value))
+    if command := settings.explicit.get("password_command"):
+        fields["password_command"] = SecretStr(str(command.value))
     return fields
 
 

@@ -136,7 +136,7 @@ def read_sources(cls: type[BaseSettings], arguments: dict[str, Any]) -> list[Sou
 
 
 def read_nested(cls: type[BaseSettings], values: Mapping[str, Any]) -> list[Source]:
-    """Read what another model gives, and libpq's variables of the process: nothing else strays in."""
+    """Read what another model gives, and libpq's variables of the process, and nothing else."""
     return [read_call(with_null_pool(values), class_names(cls).own), read_libpq_variables()]
 
 

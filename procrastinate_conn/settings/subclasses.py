@@ -148,7 +148,7 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
     }
     fields: dict[str, SourcedValue] = {}
     for name, field in own_fields(cls).items():
-        if (origin := _origin(name, field, read)) is None:
+        if (origin := _field_origin(name, field, read)) is None:
             continue
         first = next(aliases(field), name)  # as pydantic-settings gives the arguments of a call
         try:
@@ -165,7 +165,7 @@ def decode_fields(source: PydanticBaseSettingsSource, read: Source) -> Source:
     return read
 
 
-def _origin(name: str, field: FieldInfo, read: Source) -> Origin | None:
+def _field_origin(name: str, field: FieldInfo, read: Source) -> Origin | None:
     fold = read.names.fold
     stems = [fold(read.names.prefix + name), *map(fold, aliases(field))]
     exact = [sourced.origin for variable, sourced in read.fields.items() if fold(variable) in stems]

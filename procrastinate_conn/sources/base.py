@@ -98,7 +98,7 @@ def not_a_file(setting: str) -> Problem:
 
 @dataclass(slots=True)
 class Source:
-    """The settings of one source; whoever reads the source fills them in, and nobody changes them later."""
+    """The settings of one source: filled in while it is read, and not changed afterwards."""
 
     kind: SourceKind
     settings: dict[SettingPath, SourcedValue] = field(default_factory=dict)

@@ -162,7 +162,7 @@ def _password_overflows(dsn: str) -> bool:
 
 
 def _parse(dsn: str) -> dict[str, str]:
-    return libpq.parse(re.sub(_POSTGRESQL, "postgresql://", dsn, count=1) if _is_uri(dsn) else dsn)
+    return libpq.parse(re.sub(rf"\A{_POSTGRESQL}", "postgresql://", dsn))
 
 
 def _unknown_keywords(dsn: str, first: str | None, origin: Origin) -> Iterator[Problem]:
