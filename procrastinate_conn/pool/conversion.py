@@ -34,6 +34,7 @@ INT_MAX = 2**31 - 1
 """The largest C int: the pool passes a caller's remaining time to libpq as connect_timeout."""
 
 DURATION = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(ms|s|min|m|h|d)"
+_LONG_DURATION = r"(?i)(\d+)\s*(s(?=ec)|m(?=in)|h(?=r|our)|d(?=ay))[a-z]+"
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 _TYPE_NAMES = {
@@ -106,7 +107,7 @@ def convert(parameter: Parameter, value: object) -> object:
         )
     except ValidationError:
         message = f"{name} is {describe_value(value)}, and has to be {type_in_words(parameter)}"
-        raise InvalidOption(WRONG_TYPE, message, _hint(parameter)) from None
+        raise InvalidOption(WRONG_TYPE, message, _hint(parameter, value)) from None
     if name in RANGES and isinstance(converted, int | float) and not RANGES[name].includes(converted):
         number = format_value(converted) if isinstance(converted, float) else describe_value(converted)
         raise InvalidOption(OUT_OF_RANGE, f"{name} is {number}, and has to be {RANGES[name]}")
@@ -130,7 +131,10 @@ def is_none(value: object) -> bool:
     return value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null"))
 
 
-def _hint(parameter: Parameter) -> str:
+def _hint(parameter: Parameter, value: object) -> str:
+    long = re.fullmatch(_LONG_DURATION, str(value).strip())
+    if long and float in parameter.members:
+        return f"write {long[1]}{long[2].lower()}"
     if parameter.default is not None:
         return f"leave it out for the default, {format_value(parameter.default)}"
     # Not "the default, none": who wrote a value wanted another one.

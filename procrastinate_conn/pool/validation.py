@@ -173,11 +173,14 @@ def _missing_sync_callbacks(
     for name, parameter in parameters(asynchronous=False, null=pool.null).items():
         value = pool.explicit.get(name)
         if parameter.is_callable and value is not None and parameter.choose(value) is None:
+            pair = f"give a pair: {name}=(async_function, plain_function)"
             yield NO_SYNC_CALLBACK(
                 f"pool.{name}",
                 f"{name} is only asynchronous: the connector leaves it out when used synchronously before it"
                 " is opened",
-                hint=f"give a pair: {name}=(async_function, plain_function)",
+                hint=f"leave it out, as connections are checked anyway, or {pair}"
+                if name == "check"
+                else pair,
                 origin=options[name].origin,
             )
 
