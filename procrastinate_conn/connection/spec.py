@@ -128,11 +128,9 @@ class ConnectionSpec(BaseModel):
         The values of `redacted_keywords` may contain a piece of a password. `session` has libpq's variables
         for the session, `known` the keywords that the driver's libpq knows, by default those of psycopg's.
         """
-        values: dict[str, Any] = {
-            keyword: _read(keyword, value) for keyword, value in parameters.items() if value
-        }
+        values = {keyword: _convert(keyword, value) for keyword, value in parameters.items() if value}
         spec = cls.model_construct(**values)  # libpq has accepted them
-        spec._empty = frozenset(keyword for keyword, value in parameters.items() if not value)  # noqa: SLF001
+        spec._empty = frozenset(parameters.keys() - values.keys())  # noqa: SLF001
         spec._redacted_keywords = frozenset(redacted_keywords)  # noqa: SLF001 - its own class
         spec._origins = dict(origins)  # noqa: SLF001
         spec._session = dict(session or {})  # noqa: SLF001
@@ -141,14 +139,14 @@ class ConnectionSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _read(cls, values: Any) -> Any:
-        """Convert numbers, and hide what is secret according to libpq's table."""
+    def _validate_keywords(cls, values: Any) -> Any:
+        """Reject unknown keywords, convert numbers, and hide what is secret according to libpq's table."""
         if not isinstance(values, dict):
             return values
         known = cls.model_fields.keys() | libpq.keywords().keys()
         if unknown := [str(name) for name in values if name not in known]:
             raise ValueError("; ".join(map(_unknown, unknown)))
-        return {name: _read(name, value) for name, value in values.items()}
+        return {name: _convert(name, value) for name, value in values.items()}
 
     _hide_inputs = model_validator(mode="wrap")(hide_inputs)
 
@@ -275,7 +273,7 @@ def _unknown(keyword: str) -> str:
     return f"libpq knows no {keyword}" + (f" (did you mean {near}?)" if near else "")
 
 
-def _read(name: str, value: object) -> object:
+def _convert(name: str, value: object) -> Any:
     if not isinstance(value, str):
         return value
     if name in INTEGERS and str(number := libpq.integer(value)) == value:

@@ -34,6 +34,8 @@ REJECTED_COMBINATION = Rule(
     example=Example("PROCRASTINATE_CONN_DSN=postgresql://db1/jobs?sslmode=require&sslrootcert=system"),
 )
 
+_IPV6 = r"(?=.*:.*:)[0-9a-fA-F:.]+(%\w+)?(:[0-9]*)?"
+
 _LISTS = ("host", "hostaddr", "port")
 _ADDRESS = (*_LISTS, "service", "servicefile")
 """Keywords that say where to connect to; libpq is probed without them."""
@@ -61,7 +63,8 @@ def build_spec(
     if problems := list(_validate_encoding(effective)):
         return None, problems
     problems = [*_validate_addresses(effective), *_validate_ports(effective)]
-    problems = problems or list(_validate_lengths(effective))
+    if not problems:
+        problems += _validate_lengths(effective)
     values = as_texts(effective)
     candidates = [] if problems else hosts(values)
     over_tcp = not any(host.is_socket for host in candidates)
@@ -126,8 +129,8 @@ def _validate_values(effective: Sourced, combined_reason: str, *, over_tcp: bool
         yield _rejected_value(keyword, effective, reason)
     accepted = {keyword: value for keyword, value in values.items() if keyword not in rejected}
     if reason := rejection(accepted):
-        without = {k: {o: v for o, v in accepted.items() if o != k} for k in accepted}
-        yield _rejected_combination([k for k in without if not rejection(without[k])], effective, reason)
+        involved = [k for k in accepted if not rejection({o: v for o, v in accepted.items() if o != k})]
+        yield _rejected_combination(involved, effective, reason)
     elif not rejected:
         message = f"libpq does not connect without user: {combined_reason}"
         yield REJECTED_VALUE("connection.user", message, hint="set a user")
@@ -161,9 +164,6 @@ def _validate_ports(effective: Sourced) -> Iterator[Problem]:
     yield _rejected("port", effective, f"{quoted} is not a port", hint)
 
 
-_IPV6 = r"(?=.*:.*:)[0-9a-fA-F:.]+(%\w+)?(:[0-9]*)?"
-
-
 def _validate_lengths(effective: Sourced) -> Iterator[Problem]:
     """Yield a problem if there are not as many hosts, addresses and ports, as libpq counts them."""
     lists = {k: str(effective[k].value) for k in _LISTS if k in effective}
@@ -171,7 +171,7 @@ def _validate_lengths(effective: Sourced) -> Iterator[Problem]:
         return
     lengths = {k: len(value.split(",")) for k, value in lists.items() if value}
     described = " and ".join(f"{length} in {k} ({effective[k].origin})" for k, length in lengths.items())
-    shortest = min(lengths, key=lambda keyword: lengths[keyword])
+    shortest = min(lengths, key=lengths.__getitem__)
     message = f"libpq cannot match the lists: {described}"
     hint = "write as many of each as there are hosts, or one port for all of them"
     yield MISMATCHED_HOSTS(f"connection.{shortest}", message, hint=hint, origin=effective[shortest].origin)
@@ -229,10 +229,9 @@ def _rejected_combination(involved: Sequence[str], effective: Sourced, reason: s
     """Report the keywords each of which can be left out for libpq to accept the rest."""
     origins = ", ".join(f"{keyword} ({effective[keyword].origin})" for keyword in involved)
     message, hint = f"libpq rejects these together: {origins}: {reason}", "change one of them"
-    if not involved:
-        return REJECTED_COMBINATION("connection", message, hint=hint)
-    first = involved[0]
-    return REJECTED_COMBINATION(f"connection.{first}", message, hint=hint, origin=effective[first].origin)
+    setting = f"connection.{involved[0]}" if involved else "connection"
+    origin = effective[involved[0]].origin if involved else None
+    return REJECTED_COMBINATION(setting, message, hint=hint, origin=origin)
 
 
 def _rejected(keyword: str, effective: Sourced, reason: str, hint: str) -> Problem:
