@@ -23,50 +23,9 @@ MAX_WAIT = 1.0
 """Seconds to wait for overrides with other values to end. They may last as long as an attempt at a server
 that is down, and a connection with another session setting is better than none."""
 
-
-class _Overrides:
-    """The overrides in effect, of all threads; the mapping of values identifies its override."""
-
-    def __init__(self) -> None:
-        self._active: list[Mapping[str, str | None]] = []
-        self._original: dict[str, str | None] = {}
-        self._changed = Condition()
-
-    def add(self, values: Mapping[str, str | None]) -> None:
-        """Set variables, once no override with other values is active."""
-        with self._changed:
-            if not in_event_loop():
-                self._changed.wait_for(
-                    lambda: all(_compatible(values, active) for active in self._active), MAX_WAIT
-                )
-            self._active.append(values)
-            self._apply()
-
-    def remove(self, values: Mapping[str, str | None]) -> None:
-        """Set the variables back to the latest override that remains, or to their original values."""
-        with self._changed:
-            self._active = [active for active in self._active if active is not values]
-            self._apply()
-            self._changed.notify_all()
-
-    def reset_after_fork(self) -> None:
-        """Remove all overrides in a child process, which has none of the threads that would have done so."""
-        self._active, self._changed = [], Condition()
-        self._apply()
-
-    def _apply(self) -> None:
-        effective = {name: value for values in self._active for name, value in values.items()}
-        for name, value in effective.items():
-            if os.environ.get(name) != value:
-                self._original.setdefault(name, os.environ.get(name))
-                _set_variable(name, value)
-        for name in self._original.keys() - effective.keys():
-            _set_variable(name, self._original.pop(name))
-
-
-_OVERRIDES = _Overrides()
-if hasattr(os, "register_at_fork"):  # there is no fork on Windows
-    os.register_at_fork(after_in_child=_OVERRIDES.reset_after_fork)
+_changed = Condition()
+_active: list[Mapping[str, str | None]] = []  # the overrides of all threads, by their beginning
+_original: dict[str, str | None] = {}  # the values that they replace
 
 
 @contextmanager
@@ -82,11 +41,40 @@ def override_environment(values: Mapping[str, str | None]) -> Iterator[None]:
     values unless the environment was changed between them.
     """
     own = dict(values)
-    _OVERRIDES.add(own)
+    with _changed:
+        if not in_event_loop():
+            _changed.wait_for(lambda: all(_compatible(own, active) for active in _active), MAX_WAIT)
+        _active.append(own)
+        _apply_overrides()
     try:
         yield
     finally:
-        _OVERRIDES.remove(own)
+        with _changed:
+            _active[:] = [active for active in _active if active is not own]
+            _apply_overrides()
+            _changed.notify_all()
+
+
+def _reset_after_fork() -> None:
+    """Remove all overrides in a child process, which has none of the threads that would have done so."""
+    global _changed  # noqa: PLW0603 - one of those threads may hold it
+    _changed = Condition()
+    _active.clear()
+    _apply_overrides()
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_reset_after_fork)
+
+
+def _apply_overrides() -> None:
+    effective = {name: value for values in _active for name, value in values.items()}
+    for name, value in effective.items():
+        if os.environ.get(name) != value:
+            _original.setdefault(name, os.environ.get(name))
+            _set_variable(name, value)
+    for name in _original.keys() - effective.keys():
+        _set_variable(name, _original.pop(name))
 
 
 @contextmanager

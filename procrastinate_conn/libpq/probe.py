@@ -91,7 +91,7 @@ def _gssencmode_rejection() -> str | None:
     return None if message == _message({**probed, "gssencmode": "disable"}) else message
 
 
-def system_service(service: str, variables: Mapping[str, str]) -> tuple[dict[str, str], str]:
+def system_service(service: str, environment: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """Look up a service in the directory that was compiled into libpq, and that libpq alone knows.
 
     The user's service file does not define it. Returned are its values that differ from libpq's variables
@@ -102,7 +102,7 @@ def system_service(service: str, variables: Mapping[str, str]) -> tuple[dict[str
     # A value that libpq rejects keeps it from connecting; the other probe shows the service's value for it.
     probes = ({"sslmode": "-", "passfile": UNREACHABLE_HOST}, {"target_session_attrs": "-", "password": "-"})
     with override_environment(
-        {**variables, "PGSERVICE": None, "PGSERVICEFILE": os.devnull, "PGSYSCONFDIR": None}
+        {**environment, "PGSERVICE": None, "PGSERVICEFILE": os.devnull, "PGSYSCONFDIR": None}
     ):
         for probed in probes:
             without_service, _ = start_connection(probed)

@@ -232,7 +232,7 @@ def test_child_forked_during_an_override_has_the_original_environment(monkeypatc
     busy, over = Event(), Event()
 
     def use():
-        with override_environment({"PGTZ": "override_environment"}), environment_of_libpq._OVERRIDES._changed:
+        with override_environment({"PGTZ": "override_environment"}), environment_of_libpq._changed:
             busy.set()
             over.wait(20)
 
