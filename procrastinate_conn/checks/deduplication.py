@@ -20,49 +20,46 @@ from procrastinate_conn.sources.dsn import MALFORMED_DSN, UNENCODED_PASSWORD
 from procrastinate_conn.sources.password_file import PASSWORD_FILE_IGNORED
 from procrastinate_conn.sources.service_file import UNREADABLE_SERVICE
 
-_CAUSES = {
-    EMPTY_DSN.code: UNDEFINED_VARIABLE.code,
-    IMPOSSIBLE_HOST.code: DSN_SEPARATORS.code,
-    MISMATCHED_HOSTS.code: DSN_SEPARATORS.code,
-    REJECTED_VALUE.code: DSN_SEPARATORS.code,
-    REJECTED_BY_DRIVER.code: IMPOSSIBLE_HOST.code,
+_OF_VALUES = (
+    *(IGNORED_TLS_FILE, IMPOSSIBLE_HOST, MALFORMED_DSN, PASSWORD_FILE_IGNORED, REJECTED_VALUE),
+    *(UNFILLED_VALUE, UNREADABLE_SERVICE, UNUSABLE_PASSWORD_FILE, UNUSABLE_TLS_FILE),
+)
+_CAUSES_AT_SAME_ORIGIN = {
+    (EMPTY_DSN.code, UNDEFINED_VARIABLE.code),
+    *((rule.code, DSN_SEPARATORS.code) for rule in (IMPOSSIBLE_HOST, MISMATCHED_HOSTS, REJECTED_VALUE)),
+    (REJECTED_BY_DRIVER.code, IMPOSSIBLE_HOST.code),
+    *((rule.code, CHANGED_VALUE.code) for rule in _OF_VALUES),
 }
 """The code of a problem, and that of its cause if both have the same origin."""
 
 
-_OF_VALUES = frozenset(
-    rule.code
-    for rule in (
-        *(IGNORED_TLS_FILE, IMPOSSIBLE_HOST, MALFORMED_DSN, PASSWORD_FILE_IGNORED, REJECTED_VALUE),
-        *(UNFILLED_VALUE, UNREADABLE_SERVICE, UNUSABLE_PASSWORD_FILE, UNUSABLE_TLS_FILE),
-    )
-)
-"""The codes of problems that follow if an env file has changed the value."""
-
-
 def deduplicate(problems: Sequence[Problem]) -> Iterator[Problem]:
     """Yield the problems of one configuration, without those that follow from another."""
-    codes_and_origins = {(problem.code, problem.origin) for problem in problems}
-    codes = {problem.code for problem in problems}
-    explained = {(p.setting, p.origin, p.hint) for p in problems if p.code != UNFILLED_VALUE.code}
-    wrong_hosts = {p.origin for p in problems if p.setting in ("connection.host", "connection.port")}
-    invalid = {p.origin for p in problems if p.code in _OF_VALUES and p.severity == "error"}
-    exposed = {p.message: p for p in reversed(problems) if p.code == EXPOSED_PASSWORD.code}  # by their file
-    has_invalid_service = any(
-        p.code == REJECTED_VALUE.code and p.setting == "connection.service" for p in problems
-    )
+    first_exposed = {p.message: p for p in reversed(problems) if p.code == EXPOSED_PASSWORD.code}
     for problem in problems:
-        follows = {
-            # libpq took the rest of the password for a host or a port.
-            UNENCODED_PASSWORD.code: problem.origin in wrong_hosts,
-            EXPOSED_PASSWORD.code: exposed.get(problem.message) is not problem,
-            HOSTADDR_OVERRIDES_HOST.code: MISMATCHED_HOSTS.code in codes,
-            UNREADABLE_SERVICE.code: has_invalid_service,
-            UNFILLED_VALUE.code: (problem.setting, problem.origin, problem.hint) in explained,
-        }.get(problem.code, False)
-        if problem.code in _OF_VALUES:
-            follows = follows or (CHANGED_VALUE.code, problem.origin) in codes_and_origins
-        elif problem.code == CHANGED_VALUE.code and problem.origin in invalid:
-            problem = replace(problem, severity="error")  # noqa: PLW2901 - it stands for the one that follows
-        if not follows and (_CAUSES.get(problem.code), problem.origin) not in codes_and_origins:
+        if any(_follows(problem, cause) for cause in problems):
+            continue
+        if first_exposed.get(problem.message, problem) is not problem:  # the same file, for another keyword
+            continue
+        consequences = (other for other in problems if _follows(other, problem))
+        if problem.code == CHANGED_VALUE.code and any(other.severity == "error" for other in consequences):
+            yield replace(problem, severity="error")
+        else:
             yield problem
+
+
+def _follows(problem: Problem, cause: Problem) -> bool:
+    """Return whether a problem is there only because of another one."""
+    has_same_origin = problem.origin == cause.origin
+    if (problem.code, cause.code) in _CAUSES_AT_SAME_ORIGIN:
+        return has_same_origin
+    match problem.code, cause.code:
+        case HOSTADDR_OVERRIDES_HOST.code, MISMATCHED_HOSTS.code:
+            return True
+        case UNREADABLE_SERVICE.code, REJECTED_VALUE.code:
+            return cause.setting == "connection.service"
+        case UNENCODED_PASSWORD.code, _:  # libpq took the rest of the password for a host or a port
+            return has_same_origin and cause.setting in ("connection.host", "connection.port")
+        case UNFILLED_VALUE.code, code if code != UNFILLED_VALUE.code:
+            return has_same_origin and (problem.setting, problem.hint) == (cause.setting, cause.hint)
+    return False
