@@ -34,8 +34,6 @@ INVALID_PROJECT = Rule(
     ),
 )
 
-_ALIASES = {"paths": "files", "env": "files", "modules": "settings", "objects": "settings"}
-_OPTIONS = ("color", "connector", "format", "isolated", "secrets_dir")
 _GLOB = re.compile(r"[*?[]")
 
 
@@ -123,7 +121,9 @@ class _Reader:
             message = f"tool.{TABLE} is {describe_value(table)}, and not a table"
             return _unusable(self._file, message, line=_line(self._file, TABLE))
         for key in table.keys() - _KEYS:
-            self._reject(key, f"there is no key {key}", _hint_for_key(key))
+            near = nearest(key.replace("-", "_"), _KEYS)
+            hint = f"did you mean {near}?" if near else f"the keys are {', '.join(_KEYS)}"
+            self._reject(key, f"there is no key {key}", hint)
         values = {key: tuple(self._elements(table, key)) for key in _ARRAYS}
         strict = table.get("strict", False)
         if not isinstance(strict, bool):
@@ -186,14 +186,6 @@ class _Reader:
             near = nearest(path.name, (sibling.name for sibling in siblings))
             hint = f"did you mean {os.path.normpath(Path(name).with_name(near))}?" if near else ""
             self._reject("files", f"there is no file {path}", hint, name)
-
-
-def _hint_for_key(key: str) -> str:
-    name = key.replace("-", "_")
-    if name in _OPTIONS:
-        return "it is an option of the command only"
-    near = _ALIASES.get(name) or nearest(name, _KEYS)
-    return f"did you mean {near}?" if near else f"the keys are {', '.join(_KEYS)}"
 
 
 def _element_fault(key: str, value: object) -> tuple[str, str] | None:

@@ -203,8 +203,6 @@ def test_nearest_pyproject_with_the_table_counts(folder: Path) -> None:
         ('file = ["a.env"]', 2, "there is no key file", "did you mean files?"),
         ('setings = ["conf:jobs"]', 2, "there is no key setings", "did you mean settings?"),
         ('\nprefix = ["JOBS_"]', 3, "there is no key prefix", "did you mean prefixes?"),
-        ('paths = ["a.env"]', 2, "there is no key paths", "did you mean files?"),
-        ("isolated = true", 2, "there is no key isolated", "it is an option of the command only"),
         (
             "zzz = 1",
             2,
