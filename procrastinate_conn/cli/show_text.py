@@ -36,45 +36,39 @@ TLS_MODES = {
 
 def tables(configuration: Configuration, width: int, *, everything: bool) -> Group:
     """Return the sentence and the tables for a width in columns, with overridden values if `everything`."""
-    kind, sentence = configuration.settings.kind, _summary(configuration)
-    parts: list[Text | Table] = [Text(sentence)] if sentence else []
-    for section, values in effective_values(configuration, everything=everything).items():
-        support = REGISTRY[kind].pool_options if section == "pool" and configuration.has_kind else {}
-        notes = {
-            option: found.sentence
-            for option, found in support.items()
-            if option in values and found != AS_DOCUMENTED
-        }
-        if values:
-            parts.append(_table(section, values, width, notes, f"on {kind}", overrides=everything))
+    summary = _summary(configuration)
+    sections = effective_values(configuration, everything=everything).items()
+    parts: list[Text | Table] = [Text(summary)] if summary else []
+    parts += [_table(configuration, k, v, width, overrides=everything) for k, v in sections if v]
     return Group(*parts)
 
 
 def _table(
-    heading: str,
+    configuration: Configuration,
+    section: str,
     values: Mapping[str, EffectiveValue],
     width: int,
-    notes: Mapping[str, str],
-    notes_heading: str,
     *,
     overrides: bool,
 ) -> Table:
-    """Return a table of values and their origins; it has a column for notes only if there are some."""
+    """Return a table of values and their origins; notes tell which options the kind supports otherwise."""
+    kind = configuration.settings.kind
+    support = REGISTRY[kind].pool_options if section == "pool" and configuration.has_kind else {}
+    notes = {k: each.sentence for k, each in support.items() if k in values and each != AS_DOCUMENTED}
     words = [word for value in values.values() for word in str(_origin(value.origin)).split()]
     longest_word = min(max(map(len, words)), MAX_NAME_WIDTH)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(heading, no_wrap=True)
+    table.add_column(section, no_wrap=True)
     table.add_column("value", overflow="fold", max_width=width // VALUES_SHARE)
     table.add_column("from", overflow="fold", min_width=longest_word if notes else None)
     if notes:
-        table.add_column(notes_heading, overflow="fold")
+        table.add_column(f"on {kind}", overflow="fold")
     for name, value in values.items():
         note = [Text(notes.get(name, ""), "dim")] if notes else []
         table.add_row(Text(name, "bold"), Text(format_value(value.value)), _origin(value.origin), *note)
         for overridden in value.overrides if overrides else ():
-            table.add_row(
-                "", Text(f"not {format_value(overridden.value)}", "dim"), Text(str(overridden.origin), "dim")
-            )
+            texts = (f"not {format_value(overridden.value)}", str(overridden.origin))
+            table.add_row("", *(Text(text, "dim") for text in texts))
     return table
 
 
