@@ -54,7 +54,7 @@ def load_settings(path: str) -> ConnectorSettings:
     without a file are located at the line in the user's own files that makes the settings.
     """
     with _prepared():
-        target = _Path(path)
+        target = _ObjectPath(path)
         found = target.find()
         settings: ConnectorSettings = target.call(found) if isinstance(found, type) else found
         return settings
@@ -63,7 +63,7 @@ def load_settings(path: str) -> ConnectorSettings:
 def load_schema(path: str) -> dict[str, Any]:
     """Return the JSON Schema of settings in Python, with their variables; a subclass is not instantiated."""
     with _prepared():
-        found = _Path(path).find()
+        found = _ObjectPath(path).find()
     cls = found if isinstance(found, type) else type(found)
     sources = () if isinstance(found, type) else found.configuration.sources
     if names := next((s.names for s in sources if s.kind in (ENVIRONMENT, DOTENV)), None):
@@ -99,11 +99,11 @@ def located(path: str, problems: tuple[Problem, ...], named_at: Origin | None) -
         replace(p, origin=named_at)
         if named_at and p.code == SETTINGS_NOT_LOADED.code and not (p.origin and p.origin.file)
         else p
-        for p in _located(problems, _Path(path).definition())
+        for p in _located(problems, _ObjectPath(path).definition())
     )
 
 
-class _Path:
+class _ObjectPath:
     """The path of an object: a module, and the names that lead from it to the object."""
 
     def __init__(self, path: str) -> None:
@@ -124,13 +124,15 @@ class _Path:
             found.close()
         cls = found if isinstance(found, type) else type(found)
         if issubclass(cls, ConnectorSettings):
-            return found  # type: ignore[no-any-return]  # as its class tells
-        fields = ((name, field.annotation) for name, field in getattr(cls, "model_fields", {}).items())
-        meant = next((n for n, a in fields if isinstance(a, type) and issubclass(a, ConnectorSettings)), None)
+            settings: ConnectorSettings | type[ConnectorSettings] = found
+            return settings
         hint = "it is a subclass of ConnectorSettings, an instance, or a function that returns one"
+        for name, field in getattr(cls, "model_fields", {}).items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, ConnectorSettings):
+                hint = f"did you mean {self.path}.{name}?"
+                break
         kind = f"the class {cls.__qualname__}" if cls is found else f"of type {cls.__name__}"
-        reason = f"it is {kind}, and no ConnectorSettings"
-        raise self._rejection(reason, hint=f"did you mean {self.path}.{meant}?" if meant else hint)
+        raise self._rejection(f"it is {kind}, and no ConnectorSettings", hint=hint)
 
     def definition(self) -> Origin:
         """Return the line of the module in which the first name is assigned or defined, if it can be told."""

@@ -196,7 +196,7 @@ def _check_client(tls: TlsFiles, sslcertmode: SourcedValue | None) -> Iterator[P
     elif not fault and libpq.home() is not None:
         missing = f"sslkey is not, and there is no {libpq.default_file(_DEFAULTS['sslkey'])}"
         is_set = _origin(certificate) is not None
-        subject = "sslcert is set" if is_set else f"libpq finds {_shown(str(certificate.value))}"
+        subject = "sslcert is set" if is_set else f"libpq finds {_redacted(str(certificate.value))}"
         hint = "set sslkey; libpq does not look for the key in the certificate's file"
         yield tls.problem("sslcert", certificate, Fault(f"{subject} without its key: {missing}", hint))
 
@@ -224,13 +224,13 @@ def _file_fault(keyword: str, sourced: SourcedValue) -> Fault | None:
         message = f"{keyword} is the {content} itself, and libpq takes it for the name of a file"
         return Fault(message, "write it into a file, and name that")
     subject = f"{keyword} names" if _origin(sourced) else f"libpq looks for {keyword} at"
-    named = f"{subject} {_shown(file)}, which"
-    found = status(file)
-    if found is None:
+    named = f"{subject} {_redacted(file)}, which"
+    found = _status(file)
+    if isinstance(found, Exception):
         hint = hint_for(file, "", sourced.origin.source)
         if file.startswith("~"):
             hint = "libpq does not expand ~; write the whole path"
-        is_hidden = isinstance(_status_error(file), PermissionError)
+        is_hidden = isinstance(found, PermissionError)
         return Fault(f"{named} {'this user cannot access' if is_hidden else 'does not exist'}", hint)
     is_type, expected = (stat.S_ISDIR, "a directory") if keyword == "sslcrldir" else (stat.S_ISREG, "a file")
     if not is_type(found.st_mode):
@@ -258,16 +258,15 @@ def _content_fault(named: str, file: str) -> Fault | None:
 def _is_absent(keyword: str, file: str) -> bool:
     """Return whether a file does not exist to libpq, as a root certificate does not if it cannot tell."""
     absent = (OSError, ValueError) if keyword == "sslrootcert" else (FileNotFoundError, NotADirectoryError)
-    return isinstance(_status_error(file), absent)
+    return isinstance(_status(file), absent)
 
 
-def _status_error(file: str) -> OSError | ValueError | None:
-    """Return why there is no status; the system hides the content of a directory without permission."""
+def _status(file: str) -> os.stat_result | OSError | ValueError:
+    """Return a file's status, or why there is none: a directory may hide its content from this user."""
     try:
-        os.stat(os.fsencode(file)[:MAX_PATH])  # noqa: PTH116 - bytes, as libpq has them
+        return os.stat(os.fsencode(file)[:MAX_PATH])  # noqa: PTH116 - bytes, as libpq has them
     except (OSError, ValueError) as error:
         return error
-    return None
 
 
 def _permissions_fault(key: str) -> Fault | None:
@@ -278,22 +277,22 @@ def _permissions_fault(key: str) -> Fault | None:
     allowed, mode = 0o640 if found.st_uid == 0 else 0o600, stat.S_IMODE(found.st_mode)
     if not mode & 0o077 & ~allowed:
         return None
-    message = f"libpq does not use the private key {_shown(key)}: permissions {mode:04o} are too open"
-    return Fault(message, f"chmod {allowed:04o} {_shown(key)}", EXPOSED_KEY)
+    message = f"libpq does not use the private key {_redacted(key)}: permissions {mode:04o} are too open"
+    return Fault(message, f"chmod {allowed:04o} {_redacted(key)}", EXPOSED_KEY)
 
 
 def _key_fault(certificate: str, key: str, password: bytes) -> Fault | None:
     """Return why a key does not belong to a certificate; the terminal is never asked for a passphrase."""
     import ssl
 
-    named = f"sslkey names {_shown(key)}, which"
+    named = f"sslkey names {_redacted(key)}, which"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # the server decides how strong a key has to be
     try:
         context.load_cert_chain(certificate, key, password=password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            message = f"{named} is not the key of {_shown(certificate)}"
+            message = f"{named} is not the key of {_redacted(certificate)}"
             return Fault(message, "name the key that belongs to it")
         return _unloadable_fault(named, Path(key).read_bytes(), password)
     except OSError:
@@ -313,5 +312,5 @@ def _unloadable_fault(named: str, content: bytes, password: bytes) -> Fault | No
     return Fault(f"{named} is encrypted", "set the passphrase as sslpassword")
 
 
-def _shown(file: str) -> str:
+def _redacted(file: str) -> str:
     return redact_value("connection.sslcert", file)

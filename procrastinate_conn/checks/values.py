@@ -45,8 +45,8 @@ PROXY_SETTINGS = ("endpoint", "project", "reference")
 _MAX_SECONDS = {"connect_timeout": 1_000, "keepalives_idle": 10_000, "keepalives_interval": 1_000}
 """Seconds from which on milliseconds are meant: systems wait two hours before they send keepalives."""
 
-_MIN_MILLISECONDS = {"tcp_user_timeout": 1_000}
-"""Milliseconds below which seconds are meant; 0 is the system's default."""
+MIN_USER_TIMEOUT = 1_000
+"""Milliseconds of tcp_user_timeout below which seconds are meant; 0 is the system's default."""
 
 
 def check(configuration: Configuration) -> Iterator[Problem]:
@@ -60,24 +60,20 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     if options := effective.get("options"):
         dsn = configuration.connection.dsn
         yield from _check_options(options, in_uri=dsn is not None and dsn.is_uri and options.from_dsn)
-    for keyword, sourced in effective.items():
-        yield from _check_time(keyword, sourced)
-
-
-def _check_time(keyword: str, sourced: SourcedValue) -> Iterator[Problem]:
-    """Report a time that is a thousand times too long or too short."""
-    number = libpq.integer(str(sourced.value))
-    if number is None:
-        return
-    if number >= _MAX_SECONDS.get(keyword, number + 1):
-        duration = f"{number / 3600:.1f} hours" if number >= 7200 else f"{number // 60} minutes"
-        message = f"{keyword} is {number} s, which is {duration}"
-        hint = f"write {max(1, round(number / 1000))} if milliseconds were meant"
-    elif 0 < number < _MIN_MILLISECONDS.get(keyword, 0):
-        message, hint = f"{keyword} is {number} ms", f"write {number * 1000} if seconds were meant"
-    else:
-        return
-    yield WRONG_TIME_UNIT(f"connection.{keyword}", message, hint=hint, origin=sourced.origin)
+    for keyword in _MAX_SECONDS.keys() & effective.keys():
+        seconds = libpq.integer(str(effective[keyword].value)) or 0
+        if seconds >= _MAX_SECONDS[keyword]:
+            duration = f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds // 60} minutes"
+            message = f"{keyword} is {seconds} s, which is {duration}"
+            hint = f"write {max(1, round(seconds / 1000))} if milliseconds were meant"
+            origin = effective[keyword].origin
+            yield WRONG_TIME_UNIT(f"connection.{keyword}", message, hint=hint, origin=origin)
+    if timeout := effective.get("tcp_user_timeout"):
+        milliseconds = libpq.integer(str(timeout.value)) or 0
+        if 0 < milliseconds < MIN_USER_TIMEOUT:
+            message = f"tcp_user_timeout is {milliseconds} ms"
+            hint = f"write {milliseconds * 1000} if seconds were meant"
+            yield WRONG_TIME_UNIT("connection.tcp_user_timeout", message, hint=hint, origin=timeout.origin)
 
 
 def _check_options(options: SourcedValue, *, in_uri: bool) -> Iterator[Problem]:

@@ -97,7 +97,9 @@ def _try(first: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> bool
             if backend_pid(other) != prepared_in:
                 return None
             executed_in = _execute(first, name)
-        return executed_in is not None if executed_in != prepared_in else None
+        if executed_in is None:
+            return False
+        return None if executed_in == prepared_in else True
     finally:
         _deallocate(first, name)
 
