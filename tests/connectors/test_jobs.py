@@ -6,12 +6,16 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from enum import Enum, IntEnum
+from functools import partial
 
 import procrastinate
 import pytest
 from asgiref.sync import sync_to_async
+from procrastinate.connector import BaseAsyncConnector
 from procrastinate.exceptions import ConnectorException
+from psycopg.types.json import set_json_dumps
 
 from procrastinate_conn.registry import REGISTRY
 from tests.servers import ASYNC_KINDS, KINDS, SYNC_KINDS, app, connector, defer_until_worked, soon, wait_until
@@ -92,6 +96,61 @@ def test_jobs_are_stored_as_by_procrastinates_own_connector(kind, address, obser
     by_hand = stored(procrastinate.SyncPsycopgConnector(kwargs=address))
     assert stored(connector(kind, address)) == by_hand
     assert stored(connector(kind, address, json_dumps=lambda value: json.dumps(value).encode())) == by_hand
+
+
+def defer_one(jobs, argument=None, **options):
+    """Defer a job, in an event loop if the connector is asynchronous."""
+    work = jobs.tasks["work"].configure(**options)
+
+    async def scenario():
+        async with jobs.open_async():
+            await work.defer_async(argument=argument)
+
+    if isinstance(jobs.connector, BaseAsyncConnector):
+        asyncio.run(scenario())
+    else:
+        with jobs.open():
+            work.defer(argument=argument)
+
+
+def decimals_as_text(value):
+    return json.dumps(value, default=str)
+
+
+def configure(connection):
+    set_json_dumps(decimals_as_text, connection)
+
+
+async def configure_async(connection):
+    configure(connection)
+
+
+@pytest.mark.parametrize("kind", ["psycopg", "sync-psycopg", "sqlalchemy-psycopg", "sqlalchemy-async"])
+@pytest.mark.parametrize("scope", ["connection", "process"])
+def test_json_is_written_as_the_application_has_set_it_in_psycopg(kind, scope, address, observer):
+    if scope == "process":
+        set_json_dumps(decimals_as_text)
+        options = {}
+    else:
+        options = {"configure": configure_async if kind in ASYNC_KINDS else configure}
+    try:
+        defer_one(app(connector(kind, address, **options)), Decimal("1.50"))
+    finally:
+        set_json_dumps(json.dumps)
+    assert observer.jobs() == ["1.50"]
+
+
+@pytest.mark.parametrize("kind", ["psycopg", "sync-psycopg"])
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_json_has_the_encoding_in_which_psycopg_reads_it(kind, encoding, address, observer):
+    def stored(connector):
+        defer_one(app(connector), "naïve ☃")
+        return observer.one("DELETE FROM procrastinate_jobs RETURNING args::text")
+
+    dumps = partial(json.dumps, ensure_ascii=False)
+    address = {**address, "client_encoding": encoding}
+    by_hand = stored(procrastinate.SyncPsycopgConnector(kwargs=address, json_dumps=dumps))
+    assert stored(connector(kind, address, json_dumps=dumps)) == by_hand
 
 
 @pytest.mark.parametrize("kind", SYNC_KINDS)

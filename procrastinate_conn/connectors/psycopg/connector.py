@@ -12,7 +12,8 @@ import procrastinate
 import psycopg
 from procrastinate.exceptions import ConnectorException, NoResult
 from procrastinate.sync_psycopg_connector import wrap_exceptions
-from psycopg.abc import AdaptContext
+from psycopg.abc import AdaptContext, Dumper
+from psycopg.adapt import PyFormat
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -20,7 +21,12 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
-from procrastinate_conn.connectors.json_arguments import adapt_arguments
+from procrastinate_conn.connectors.json_arguments import (
+    DEFER_JOBS,
+    adapt_arguments,
+    jobs_as_text,
+    wrap_json,
+)
 from procrastinate_conn.connectors.psycopg.connection_factory import (
     PsycopgConnectionFactory,
     SyncPsycopgConnectionFactory,
@@ -38,7 +44,6 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._json = JsonAdapter(config)
-        self._adapt = partial(adapt_arguments, wrapper=Jsonb, dumps=config.write_json)
         super().__init__(config)
 
     @staticmethod
@@ -54,7 +59,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
                 self._json.adapt(cursor)
                 sent_at = monotonic()
                 try:
-                    cursor.execute(query, self._adapt(query, arguments))
+                    cursor.execute(query, self._json.arguments(query, arguments, connection))
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
@@ -80,7 +85,7 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            cursor.execute(query, self._adapt(query, arguments))
+            cursor.execute(query, self._json.arguments(query, arguments, connection))
             return fetch(cursor)
 
 
@@ -95,7 +100,6 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._json = JsonAdapter(config)
-        self._adapt = partial(adapt_arguments, wrapper=Jsonb, dumps=config.write_json)
         super().__init__(config)
 
     @staticmethod
@@ -111,7 +115,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
                 self._json.adapt(cursor)
                 sent_at = monotonic()
                 try:
-                    await cursor.execute(query, self._adapt(query, arguments))
+                    await cursor.execute(query, self._json.arguments(query, arguments, connection))
                 except Exception as error:
                     raise_disconnect(
                         error, connection.info, query, sent_at, cursor=cursor, arguments=arguments
@@ -137,7 +141,7 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
         with wrap_exceptions():
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
-            await cursor.execute(query, self._adapt(query, arguments))
+            await cursor.execute(query, self._json.arguments(query, arguments, connection))
             return await fetch(cursor)
 
 
@@ -151,6 +155,8 @@ class JsonAdapter:
     """How psycopg writes and reads JSON for a connector."""
 
     def __init__(self, config: ConnectorConfig) -> None:
+        self._write_json = config.write_json
+        self._wrapper = partial(Jsonb, dumps=config.json_dumps)
         self.dumps = None if config.json_dumps is None else _JsonFunction(config.json_dumps)
         self.loads = None if config.json_loads is None else _TextFunction(config.json_loads)
 
@@ -160,6 +166,24 @@ class JsonAdapter:
             set_json_dumps(self.dumps, context)
         if self.loads is not None:
             set_json_loads(self.loads, context)
+
+    def arguments(self, query: str, arguments: dict[str, Any], connection: Any) -> dict[str, Any] | None:
+        """Return a query's arguments for a connection, with JSON as psycopg would write it there."""
+        if query != DEFER_JOBS:
+            return adapt_arguments(query, arguments, self._wrapper, self._write_json)
+        dumps = self._write_json
+        if self.dumps is None:  # as the application has set it
+            dumper = connection.adapters.get_dumper(Jsonb, PyFormat.TEXT)(Jsonb, connection)
+            dumps = partial(_dump, dumper)
+        text = jobs_as_text(arguments["jobs"], dumps)
+        # JSON in UTF-8, as psycopg reads it, whatever the encoding of the rest: that is left to psycopg.
+        if text is None or not (text.isascii() or connection.info.encoding == "utf-8"):
+            return wrap_json(arguments, self._wrapper)
+        return {"jobs": text}
+
+
+def _dump(dumper: Dumper, value: dict[Any, Any]) -> str:
+    return bytes(dumper.dump(Jsonb(value)) or b"").decode()
 
 
 @dataclass(frozen=True)

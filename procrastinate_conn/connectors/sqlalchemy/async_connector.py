@@ -72,7 +72,7 @@ class PooledAsyncConnectionFactory(PsycopgConnectionFactory):
 class AsyncpgDriver(Driver):
     """asyncpg under an engine of the application's, which imports it; SQLAlchemy parses the JSON."""
 
-    def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+    def statement(self, query: str, arguments: dict[str, Any], _connection: Any) -> tuple[str, Any]:
         statement, values = translate(query, arguments, self.config.write_json)
         return statement, tuple(values)
 

@@ -74,7 +74,8 @@ class Driver:
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
 
-    def statement(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+    def statement(self, query: str, arguments: dict[str, Any], _connection: Any) -> tuple[str, Any]:
+        """Return a query and its arguments for a connection of the driver's, as SQLAlchemy has it."""
         return escape_percent(query), adapt_arguments(query, arguments, self.json, self.config.write_json)
 
     def adapt_cursors(self, connection: sqlalchemy.Connection) -> None:
@@ -237,10 +238,10 @@ class EngineQueries(RowLists, PooledConnector[Any]):
         self, connection: sqlalchemy.Connection, query: str, arguments: dict[str, Any], fetch: Any
     ) -> Any:
         driver = self.drivers[connection.dialect.driver]
-        statement, parameters = driver.statement(query, arguments)
+        raw: Any = connection.connection.dbapi_connection
+        statement, parameters = driver.statement(query, arguments, raw)
         if driver.run_script is not None and fetch is None and not arguments:
             return driver.run_script(connection, statement)
-        raw: Any = connection.connection.dbapi_connection
         sent_at = monotonic()
         try:
             result = connection.exec_driver_sql(statement, parameters)

@@ -6,12 +6,10 @@ import inspect
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg.errors import Diagnostic
-from psycopg.types.json import Jsonb
 from sqlalchemy.exc import SQLAlchemyError
 
 from procrastinate_conn.connectors.base import WithoutClass
@@ -19,7 +17,12 @@ from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.psycopg.connection_factory import SyncPsycopgConnectionFactory
 from procrastinate_conn.connectors.psycopg.connector import JsonAdapter
 from procrastinate_conn.connectors.runtime.steps import run
-from procrastinate_conn.connectors.sqlalchemy.engine import Driver, PooledConnection, SyncEngineConnector
+from procrastinate_conn.connectors.sqlalchemy.engine import (
+    Driver,
+    PooledConnection,
+    SyncEngineConnector,
+    escape_percent,
+)
 
 
 def add_notice_handler_once(connection: Any, callback: Callable[[Diagnostic], None]) -> None:
@@ -66,8 +69,13 @@ class PsycopgDriver(Driver):
 
     def __init__(self, config: ConnectorConfig) -> None:
         super().__init__(config)
-        self.json = partial(Jsonb, dumps=config.json_dumps)
-        self.adapt = JsonAdapter(config).adapt
+        self._json = JsonAdapter(config)
+        self.adapt = self._json.adapt
+
+    def statement(self, query: str, arguments: dict[str, Any], connection: Any) -> tuple[str, Any]:
+        # SQLAlchemy's connection of an asynchronous driver has the driver's.
+        driver_connection = getattr(connection, "driver_connection", connection)
+        return escape_percent(query), self._json.arguments(query, arguments, driver_connection)
 
 
 class SQLAlchemyPsycopgConnector(SyncEngineConnector, WithoutClass):
