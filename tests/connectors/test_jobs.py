@@ -233,3 +233,11 @@ def test_a_task_with_a_queueing_lock_is_deferred_once(kind, address):
         work.defer()
         with pytest.raises(procrastinate.exceptions.AlreadyEnqueued):
             work.defer()
+
+
+@pytest.mark.parametrize("kind", ["psycopg", "sync-psycopg"])
+def test_a_message_that_is_not_ascii_is_read_in_a_sql_ascii_session(kind, address):
+    jobs = app(connector(kind, {**address, "client_encoding": "SQL_ASCII"}))
+    defer_one(jobs, queueing_lock="naïve")
+    with pytest.raises(procrastinate.exceptions.AlreadyEnqueued):
+        defer_one(jobs, queueing_lock="naïve")

@@ -96,7 +96,10 @@ class Shutdown(NamedTuple):
         """Read the report in an error of psycopg's, or in libpq's message; None if there is none."""
         if isinstance(error, errors.AdminShutdown | errors.IdleSessionTimeout):
             return cls.reported(error.sqlstate, error.diag.source_function, error.diag.context)
-        message = info.error_message or ""
+        try:
+            message = info.error_message or ""
+        except UnicodeDecodeError as undecoded:  # a SQL_ASCII session has the server's bytes
+            message = undecoded.object.decode(errors="replace")
         if not any(shutdown in message for shutdown in SHUTDOWN_MESSAGES):
             return None
         has_context = message.startswith(tuple(f"FATAL:  {text}\nCONTEXT:" for text in SHUTDOWN_MESSAGES))
