@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from enum import Enum
 from itertools import chain
 from typing import Any
 
@@ -38,27 +37,19 @@ def jobs_as_text(jobs: list[tuple[Any, ...]], dumps: Callable[[Any], str]) -> st
     """Return jobs to defer as PostgreSQL reads them; None if a driver may write a value otherwise."""
     if not _SAME_TEXT.issuperset(map(type, chain.from_iterable(jobs))):
         return None
-    return array_of_records(jobs, dumps)
-
-
-def array_of_records(items: Iterable[tuple[Any, ...]], dumps: Callable[[Any], str]) -> str:
-    """Write composite values as PostgreSQL reads an array of them."""
-    records = [record(item, dumps).replace("\\", "\\\\").replace('"', '\\"') for item in items]
+    records = [_record(job, dumps).replace("\\", "\\\\").replace('"', '\\"') for job in jobs]
     quoted = ",".join([f'"{each}"' for each in records])
     return f"{{{quoted}}}"
 
 
-def record(values: tuple[Any, ...], dumps: Callable[[Any], str]) -> str:
+def _record(values: tuple[Any, ...], dumps: Callable[[Any], str]) -> str:
     """Write a composite value as PostgreSQL reads it."""
     fields = []
     for value in values:
         if value is None:
             fields.append("")
             continue
-        if isinstance(value, dict):
-            text = dumps(value)
-        else:
-            text = str(value.value if isinstance(value, Enum) else value)
+        text = dumps(value) if isinstance(value, dict) else str(value)
         fields.append('"' + text.replace("\\", "\\\\").replace('"', '""') + '"')
     return f"({','.join(fields)})"
 

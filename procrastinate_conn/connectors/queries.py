@@ -12,13 +12,15 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.types.json import Jsonb
 
-from procrastinate_conn.connectors.json_arguments import array_of_records, record
+from procrastinate_conn.connectors.json_arguments import jobs_as_text, wrap_json
 from procrastinate_conn.connectors.runtime.retry import sqlstate
 
 _PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
@@ -115,9 +117,17 @@ def _adapt(value: Any, dumps: Callable[[Any], str]) -> Any:
     if isinstance(value, dict):
         return dumps(value)
     if isinstance(value, tuple):
-        return record(value, dumps)
+        return _written_by_psycopg(value, dumps)
     if not isinstance(value, list) or not value:
         return value
     if isinstance(value[0], tuple):
-        return array_of_records(value, dumps)
+        text = jobs_as_text(value, dumps)
+        return _written_by_psycopg(value, dumps) if text is None else text
     return [_adapt(item, dumps) for item in value]
+
+
+def _written_by_psycopg(value: Any, dumps: Callable[[Any], str]) -> str:
+    """Write composite values as psycopg does: the same lock has to be the same text from every connector."""
+    [wrapped] = wrap_json({"value": value}, partial(Jsonb, dumps=dumps)).values()
+    written = Transformer().get_dumper(wrapped, PyFormat.TEXT).dump(wrapped)
+    return bytes(written or b"").decode()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
 from functools import partial
+from uuid import UUID
 
 import procrastinate
 import pytest
@@ -111,6 +112,29 @@ def defer_one(jobs, argument=None, **options):
     else:
         with jobs.open():
             work.defer(argument=argument)
+
+
+class Label(str):
+    """Text that is printed otherwise."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        return "printed"
+
+
+@pytest.mark.parametrize(
+    "lock", [UUID(int=5), Enum("Colour", "RED").RED, Label("label"), True, Decimal("1.50")]
+)
+def test_a_lock_of_another_type_is_the_same_text_from_asyncpg_as_from_psycopg(lock, address, observer):
+    for kind in ("sync-psycopg", "asyncpg"):
+        defer_one(app(connector(kind, address)), lock=lock)
+    assert observer.one("SELECT count(DISTINCT lock) FROM procrastinate_jobs") == 1
+
+
+def test_a_lock_of_an_unknown_type_is_rejected_on_asyncpg(address):
+    with pytest.raises(ConnectorException, match="cannot adapt type 'object'"):
+        defer_one(app(connector("asyncpg", address)), lock=object())
 
 
 def decimals_as_text(value):
