@@ -72,9 +72,9 @@ def read_listen(sources: Sequence[Source]) -> ListenSection:
 def _is_off(sources: Sequence[Source], problems: list[Problem]) -> bool:
     for source in sources:
         word, options = source.settings.get(("listen",)), source.section("listen")
+        if word is None and not options:
+            continue
         if word is None or isinstance(word.value, Mapping):
-            if word is None and not options:
-                continue
             return False
         is_off = str(word.value).strip().lower() in _OFF
         if not is_off:
