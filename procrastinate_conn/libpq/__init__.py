@@ -13,7 +13,6 @@ from procrastinate_conn.libpq.keywords import CHOICES as CHOICES
 from procrastinate_conn.libpq.keywords import FLAGS as FLAGS
 from procrastinate_conn.libpq.keywords import INTEGERS as INTEGERS
 from procrastinate_conn.libpq.keywords import UNSET_VALUES as UNSET_VALUES
-from procrastinate_conn.libpq.keywords import Keyword as Keyword
 from procrastinate_conn.libpq.keywords import default_file as default_file
 from procrastinate_conn.libpq.keywords import home as home
 from procrastinate_conn.libpq.keywords import is_secret as is_secret

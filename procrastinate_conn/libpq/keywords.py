@@ -60,7 +60,6 @@ _SECRETS = ("oauth_client_secret", "password", "scram_client_key", "scram_server
 class Keyword(NamedTuple):
     """One row of libpq's table of connection keywords."""
 
-    name: str
     variable: str | None  # in the environment, read if the keyword is unset
     default: str | None  # compiled in; None also if it depends on other values
     secret: bool  # marked as a password
@@ -73,7 +72,6 @@ def keywords() -> Mapping[str, Keyword]:
 
     return {
         row.keyword.decode(): Keyword(
-            name=row.keyword.decode(),
             variable=row.envvar.decode() if row.envvar else None,
             default=None if row.compiled is None else row.compiled.decode(),
             secret=row.dispchar == b"*",
@@ -85,7 +83,7 @@ def keywords() -> Mapping[str, Keyword]:
 @cache
 def variables() -> Mapping[str, str]:
     """Return the keywords by the environment variables that libpq reads for them."""
-    return {row.variable: row.name for row in keywords().values() if row.variable}
+    return {row.variable: keyword for keyword, row in keywords().items() if row.variable}
 
 
 def unset_value(keyword: str) -> str:

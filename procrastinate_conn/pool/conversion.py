@@ -132,7 +132,7 @@ def is_none(value: object) -> bool:
 
 
 def _hint(parameter: Parameter, value: object) -> str:
-    long = re.fullmatch(_LONG_DURATION, str(value).strip())
+    long = re.fullmatch(_LONG_DURATION, value.strip()) if isinstance(value, str) else None
     if long and float in parameter.members:
         return f"write {long[1]}{long[2].lower()}"
     if parameter.default is not None:

@@ -21,13 +21,13 @@ def test_spec_has_a_described_field_for_every_keyword_of_libpq():
 
 
 def test_every_secret_of_libpqs_table_is_secret_in_the_spec():
-    marked = {keyword.name for keyword in libpq.keywords().values() if keyword.secret}
+    marked = {name for name, keyword in libpq.keywords().items() if keyword.secret}
     assert marked <= {name for name in ConnectionSpec.model_fields if is_secret(name)}
     assert is_secret("oauth_client_secret")
 
 
 def test_keyword_of_a_newer_libpq_is_kept(monkeypatch):
-    newer = {**libpq.keywords(), "future": libpq.keywords()["sslsni"]._replace(name="future", variable=None)}
+    newer = {**libpq.keywords(), "future": libpq.keywords()["sslsni"]._replace(variable=None)}
     monkeypatch.setattr(libpq, "keywords", lambda: newer)
     spec = ConnectionSpec(host="h", future="x")
     assert spec.parameters["future"] == "x"
@@ -115,7 +115,7 @@ def test_conninfo_of_a_spec_without_sources_overrides_every_variable():
     parameters = libpq.parse(ConnectionSpec(host="h", port="1").conninfo())
     assert parameters["host"] == "h"
     assert parameters["sslmode"] == libpq.keywords()["sslmode"].default
-    with_variables = {k.name for k in libpq.keywords().values() if k.variable}
+    with_variables = {name for name, keyword in libpq.keywords().items() if keyword.variable}
     assert with_variables - {"service", "servicefile"} <= parameters.keys()
 
 

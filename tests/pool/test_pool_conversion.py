@@ -70,6 +70,7 @@ def test_value_of_right_type_is_kept(option, value):
         ("timeout", False, "timeout is false, and"),
         ("timeout", timedelta(seconds=3), "timeout is a value of type timedelta, and"),
         ("timeout", 10**400, "timeout is a value of type int, and"),
+        pytest.param("timeout", 10**5000, "timeout is a value of type int, and", id="no-str-of-it"),
         ("name", 3, "name is 3, and has to be text, or none"),
         ("check_after", "later", "check_after is 'later', and has to be a number of seconds"),
     ],
