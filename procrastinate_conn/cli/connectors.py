@@ -28,7 +28,8 @@ def connectors(*, output: options.Format = options.OutputFormat.TEXT, color: opt
         document = {"connectors": [_document(kind) for kind in kinds], "unusable": broken}
         terminal.print(json.dumps(document, indent=1))
         return
-    terminal.console().print(_table(kinds))
+    console = terminal.console()
+    console.print(_table(kinds, console.width))
     for error in unusable:
         terminal.print(f"{error} ({error.hint})")
 
@@ -49,14 +50,14 @@ def _document(found: InstalledDrivers) -> dict[str, Any]:
     }
 
 
-def _table(kinds: Sequence[InstalledDrivers]) -> Table:
+def _table(kinds: Sequence[InstalledDrivers], width: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("connector", "here", "drivers", "libpq", "defers", "worker"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "connector")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "connector" and width >= 80)
     for found in kinds:
         info = REGISTRY[found.kind]
         table.add_row(

@@ -70,6 +70,11 @@ def test_connectors_table_fits_80_columns(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_connectors_table_has_every_column_on_a_narrow_terminal(tmp_path: Path) -> None:
+    done = run(tmp_path, "connectors", environment={"COLUMNS": "40"})
+    assert {"yes", "sync", "no"} <= set(done.stdout.split())
+
+
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(run(tmp_path_factory.mktemp("schema"), "schema").stdout)
