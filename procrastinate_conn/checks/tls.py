@@ -9,10 +9,8 @@ from ipaddress import ip_address
 from procrastinate_conn.checks import hosts as host_checks
 from procrastinate_conn.configuration import Configuration
 from procrastinate_conn.connection.hosts import Host, hosts, resolve_numeric
-from procrastinate_conn.connection.spec import ConnectionSpec
 from procrastinate_conn.files import status
 from procrastinate_conn.libpq import default_file
-from procrastinate_conn.origins import Origin
 from procrastinate_conn.problems import Example, Problem, Rule
 from procrastinate_conn.redaction import redact_value
 
@@ -57,7 +55,9 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     spec = configuration.spec
     if spec is None or spec.gssencmode == "require" or not _are_hosts_known(configuration):
         return
-    mode, origin = spec.sslmode or "prefer", _origin(spec)
+    mode = spec.sslmode or "prefer"
+    origins = (spec.origins.get(keyword) for keyword in ("sslmode", "host", "hostaddr"))
+    origin = next((each for each in origins if each and not each.kind.is_default), None)
     # With verification every host needs a root certificate, also a local one.
     found = [
         h for h in hosts(spec.parameters) if not h.is_socket and (mode.startswith("verify") or _is_remote(h))
@@ -105,9 +105,3 @@ def is_loopback(address: str) -> bool:
     """Return whether a text is a numeric loopback address, in however short a form; a name is none."""
     found = resolve_numeric(address)
     return found is not None and ip_address(found.partition("%")[0]).is_loopback
-
-
-def _origin(spec: ConnectionSpec) -> Origin | None:
-    """Return the place to change: that of sslmode if it is set, else that of the host."""
-    origins = [spec.origins.get(keyword) for keyword in ("sslmode", "host", "hostaddr")]
-    return next((origin for origin in origins if origin is not None and not origin.kind.is_default), None)
