@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import replace
 from functools import cached_property
 from inspect import getattr_static
@@ -136,11 +136,16 @@ class _ObjectPath:
 
     def definition(self) -> Origin:
         """Return the line of the module in which the first name is assigned or defined, if it can be told."""
-        with suppress(ImportError, ValueError):
+        origin = Origin("python", self.path)
+        # `find_spec` imports the packages that the module is in, which may print, or do anything else.
+        with suppress(Exception, SystemExit), redirect_stdout(sys.stderr):
             spec = importlib.util.find_spec(self.module)
             if spec and spec.has_location and spec.origin:
-                return Origin("python", self.path, relative(spec.origin), _line(spec.origin, self.names[0]))
-        return Origin("python", self.path)
+                origin = replace(origin, file=relative(spec.origin))
+                statements = ast.parse(Path(spec.origin).read_bytes()).body
+                lines = (each.lineno for each in statements if self.names[0] in _defined(each))
+                origin = replace(origin, line=next(lines, None))
+        return origin
 
     def _import(self) -> ModuleType:
         try:
@@ -213,14 +218,6 @@ def _located(problems: tuple[Problem, ...], origin: Origin) -> tuple[Problem, ..
         else p
         for p in problems
     )
-
-
-def _line(file: str, name: str) -> int | None:
-    try:
-        statements = ast.parse(Path(file).read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
-        return None
-    return next((statement.lineno for statement in statements if name in _defined(statement)), None)
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:

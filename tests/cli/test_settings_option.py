@@ -263,6 +263,15 @@ def test_failed_import_is_one_finding_with_the_line_in_the_users_file(
     assert (problem["origin"]["file"], problem["origin"]["line"]) == ("broken.py", line)
 
 
+def test_failed_import_of_the_package_around_the_module_is_one_finding(folder: Path) -> None:
+    (folder / "package").mkdir()
+    (folder / "package" / "__init__.py").write_text("\nraise RuntimeError('hunter2')\n")
+    (folder / "package" / "jobs.py").touch()
+    [problem] = checked(folder, "package.jobs:settings")["problems"]
+    assert problem["message"].endswith("importing package.jobs ended with RuntimeError")
+    assert (problem["origin"]["file"], problem["origin"]["line"]) == ("package/__init__.py", 2)
+
+
 def test_module_that_does_not_exist_is_named(folder: Path) -> None:
     [problem] = checked(folder, "absent.part:jobs")["problems"]
     assert problem["message"] == "absent.part:jobs cannot be loaded: there is no module absent"
