@@ -15,7 +15,8 @@ import procrastinate
 import pytest
 from asgiref.sync import sync_to_async
 from procrastinate.connector import BaseAsyncConnector
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
 from psycopg.types.json import set_json_dumps
 
 from procrastinate_conn.registry import REGISTRY
@@ -47,6 +48,30 @@ def test_jobs_are_deferred_synchronously(kind, address, observer):
         jobs.tasks["work"].batch_defer({"argument": 3}, {"argument": ODD})
         assert jobs.check_connection()
     assert observer.jobs() == [0, 1, 2, 3, ODD]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_queueing_lock_is_found_in_the_report_of_a_server_in_another_language(kind, address):
+    violate = f"""
+        DO $$ BEGIN
+            RAISE unique_violation USING
+                CONSTRAINT = '{QUEUEING_LOCK_CONSTRAINT}',
+                DETAIL = 'Schlüssel »(queueing_lock)=(once)« existiert bereits.';
+        END $$
+    """
+    ours = connector(kind, address, min_size=1)
+
+    async def scenario():
+        async with app(ours).open_async():
+            await ours.execute_query_async(violate)
+
+    def scenario_of_synchronous_kind():
+        with app(ours).open():
+            ours.execute_query(violate)
+
+    with pytest.raises(UniqueViolation) as caught:
+        asyncio.run(scenario()) if kind in ASYNC_KINDS else scenario_of_synchronous_kind()
+    assert caught.value.queueing_lock == "once"
 
 
 @pytest.mark.parametrize("kind", ASYNC_KINDS)

@@ -10,7 +10,6 @@ from typing import Any
 import aiopg
 import psycopg2
 from procrastinate.contrib import aiopg as contrib
-from procrastinate.contrib.psycopg2.psycopg2_connector import wrap_exceptions
 from procrastinate.exceptions import ConnectorException
 from psycopg2.extras import Json
 
@@ -20,7 +19,7 @@ from procrastinate_conn.connectors.base import AsyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
 from procrastinate_conn.connectors.json_arguments import adapt_arguments
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
-from procrastinate_conn.connectors.psycopg2.pool_adapter import pool_errors
+from procrastinate_conn.connectors.queries import connector_exception
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
@@ -64,9 +63,8 @@ class AiopgConnector(AsyncConnector[aiopg.Pool], contrib.AiopgConnector):
             finally:
                 raw.is_buffering = False
                 await own_pool.putconn(connection)
-        except AiopgConnectionFactory.errors:
-            with wrap_exceptions(), pool_errors():
-                raise
+        except AiopgConnectionFactory.errors as error:
+            raise connector_exception(error) from error
 
     async def _send_on(
         self, connection: aiopg.Connection, query: Any, arguments: dict[str, Any], fetch: Any

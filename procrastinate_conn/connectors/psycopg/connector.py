@@ -11,7 +11,6 @@ from typing import Any
 import procrastinate
 import psycopg
 from procrastinate.exceptions import ConnectorException, NoResult
-from procrastinate.sync_psycopg_connector import wrap_exceptions
 from psycopg.abc import AdaptContext, Dumper
 from psycopg.adapt import PyFormat
 from psycopg.rows import dict_row
@@ -31,6 +30,7 @@ from procrastinate_conn.connectors.psycopg.connection_factory import (
     PsycopgConnectionFactory,
     SyncPsycopgConnectionFactory,
 )
+from procrastinate_conn.connectors.queries import connector_exception
 from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 
@@ -75,18 +75,19 @@ class SyncPsycopgConnector(SyncConnector[ConnectionPool[Any]], procrastinate.Syn
                 return result
             finally:
                 pool.putconn(connection)  # which rolls back, or discards a connection that is lost
-        except psycopg.Error:
-            with wrap_exceptions():
-                raise
+        except psycopg.Error as error:
+            raise connector_exception(error) from error
 
     def execute_on(self, connection: Any, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
         if not isinstance(connection, psycopg.Connection):
             raise ConnectorException(rejection(self.config.kind, "psycopg.Connection", connection))
-        with wrap_exceptions():
+        try:
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
             cursor.execute(query, self._json.arguments(query, arguments, connection))
             return fetch(cursor)
+        except psycopg.Error as error:
+            raise connector_exception(error) from error
 
 
 class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.PsycopgConnector):
@@ -131,18 +132,19 @@ class PsycopgConnector(AsyncConnector[AsyncConnectionPool[Any]], procrastinate.P
                 return result
             finally:
                 await pool.putconn(connection)
-        except psycopg.Error:
-            with wrap_exceptions():
-                raise
+        except psycopg.Error as error:
+            raise connector_exception(error) from error
 
     async def execute_on(self, connection: Any, query: Any, arguments: dict[str, Any], fetch: Any) -> Any:
         if not isinstance(connection, psycopg.AsyncConnection):
             raise ConnectorException(rejection(self.config.kind, "psycopg.AsyncConnection", connection))
-        with wrap_exceptions():
+        try:
             cursor = connection.cursor(row_factory=dict_row)
             self._json.adapt(cursor)
             await cursor.execute(query, self._json.arguments(query, arguments, connection))
             return await fetch(cursor)
+        except psycopg.Error as error:
+            raise connector_exception(error) from error
 
 
 def _require_row(row: dict[str, Any] | None) -> dict[str, Any]:
