@@ -73,3 +73,15 @@ def test_connection_of_another_driver_is_rejected_with_the_kind_that_takes_it(jo
 
     with pytest.raises(ConnectorException, match="the kind for that is sync-psycopg"):
         asyncio.run(scenario())
+
+
+def test_no_lock_is_left_after_an_argument_that_asyncpg_rejects(jobs, observer):
+    locks = "SELECT count(*) FROM pg_locks WHERE relation = 'procrastinate_jobs'::regclass"
+
+    async def scenario():
+        async with jobs.open_async():
+            with pytest.raises(ConnectorException, match="expected str, got bytes"):
+                await jobs.job_manager.list_jobs_async(queue=b"default")
+            assert observer.one(locks) == 0
+
+    asyncio.run(scenario())

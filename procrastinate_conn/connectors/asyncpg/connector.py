@@ -76,6 +76,10 @@ class AsyncpgConnector(RowLists, AsyncConnector[Any], WithoutClass, BaseAsyncCon
             )
             if not is_ours and is_of_useless_session(error):
                 connection.terminate()  # the caller's pool then replaces it
+            if is_ours and isinstance(error, asyncpg.DataError) and getattr(error, "severity", None) is None:
+                # asyncpg rejects an argument after it has prepared the query, and leaves it at that: locks
+                # would stay until the connection is used again.
+                await connection.execute("SELECT 1")
             raise
         if fetch is None:
             return None
