@@ -14,6 +14,7 @@ from uuid import UUID
 import procrastinate
 import pytest
 from asgiref.sync import sync_to_async
+from procrastinate import sql
 from procrastinate.connector import BaseAsyncConnector
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
@@ -290,3 +291,18 @@ def test_a_message_that_is_not_ascii_is_read_in_a_sql_ascii_session(kind, addres
     defer_one(jobs, queueing_lock="naïve")
     with pytest.raises(procrastinate.exceptions.AlreadyEnqueued):
         defer_one(jobs, queueing_lock="naïve")
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+def test_a_job_may_be_fetched_as_all_rows(kind, address):
+    jobs = app(connector(kind, address))
+    defer_one(jobs)
+
+    async def scenario():
+        async with jobs.open_async():
+            fetch = sql.queries["fetch_job"]
+            rows = await jobs.connector.execute_query_all_async(fetch, queues=None, worker_id=None)
+            assert [row["task_name"] for row in rows] == ["work"]
+            await jobs.connector.execute_query_async(fetch, queues=None, worker_id=None)
+
+    asyncio.run(scenario())

@@ -157,7 +157,7 @@ class RetryableQuery:
         if self._query != FETCH:
             if jobs.get(self._job_id) == self._attempts:
                 jobs.pop(self._job_id, None)
-        elif result["id"] is not None:
+        elif isinstance(result, dict) and result["id"] is not None:  # as procrastinate asks for it
             jobs[result["id"]] = result["attempts"]
         return result
 
