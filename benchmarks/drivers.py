@@ -11,7 +11,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from functools import cache
+from functools import cache, partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import aiopg
@@ -23,7 +23,7 @@ from psycopg.rows import dict_row
 from psycopg2.extras import RealDictCursor
 
 from procrastinate_conn import ConnectorKind
-from procrastinate_conn.connectors.json_arguments import array_of_records
+from procrastinate_conn.connectors.json_arguments import jobs_as_text
 from procrastinate_conn.registry import REGISTRY
 
 C = TypeVar("C")
@@ -126,9 +126,7 @@ def _numbered(query: str, names: tuple[str, ...]) -> str:
     return re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", query)
 
 
-def _as_text(jobs: list[JobToDefer]) -> str:
-    return array_of_records(jobs, json.dumps)
-
+_as_text = partial(jobs_as_text, dumps=json.dumps)
 
 PSYCOPG: SyncDriver = Driver(_psycopg, _as_text)
 PSYCOPG_ASYNC: AsyncDriver = Driver(_psycopg_async, _as_text)
