@@ -64,7 +64,7 @@ def check(configuration: Configuration) -> Iterator[Problem]:
     ]
     if not found:
         return
-    remote = list(dict.fromkeys(redact_value("connection.host", host.name or host.address) for host in found))
+    remote = list(dict.fromkeys(redact_value("connection.host", host.shown) for host in found))
     names = " and ".join(remote) if len(remote) < 3 else f"{remote[0]} and {len(remote) - 1} other hosts"
     if mode in ("disable", "allow", "prefer"):
         verb = "is" if mode == "disable" else "may be"

@@ -107,7 +107,7 @@ def _is_address_safe(spec: ConnectionSpec) -> bool:
 
 def _hosts(spec: ConnectionSpec) -> str:
     """Return the hosts with their ports; addresses and sockets in brackets."""
-    named = [(host.name or host.address, host.port) for host in hosts(spec.parameters)]
+    named = [(host.shown, host.port) for host in hosts(spec.parameters)]
     return ",".join(f"[{n}]:{port}" if re.match("[/@]|.*:", n) else f"{n}:{port}" for n, port in named)
 
 

@@ -22,7 +22,12 @@ class Host(NamedTuple):
     port: str
 
     def __str__(self) -> str:
-        return f"{self.name or self.address}:{self.port}"
+        return f"{self.shown}:{self.port}"
+
+    @property
+    def shown(self) -> str:
+        """Its name, as messages have it, or its address if it has none."""
+        return self.name or self.address
 
     @property
     def is_socket(self) -> bool:
@@ -39,7 +44,7 @@ class Host(NamedTuple):
         """Its name in a password file."""
         if self.name == libpq.default_host():  # whether or not there is an address as well
             return "localhost"
-        return self.name or self.address
+        return self.shown
 
 
 def hosts(values: Mapping[str, str]) -> list[Host]:

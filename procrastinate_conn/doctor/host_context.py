@@ -41,11 +41,6 @@ class HostContext:
     addresses: Sequence[str] = ()  # numeric, of the name; empty for a socket
 
     @property
-    def host_name(self) -> str:
-        """The name of the host, its address, or its socket's directory."""
-        return self.host.name or self.host.address
-
-    @property
     def works_jobs(self) -> bool:
         """Whether the application may run workers."""
         return REGISTRY[self.config.kind].asynchronous

@@ -117,7 +117,7 @@ def run(
     reports = []
     for context, host_run in zip(contexts, runs, strict=True):
         results, is_listening = host_run.results_at(deadline, seconds), context.main is not None
-        reports.append(HostReport(context.host_name, context.host.port, results, is_listening))
+        reports.append(HostReport(context.host.shown, context.host.port, results, is_listening))
     if "connector" not in needed or all(context.connection is None for context in contexts):
         return reports, []
     progress("the connector")
@@ -134,7 +134,7 @@ def _steps(context: HostContext, progress: Callable[[str], None], needed: set[st
         if name in CHECKS and (context.connection is None or context.connection.closed):
             break
         if name in needed:
-            progress(f"{context.host_name}: {name}")
+            progress(f"{context.host.shown}: {name}")
             yield name, check, context
     if context.connection is not None:
         with suppress(psycopg.Error):

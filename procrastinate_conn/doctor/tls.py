@@ -131,4 +131,4 @@ def _connect(context: HostContext, client_context: ssl.SSLContext) -> ssl.SSLSoc
             connection.sendall(SSL_REQUEST)
             if connection.recv(1) != b"S":
                 raise ConnectionRefusedError("the server does not support TLS")
-        return client_context.wrap_socket(connection, server_hostname=context.host_name)
+        return client_context.wrap_socket(connection, server_hostname=context.host.shown)

@@ -60,7 +60,7 @@ def name_every_host(message: str, parameters: Mapping[str, str]) -> str:
     tried = hosts(parameters)
     if len(tried) == 1:
         [host] = tried
-        is_named = (host.name or host.address) in message
+        is_named = host.shown in message
         return message if is_named else f"connection to {host} failed: {message}"
     unresolved = [reason for host in tried if (reason := _resolution_error(host)) and reason not in message]
     return "\n".join([message, *unresolved])

@@ -173,7 +173,7 @@ class EngineQueries(RowLists, PooledConnector[Any]):
         url = sqlalchemy.URL.create(
             f"postgresql+{driver}",
             username=parameters.get("user"),
-            host=None if others else server.name or server.address,
+            host=None if others else server.shown,
             port=None if others else int(server.port),
             database=parameters.get("dbname"),
         )
