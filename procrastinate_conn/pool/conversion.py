@@ -110,7 +110,8 @@ def convert(parameter: Parameter, value: object) -> object:
         raise InvalidOption(WRONG_TYPE, message, _hint(parameter, value)) from None
     if name in RANGES and isinstance(converted, int | float) and not RANGES[name].includes(converted):
         number = format_value(converted) if isinstance(converted, float) else describe_value(converted)
-        raise InvalidOption(OUT_OF_RANGE, f"{name} is {number}, and has to be {RANGES[name]}")
+        hint = "for a very long time write 365d" if number in ("inf", "nan") else ""
+        raise InvalidOption(OUT_OF_RANGE, f"{name} is {number}, and has to be {RANGES[name]}", hint)
     return converted
 
 
