@@ -96,7 +96,9 @@ def resolve_settings(sources: Sequence[Source], dsn: ParsedDsn | None) -> Resolv
         try:
             return convert(name, sourced)
         except _Invalid as invalid:
-            hint = hint_for(sourced.value, invalid.hint, sourced.origin.source)
+            hint = invalid.hint
+            if name not in PASSWORD_SOURCES:
+                hint = hint_for(sourced.value, hint, sourced.origin.source)
             problems.append(invalid.rule(name, invalid.message, hint=hint, origin=sourced.origin))
             return default
 

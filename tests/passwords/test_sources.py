@@ -163,6 +163,12 @@ def test_failing_command_is_reported_by_its_setting_alone(capfd, command, reason
 
 
 @pytest.mark.subprocess
+def test_open_quote_in_a_command_has_its_hint_also_before_a_line_break():
+    with pytest.raises(ConfigurationError) as caught:
+        make_connector(env_file=None, dsn="host=db1", password_command="echo 'x\n")
+    assert caught.value.problems[0].hint == "close every quote, and end it with no backslash"
+
+
 @pytest.mark.parametrize("holds_output", [True, False])
 def test_hanging_command_is_killed_with_its_child_processes(tmp_path, monkeypatch, holds_output):
     monkeypatch.setattr(passwords, "COMMAND_TIME_LIMIT", 1.0)
