@@ -20,9 +20,9 @@ from procrastinate_conn.connectors.base import RowLists as RowLists
 from procrastinate_conn.connectors.base import SyncConnector as SyncConnector
 from procrastinate_conn.connectors.base import WithoutClass as WithoutClass
 from procrastinate_conn.connectors.config import ConnectorConfig as ConnectorConfig
+from procrastinate_conn.connectors.exceptions import connector_exception as connector_exception
 from procrastinate_conn.connectors.json_arguments import wrap_json as wrap_json
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector as SyncPsycopgConnector
-from procrastinate_conn.connectors.queries import connector_exception as connector_exception
 from procrastinate_conn.connectors.queries import translate as translate
 from procrastinate_conn.connectors.runtime.acquire import Liveness as Liveness
 from procrastinate_conn.connectors.runtime.attempts import Attempt as Attempt

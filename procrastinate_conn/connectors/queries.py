@@ -15,13 +15,10 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
-from procrastinate.exceptions import ConnectorException, UniqueViolation
-from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.types.json import Jsonb
 
 from procrastinate_conn.connectors.json_arguments import jobs_as_text, wrap_json
-from procrastinate_conn.connectors.runtime.retry import sqlstate
 
 _PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
 
@@ -53,31 +50,6 @@ def read_json(rows: list[dict[str, Any]], loads: Callable[[str], Any] | None) ->
             if isinstance(text := row.get(column), str):
                 row[column] = loads(text)
     return rows
-
-
-def connector_exception(error: Any) -> ConnectorException:
-    """Return procrastinate's exception for a driver's error.
-
-    Parameters
-    ----------
-    error
-        With the fields of the server's report as attributes: `sqlstate` (the field ``C``), `constraint_name`
-        (``n``) and `detail` (``D``), each text or None. psycopg's and psycopg2's are read as they are.
-        Without them, a task that is deferred twice with one queueing lock is no ``AlreadyEnqueued``.
-
-    Returns
-    -------
-    procrastinate.exceptions.ConnectorException
-        A ``UniqueViolation`` if the error is one.
-    """
-    if sqlstate(error) != "23505":  # unique_violation
-        return ConnectorException()
-    report = getattr(error, "diag", error)
-    constraint = getattr(report, "constraint_name", None) or ""
-    detail = getattr(report, "message_detail", None) or getattr(report, "detail", None)
-    key = re.search(r"\((.*?)\)=\((.*)\)", detail or "", re.DOTALL)  # in any language
-    lock = key[2] if key and constraint == QUEUEING_LOCK_CONSTRAINT else None
-    return UniqueViolation(constraint_name=constraint, queueing_lock=lock)
 
 
 @lru_cache(maxsize=512)

@@ -17,9 +17,9 @@ from procrastinate_conn.connectors.aiopg.connection_factory import AiopgConnecti
 from procrastinate_conn.connectors.aiopg.pool_adapter import AiopgPoolAdapter
 from procrastinate_conn.connectors.base import AsyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.exceptions import connector_exception
 from procrastinate_conn.connectors.json_arguments import adapt_arguments
 from procrastinate_conn.connectors.psycopg2.connector import Psycopg2Connector
-from procrastinate_conn.connectors.queries import connector_exception
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import AsyncPool
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session

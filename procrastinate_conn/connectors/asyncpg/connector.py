@@ -14,8 +14,9 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate_conn.connectors.asyncpg.connection_factory import AsyncpgConnectionFactory
 from procrastinate_conn.connectors.base import AsyncConnector, RowLists, Rows, WithoutClass
 from procrastinate_conn.connectors.compatibility import rejection
+from procrastinate_conn.connectors.exceptions import connector_exception
 from procrastinate_conn.connectors.psycopg.connector import SyncPsycopgConnector
-from procrastinate_conn.connectors.queries import connector_exception, read_json, translate
+from procrastinate_conn.connectors.queries import read_json, translate
 from procrastinate_conn.connectors.runtime.disconnects import SafeToRetry, Shutdown, raise_lost
 from procrastinate_conn.connectors.runtime.listener import listen, listen_on_asyncpg
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session

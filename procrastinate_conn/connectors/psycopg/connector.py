@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from procrastinate_conn.connectors.base import AsyncConnector, SyncConnector
 from procrastinate_conn.connectors.compatibility import rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.exceptions import connector_exception
 from procrastinate_conn.connectors.json_arguments import (
     DEFER_JOBS,
     adapt_arguments,
@@ -30,7 +31,6 @@ from procrastinate_conn.connectors.psycopg.connection_factory import (
     PsycopgConnectionFactory,
     SyncPsycopgConnectionFactory,
 )
-from procrastinate_conn.connectors.queries import connector_exception
 from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
 

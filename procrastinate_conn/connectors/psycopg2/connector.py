@@ -12,10 +12,10 @@ from psycopg2.pool import AbstractConnectionPool
 
 from procrastinate_conn.connectors.base import SyncConnector
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.exceptions import connector_exception
 from procrastinate_conn.connectors.json_arguments import adapt_arguments
 from procrastinate_conn.connectors.psycopg2.connection_factory import Psycopg2ConnectionFactory
 from procrastinate_conn.connectors.psycopg2.pool_adapter import Psycopg2PoolAdapter
-from procrastinate_conn.connectors.queries import connector_exception
 from procrastinate_conn.connectors.runtime.disconnects import raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session

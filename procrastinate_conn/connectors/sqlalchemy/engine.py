@@ -26,8 +26,8 @@ from procrastinate_conn.connection.hosts import hosts
 from procrastinate_conn.connectors.base import PooledConnector, RowLists, SyncConnector
 from procrastinate_conn.connectors.compatibility import driver_of, rejection
 from procrastinate_conn.connectors.config import ConnectorConfig
+from procrastinate_conn.connectors.exceptions import connector_exception
 from procrastinate_conn.connectors.json_arguments import adapt_arguments
-from procrastinate_conn.connectors.queries import connector_exception
 from procrastinate_conn.connectors.runtime.disconnects import OutcomeUnknown, SafeToRetry, raise_disconnect
 from procrastinate_conn.connectors.runtime.pools import SyncPool
 from procrastinate_conn.connectors.runtime.retry import is_of_useless_session
