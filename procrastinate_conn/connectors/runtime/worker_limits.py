@@ -73,10 +73,10 @@ class WorkerQueries:
 
     def _check(self) -> None:
         self._is_checking = False
+        if self._limits:  # first, so that an error in one check does not end those of the others
+            self._schedule_check()
         for limit in tuple(self._limits):
             limit.check()
-        if self._limits:
-            self._schedule_check()
 
 
 class WorkerQueryLimit:

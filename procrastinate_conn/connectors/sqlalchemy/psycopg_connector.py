@@ -32,7 +32,6 @@ def add_notice_handler_once(connection: Any, callback: Callable[[Diagnostic], No
     connection.add_notice_handler(callback)
 
 
-# psycopg's class comes first: only then Python lets a connection change its class, see `require_class`.
 class PooledPsycopgConnection(psycopg.Connection[Any], PooledConnection):
     """A connection of psycopg's that goes back to its pool when an engine closes it."""
 
@@ -46,7 +45,10 @@ class PooledPsycopgConnection(psycopg.Connection[Any], PooledConnection):
 
 
 def require_class(connection: Any, connection_class: type) -> None:
-    """Let a connection be of a class also if an agent, as SkyWalking, has made one of psycopg's own."""
+    """Let a connection be of a class also if an agent, as SkyWalking, has made one of psycopg's own.
+
+    Python allows it only if psycopg's is the first of its bases.
+    """
     inspect.unwrap(connection).__class__ = connection_class
 
 
